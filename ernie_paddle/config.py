@@ -1,0 +1,88 @@
+"""Strict YAML configuration: unknown keys are errors that name the nearest known one."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import nearest
+
+
+class Settings(BaseModel):
+    """Base of all configuration records: immutable, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def load_settings(kind: type[SettingsType], path: Path, overrides: list[str]) -> SettingsType:
+    """Read a YAML file, apply `a.b=value` overrides and check it against `kind`.
+
+    Raises:
+        UserError: file missing or not YAML, unknown key, value of the wrong type.
+    """
+    return check_settings(kind, apply_overrides(read_yaml(path), overrides), str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: configuration file not found") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected a mapping of keys to values at the top")
+    return tree
+
+
+def apply_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """A copy of `tree` with dotted keys set, their values read as YAML: `train.seed=2`."""
+    result = yaml.safe_load(yaml.safe_dump(tree))
+    for override in overrides:
+        dotted, equals, value = override.partition("=")
+        *parents, last = dotted.split(".")
+        if not equals or not last:
+            raise UserError(f"override '{override}': write it as key.key=value")
+        node = result
+        for key in parents:
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise UserError(f"override '{override}': '{key}' holds a value, not a mapping")
+        try:
+            node[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"override '{override}': the value is not YAML") from None
+    return result
+
+
+def check_settings(kind: type[SettingsType], tree: dict[str, Any], where: str) -> SettingsType:
+    """Turn a mapping into settings; `where` (a file's name) begins the error."""
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{where}: {_explain(kind, error)}") from None
+
+
+def _explain(kind: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(kind, first['loc'][:-1]))}"
+    if first["type"] == "missing":
+        return f"key '{key}' is missing"
+    return f"key '{key}': {first['msg']}" if key else first["msg"]
+
+
+def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        field = kind.model_fields.get(str(part)) if issubclass(kind, BaseModel) else None
+        inner = field.annotation if field else kind
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        kind = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), kind)
+    return list(kind.model_fields)

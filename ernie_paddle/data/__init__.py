@@ -1,0 +1,1 @@
+"""Samples on disk and in batches; imports no Paddle."""

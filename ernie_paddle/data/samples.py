@@ -1,0 +1,80 @@
+"""The sample: one training example of any task, and its Arrow columns.
+
+`-1` stands wherever a value does not apply: in the token columns at special tokens or when the task
+or language has no such label, and as `label` of samples without one.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+IGNORED = -1
+WORD, PHRASE, NAMED_ENTITY = 0, 1, 2
+BEGIN, INSIDE = 0, 1
+
+TOKEN_COLUMNS = {
+    "input_ids": np.dtype(np.int32),
+    "sentence_ids": np.dtype(np.int8),
+    "span_codes": np.dtype(np.int8),
+    "span_kinds": np.dtype(np.int8),
+    "capitalization": np.dtype(np.int8),
+    "token_document": np.dtype(np.int8),
+}
+LABEL_COLUMN = "label"
+
+SCHEMA = pa.schema(
+    [
+        pa.field(name, pa.list_(pa.field("item", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
+        for name, dtype in TOKEN_COLUMNS.items()
+    ]
+    + [pa.field(LABEL_COLUMN, pa.int16(), nullable=False)]
+)
+
+
+@dataclass
+class SampleBlock:
+    """Many samples as flat columns: token columns end to end, `lengths` [samples], `labels` [samples].
+
+    A token column that is not given is filled with -1 (sentence ids with 0).
+    """
+
+    lengths: np.ndarray
+    columns: dict[str, np.ndarray]
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int16))
+
+    def __post_init__(self) -> None:
+        tokens = int(self.lengths.sum())
+        for name, dtype in TOKEN_COLUMNS.items():
+            if name in self.columns:
+                column = np.asarray(self.columns[name], dtype)
+            else:
+                column = np.full(tokens, 0 if name == "sentence_ids" else IGNORED, dtype)
+            if column.shape != (tokens,):
+                raise ValueError(f"column {name} holds {column.shape} values for {tokens} tokens")
+            self.columns[name] = column
+        if len(self.labels) == 0:
+            self.labels = np.full(len(self.lengths), IGNORED, np.int16)
+        if len(self.labels) != len(self.lengths):
+            raise ValueError(f"{len(self.labels)} labels for {len(self.lengths)} samples")
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """The samples as one record batch of `SCHEMA`."""
+        offsets = pa.array(np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32))
+        arrays: list[pa.Array] = [
+            pa.ListArray.from_arrays(offsets, pa.array(self.columns[name]), type=SCHEMA.field(name).type)
+            for name in TOKEN_COLUMNS
+        ]
+        arrays.append(pa.array(self.labels.astype(np.int16)))
+        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+    @classmethod
+    def from_arrow(cls, batch: pa.RecordBatch) -> "SampleBlock":
+        """The samples of a record batch, without copying the token columns."""
+        lists = {name: batch.column(name) for name in TOKEN_COLUMNS}
+        offsets = lists["input_ids"].offsets.to_numpy()
+        columns = {name: values.flatten().to_numpy(zero_copy_only=True) for name, values in lists.items()}
+        return cls(np.diff(offsets), columns, batch.column(LABEL_COLUMN).to_numpy())

@@ -1,0 +1,222 @@
+"""Shards: Arrow files of samples with a manifest, one folder a task.
+
+<folder>/manifest.json
+<folder>/train/shard-00000.arrow ...
+<folder>/validation/shard-00000.arrow ...
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, sha256_of, write_json, written_whole
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """One Arrow file: its name relative to the task's folder, and what it must hold."""
+
+    file: str
+    samples: int
+    tokens: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a task's folder holds and what it was made from.
+
+    `origin` is what the builder says of itself: version, settings, seed, digest of the corpora.
+    `carried` names the token columns that hold labels; `label_counts` counts `label` over both splits.
+    """
+
+    task: str
+    vocabulary_digest: str
+    vocabulary_size: int
+    max_length: int
+    origin: dict[str, Any]
+    carried: list[str]
+    label_counts: dict[str, int]
+    splits: dict[str, list[ShardInfo]]
+    format_version: int = FORMAT_VERSION
+
+    def count(self, split: str, what: str = "samples") -> int:
+        return sum(getattr(shard, what) for shard in self.splits[split])
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read `manifest.json`.
+
+        Raises:
+            UserError: missing, unreadable or of another format version.
+        """
+        path = folder / MANIFEST
+        tree = read_json(path, "manifest of the shards")
+        if tree.get("format_version") != FORMAT_VERSION:
+            raise UserError(
+                f"{path}: format version {tree.get('format_version')}, this program reads {FORMAT_VERSION}; build the shards again"
+            )
+        try:
+            splits = {split: [ShardInfo(**shard) for shard in tree.pop("splits")[split]] for split in SPLITS}
+            return cls(**tree, splits=splits)
+        except (TypeError, KeyError) as error:
+            raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
+
+
+@dataclass
+class ShardWriter:
+    """Writes the samples of one split in order, a new file every `samples_per_shard` samples.
+
+    The files depend only on the samples and their order, not on the blocks they arrive in.
+    """
+
+    folder: Path
+    split: str
+    samples_per_shard: int
+    metadata: dict[str, str]
+    shards: list[ShardInfo] = field(default_factory=list)
+    label_counts: dict[str, int] = field(default_factory=dict)
+    carried: set[str] = field(default_factory=set)
+    _pending: list[pa.RecordBatch] = field(default_factory=list)
+    _pending_samples: int = 0
+
+    def write(self, block: SampleBlock) -> None:
+        if not len(block):
+            return
+        for label, count in zip(*np.unique(block.labels, return_counts=True), strict=True):
+            self.label_counts[str(label)] = self.label_counts.get(str(label), 0) + int(count)
+        self.carried |= {
+            name
+            for name in TOKEN_COLUMNS
+            if name not in ("input_ids", "sentence_ids") and (block.columns[name] != IGNORED).any()
+        }
+        self._pending.append(block.to_arrow())
+        self._pending_samples += len(block)
+        while self._pending_samples >= self.samples_per_shard:
+            self._flush(self.samples_per_shard)
+
+    def close(self) -> None:
+        if self._pending_samples:
+            self._flush(self._pending_samples)
+
+    def _flush(self, samples: int) -> None:
+        table = pa.Table.from_batches(self._pending, SCHEMA)
+        batch = table.slice(0, samples).combine_chunks().to_batches()[0]
+        rest = table.slice(samples)
+        self._pending, self._pending_samples = rest.to_batches(), rest.num_rows
+        name = f"{self.split}/shard-{len(self.shards):05d}.arrow"
+        path = self.folder / name
+        with written_whole(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
+            writer.write_batch(batch)
+        tokens = len(batch.column("input_ids").flatten())
+        self.shards.append(ShardInfo(name, samples, tokens, path.stat().st_size, sha256_of(path)))
+
+
+@contextmanager
+def shard_writers(
+    folder: Path,
+    task: str,
+    vocabulary_digest: str,
+    vocabulary_size: int,
+    max_length: int,
+    origin: dict[str, Any],
+    samples_per_shard: int = 65536,
+) -> Iterator[dict[str, ShardWriter]]:
+    """A writer for each split; the manifest is written when the block ends without error."""
+    metadata = {"task": task, "vocabulary_digest": vocabulary_digest, "format_version": str(FORMAT_VERSION)}
+    metadata |= {key: str(value) for key, value in origin.items()}
+    writers = {split: ShardWriter(folder, split, samples_per_shard, metadata) for split in SPLITS}
+    yield writers
+    counts: dict[str, int] = {}
+    for writer in writers.values():
+        writer.close()
+        for label, count in writer.label_counts.items():
+            counts[label] = counts.get(label, 0) + count
+    manifest = Manifest(
+        task=task,
+        vocabulary_digest=vocabulary_digest,
+        vocabulary_size=vocabulary_size,
+        max_length=max_length,
+        origin=origin,
+        carried=sorted(set().union(*(writer.carried for writer in writers.values()))),
+        label_counts=dict(sorted(counts.items(), key=lambda item: int(item[0]))),
+        splits={split: writer.shards for split, writer in writers.items()},
+    )
+    write_json(folder / MANIFEST, asdict(manifest))
+
+
+class SampleTable:
+    """Random access to samples by row number, over memory-mapped shards or blocks in memory."""
+
+    def __init__(self, blocks: list[SampleBlock]):
+        self._blocks = blocks
+        self._first_row = np.concatenate([[0], np.cumsum([len(block) for block in blocks])]).astype(np.int64)
+        self._offsets = [np.concatenate([[0], np.cumsum(block.lengths)]) for block in blocks]
+        self.lengths = np.concatenate([block.lengths for block in blocks]) if blocks else np.empty(0, np.int64)
+
+    @classmethod
+    def open(cls, folder: Path, split: str) -> "SampleTable":
+        """Map the shards of one split.
+
+        Raises:
+            UserError: a shard is missing, shorter or longer than its manifest says, or not Arrow.
+        """
+        manifest = Manifest.load(folder)
+        return cls([block for shard in manifest.splits[split] for block in _read_shard(folder, shard)])
+
+    def __len__(self) -> int:
+        return int(self._first_row[-1])
+
+    def take(self, rows: np.ndarray) -> SampleBlock:
+        """The samples at these rows, in this order."""
+        rows = np.asarray(rows, np.int64)
+        lengths = self.lengths[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        columns = {name: np.empty(starts[-1], dtype) for name, dtype in TOKEN_COLUMNS.items()}
+        labels = np.empty(len(rows), np.int16)
+        block_of_row = np.searchsorted(self._first_row, rows, side="right") - 1
+        for number in np.unique(block_of_row):
+            chosen = np.flatnonzero(block_of_row == number)
+            block, local = self._blocks[number], rows[chosen] - self._first_row[number]
+            labels[chosen] = block.labels[local]
+            source = ranges(self._offsets[number][local], lengths[chosen])
+            target = ranges(starts[chosen], lengths[chosen])
+            for name, column in columns.items():
+                column[target] = block.columns[name][source]
+        return SampleBlock(lengths, columns, labels)
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """`starts[0], starts[0]+1, ...` for `lengths[0]` values, then the same for the next, in one array."""
+    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else np.empty(0, np.int64)
+    return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+
+
+def _read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
+    path = folder / shard.file
+    try:
+        size = path.stat().st_size
+        if size != shard.bytes:
+            raise UserError(
+                f"{path}: {size} bytes, its manifest says {shard.bytes}; the shard is damaged, build it again"
+            )
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if not reader.schema.equals(SCHEMA):
+            raise UserError(f"{path}: columns differ from this program's; build the shards again")
+        return [SampleBlock.from_arrow(reader.get_batch(i)) for i in range(reader.num_record_batches)]
+    except FileNotFoundError:
+        raise UserError(f"{path}: shard named in the manifest is missing; build it again") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not a readable Arrow file ({error}); build it again") from None

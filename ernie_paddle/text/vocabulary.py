@@ -1,0 +1,125 @@
+"""WordPiece vocabularies: the release's two file formats, and tokenisation with the same ids."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import WordPiece
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import written_whole
+
+SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
+CONTINUATION = "##"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and their ids. `size` is one more than the largest id."""
+
+    ids: dict[str, int]
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read `vocab.txt`: a token a line (its line is its id), or `token<TAB>id`, as the release has both.
+
+        Raises:
+            UserError: missing file, bad id, duplicate token or id, no special tokens.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            raise UserError(f"{path}: vocabulary not found") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: vocabulary cannot be read: {error}") from None
+        ids: dict[str, int] = {}
+        line_of: dict[int, int] = {}
+        for number, line in enumerate(lines, 1):
+            token, tab, text = line.partition("\t")
+            if tab and not text.isdigit():
+                raise UserError(f"{path} line {number}: expected 'token<TAB>id', found {line!r}")
+            index = int(text) if tab else number - 1
+            if token in ids or index in line_of:
+                earlier = ids.get(token, index)
+                raise UserError(
+                    f"{path} line {number}: token {token!r} or id {index} stands there twice (first: id {earlier})"
+                )
+            ids[token] = index
+            line_of[index] = number
+        missing = [token for token in SPECIAL_TOKENS if token not in ids]
+        if missing:
+            raise UserError(f"{path}: not a vocabulary: {', '.join(missing)} missing")
+        return cls(ids)
+
+    def save(self, path: Path) -> None:
+        """Write one token a line where the ids have no holes, else `token<TAB>id`."""
+        ordered = sorted(self.ids.items(), key=lambda item: item[1])
+        holes = len(ordered) != self.size
+        with written_whole(path) as file:
+            file.writelines(f"{token}\t{index}\n" if holes else f"{token}\n" for token, index in ordered)
+
+    @cached_property
+    def size(self) -> int:
+        return max(self.ids.values()) + 1
+
+    @cached_property
+    def tokens(self) -> dict[int, str]:
+        """Token by id."""
+        return {index: token for token, index in self.ids.items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of tokens and ids that does not depend on the file's format."""
+        ordered = sorted(self.ids.items(), key=lambda item: item[1])
+        return hashlib.sha256("\n".join(f"{token}\t{index}" for token, index in ordered).encode()).hexdigest()
+
+    @property
+    def pad_id(self) -> int:
+        return self.ids["[PAD]"]
+
+    @property
+    def cls_id(self) -> int:
+        return self.ids["[CLS]"]
+
+    @property
+    def sep_id(self) -> int:
+        return self.ids["[SEP]"]
+
+    @property
+    def mask_id(self) -> int:
+        return self.ids["[MASK]"]
+
+    @property
+    def unk_id(self) -> int:
+        return self.ids["[UNK]"]
+
+    @cached_property
+    def special_ids(self) -> tuple[int, ...]:
+        """Ids that are never masked and never drawn as random words: `[PAD]`, `[unused1]` and their like."""
+        return tuple(
+            sorted(
+                i for token, i in self.ids.items() if token.startswith("[") and token.endswith("]") and len(token) > 2
+            )
+        )
+
+    def tokenizer(self, lower_case: bool = True) -> Tokenizer:
+        """The WordPiece tokenizer of BERT and ERNIE; encoding adds no special tokens."""
+        tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower_case)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return tokenizer
+
+    def to_text(self, ids: list[int]) -> str:
+        """Tokens as readable text: pieces joined, Chinese without blanks."""
+        text = ""
+        for index in ids:
+            token = self.tokens.get(int(index), f"[{index}?]")
+            if token.startswith(CONTINUATION) and len(token) > len(CONTINUATION):
+                text += token[len(CONTINUATION) :]
+            elif text and (text[-1].isascii() or token[0].isascii()):
+                text += f" {token}"
+            else:
+                text += token
+        return text
