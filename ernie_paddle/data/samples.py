@@ -5,6 +5,7 @@ or language has no such label, and as `label` of samples without one.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ IGNORED = -1
 WORD, PHRASE, NAMED_ENTITY = 0, 1, 2
 BEGIN, INSIDE = 0, 1
 
-TOKEN_COLUMNS = {
+TOKEN_COLUMNS: dict[str, np.dtype[Any]] = {
     "input_ids": np.dtype(np.int32),
     "sentence_ids": np.dtype(np.int8),
     "span_codes": np.dtype(np.int8),

@@ -66,7 +66,8 @@ class Manifest:
         tree = read_json(path, "manifest of the shards")
         if tree.get("format_version") != FORMAT_VERSION:
             raise UserError(
-                f"{path}: format version {tree.get('format_version')}, this program reads {FORMAT_VERSION}; build the shards again"
+                f"{path}: format version {tree.get('format_version')}, this program reads {FORMAT_VERSION}; "
+                "build the shards again"
             )
         try:
             splits = {split: [ShardInfo(**shard) for shard in tree.pop("splits")[split]] for split in SPLITS}
