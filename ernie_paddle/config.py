@@ -1,5 +1,6 @@
 """Strict YAML configuration: unknown keys are errors that name the nearest known one."""
 
+import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from ernie_paddle.registry import nearest
 
 
 class Settings(BaseModel):
-    """Base of all configuration records: immutable, no unknown keys, no silent conversions."""
+    """Base of all configuration records: immutable, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -43,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def apply_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """A copy of `tree` with dotted keys set, their values read as YAML: `train.seed=2`."""
-    result = yaml.safe_load(yaml.safe_dump(tree))
+    result = copy.deepcopy(tree)
     for override in overrides:
         dotted, equals, value = override.partition("=")
         *parents, last = dotted.split(".")

@@ -23,15 +23,16 @@ def generator(*key: int | str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def uniforms(key: int, *counters: np.ndarray) -> np.ndarray:
+def uniforms(key: int, *counters: np.ndarray | int) -> np.ndarray:
     """Uniform float64 numbers in [0, 1), one for each element of the broadcast counters.
 
     Counter-based (splitmix64's mixing of key and counters), so that any element can be drawn alone,
     in any order, with the same result.
     """
     state = np.asarray(key, dtype=np.uint64)
-    for counter in counters:
-        state = _mix(state + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+    with np.errstate(over="ignore"):  # wrapping around is meant
+        for counter in counters:
+            state = _mix(state + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

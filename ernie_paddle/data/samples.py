@@ -79,3 +79,9 @@ class SampleBlock:
         offsets = lists["input_ids"].offsets.to_numpy()
         columns = {name: values.flatten().to_numpy(zero_copy_only=True) for name, values in lists.items()}
         return cls(np.diff(offsets), columns, batch.column(LABEL_COLUMN).to_numpy())
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """`starts[0], starts[0]+1, ...` for `lengths[0]` values, then the same for the next, in one array."""
+    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else np.empty(0, np.int64)
+    return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)

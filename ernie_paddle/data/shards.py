@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock, ranges
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, sha256_of, write_json, written_whole
 
@@ -70,8 +70,8 @@ class Manifest:
                 "build the shards again"
             )
         try:
-            splits = {split: [ShardInfo(**shard) for shard in tree.pop("splits")[split]] for split in SPLITS}
-            return cls(**tree, splits=splits)
+            shards = tree.pop("splits")
+            return cls(**tree, splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS})
         except (TypeError, KeyError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
 
@@ -197,12 +197,6 @@ class SampleTable:
             for name, column in columns.items():
                 column[target] = block.columns[name][source]
         return SampleBlock(lengths, columns, labels)
-
-
-def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`starts[0], starts[0]+1, ...` for `lengths[0]` values, then the same for the next, in one array."""
-    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else np.empty(0, np.int64)
-    return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
 
 
 def _read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
@@ -96,13 +97,10 @@ class Vocabulary:
         return self.ids["[UNK]"]
 
     @cached_property
-    def special_ids(self) -> tuple[int, ...]:
-        """Ids that are never masked and never drawn as random words: `[PAD]`, `[unused1]` and their like."""
-        return tuple(
-            sorted(
-                i for token, i in self.ids.items() if token.startswith("[") and token.endswith("]") and len(token) > 2
-            )
-        )
+    def ordinary_ids(self) -> np.ndarray:
+        """Ids that may stand in for a masked word: all but `[PAD]`, `[unused1]` and their like."""
+        bracketed = (token.startswith("[") and token.endswith("]") and len(token) > 2 for token in self.ids)
+        return np.sort([index for index, special in zip(self.ids.values(), bracketed, strict=True) if not special])
 
     def tokenizer(self, lower_case: bool = True) -> Tokenizer:
         """The WordPiece tokenizer of BERT and ERNIE; encoding adds no special tokens."""

@@ -1,0 +1,32 @@
+"""`ernie-paddle pretrain`."""
+
+import argparse
+from pathlib import Path
+
+from ernie_paddle.config import load_settings
+from ernie_paddle.registry import Command, Registry
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="dotted keys to set, as train.seed=2")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, log, TensorBoard")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
+    start.add_argument("--init", type=Path, help="start from a model's parameters only (never step or moments)")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    from ernie_paddle.training.pretraining import PretrainSettings, pretrain
+
+    settings = load_settings(PretrainSettings, args.plan, args.overrides)
+    pretrain(settings, args.out, registry, args.resume, args.init)
+
+
+COMMAND = Command(
+    name="pretrain",
+    help="train one encoder through the stages of a plan",
+    example="ernie-paddle pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain --resume",
+    configure=configure,
+    run=run,
+)

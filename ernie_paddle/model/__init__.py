@@ -1,0 +1,1 @@
+"""The model's configuration; imports no Paddle."""

@@ -1,0 +1,51 @@
+"""What every program is made of: inputs, parameters and gradient buffers as Values."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import paddle
+from paddle.pir.core import create_persistable_value
+
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec
+from ernie_paddle.task import Feed
+
+
+@contextmanager
+def new_program() -> Iterator[Any]:
+    """Build a program inside the block; names are fresh, so that they are equal in all programs.
+
+    The start-up program is thrown away: variables are created and filled through `Variables`, since a
+    second start-up program would fill shared parameters anew.
+    """
+    main = paddle.static.Program()
+    with (
+        paddle.static.program_guard(main, paddle.static.Program()),
+        paddle.utils.unique_name.guard(),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", message="Tensor do not have 'place'")  # from Paddle's own dynamic shapes
+        yield main
+
+
+def declare_inputs(feeds: Sequence[Feed]) -> dict[str, Any]:
+    """The feeds as Values of the current program, by name."""
+    return {feed.name: paddle.static.data(feed.name, list(feed.shape), feed.dtype) for feed in feeds}
+
+
+def declare_parameter(spec: ParameterSpec) -> Any:
+    """The parameter as a Value of the current program."""
+    placeholder = paddle.ParamAttr(name=spec.name, initializer=paddle.nn.initializer.Constant(0.0))
+    return paddle.static.create_parameter(list(spec.shape), "float32", name=spec.name, attr=placeholder)
+
+
+def gradient_buffer(spec: ParameterSpec) -> Any:
+    """The buffer that collects a parameter's gradients over micro-batches and tasks."""
+    return kept_value(spec.name + GRADIENT_SUFFIX, spec.shape)
+
+
+def kept_value(name: str, shape: tuple[int, ...]) -> Any:
+    """A float32 value that stays in the scope from run to run, as a Value of the current program."""
+    zero = paddle.nn.initializer.Constant(0.0)
+    return create_persistable_value(dtype="float32", shape=list(shape), name=name, initializer=zero)

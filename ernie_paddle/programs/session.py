@@ -1,0 +1,106 @@
+"""A session: the programs of a run, built when they are first needed, and the variables they share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.task_program import TaskProgram, build_task_program
+from ernie_paddle.programs.update_program import (
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    UpdateProgram,
+    accumulators,
+    add_update_variables,
+    build_update_program,
+)
+from ernie_paddle.programs.variables import Variables, default_place
+from ernie_paddle.settings import AdamSettings
+from ernie_paddle.task import Task
+
+
+class Session:
+    """Runs task programs and update programs over one set of variables, on the GPU if there is one."""
+
+    def __init__(self, config: ErnieConfig, pad_id: int, seed: int, adam: AdamSettings):
+        self.config, self.pad_id, self.seed, self.adam = config, pad_id, seed, adam
+        self.variables = Variables(default_place())
+        self._executor = paddle.static.Executor(self.variables.place)
+        self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
+        self._evaluation: dict[str, TaskProgram] = {}
+
+    def add_gradients(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray], dropout_key: int) -> None:
+        """Run a micro-batch forward and backward. Waits for nothing."""
+        program, _ = self._training_programs(tasks)
+        paddle.seed(dropout_key)
+        self._run(program.main, program.check(feed))
+
+    def update(self, tasks: tuple[Task, ...], learning_rate: float) -> None:
+        """Apply the collected gradients to the parameters of these tasks. Waits for nothing."""
+        _, program = self._training_programs(tasks)
+        self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
+        self._run(program.main, {})
+
+    def take_metrics(self) -> dict[str, np.ndarray]:
+        """Summed loss and right answers of each task since the last call, float64 [2] by task name."""
+        sums: dict[str, np.ndarray] = {}
+        for program, _ in self._training.values():
+            collected = self.variables.get(program.metrics_name)
+            self.variables.set(program.metrics_name, np.zeros_like(collected))
+            for task, values in zip(program.tasks, collected.astype(np.float64), strict=True):
+                sums[task.name] = sums.get(task.name, 0.0) + values
+        return sums
+
+    def gradient_norm(self) -> float:
+        """Global norm of the last update's gradients before clipping."""
+        return float(self.variables.get(GRADIENT_NORM)[0])
+
+    def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
+        """Summed loss and right answers of a task on one batch, float64 [2]."""
+        program = self._evaluation_program(task)
+        return self._run(program.main, program.check(feed), program.metrics)[0].astype(np.float64)[0]
+
+    def parameter_shapes(self, tasks: Iterable[Task]) -> dict[str, tuple[int, ...]]:
+        """Shapes of the encoder and of the tasks' heads, by name."""
+        programs = [self._evaluation_program(task) for task in tasks]
+        return {name: spec.shape for program in programs for name, spec in program.parameters.items()}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """All parameters met so far, by name."""
+        return self.variables.parameters()
+
+    def set_parameters(self, values: dict[str, np.ndarray]) -> None:
+        for name, value in values.items():
+            self.variables.set_parameter(name, value)
+
+    def optimizer_state(self) -> dict[str, np.ndarray]:
+        """AdamW's accumulators, by name."""
+        shapes = {name: value.shape for name, value in self.parameters().items()}
+        names = (accumulator for name, shape in shapes.items() for accumulator in accumulators(name, shape, self.adam))
+        return {name: self.variables.get(name) for name in names if name in self.variables}
+
+    def set_optimizer_state(self, values: dict[str, np.ndarray]) -> None:
+        for name, value in values.items():
+            self.variables.set(name, value)
+
+    def _run(self, main: Any, feed: dict[str, np.ndarray], *fetched: Any) -> list[np.ndarray]:
+        return self._executor.run(main, feed=feed, fetch_list=list(fetched), scope=self.variables.scope)
+
+    def _training_programs(self, tasks: tuple[Task, ...]) -> tuple[TaskProgram, UpdateProgram]:
+        names = tuple(task.name for task in tasks)
+        if names not in self._training:
+            program = build_task_program(self.config, tasks, self.pad_id, training=True)
+            self.variables.add_parameters(program.parameters, self.seed)
+            self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
+            add_update_variables(self.variables, program.parameters, self.adam)
+            self._training[names] = (program, build_update_program(program.parameters, self.adam))
+        return self._training[names]
+
+    def _evaluation_program(self, task: Task) -> TaskProgram:
+        if task.name not in self._evaluation:
+            program = build_task_program(self.config, [task], self.pad_id, training=False)
+            self.variables.add_parameters(program.parameters, self.seed)
+            self._evaluation[task.name] = program
+        return self._evaluation[task.name]

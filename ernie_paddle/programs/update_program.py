@@ -1,0 +1,69 @@
+"""The update program: clip the collected gradients, apply AdamW, zero the buffers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+
+from ernie_paddle.programs.building import declare_parameter, gradient_buffer, kept_value, new_program
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec, Variables
+from ernie_paddle.settings import AdamSettings
+
+GRADIENT_NORM = "gradient_norm"
+LEARNING_RATE = "learning_rate_0"  # the name paddle.optimizer gives it in a fresh name space
+
+
+@dataclass(frozen=True)
+class UpdateProgram:
+    """A built program. It leaves the global norm of the gradients before clipping in `gradient_norm`, [1]."""
+
+    main: Any
+    parameters: dict[str, ParameterSpec]
+
+
+def build_update_program(parameters: dict[str, ParameterSpec], adam: AdamSettings) -> UpdateProgram:
+    """Build the update of just these parameters, so that the heads of absent tasks do not drift."""
+    with new_program() as main:
+        values = {name: declare_parameter(spec) for name, spec in parameters.items()}
+        buffers = {name: gradient_buffer(spec) for name, spec in parameters.items()}
+        squares = [paddle.reshape(paddle.sum(paddle.square(buffer)), [1]) for buffer in buffers.values()]
+        norm = paddle.sqrt(paddle.add_n(squares))
+        paddle.assign(norm, output=kept_value(GRADIENT_NORM, (1,)))
+        factor = adam.clip_norm / paddle.maximum(norm, paddle.full([1], adam.clip_norm))
+        optimizer = paddle.optimizer.AdamW(
+            0.0,
+            beta1=adam.beta1,
+            beta2=adam.beta2,
+            epsilon=adam.epsilon,
+            weight_decay=adam.weight_decay,
+            apply_decay_param_fun=is_decayed,
+        )
+        optimizer.apply_gradients([(values[name], buffer * factor) for name, buffer in buffers.items()])
+        for buffer in buffers.values():
+            paddle.assign(paddle.zeros_like(buffer), output=buffer)
+    return UpdateProgram(main, parameters)
+
+
+def is_decayed(name: str) -> bool:
+    """Whether weight decay applies to a parameter (release, `optimization.py`)."""
+    return "layer_norm" not in name and not name.endswith(("_bias", "_b", ".b_0"))
+
+
+def accumulators(name: str, shape: tuple[int, ...], adam: AdamSettings) -> dict[str, tuple[tuple[int, ...], float]]:
+    """Shape and initial value of AdamW's accumulators of a parameter, by the names that Paddle gives them."""
+    return {
+        f"{name}_moment1_0": (shape, 0.0),
+        f"{name}_moment2_0": (shape, 0.0),
+        f"{name}_beta1_pow_acc_0": ((1,), adam.beta1),
+        f"{name}_beta2_pow_acc_0": ((1,), adam.beta2),
+    }
+
+
+def add_update_variables(variables: Variables, parameters: dict[str, ParameterSpec], adam: AdamSettings) -> None:
+    """Create accumulators and gradient buffers that are new; those that exist keep their values."""
+    for name, spec in parameters.items():
+        for accumulator, (shape, value) in accumulators(name, spec.shape, adam).items():
+            variables.add_filled(accumulator, shape, value)
+        variables.add_filled(name + GRADIENT_SUFFIX, spec.shape, 0.0)
+    variables.add_filled(LEARNING_RATE, (), 0.0)
+    variables.add_filled(GRADIENT_NORM, (1,), 0.0)

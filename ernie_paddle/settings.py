@@ -1,0 +1,47 @@
+"""The `train` and `impl` sections shared by pre-training and fine-tuning."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ernie_paddle.config import Settings
+
+
+class AdamSettings(Settings):
+    """AdamW with decay apart from the moments; LayerNorm and biases are not decayed (as in the release)."""
+
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)  # the paper's; the release's scripts use 0.999
+    epsilon: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+
+
+class LearningRateSettings(Settings):
+    """How the learning rate goes over the updates; see `learning_rate.py` for the formulas."""
+
+    peak: float = Field(gt=0)
+    schedule: Literal["linear_warmup_decay", "noam_decay", "constant"] = "linear_warmup_decay"
+    warmup_updates: int = Field(default=0, ge=0)
+    restart: Literal["never", "stage"] = "never"
+
+
+class TrainSettings(Settings):
+    """What decides the result of a run."""
+
+    seed: int = 1
+    batch_tokens: int = Field(ge=1)  # padded tokens of a micro-batch
+    accumulation: int = Field(default=1, ge=1)  # micro-batches of an update
+    learning_rate: LearningRateSettings
+    adam: AdamSettings = AdamSettings()
+    validation_samples: int = Field(default=2000, ge=1)  # held-out samples of each task that an evaluation takes
+
+
+class ImplSettings(Settings):
+    """What may change speed and memory, never the result."""
+
+    prefetch: int = Field(default=4, ge=1)  # updates whose batches are prepared ahead
+    length_multiple: int = Field(default=1, ge=1)  # batches are padded to a multiple of it; 8 suits GPUs
+    log_every: int = Field(default=20, ge=1)  # updates between two records in the log
+    save_every: int = Field(default=500, ge=1)  # updates between two checkpoints
+    keep_checkpoints: int = Field(default=2, ge=1)

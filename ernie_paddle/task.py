@@ -1,0 +1,136 @@
+"""What a task is to the engine: a name, a row of the task embedding and an objective.
+
+Nothing here imports Paddle: an objective builds its part of a program through the `Network` it is given.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
+from ernie_paddle.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from ernie_paddle.programs.network import Network
+
+Level = Literal["token", "sentence"]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An input of a program: -1 in `shape` stands for any size."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scalars of a program: summed loss and number of right answers over the labelled positions."""
+
+    loss_sum: Any
+    correct: Any
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An objective's arrays for one batch and how many positions in them carry a label."""
+
+    feeds: dict[str, np.ndarray]
+    count: int
+
+
+class Objective(ABC):
+    """A loss on top of the shared encoder.
+
+    `level` says whether labels belong to tokens or to the whole sequence, `column` which sample column
+    holds them.
+    """
+
+    level: Level
+    column: str
+
+    @abstractmethod
+    def feeds(self) -> tuple[Feed, ...]:
+        """What `label` returns, declared."""
+
+    @abstractmethod
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        """Labels of a batch. May alter the batch's `input_ids`; `key` keys every random draw."""
+
+    @abstractmethod
+    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
+        """Add head and loss to a program; `inputs` holds the Values of `feeds` by name."""
+
+    @abstractmethod
+    def classes(self, vocabulary_size: int) -> int:
+        """Number of classes; guessing has loss ln(classes)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: `task_id` is its row of the task embedding.
+
+    `always_companion`: once introduced, its loss rides along in every stage, active or not.
+    """
+
+    name: str
+    task_id: int
+    objective: Objective
+    always_companion: bool = False
+
+
+class SentenceClassification(Objective):
+    """A class for the whole sequence, from the pooled first token (softmax, cross entropy)."""
+
+    level: Level = "sentence"
+    column = LABEL_COLUMN
+
+    def __init__(self, labels: Sequence[str], head: str):
+        """`labels` name the classes; `head` is the prefix of the head's parameters."""
+        self.labels = tuple(labels)
+        self.head = head
+
+    def feeds(self) -> tuple[Feed, ...]:
+        return (Feed(f"{self.head}_label", (-1,), "int64"),)
+
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        return Labels({f"{self.head}_label": batch.labels.astype(np.int64)}, int((batch.labels != IGNORED).sum()))
+
+    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
+        logits = network.sentence_logits(self.head, len(self.labels))
+        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]))
+
+    def classes(self, vocabulary_size: int) -> int:
+        return len(self.labels)
+
+
+class TokenClassification(Objective):
+    """A class for every labelled token (softmax, cross entropy)."""
+
+    level: Level = "token"
+
+    def __init__(self, labels: Sequence[str], column: str, head: str):
+        """`column` is the sample column with the labels; `head` the prefix of the head's parameters."""
+        self.labels = tuple(labels)
+        self.column = column
+        self.head = head
+
+    def feeds(self) -> tuple[Feed, ...]:
+        return (Feed(f"{self.head}_label", (-1,), "int64"),)
+
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        labels = batch.columns[self.column].ravel().astype(np.int64)
+        return Labels({f"{self.head}_label": labels}, int((labels != IGNORED).sum()))
+
+    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
+        logits = network.token_logits(self.head, len(self.labels))
+        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]))
+
+    def classes(self, vocabulary_size: int) -> int:
+        return len(self.labels)

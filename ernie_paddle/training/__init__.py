@@ -1,0 +1,1 @@
+"""Plans, the trainer, checkpoints and what is seen of a run."""

@@ -1,0 +1,126 @@
+"""Checkpoints: `step_N/` folders that are either whole or not there.
+
+    model.safetensors  optimizer.safetensors  trainer_state.json  ernie_config.json  vocab.txt
+
+`latest` names the newest; it moves after the folder is whole.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import folder_written_whole, read_json, sha256_of, written_whole
+from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
+from ernie_paddle.text.vocabulary import Vocabulary
+
+MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, VOCABULARY_FILE = (
+    "model.safetensors",
+    "optimizer.safetensors",
+    "trainer_state.json",
+    "vocab.txt",
+)
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What fine-tuning, evaluation and export need of a checkpoint."""
+
+    config: ErnieConfig
+    vocabulary: Vocabulary
+    parameters: dict[str, np.ndarray]
+
+
+def save_checkpoint(
+    folder: Path, update: int, model: Model, optimizer: dict[str, np.ndarray], state: dict[str, Any]
+) -> Path:
+    """Write `step_<update>/` whole, then point `latest` at it. `state` is any JSON object."""
+    path = folder / f"step_{update}"
+    with folder_written_whole(path) as beside:
+        save_model(beside, model)
+        save_file(optimizer, beside / OPTIMIZER_FILE)
+        checksums = {file.name: sha256_of(file) for file in sorted(beside.iterdir())}
+        (beside / STATE_FILE).write_text(json.dumps({**state, "update": update, "sha256": checksums}, indent=2))
+    with written_whole(folder / LATEST) as file:
+        file.write(path.name + "\n")
+    return path
+
+
+def save_model(folder: Path, model: Model) -> None:
+    """Write parameters, configuration and vocabulary into an existing folder."""
+    save_file(model.parameters, folder / MODEL_FILE)
+    model.config.save(folder / CONFIG_FILE)
+    model.vocabulary.save(folder / VOCABULARY_FILE)
+
+
+def remove_old(folder: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for path in checkpoints(folder)[:-keep]:
+        shutil.rmtree(path)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The `step_N` folders, oldest first."""
+    numbered = [(path.name.removeprefix("step_"), path) for path in folder.glob("step_*") if path.is_dir()]
+    return [path for _, path in sorted((int(n), path) for n, path in numbered if n.isdigit())]
+
+
+def newest_whole(folder: Path, report: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint whose files have the checksums written in it; `report` hears of each passed over."""
+    for path in reversed(checkpoints(folder)):
+        fault = damage(path)
+        if fault is None:
+            return path
+        report(f"{path}: passed over, {fault}")
+    return None
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None."""
+    try:
+        checksums = read_json(path / STATE_FILE, "trainer state").get("sha256", {})
+    except UserError as error:
+        return str(error)
+    if not {MODEL_FILE, OPTIMIZER_FILE, CONFIG_FILE, VOCABULARY_FILE} <= checksums.keys():
+        return f"{STATE_FILE} lists no checksums"
+    for name, expected in checksums.items():
+        if not (path / name).is_file():
+            return f"{name} is missing"
+        if sha256_of(path / name) != expected:
+            return f"{name} is truncated or changed"
+    return None
+
+
+def resolve(path: Path) -> Path:
+    """The folder with the model: `path` itself, or the checkpoint that `path/latest` names."""
+    if (path / MODEL_FILE).is_file():
+        return path
+    if (path / LATEST).is_file():
+        return path / (path / LATEST).read_text(encoding="utf-8").strip()
+    raise UserError(f"{path}: neither a model ({MODEL_FILE}) nor a folder of checkpoints ({LATEST})")
+
+
+def load_model(path: Path) -> Model:
+    """Read parameters, configuration and vocabulary.
+
+    Raises:
+        UserError: missing or damaged files.
+    """
+    folder = resolve(path)
+    vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
+    return Model(config, vocabulary, load_tensors(folder / MODEL_FILE))
+
+
+def load_tensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None

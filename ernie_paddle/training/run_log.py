@@ -1,0 +1,153 @@
+"""What a run says of itself: JSON lines, TensorBoard events and a progress bar."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tensorboardX import SummaryWriter
+
+from ernie_paddle.files import written_whole
+from ernie_paddle.programs.session import Session
+from ernie_paddle.training.trainer import Score, StepResult, Trainer
+
+LOG_FILE = "log.jsonl"
+
+
+class Interval:
+    """Updates since the last record, summed up."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepResult] = []
+        self.began = time.perf_counter()
+
+    def record(self, session: Session) -> dict[str, Any]:
+        """The interval as a `train` record: updates by primary task, losses by task, throughput."""
+        sums = session.take_metrics()
+        last, seconds = self.steps[-1], time.perf_counter() - self.began
+        spent, labels = Counter[str](), Counter[str]()
+        for step in self.steps:
+            spent[step.planned.task] += 1
+            labels.update(dict(zip((task.name for task in step.tasks), step.label_counts.tolist(), strict=True)))
+        tokens = sum(step.tokens for step in self.steps)
+        return {
+            "event": "train",
+            "update": last.planned.number,
+            "stage": last.planned.stage + 1,
+            "updates": dict(spent),
+            "tasks": {
+                name: {
+                    "loss": sums[name][0] / max(count, 1),
+                    "accuracy": sums[name][1] / max(count, 1),
+                    "labels": count,
+                }
+                for name, count in labels.items()
+            },
+            "learning_rate": last.learning_rate,
+            "gradient_norm": session.gradient_norm(),
+            "samples": sum(step.samples for step in self.steps),
+            "tokens": tokens,
+            "padding_share": 1 - tokens / sum(step.padded_tokens for step in self.steps),
+            "tokens_per_second": tokens / seconds,
+            "waiting_share": sum(step.waited for step in self.steps) / seconds,
+            "seconds": seconds,
+        }
+
+
+class RunLog:
+    """Writes `log.jsonl` and `tensorboard/` in the run's folder and shows the progress bar.
+
+    Opened for a resumed run, records after the trainer's last update are dropped: they will be written again.
+    """
+
+    def __init__(self, folder: Path, trainer: Trainer):
+        self.trainer = trainer
+        from_update = trainer.progress.update
+        self.console = Console(stderr=True, highlight=False)
+        _drop_records_after(folder / LOG_FILE, from_update)
+        self._file: IO[str] = open(folder / LOG_FILE, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1)
+        self._interval = Interval()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+        self._bar_task = self._bar.add_task("starting", total=trainer.plan.total, completed=from_update)
+
+    def __enter__(self) -> "RunLog":
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._bar.stop()
+        self._tensorboard.close()
+        self._file.close()
+
+    def step(self, step: StepResult) -> None:
+        """Count an update; write a record every `log_every` of them and at a change of stage."""
+        if self._interval.steps and self._interval.steps[-1].planned.stage != step.planned.stage:
+            self.flush()
+        self._interval.steps.append(step)
+        if step.planned.number % self.trainer.impl.log_every == 0:
+            self.flush()
+        self._bar.update(self._bar_task, completed=step.planned.number)
+
+    def flush(self) -> None:
+        """Write the record of the interval so far."""
+        if not self._interval.steps:
+            return
+        record = self._interval.record(self.trainer.session)
+        self._interval = Interval()
+        self._write(record)
+        for name, scores in record["tasks"].items():
+            for what in ("loss", "accuracy"):
+                self._tensorboard.add_scalar(f"train_{what}/{name}", scores[what], record["update"])
+        for what in ("learning_rate", "gradient_norm", "tokens_per_second", "padding_share", "waiting_share"):
+            self._tensorboard.add_scalar(f"run/{what}", record[what], record["update"])
+        losses = "  ".join(f"{name} {scores['loss']:.3f}" for name, scores in record["tasks"].items())
+        stage = f"stage {record['stage']}/{self.trainer.plan.stages}"
+        self._bar.update(self._bar_task, description=f"{stage}  {losses}  {record['tokens_per_second']:,.0f} tokens/s")
+        if not self.console.is_terminal:
+            self.console.print(f"update {record['update']}  {stage}  {losses}", soft_wrap=True)
+
+    def evaluation(self, update: int, stage: int, scores: dict[str, Score]) -> None:
+        """Write held-out scores beside the loss of guessing."""
+        chance = self.trainer.chance_losses()
+        results = {name: {**vars(score), "chance_loss": chance[name]} for name, score in scores.items()}
+        self._write({"event": "evaluation", "update": update, "stage": stage + 1, "tasks": results})
+        for name, score in scores.items():
+            self._tensorboard.add_scalar(f"validation_loss/{name}", score.loss, update)
+            self._tensorboard.add_scalar(f"validation_accuracy/{name}", score.accuracy, update)
+
+    def event(self, name: str, update: int, **values: Any) -> None:
+        """Write any other record."""
+        self._write({"event": name, "update": update, **values})
+
+    def restart_clock(self) -> None:
+        """Leave out of the next record the time that evaluating or saving took."""
+        self._interval.began = time.perf_counter()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log; a last line cut short by a kill is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def _drop_records_after(path: Path, update: int) -> None:
+    if not path.exists():
+        return
+    kept = [record for record in read_log(path) if record["update"] <= update]
+    with written_whole(path) as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)

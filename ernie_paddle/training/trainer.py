@@ -1,0 +1,165 @@
+"""The stepping loop: runs task programs and update programs, yields what each update did."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from ernie_paddle.data.batch import collate
+from ernie_paddle.data.order import Cursor, cut_by_tokens
+from ernie_paddle.data.prefetch import prefetched
+from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.keyed_random import generator, keyed_hash
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.session import Session
+from ernie_paddle.programs.task_program import LOSS_WEIGHTS
+from ernie_paddle.settings import ImplSettings, TrainSettings
+from ernie_paddle.task import Task
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training.learning_rate import learning_rate
+from ernie_paddle.training.plan import PlannedUpdate, StagePlan, planned_updates
+from ernie_paddle.training.updates import PreparedUpdate, TaskData, UpdatePreparer, feed_of
+
+
+@dataclass
+class Progress:
+    """How far a run is: updates done, and each task's place in its samples."""
+
+    update: int = 0
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss and accuracy over `labels` labelled positions."""
+
+    loss: float
+    accuracy: float
+    labels: int
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one update did; its losses are summed up on the device until `Session.take_metrics`."""
+
+    planned: PlannedUpdate
+    tasks: tuple[Task, ...]
+    label_counts: np.ndarray
+    learning_rate: float
+    samples: int
+    tokens: int
+    padded_tokens: int
+    waited: float
+
+
+class Trainer:
+    """Programs, variables and batches of one run.
+
+    In each update every micro-batch goes through the task program of its combination of tasks; then the update
+    program of just that combination's parameters runs.
+    """
+
+    def __init__(
+        self,
+        config: ErnieConfig,
+        vocabulary: Vocabulary,
+        tasks: dict[str, Task],
+        data: dict[str, TaskData],
+        plan: StagePlan,
+        train: TrainSettings,
+        impl: ImplSettings,
+        companions: Sequence[str] = (),
+        loss_weights: dict[str, float] | None = None,
+    ):
+        """`companions` are the names of tasks whose losses may ride along; `loss_weights` are 1 by default."""
+        self.config, self.vocabulary, self.tasks, self.data = config, vocabulary, tasks, data
+        self.plan, self.train, self.impl = plan, train, impl
+        self.companions, self.loss_weights = tuple(companions), loss_weights or {}
+        self.progress = Progress()
+        self.session = Session(config, vocabulary.pad_id, train.seed, train.adam)
+        self._preparer = UpdatePreparer(train, impl, vocabulary, data, self.combination)
+
+    def combination(self, planned: PlannedUpdate) -> tuple[Task, ...]:
+        """The primary task and the companions whose labels its samples carry."""
+        active = set(self.plan.active(planned.stage))
+        introduced = set(self.plan.introduced(planned.stage))
+        carried = self.data[planned.task].carried
+        companions = (self.tasks[name] for name in self.companions if name != planned.task)
+        return (
+            self.tasks[planned.task],
+            *(
+                task
+                for task in companions
+                if task.name in (introduced if task.always_companion else active) and task.objective.column in carried
+            ),
+        )
+
+    def updates(self) -> Iterator[StepResult]:
+        """Run what is left of the plan, an update a step."""
+        remaining = islice(planned_updates(self.plan), self.progress.update, None)
+        prepared = prefetched(self._preparer.prepare_all(remaining, self.progress.cursors), self.impl.prefetch)
+        asked = time.perf_counter()
+        for update in prepared:
+            yield self._step(update, waited=time.perf_counter() - asked)
+            asked = time.perf_counter()
+
+    def evaluate(self, name: str, table: SampleTable | None = None) -> Score:
+        """Score of a task alone on held-out samples (`table`: on these instead, all of them)."""
+        task = self.tasks[name]
+        if table is None:
+            table = self.data[name].validation
+            chosen = generator(self.train.seed, "evaluation", name).permutation(len(table))
+            rows = np.sort(chosen[: self.train.validation_samples])
+        else:
+            rows = np.arange(len(table))
+        rows = rows[np.argsort(table.lengths[rows], kind="stable")]
+        sums, labels = np.zeros(2), 0
+        for batch_rows in cut_by_tokens(rows, table.lengths, self.train.batch_tokens):
+            batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
+            key = keyed_hash(self.train.seed, "evaluation", name)
+            micro_batch, counts = feed_of(batch, [task], self.vocabulary, key)
+            sums += self.session.evaluate(task, micro_batch.feed)
+            labels += int(counts[0])
+        return Score(sums[0] / max(labels, 1), sums[1] / max(labels, 1), labels)
+
+    def restore(self, progress: Progress, parameters: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
+        """Go on where a run of the same plan and model was."""
+        self.session.set_parameters(parameters)
+        self.session.set_optimizer_state(optimizer)
+        self.progress = progress
+
+    def chance_losses(self) -> dict[str, float]:
+        """Loss of guessing, by task."""
+        return {name: math.log(task.objective.classes(self.vocabulary.size)) for name, task in self.tasks.items()}
+
+    def _step(self, update: PreparedUpdate, waited: float) -> StepResult:
+        number, tasks = update.planned.number, update.tasks
+        weights = [self.loss_weights.get(task.name, 1.0) for task in tasks]
+        loss_weights = (np.array(weights) / np.maximum(update.label_counts, 1)).astype(np.float32)
+        for i, micro_batch in enumerate(update.micro_batches):
+            dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
+            self.session.add_gradients(tasks, {**micro_batch.feed, LOSS_WEIGHTS: loss_weights}, dropout_key)
+        rate = self._learning_rate(update.planned)
+        self.session.update(tasks, rate)
+        self.progress.update = number
+        self.progress.cursors[update.planned.task] = update.cursor
+        return StepResult(
+            update.planned,
+            tasks,
+            update.label_counts,
+            rate,
+            sum(micro_batch.samples for micro_batch in update.micro_batches),
+            sum(micro_batch.tokens for micro_batch in update.micro_batches),
+            sum(micro_batch.padded_tokens for micro_batch in update.micro_batches),
+            waited,
+        )
+
+    def _learning_rate(self, planned: PlannedUpdate) -> float:
+        settings = self.train.learning_rate
+        if settings.restart == "never":
+            return learning_rate(settings, planned.number, self.plan.total)
+        before = self.plan.end_of(planned.stage - 1) if planned.stage else 0
+        return learning_rate(settings, planned.number - before, self.plan.end_of(planned.stage) - before)

@@ -1,0 +1,98 @@
+"""From planned updates to the arrays that programs are fed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_paddle.data.batch import Batch, collate
+from ernie_paddle.data.order import BatchOrder, Cursor
+from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.keyed_random import keyed_hash
+from ernie_paddle.settings import ImplSettings, TrainSettings
+from ernie_paddle.task import Task
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training.plan import PlannedUpdate
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's samples, and the sample columns that carry labels in them."""
+
+    train: SampleTable
+    validation: SampleTable
+    carried: frozenset[str]
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one run of a task program is fed, and its size."""
+
+    feed: dict[str, np.ndarray]
+    samples: int
+    tokens: int
+    padded_tokens: int
+
+
+@dataclass(frozen=True)
+class PreparedUpdate:
+    """All micro-batches of an update; `label_counts` [tasks] are summed over them.
+
+    `tasks` begins with the primary one; `cursor` is where its samples go on afterwards.
+    """
+
+    planned: PlannedUpdate
+    tasks: tuple[Task, ...]
+    micro_batches: list[MicroBatch]
+    label_counts: np.ndarray
+    cursor: Cursor
+
+
+def feed_of(batch: Batch, tasks: Sequence[Task], vocabulary: Vocabulary, key: int) -> tuple[MicroBatch, np.ndarray]:
+    """The feed of a batch for a combination of tasks, and the number of labels of each task."""
+    labels = [task.objective.label(batch, vocabulary, keyed_hash(key, task.name)) for task in tasks]
+    feed = {name: batch.columns[name].astype(np.int64) for name in ("input_ids", "sentence_ids")}
+    for label in labels:
+        feed |= label.feeds
+    counts = np.array([label.count for label in labels], np.int64)
+    return MicroBatch(feed, len(batch.rows), batch.tokens, batch.padded_tokens), counts
+
+
+class UpdatePreparer:
+    """Prepares updates; pure functions of settings, samples and cursors."""
+
+    def __init__(
+        self,
+        train: TrainSettings,
+        impl: ImplSettings,
+        vocabulary: Vocabulary,
+        data: dict[str, TaskData],
+        combination: Callable[[PlannedUpdate], tuple[Task, ...]],
+    ):
+        """`combination` gives the primary task of an update and its companions."""
+        self.train, self.impl, self.vocabulary, self.data, self.combination = train, impl, vocabulary, data, combination
+        self.orders = {
+            name: BatchOrder(item.train.lengths, train.batch_tokens, train.seed, name) for name, item in data.items()
+        }
+
+    def prepare_all(self, planned: Iterator[PlannedUpdate], cursors: dict[str, Cursor]) -> Iterator[PreparedUpdate]:
+        """Prepare the planned updates in order, each task going on at its cursor."""
+        cursors = dict(cursors)
+        for update in planned:
+            prepared = self._prepare(update, cursors.get(update.task, Cursor()))
+            cursors[update.task] = prepared.cursor
+            yield prepared
+
+    def _prepare(self, planned: PlannedUpdate, cursor: Cursor) -> PreparedUpdate:
+        tasks = self.combination(planned)
+        order, table = self.orders[planned.task], self.data[planned.task].train
+        micro_batches, counts = [], np.zeros(len(tasks), np.int64)
+        for _ in range(self.train.accumulation):
+            rows = order.batch(cursor)
+            batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
+            key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
+            micro_batch, labels = feed_of(batch, tasks, self.vocabulary, key)
+            micro_batches.append(micro_batch)
+            counts += labels
+            cursor = order.after(cursor)
+        return PreparedUpdate(planned, tasks, micro_batches, counts, cursor)

@@ -1,0 +1,11 @@
+"""Sentence distance (paper section 4.2.2): how far apart in the corpus two sentences stood."""
+
+from ernie_paddle.registry import Registry
+from ernie_paddle.task import SentenceClassification, Task
+
+LABELS = ("adjacent", "same document", "different documents")
+
+
+def register(registry: Registry) -> None:
+    objective = SentenceClassification(LABELS, head="sentence_distance_fc")
+    registry.pretraining_tasks.add("sentence_distance", Task("sentence_distance", 4, objective))

@@ -1,0 +1,98 @@
+"""Toy shards, models and plans that several test modules share."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.shards import shard_writers
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
+
+
+def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `ernie-paddle` in a process of its own."""
+    command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def assert_user_error(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code 2, and a last line of stderr that says all the words; no traceback."""
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert all(word in last for word in words), last
+
+
+@pytest.fixture(scope="session")
+def toy_vocabulary() -> Vocabulary:
+    return Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(55))])})
+
+
+def toy_block(random: np.random.Generator, samples: int, classes: int, vocabulary_size: int) -> SampleBlock:
+    """Samples with a pattern to learn: the token after the first tells the label, capitals are even tokens."""
+    lengths = random.integers(6, 25, samples)
+    labels = random.integers(0, classes, samples) if classes else np.full(samples, -1)
+    pieces: dict[str, list[np.ndarray]] = {"input_ids": [], "span_codes": [], "capitalization": []}
+    for length, label in zip(lengths, labels, strict=True):
+        ids = random.integers(5, vocabulary_size, length)
+        ids[0], ids[1], ids[-1] = 1, 5 + max(label, 0), 2
+        codes = (random.random(length) < 0.3).astype(int)
+        codes[1], codes[0], codes[-1] = 0, -1, -1
+        capital = np.where(codes == -1, -1, ids % 2 == 0)
+        for name, column in (("input_ids", ids), ("span_codes", codes), ("capitalization", capital)):
+            pieces[name].append(column)
+    columns = {name: np.concatenate(parts) for name, parts in pieces.items()}
+    return SampleBlock(lengths, columns, labels.astype(np.int16))
+
+
+@pytest.fixture(scope="session")
+def toy_shards(tmp_path_factory: pytest.TempPathFactory, toy_vocabulary: Vocabulary) -> Path:
+    """Shards of four tasks, 96 training and 32 validation samples each, in two files a split."""
+    folder = tmp_path_factory.mktemp("shards")
+    toy_vocabulary.save(folder / "vocab.txt")
+    classes = {"sentence_reordering": 9, "sentence_distance": 3}
+    for number, task in enumerate(TOY_TASKS):
+        random = np.random.default_rng(number)
+        with shard_writers(
+            folder / task, task, toy_vocabulary.digest, toy_vocabulary.size, 32, {"seed": 1}, samples_per_shard=64
+        ) as writers:
+            for split, samples in (("train", 96), ("validation", 32)):
+                writers[split].write(toy_block(random, samples, classes.get(task, 0), toy_vocabulary.size))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "ernie_config.json"
+    sizes = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    path.write_text(json.dumps({**sizes, "hidden_act": "gelu", "max_position_embeddings": 32, "use_task_id": True}))
+    return path
+
+
+@pytest.fixture
+def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..., Path]:
+    """A function that writes a plan file; keyword arguments replace whole sections."""
+
+    def write(**sections: Any) -> Path:
+        tree = {
+            "model": {"config": str(toy_model)},
+            "data": {"shards": str(toy_shards)},
+            "plan": {"tasks": {task: {"updates": 10} for task in TOY_TASKS}},
+            "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.01, "warmup_updates": 5}},
+            "impl": {"log_every": 5, "save_every": 7},
+            **sections,
+        }
+        path = tmp_path / "plan.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
