@@ -1,5 +1,6 @@
 """Strict YAML configuration: unknown keys are errors that name the nearest known one."""
 
+import argparse
 import copy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,12 @@ def load_settings(kind: type[SettingsType], path: Path, overrides: list[str]) ->
         UserError: file missing or not YAML, unknown key, value of the wrong type.
     """
     return check_settings(kind, apply_overrides(read_yaml(path), overrides), str(path))
+
+
+def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the option `--set key=value ...` to a command."""
+    text = f"dotted keys of the file to set, as {example}"
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help=text)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

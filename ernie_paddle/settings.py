@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ernie_paddle.config import Settings
+from ernie_paddle.data.order import NO_LIMIT, BatchSize
 
 
 class AdamSettings(Settings):
@@ -23,18 +24,36 @@ class LearningRateSettings(Settings):
     peak: float = Field(gt=0)
     schedule: Literal["linear_warmup_decay", "noam_decay", "constant"] = "linear_warmup_decay"
     warmup_updates: int = Field(default=0, ge=0)
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)  # the same as a share of all updates
     restart: Literal["never", "stage"] = "never"
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> "LearningRateSettings":
+        if self.warmup_updates and self.warmup_share:
+            raise ValueError("give warmup_updates or warmup_share, not both")
+        return self
 
 
 class TrainSettings(Settings):
     """What decides the result of a run."""
 
     seed: int = 1
-    batch_tokens: int = Field(ge=1)  # padded tokens of a micro-batch
+    batch_tokens: int | None = Field(default=None, ge=1)  # padded tokens of a micro-batch, or:
+    batch_samples: int | None = Field(default=None, ge=1)  # samples of a micro-batch
     accumulation: int = Field(default=1, ge=1)  # micro-batches of an update
     learning_rate: LearningRateSettings
     adam: AdamSettings = AdamSettings()
     validation_samples: int = Field(default=2000, ge=1)  # held-out samples of each task that an evaluation takes
+
+    @model_validator(mode="after")
+    def _one_batch_size(self) -> "TrainSettings":
+        if (self.batch_tokens is None) == (self.batch_samples is None):
+            raise ValueError("give either batch_tokens or batch_samples")
+        return self
+
+    @property
+    def batch_size(self) -> BatchSize:
+        return BatchSize(self.batch_samples or NO_LIMIT, self.batch_tokens or NO_LIMIT)
 
 
 class ImplSettings(Settings):

@@ -4,14 +4,17 @@ Nothing here imports Paddle: an objective builds its part of a program through t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
+from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, SampleBlock
 from ernie_paddle.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -103,8 +106,11 @@ class SentenceClassification(Objective):
         return Labels({f"{self.head}_label": batch.labels.astype(np.int64)}, int((batch.labels != IGNORED).sum()))
 
     def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
-        logits = network.sentence_logits(self.head, len(self.labels))
-        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]))
+        return Outcome(*network.cross_entropy(self.logits(network), inputs[f"{self.head}_label"]))
+
+    def logits(self, network: "Network") -> Any:
+        """Scores of the classes, [batch, classes]."""
+        return network.sentence_logits(self.head, len(self.labels))
 
     def classes(self, vocabulary_size: int) -> int:
         return len(self.labels)
@@ -134,3 +140,29 @@ class TokenClassification(Objective):
 
     def classes(self, vocabulary_size: int) -> int:
         return len(self.labels)
+
+
+class Signature(Settings):
+    """What a fine-tuned model expects and answers; kept beside it as `signature.json`.
+
+    `task` is the kind of fine-tuning, `labels` the classes in the order of their ids, `max_length` the longest
+    input in tokens, special ones included, `task_id` the row of the task embedding.
+    """
+
+    task: str
+    labels: list[str] = Field(min_length=2)
+    max_length: int = Field(ge=3)
+    task_id: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class FinetuningKind:
+    """A kind of fine-tuning: its objective, and how its files become samples.
+
+    `objective` takes the labels. `read` takes a file, a vocabulary, the signature and whether labels are
+    wanted; without them the samples' labels are -1.
+    """
+
+    name: str
+    objective: Callable[[Sequence[str]], SentenceClassification]
+    read: Callable[[Path, Vocabulary, Signature, bool], SampleBlock]

@@ -1,10 +1,11 @@
 """What is learned: one file per pre-training task, one per kind of fine-tuning."""
 
 from ernie_paddle.registry import Registry
+from tasks.finetuning import classification
 from tasks.pretraining import capitalization, knowledge_masking, sentence_distance, sentence_reordering
 
 
 def register(registry: Registry) -> None:
     """Add the tasks."""
-    for module in (knowledge_masking, capitalization, sentence_reordering, sentence_distance):
+    for module in (knowledge_masking, capitalization, sentence_reordering, sentence_distance, classification):
         module.register(registry)

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ernie_paddle.config import load_settings
+from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.plan import plan_table, stage_plan
 from ernie_paddle.training.run_settings import PretrainSettings
@@ -14,13 +14,11 @@ from ernie_paddle.training.run_settings import PretrainSettings
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="dotted keys to set, as plan.strategy=multi_task"
-    )
+    add_overrides(parser, "plan.strategy=multi_task")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    settings = load_settings(PretrainSettings, args.plan, args.overrides)
+    settings = load_settings(PretrainSettings, args.plan, args.set)
     for name in settings.plan.tasks:
         registry.pretraining_tasks.get(name, f"{args.plan}: plan.tasks")
     plan = stage_plan(settings.plan)

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.config import load_settings
+from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.run_settings import PretrainSettings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="dotted keys to set, as train.seed=2")
+    add_overrides(parser, "train.seed=2")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, log, TensorBoard")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
@@ -17,9 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from ernie_paddle.training.pretraining import PretrainSettings, pretrain
+    from ernie_paddle.training.pretraining import pretrain
 
-    settings = load_settings(PretrainSettings, args.plan, args.overrides)
+    settings = load_settings(PretrainSettings, args.plan, args.set)
     pretrain(settings, args.out, registry, args.resume, args.init)
 
 

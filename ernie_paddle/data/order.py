@@ -15,16 +15,27 @@ class Cursor:
     batch: int = 0
 
 
+NO_LIMIT = 1 << 40
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """At most so many samples and so many padded tokens, samples x longest."""
+
+    samples: int
+    tokens: int
+
+
 class BatchOrder:
     """Shuffled batches of samples of similar length.
 
     Each epoch is a permutation of all samples. Stretches of `pool` samples are sorted by length and cut into
-    batches whose padded size, samples x longest, stays within `batch_tokens`; then the batches are shuffled.
+    batches of at most `size`; then the batches are shuffled.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_tokens: int, seed: int, name: str, pool: int = 4096):
+    def __init__(self, lengths: np.ndarray, size: BatchSize, seed: int, name: str, pool: int = 4096):
         self.lengths = lengths
-        self.batch_tokens = batch_tokens
+        self.size = size
         self.seed = seed
         self.name = name
         self.pool = pool
@@ -34,9 +45,13 @@ class BatchOrder:
         """Row numbers of the batch at the cursor."""
         return self._epoch(cursor.epoch)[cursor.batch]
 
+    def batches_in(self, epoch: int) -> int:
+        """Number of batches of an epoch."""
+        return len(self._epoch(epoch))
+
     def after(self, cursor: Cursor) -> Cursor:
         """The cursor of the batch that follows."""
-        if cursor.batch + 1 < len(self._epoch(cursor.epoch)):
+        if cursor.batch + 1 < self.batches_in(cursor.epoch):
             return Cursor(cursor.epoch, cursor.batch + 1)
         return Cursor(cursor.epoch + 1, 0)
 
@@ -51,19 +66,18 @@ class BatchOrder:
         batches: list[np.ndarray] = []
         for start in range(0, len(rows), self.pool):
             pool = rows[start : start + self.pool]
-            batches += cut_by_tokens(
-                pool[np.argsort(self.lengths[pool], kind="stable")], self.lengths, self.batch_tokens
-            )
+            batches += cut_batches(pool[np.argsort(self.lengths[pool], kind="stable")], self.lengths, self.size)
         return [batches[i] for i in random.permutation(len(batches))]
 
 
-def cut_by_tokens(rows: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
-    """Cut rows, sorted by length, into batches of at most `batch_tokens` padded tokens (at least one row)."""
+def cut_batches(rows: np.ndarray, lengths: np.ndarray, size: BatchSize) -> list[np.ndarray]:
+    """Cut rows, sorted by length, into batches of at most `size`, each of at least one row."""
     batches, start = [], 0
     sorted_lengths = lengths[rows]
     while start < len(rows):
-        padded = sorted_lengths[start : start + batch_tokens] * np.arange(1, min(batch_tokens, len(rows) - start) + 1)
-        size = max(1, int(np.searchsorted(padded, batch_tokens, side="right")))
-        batches.append(rows[start : start + size])
-        start += size
+        window = sorted_lengths[start : start + min(size.samples, size.tokens)]
+        padded = window * np.arange(1, len(window) + 1)
+        count = max(1, int(np.searchsorted(padded, size.tokens, side="right")))
+        batches.append(rows[start : start + count])
+        start += count
     return batches

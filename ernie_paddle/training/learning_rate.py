@@ -13,7 +13,7 @@ def learning_rate(settings: LearningRateSettings, update: int, total: int) -> fl
     `noam_decay`: p * min(sqrt(w / update), update / w), its peak at update w;
     `constant`: p after a linear warm-up.
     """
-    warmup = settings.warmup_updates
+    warmup = settings.warmup_updates or round(settings.warmup_share * total)
     if update < warmup:
         return settings.peak * update / warmup
     if settings.schedule == "linear_warmup_decay":

@@ -73,7 +73,9 @@ class RunLog:
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1)
         self._interval = Interval()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+        self._bar = Progress(
+            *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
+        )
         self._bar_task = self._bar.add_task("starting", total=trainer.plan.total, completed=from_update)
 
     def __enter__(self) -> "RunLog":

@@ -1,9 +1,12 @@
-"""The YAML file of a pre-training run; imports no Paddle."""
+"""The YAML files of pre-training and fine-tuning runs; imports no Paddle."""
 
 from pathlib import Path
 
+from pydantic import Field
+
 from ernie_paddle.config import Settings
 from ernie_paddle.settings import ImplSettings, TrainSettings
+from ernie_paddle.task import Signature
 from ernie_paddle.training.plan import PlanSettings
 
 
@@ -26,5 +29,27 @@ class PretrainSettings(Settings):
     model: ModelSection
     data: DataSection
     plan: PlanSettings
+    train: TrainSettings
+    impl: ImplSettings = ImplSettings()
+
+
+class LabelledFiles(Settings):
+    """The `data` section of a fine-tuning run."""
+
+    train: Path
+    dev: Path
+    test: Path | None = None
+
+    def files(self) -> dict[str, Path]:
+        """The files that are given, by split."""
+        return {split: path for split, path in (("train", self.train), ("dev", self.dev), ("test", self.test)) if path}
+
+
+class FinetuneSettings(Settings):
+    """A fine-tuning run. All sections but `impl` decide the result."""
+
+    signature: Signature
+    data: LabelledFiles
+    epochs: int = Field(ge=1)
     train: TrainSettings
     impl: ImplSettings = ImplSettings()

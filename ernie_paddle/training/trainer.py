@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from ernie_paddle.data.batch import collate
-from ernie_paddle.data.order import Cursor, cut_by_tokens
+from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetched
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import generator, keyed_hash
@@ -117,7 +117,7 @@ class Trainer:
             rows = np.arange(len(table))
         rows = rows[np.argsort(table.lengths[rows], kind="stable")]
         sums, labels = np.zeros(2), 0
-        for batch_rows in cut_by_tokens(rows, table.lengths, self.train.batch_tokens):
+        for batch_rows in cut_batches(rows, table.lengths, self.train.batch_size):
             batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "evaluation", name)
             micro_batch, counts = feed_of(batch, [task], self.vocabulary, key)

@@ -72,7 +72,7 @@ class UpdatePreparer:
         """`combination` gives the primary task of an update and its companions."""
         self.train, self.impl, self.vocabulary, self.data, self.combination = train, impl, vocabulary, data, combination
         self.orders = {
-            name: BatchOrder(item.train.lengths, train.batch_tokens, train.seed, name) for name, item in data.items()
+            name: BatchOrder(item.train.lengths, train.batch_size, train.seed, name) for name, item in data.items()
         }
 
     def prepare_all(self, planned: Iterator[PlannedUpdate], cursors: dict[str, Cursor]) -> Iterator[PreparedUpdate]:

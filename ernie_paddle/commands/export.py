@@ -1,0 +1,29 @@
+"""`ernie-paddle export`."""
+
+import argparse
+from pathlib import Path
+
+from ernie_paddle.registry import Command, Registry
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="fine-tuned model, such as a run's best/")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write: model files, vocab.txt, signature.json"
+    )
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    from ernie_paddle.inference.export import export
+
+    difference = export(args.model, args.out, registry)
+    print(f"{args.out}: written; probabilities differ by at most {difference:.1e} from the model's in a fresh process")
+
+
+COMMAND = Command(
+    name="export",
+    help="write a fine-tuned model as Paddle inference files with vocabulary and signature",
+    example="ernie-paddle export runs/reviews/best --out runs/reviews/export",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,1 @@
+"""Exported models: writing them and predicting with nothing else."""

@@ -1,0 +1,90 @@
+"""What every run does around the stepping loop: start or go on, log, save at the right moments."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ernie_paddle.data.order import Cursor
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json
+from ernie_paddle.training import checkpoint
+from ernie_paddle.training.initial import initialise
+from ernie_paddle.training.run_log import RunLog
+from ernie_paddle.training.trainer import Progress, Trainer
+
+
+def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, init: Path | None) -> None:
+    """Bring a new trainer to where the run begins.
+
+    Args:
+        identity: everything that decides the result, as JSON; a resumed run must have the same.
+        resume: go on from the newest whole checkpoint in `out`, if there is one.
+        init: take parameters, and nothing else, from this model.
+
+    Raises:
+        UserError: `out` holds a run and `resume` is off, or the run there is another one.
+    """
+    console = Console(stderr=True, highlight=False)
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume and checkpoint.checkpoints(out):
+        raise UserError(f"{out}: holds checkpoints; go on with --resume, or choose another --out")
+    newest = checkpoint.newest_whole(out, report=lambda line: console.print(line, soft_wrap=True)) if resume else None
+    if newest:
+        _restore(trainer, newest, identity)
+        console.print(f"going on from {newest}", soft_wrap=True)
+        return
+    if resume:
+        console.print(f"{out}: no whole checkpoint to go on from, starting with update 1", soft_wrap=True)
+    if init:
+        initialise(trainer, init, console)
+
+
+def run_stages(
+    trainer: Trainer, out: Path, identity: dict[str, Any], at_stage_end: Callable[[int, RunLog], None]
+) -> None:
+    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage."""
+    with RunLog(out, trainer) as log:
+        for step in trainer.updates():
+            log.step(step)
+            number, stage = step.planned.number, step.planned.stage
+            stage_over = number == trainer.plan.end_of(stage)
+            if stage_over or number % trainer.impl.save_every == 0:
+                log.flush()
+                if stage_over:
+                    at_stage_end(stage, log)
+                save(trainer, out, identity)
+                log.restart_clock()
+
+
+def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
+    """Write a checkpoint of the trainer and remove the oldest ones."""
+    model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
+    cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
+    state = {"cursors": cursors, "run": identity}
+    checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
+    checkpoint.remove_old(out, trainer.impl.keep_checkpoints)
+
+
+def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
+    state = read_json(path / checkpoint.STATE_FILE, "trainer state")
+    then, now = _flattened(state["run"]), _flattened(identity)
+    for key in sorted(then.keys() | now.keys()):
+        if then.get(key) != now.get(key):
+            raise UserError(
+                f"{path}: cannot go on, {key} was {then.get(key)!r} and is {now.get(key)!r} now; "
+                "set it back, or start a new run in another --out"
+            )
+    cursors = {name: Cursor(**cursor) for name, cursor in state["cursors"].items()}
+    parameters = checkpoint.load_tensors(path / checkpoint.MODEL_FILE)
+    optimizer = checkpoint.load_tensors(path / checkpoint.OPTIMIZER_FILE)
+    trainer.restore(Progress(state["update"], cursors), parameters, optimizer)
+
+
+def _flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
