@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, SampleBlock
+from ernie_paddle.data.samples import LABEL_COLUMN, SampleBlock
 from ernie_paddle.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Labels:
-    """An objective's arrays for one batch and how many positions in them carry a label."""
+    """An objective's arrays for one batch, and the class ids among them, -1 where a position has none."""
 
     feeds: dict[str, np.ndarray]
-    count: int
+    classes: np.ndarray
 
 
 class Objective(ABC):
@@ -103,7 +103,8 @@ class SentenceClassification(Objective):
         return (Feed(f"{self.head}_label", (-1,), "int64"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        return Labels({f"{self.head}_label": batch.labels.astype(np.int64)}, int((batch.labels != IGNORED).sum()))
+        labels = batch.labels.astype(np.int64)
+        return Labels({f"{self.head}_label": labels}, labels)
 
     def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
         return Outcome(*network.cross_entropy(self.logits(network), inputs[f"{self.head}_label"]))
@@ -132,7 +133,7 @@ class TokenClassification(Objective):
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         labels = batch.columns[self.column].ravel().astype(np.int64)
-        return Labels({f"{self.head}_label": labels}, int((labels != IGNORED).sum()))
+        return Labels({f"{self.head}_label": labels}, labels)
 
     def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
         logits = network.token_logits(self.head, len(self.labels))

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 COMMAND = Command(
     name="finetune",
     help="train a pre-trained model on a labelled task and keep the best on its dev file",
-    example="ernie-paddle finetune configs/finetune/demo/reviews.yaml --model runs/quickstart/pretrain --out runs/ft",
+    example="ernie-paddle finetune configs/finetune/reviews.yaml --model runs/quickstart/pretrain --out runs/reviews",
     configure=configure,
     run=run,
 )

@@ -1,17 +1,30 @@
 """Tables of held-out scores."""
 
-from rich.console import Console
+from collections.abc import Mapping
+from typing import Any
+
 from rich.table import Table
 
-from ernie_paddle.training.trainer import Score, Trainer
+COLUMNS = ("loss", "by frequency", "ln(classes)", "accuracy", "most frequent", "labels")
 
 
-def show_scores(console: Console, title: str, trainer: Trainer, scores: dict[str, Score]) -> None:
-    """Print loss and accuracy of each task beside those of guessing."""
+def score_row(scores: Mapping[str, Any]) -> list[str]:
+    """A task's `evaluation` record as text, in the order of `COLUMNS`."""
+    return [
+        f"{scores['loss']:.3f}",
+        f"{scores['prior_loss']:.3f}",
+        f"{scores['chance_loss']:.3f}",
+        f"{scores['accuracy']:.1%}",
+        f"{scores['prior_accuracy']:.1%}",
+        f"{scores['labels']:,}",
+    ]
+
+
+def score_table(title: str, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Loss and accuracy of each task beside what knowing only the classes' frequencies gives."""
     table = Table("task", title=title)
-    for column in ("loss", "guessing", "accuracy", "labels"):
+    for column in COLUMNS:
         table.add_column(column, justify="right")
-    chance = trainer.chance_losses()
-    for name, score in scores.items():
-        table.add_row(name, f"{score.loss:.3f}", f"{chance[name]:.3f}", f"{score.accuracy:.1%}", f"{score.labels:,}")
-    console.print(table)
+    for name, scores in tasks.items():
+        table.add_row(name, *score_row(scores))
+    return table

@@ -62,9 +62,6 @@ def finetune(
     def keep_best(stage: int, log: RunLog) -> None:
         dev = trainer.evaluate(task.name, SampleTable([blocks["dev"]]))
         log.evaluation(trainer.plan.end_of(stage), stage, {task.name: dev})
-        log.console.print(
-            f"epoch {stage + 1} of {settings.epochs}: dev loss {dev.loss:.4f}, accuracy {dev.accuracy:.2%}"
-        )
         best = out / BEST
         if not (best / SCORES_FILE).exists() or dev.accuracy > read_json(best / SCORES_FILE, "scores")["accuracy"]:
             _save_best(best, trainer, signature, {**vars(dev), "epoch": stage + 1})

@@ -11,7 +11,6 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
-from ernie_paddle.training.evaluation import show_scores
 from ernie_paddle.training.plan import PlanSettings, stage_plan
 from ernie_paddle.training.run import run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -33,7 +32,6 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
     def score_stage(stage: int, log: RunLog) -> None:
         scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(stage)}
         log.evaluation(trainer.plan.end_of(stage), stage, scores)
-        show_scores(log.console, f"held-out scores after stage {stage + 1} of {trainer.plan.stages}", trainer, scores)
 
     start(trainer, out, run_identity(settings), resume, init)
     run_stages(trainer, out, run_identity(settings), score_stage)

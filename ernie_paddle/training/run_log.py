@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
-from ernie_paddle.files import written_whole
 from ernie_paddle.programs.session import Session
+from ernie_paddle.training.evaluation import score_table
+from ernie_paddle.training.log_file import LOG_FILE, drop_records_after
 from ernie_paddle.training.trainer import Score, StepResult, Trainer
-
-LOG_FILE = "log.jsonl"
 
 
 class Interval:
@@ -68,7 +67,7 @@ class RunLog:
         self.trainer = trainer
         from_update = trainer.progress.update
         self.console = Console(stderr=True, highlight=False)
-        _drop_records_after(folder / LOG_FILE, from_update)
+        drop_records_after(folder / LOG_FILE, from_update)
         self._file: IO[str] = open(folder / LOG_FILE, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1)
         self._interval = Interval()
@@ -115,13 +114,15 @@ class RunLog:
             self.console.print(f"update {record['update']}  {stage}  {losses}", soft_wrap=True)
 
     def evaluation(self, update: int, stage: int, scores: dict[str, Score]) -> None:
-        """Write held-out scores beside the loss of guessing."""
+        """Write held-out scores and show them."""
         chance = self.trainer.chance_losses()
-        results = {name: {**vars(score), "chance_loss": chance[name]} for name, score in scores.items()}
-        self._write({"event": "evaluation", "update": update, "stage": stage + 1, "tasks": results})
+        tasks = {name: {**vars(score), "chance_loss": chance[name]} for name, score in scores.items()}
+        self._write({"event": "evaluation", "update": update, "stage": stage + 1, "tasks": tasks})
         for name, score in scores.items():
             self._tensorboard.add_scalar(f"validation_loss/{name}", score.loss, update)
             self._tensorboard.add_scalar(f"validation_accuracy/{name}", score.accuracy, update)
+        title = f"held-out scores after stage {stage + 1} of {self.trainer.plan.stages}"
+        self.console.print(score_table(title, tasks))
 
     def event(self, name: str, update: int, **values: Any) -> None:
         """Write any other record."""
@@ -134,22 +135,3 @@ class RunLog:
     def _write(self, record: dict[str, Any]) -> None:
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a log; a last line cut short by a kill is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
-    return records
-
-
-def _drop_records_after(path: Path, update: int) -> None:
-    if not path.exists():
-        return
-    kept = [record for record in read_log(path) if record["update"] <= update]
-    with written_whole(path) as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)

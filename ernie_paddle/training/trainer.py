@@ -11,6 +11,7 @@ import numpy as np
 from ernie_paddle.data.batch import collate
 from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetched
+from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import generator, keyed_hash
 from ernie_paddle.model.config import ErnieConfig
@@ -34,11 +35,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and accuracy over `labels` labelled positions."""
+    """Mean loss and accuracy over `labels` labelled positions.
+
+    `prior_loss` and `prior_accuracy` are those of somebody who knows only how frequent each class is there:
+    the entropy of the classes, and the share of the most frequent one.
+    """
 
     loss: float
     accuracy: float
     labels: int
+    prior_loss: float
+    prior_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -116,14 +123,19 @@ class Trainer:
         else:
             rows = np.arange(len(table))
         rows = rows[np.argsort(table.lengths[rows], kind="stable")]
-        sums, labels = np.zeros(2), 0
+        sums, frequencies = np.zeros(2), np.zeros(task.objective.classes(self.vocabulary.size))
         for batch_rows in cut_batches(rows, table.lengths, self.train.batch_size):
             batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "evaluation", name)
-            micro_batch, counts = feed_of(batch, [task], self.vocabulary, key)
+            micro_batch, (classes,) = feed_of(batch, [task], self.vocabulary, key)
             sums += self.session.evaluate(task, micro_batch.feed)
-            labels += int(counts[0])
-        return Score(sums[0] / max(labels, 1), sums[1] / max(labels, 1), labels)
+            frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
+        labels = max(int(frequencies.sum()), 1)
+        shares = frequencies[frequencies > 0] / labels
+        entropy = -float((shares * np.log(shares)).sum())
+        return Score(
+            sums[0] / labels, sums[1] / labels, int(frequencies.sum()), entropy, float(shares.max(initial=0.0))
+        )
 
     def restore(self, progress: Progress, parameters: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
         """Go on where a run of the same plan and model was."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch, collate
 from ernie_paddle.data.order import BatchOrder, Cursor
+from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.settings import ImplSettings, TrainSettings
@@ -48,14 +49,16 @@ class PreparedUpdate:
     cursor: Cursor
 
 
-def feed_of(batch: Batch, tasks: Sequence[Task], vocabulary: Vocabulary, key: int) -> tuple[MicroBatch, np.ndarray]:
-    """The feed of a batch for a combination of tasks, and the number of labels of each task."""
+def feed_of(
+    batch: Batch, tasks: Sequence[Task], vocabulary: Vocabulary, key: int
+) -> tuple[MicroBatch, list[np.ndarray]]:
+    """The feed of a batch for a combination of tasks, and each task's class ids (-1: none)."""
     labels = [task.objective.label(batch, vocabulary, keyed_hash(key, task.name)) for task in tasks]
     feed = {name: batch.columns[name].astype(np.int64) for name in ("input_ids", "sentence_ids")}
     for label in labels:
         feed |= label.feeds
-    counts = np.array([label.count for label in labels], np.int64)
-    return MicroBatch(feed, len(batch.rows), batch.tokens, batch.padded_tokens), counts
+    micro_batch = MicroBatch(feed, len(batch.rows), batch.tokens, batch.padded_tokens)
+    return micro_batch, [label.classes for label in labels]
 
 
 class UpdatePreparer:
@@ -91,8 +94,8 @@ class UpdatePreparer:
             rows = order.batch(cursor)
             batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
-            micro_batch, labels = feed_of(batch, tasks, self.vocabulary, key)
+            micro_batch, classes = feed_of(batch, tasks, self.vocabulary, key)
             micro_batches.append(micro_batch)
-            counts += labels
+            counts += [int((ids != IGNORED).sum()) for ids in classes]
             cursor = order.after(cursor)
         return PreparedUpdate(planned, tasks, micro_batches, counts, cursor)

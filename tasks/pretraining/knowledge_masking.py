@@ -45,7 +45,7 @@ class MaskedLanguageModel(Objective):
             "mask_positions": np.pad(positions.astype(np.int64), (0, padding)),
             "mask_labels": np.pad(labels, (0, padding), constant_values=IGNORED),
         }
-        return Labels(feeds, len(positions))
+        return Labels(feeds, labels)
 
     def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
         logits = network.masked_lm_logits(inputs["mask_positions"])

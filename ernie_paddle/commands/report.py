@@ -1,0 +1,32 @@
+"""`ernie-paddle report`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.evaluation import score_table
+from ernie_paddle.training.report import write_report
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, help="folder of a pre-training or fine-tuning run")
+    parser.add_argument("--out", type=Path, required=True, help="page to write (.html), or its figure alone (.png)")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    evaluations = write_report(args.run, args.out)
+    if evaluations:
+        last = evaluations[-1]
+        Console().print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
+    print(f"{args.out}: written")
+
+
+COMMAND = Command(
+    name="report",
+    help="write one page with the losses per task over the stages and the held-out scores",
+    example="ernie-paddle report runs/quickstart/pretrain --out runs/quickstart/report.html",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,29 @@
+"""The log's file: a JSON object a line, each with `event` and `update`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ernie_paddle.files import written_whole
+
+LOG_FILE = "log.jsonl"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log; a last line cut short by a kill is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def drop_records_after(path: Path, update: int) -> None:
+    """Keep only the records up to an update."""
+    if not path.exists():
+        return
+    kept = [record for record in read_log(path) if record["update"] <= update]
+    with written_whole(path) as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)

@@ -1,0 +1,134 @@
+"""One HTML page about a run: losses per task over the stages, held-out scores, throughput."""
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import written_whole
+from ernie_paddle.training.evaluation import COLUMNS, score_row
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+
+Record = dict[str, Any]
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em; border-bottom: 1px solid #ddd }
+td { text-align: right; font-variant-numeric: tabular-nums } td:first-child, th:first-child { text-align: left }
+img { max-width: 100% } caption { text-align: left; font-weight: 600; padding: .4em 0 }
+"""
+
+
+def write_report(run: Path, out: Path) -> list[Record]:
+    """Write the page (`.html`) or its figure alone (`.png`); returns the `evaluation` records.
+
+    Raises:
+        UserError: no log, or nothing in it yet.
+    """
+    path = run / LOG_FILE
+    if not path.is_file():
+        raise UserError(f"{path}: no log of a run there")
+    records = read_log(path)
+    train = [record for record in records if record["event"] == "train"]
+    evaluations = [record for record in records if record["event"] == "evaluation"]
+    if not train:
+        raise UserError(f"{path}: no updates logged yet")
+    figure = draw(train, evaluations)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=110)
+    if out.suffix == ".png":
+        with written_whole(out, "wb") as file:
+            file.write(image.getvalue())
+    elif out.suffix == ".html":
+        with written_whole(out) as file:
+            file.write(_page(run, train, evaluations, base64.b64encode(image.getvalue()).decode()))
+    else:
+        raise UserError(f"{out}: the report ends in .html or .png")
+    return evaluations
+
+
+def draw(train: list[Record], evaluations: list[Record]) -> Figure:
+    """A panel a task, training loss as a line and held-out loss as dots; stages are shaded in turn."""
+    names = list(dict.fromkeys(name for record in train for name in record["tasks"]))
+    columns = min(2, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(6.2 * columns, 2.9 * rows), layout="constrained")
+    for number, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        _shade_stages(axes, train)
+        curve = [(record["update"], record["tasks"][name]["loss"]) for record in train if name in record["tasks"]]
+        axes.plot(*zip(*curve, strict=True), color="tab:blue", linewidth=1, label="training")
+        held_out = [(record["update"], record["tasks"][name]) for record in evaluations if name in record["tasks"]]
+        if held_out:
+            updates = [update for update, _ in held_out]
+            axes.plot(updates, [score["loss"] for _, score in held_out], "o", color="tab:orange", label="held-out")
+            axes.axhline(held_out[-1][1]["prior_loss"], color="grey", linestyle=":", label="guessing by frequency")
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("updates", fontsize=8)
+        axes.set_ylabel("loss", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.legend(fontsize=7)
+    return figure
+
+
+def _shade_stages(axes: Axes, train: list[Record]) -> None:
+    begin = 0
+    for stage in sorted({record["stage"] for record in train}):
+        end = max(record["update"] for record in train if record["stage"] == stage)
+        if stage % 2 == 0:
+            axes.axvspan(begin, end, color="0.93", zorder=0)
+        begin = end
+
+
+def _page(run: Path, train: list[Record], evaluations: list[Record], image: str) -> str:
+    updates, tokens = train[-1]["update"], sum(record["tokens"] for record in train)
+    seconds = sum(record["seconds"] for record in train)
+    parts = [
+        f"<p>{updates:,} updates, {tokens:,} tokens, {seconds / 60:,.1f} minutes of training, "
+        f"{tokens / seconds:,.0f} tokens a second.</p>",
+        f'<img alt="losses per task" src="data:image/png;base64,{image}">',
+        _spent_table(train),
+        *(_score_table(record) for record in evaluations),
+        _forgetting_table(evaluations),
+    ]
+    title = html.escape(str(run))
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        f"<h1>{title}</h1>{''.join(parts)}</html>\n"
+    )
+
+
+def _spent_table(train: list[Record]) -> str:
+    stages = sorted({record["stage"] for record in train})
+    spent: dict[str, dict[int, int]] = {}
+    for record in train:
+        for name, count in record["updates"].items():
+            by_stage = spent.setdefault(name, {})
+            by_stage[record["stage"]] = by_stage.get(record["stage"], 0) + count
+    rows = [[name, *(f"{counts.get(stage, 0):,}" for stage in stages)] for name, counts in spent.items()]
+    return _table("Updates spent on each task in each stage", ["task", *(f"stage {s}" for s in stages)], rows)
+
+
+def _score_table(record: Record) -> str:
+    rows = [[name, *score_row(scores)] for name, scores in record["tasks"].items()]
+    return _table(f"Held-out scores after stage {record['stage']}", ["task", *COLUMNS], rows)
+
+
+def _forgetting_table(evaluations: list[Record]) -> str:
+    last = evaluations[-1]["tasks"] if evaluations else {}
+    rows = []
+    for name, scores in last.items():
+        seen = [record["tasks"][name]["loss"] for record in evaluations if name in record["tasks"]]
+        rows.append([name, f"{min(seen):.3f}", f"{scores['loss']:.3f}", f"{scores['loss'] - min(seen):+.3f}"])
+    return _table("Forgetting: held-out loss now against its best", ["task", "best", "now", "difference"], rows)
+
+
+def _table(caption: str, header: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
