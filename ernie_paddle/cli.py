@@ -26,10 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.configure(subparser)
-        subparser.set_defaults(run=command.run)
     args = parser.parse_args(arguments)
     try:
-        args.run(args, registry)
+        registry.commands.get(args.command).run(args, registry)
     except UserError as error:
         print(f"ernie-paddle {args.command}: {error}", file=sys.stderr)
         sys.exit(2)

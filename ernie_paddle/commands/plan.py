@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from ernie_paddle.config import add_overrides, load_settings
+from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.plan import plan_table, stage_plan
 from ernie_paddle.training.run_settings import PretrainSettings
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     table.add_column("total", justify="right")
     for row in plan_table(plan):
         table.add_row(*row)
-    Console().print(table)
+    open_console().print(table)
 
 
 COMMAND = Command(

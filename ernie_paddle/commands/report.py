@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import score_table
 from ernie_paddle.training.report import write_report
@@ -19,7 +18,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     evaluations = write_report(args.run, args.out)
     if evaluations:
         last = evaluations[-1]
-        Console().print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
+        open_console().print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
     print(f"{args.out}: written")
 
 

@@ -22,7 +22,8 @@ def score_row(scores: Mapping[str, Any]) -> list[str]:
 
 def score_table(title: str, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
     """Loss and accuracy of each task beside what knowing only the classes' frequencies gives."""
-    table = Table("task", title=title)
+    table = Table(title=title)
+    table.add_column("task", no_wrap=True)
     for column in COLUMNS:
         table.add_column(column, justify="right")
     for name, scores in tasks.items():

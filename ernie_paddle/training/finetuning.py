@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from ernie_paddle.console import open_console
 from ernie_paddle.data.order import BatchOrder
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
@@ -101,5 +101,5 @@ def _conclude(trainer: Trainer, task: Task, blocks: dict[str, SampleBlock], out:
         table.add_column(column, justify="right")
     for split, score in result.items():
         table.add_row(split, f"{score['loss']:.4f}", f"{score['accuracy']:.2%}", f"{score['labels']:,}")
-    Console().print(table)
+    open_console().print(table)
     return result

@@ -5,8 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from ernie_paddle.console import open_console
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
@@ -27,7 +26,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
     Raises:
         UserError: `out` holds a run and `resume` is off, or the run there is another one.
     """
-    console = Console(stderr=True, highlight=False)
+    console = open_console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     if not resume and checkpoint.checkpoints(out):
         raise UserError(f"{out}: holds checkpoints; go on with --resume, or choose another --out")

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from tensorboardX import SummaryWriter
 
+from ernie_paddle.console import open_console
 from ernie_paddle.programs.session import Session
 from ernie_paddle.training.evaluation import score_table
 from ernie_paddle.training.log_file import LOG_FILE, drop_records_after
@@ -66,7 +66,7 @@ class RunLog:
     def __init__(self, folder: Path, trainer: Trainer):
         self.trainer = trainer
         from_update = trainer.progress.update
-        self.console = Console(stderr=True, highlight=False)
+        self.console = open_console(stderr=True)
         drop_records_after(folder / LOG_FILE, from_update)
         self._file: IO[str] = open(folder / LOG_FILE, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1)
