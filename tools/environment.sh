@@ -1,0 +1,23 @@
+# Sourced by the other scripts: makes the virtual environment and installs the project into it, once.
+# usage: source tools/environment.sh EXTRAS        (e.g. cpu,demo,test)
+# VENV names another folder for the environment, PYTHON another interpreter.
+
+VENV=${VENV:-.venv}
+PYTHON=${PYTHON:-python3}
+
+ensure_environment() {
+    local extras=$1 wanted
+    wanted="$extras $(cat setup.py constraints.txt | sha256sum)"
+    if [ "$(cat "$VENV/installed" 2>/dev/null)" != "$wanted" ]; then
+        echo "installing into $VENV (several minutes the first time) ..."
+        if ! "$PYTHON" -m venv "$VENV"; then
+            echo "error: $PYTHON cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+            return 2
+        fi
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --constraint constraints.txt --editable ".[$extras]"
+        echo "$wanted" > "$VENV/installed"
+    fi
+    # shellcheck disable=SC1091
+    source "$VENV/bin/activate"
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Makes the environment and runs the checks and the test suite; arguments go to pytest.
+#   bash tools/test.sh [-k EXPRESSION ...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = "--help" ]; then
+    sed -n '2,3s/^# \{0,1\}//p' "$0"
+    exit 0
+fi
+
+source tools/environment.sh
+ensure_environment cpu,demo,test
+
+ruff format --check .
+ruff check .
+mypy
+pytest "$@"
