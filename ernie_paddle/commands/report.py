@@ -3,22 +3,32 @@
 import argparse
 from pathlib import Path
 
+from rich.table import Table
+
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import score_table
-from ernie_paddle.training.report import write_report
+from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a pre-training or fine-tuning run")
+    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="fine-tuning runs to add")
     parser.add_argument("--out", type=Path, required=True, help="page to write (.html), or its figure alone (.png)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    evaluations = write_report(args.run, args.out)
+    results = read_results(args.compare)
+    evaluations = write_report(args.run, results, args.out)
+    console = open_console()
     if evaluations:
         last = evaluations[-1]
-        open_console().print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
+        console.print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
+    if results:
+        table = Table(*RESULT_COLUMNS, title="fine-tuning: accuracy of the best model")
+        for row in result_rows(results):
+            table.add_row(*row)
+        console.print(table)
     print(f"{args.out}: written")
 
 

@@ -15,6 +15,7 @@ from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Signature, Task
 from ernie_paddle.training import checkpoint
+from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.plan import StagePlan
 from ernie_paddle.training.run import run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -22,7 +23,7 @@ from ernie_paddle.training.run_settings import FinetuneSettings
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
-BEST, SIGNATURE_FILE, SCORES_FILE, RESULT_FILE = "best", "signature.json", "scores.json", "result.json"
+BEST, SIGNATURE_FILE, SCORES_FILE = "best", "signature.json", "scores.json"
 
 
 def finetune(

@@ -1,4 +1,4 @@
-"""The log's file: a JSON object a line, each with `event` and `update`."""
+"""What a run leaves for reports: its log, a JSON object a line with `event` and `update`, and its result."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from ernie_paddle.files import written_whole
 
 LOG_FILE = "log.jsonl"
+RESULT_FILE = "result.json"  # of a fine-tuning run: scores of the best model, by file
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import read_json, written_whole
 from ernie_paddle.training.evaluation import COLUMNS, score_row
-from ernie_paddle.training.log_file import LOG_FILE, read_log
+from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log
 
 Record = dict[str, Any]
+
+RESULT_COLUMNS = ("run", "dev", "test")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -24,8 +26,23 @@ img { max-width: 100% } caption { text-align: left; font-weight: 600; padding: .
 """
 
 
-def write_report(run: Path, out: Path) -> list[Record]:
+def read_results(runs: list[Path]) -> dict[str, Record]:
+    """What fine-tuning runs reached, by their folder."""
+    return {str(run): read_json(run / RESULT_FILE, "result of a finished fine-tuning run") for run in runs}
+
+
+def result_rows(results: dict[str, Record]) -> list[list[str]]:
+    """Fine-tuning runs as rows of text, in the order of `RESULT_COLUMNS`."""
+    return [
+        [run, *(f"{result[split]['accuracy']:.2%}" if split in result else "-" for split in ("dev", "test"))]
+        for run, result in results.items()
+    ]
+
+
+def write_report(run: Path, results: dict[str, Record], out: Path) -> list[Record]:
     """Write the page (`.html`) or its figure alone (`.png`); returns the `evaluation` records.
+
+    `results` are fine-tuning runs to set beside each other (see `read_results`).
 
     Raises:
         UserError: no log, or nothing in it yet.
@@ -46,7 +63,7 @@ def write_report(run: Path, out: Path) -> list[Record]:
             file.write(image.getvalue())
     elif out.suffix == ".html":
         with written_whole(out) as file:
-            file.write(_page(run, train, evaluations, base64.b64encode(image.getvalue()).decode()))
+            file.write(_page(run, train, evaluations, results, base64.b64encode(image.getvalue()).decode()))
     else:
         raise UserError(f"{out}: the report ends in .html or .png")
     return evaluations
@@ -85,7 +102,7 @@ def _shade_stages(axes: Axes, train: list[Record]) -> None:
         begin = end
 
 
-def _page(run: Path, train: list[Record], evaluations: list[Record], image: str) -> str:
+def _page(run: Path, train: list[Record], evaluations: list[Record], results: dict[str, Record], image: str) -> str:
     updates, tokens = train[-1]["update"], sum(record["tokens"] for record in train)
     seconds = sum(record["seconds"] for record in train)
     parts = [
@@ -96,6 +113,8 @@ def _page(run: Path, train: list[Record], evaluations: list[Record], image: str)
         *(_score_table(record) for record in evaluations),
         _forgetting_table(evaluations),
     ]
+    if results:
+        parts.append(_table("Fine-tuning: accuracy of the best model", list(RESULT_COLUMNS), result_rows(results)))
     title = html.escape(str(run))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# From nothing to a used model, on CPU: environment, corpora, samples, pre-training in four stages,
+# fine-tuning beside the same model from scratch, export, prediction, report.
+#   bash tools/quickstart.sh            everything goes to runs/quickstart/
+#   bash tools/quickstart.sh --help
+# Run again, it starts anew. VENV and PYTHON choose the environment's folder and the interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = "--help" ]; then
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
+    exit 0
+fi
+
+source tools/environment.sh
+ensure_environment cpu,demo
+
+OUT=runs/quickstart
+CORPORA=$OUT/corpora
+SECONDS=0
+rm -rf "$OUT"
+
+step() { printf '\n== %s  (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+step "raw corpora"
+ernie-paddle corpus demo --out $CORPORA
+
+step "vocabulary"
+ernie-paddle vocab --size 6000 --out $OUT/vocab.txt \
+    text:$CORPORA/peoples_daily/articles.txt text:$CORPORA/reviews/train.txt \
+    mediawiki:$CORPORA/wikipedia/articles.xml.bz2
+
+step "samples"
+ernie-paddle build --plan configs/corpora/quickstart.yaml --out $OUT/shards --workers 2
+
+step "the plan"
+ernie-paddle plan configs/plans/quickstart.yaml
+
+step "pre-training"
+ernie-paddle pretrain configs/plans/quickstart.yaml --out $OUT/pretrain
+
+step "fine-tuning from the pre-trained model"
+ernie-paddle finetune configs/finetune/reviews.yaml --model $OUT/pretrain --out $OUT/reviews_pretrained
+
+step "fine-tuning the same model from scratch"
+ernie-paddle finetune configs/finetune/reviews.yaml --model $OUT/pretrain --out $OUT/reviews_scratch --from-scratch
+
+step "export and prediction"
+ernie-paddle export $OUT/reviews_pretrained/best --out $OUT/export
+ernie-paddle predict $OUT/export --input $CORPORA/reviews/test.tsv --output $OUT/predictions.tsv
+
+step "what it reached"
+ernie-paddle report $OUT/pretrain --compare $OUT/reviews_pretrained $OUT/reviews_scratch --out $OUT/report.html
+cat <<EOF
+
+corpora              $CORPORA/
+samples              $OUT/shards/
+pre-trained model    $OUT/pretrain/$(cat $OUT/pretrain/latest)/
+fine-tuned model     $OUT/reviews_pretrained/best/
+exported model       $OUT/export/
+predictions          $OUT/predictions.tsv
+report               $OUT/report.html
+EOF
+step "done"
