@@ -11,6 +11,7 @@ import warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 os.environ.setdefault("FLAGS_use_mkldnn", "1")
+os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # one order of operators: repeatable dropout
 os.environ.setdefault("GLOG_minloglevel", "2")
 
 with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):

@@ -16,7 +16,6 @@ from ernie_paddle.programs.variables import ParameterSpec
 
 LAYER_NORM_EPSILON = 1e-5
 MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding; safe in float16
-CLASSIFIER_DROPOUT = 0.1
 
 
 class Network:
@@ -49,11 +48,11 @@ class Network:
 
     def sentence_logits(self, head: str, classes: int) -> Any:
         """Scores of the sequence's classes, [batch, classes]."""
-        return self._linear(self._dropout(self.pooled(), CLASSIFIER_DROPOUT), classes, head)
+        return self._linear(self._dropout(self.pooled(), self.config.hidden_dropout_prob), classes, head)
 
     def token_logits(self, head: str, classes: int) -> Any:
         """Scores of every token's classes, [batch * length, classes]."""
-        return self._linear(self._dropout(self.tokens, CLASSIFIER_DROPOUT), classes, head)
+        return self._linear(self._dropout(self.tokens, self.config.hidden_dropout_prob), classes, head)
 
     def masked_lm_logits(self, positions: Any) -> Any:
         """Scores of the vocabulary at flat positions (row * length + column), [positions, vocabulary]."""
@@ -104,7 +103,8 @@ class Network:
 
         scores = paddle.matmul(split("query") * head_size**-0.5, split("key"), transpose_y=True)
         weights = self._dropout(F.softmax(scores + self._score_bias), config.attention_probs_dropout_prob)
-        context = paddle.transpose(paddle.matmul(weights, split("value")), [0, 2, 1, 3])
+        # assign restores the plain layout: oneDNN's gradient of the product is wrong for a transposed one
+        context = paddle.transpose(paddle.assign(paddle.matmul(weights, split("value"))), [0, 2, 1, 3])
         return self._linear(paddle.reshape(context, [-1, config.hidden_size]), config.hidden_size, f"{name}_output_fc")
 
     # ---- layers ----
