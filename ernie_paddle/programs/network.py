@@ -72,16 +72,20 @@ class Network:
     # ---- encoder ----
 
     def _embed(self, ids: Any, sentence_ids: Any, task_id: int) -> Any:
-        config, hidden = self.config, self.config.hidden_size
-        x = F.embedding(ids, self._parameter("word_embedding", (config.vocab_size, hidden)))
-        sentence_table = self._parameter("sent_embedding", (config.sent_type_vocab_size, hidden))
-        x = x + F.embedding(sentence_ids, sentence_table)
-        positions = self._parameter("pos_embedding", (config.max_position_embeddings, hidden))
-        x = x + F.embedding(paddle.arange(0, self.length, dtype="int64"), positions)
+        """Sum of the embeddings, all looked up in full: oneDNN's gradient of a broadcast sum fails on some shapes."""
+        config = self.config
+        nothing = paddle.zeros_like(ids)
+        x = self._look_up("word_embedding", config.vocab_size, ids)
+        x = x + self._look_up("sent_embedding", config.sent_type_vocab_size, sentence_ids)
+        positions = paddle.arange(0, self.length, dtype="int64") + nothing
+        x = x + self._look_up("pos_embedding", config.max_position_embeddings, positions)
         if config.use_task_id:
-            x = x + self._parameter("task_embedding", (config.task_type_vocab_size, hidden))[task_id]
-        x = self._layer_norm(paddle.reshape(x, [-1, hidden]), "pre_encoder_layer_norm")
+            x = x + self._look_up("task_embedding", config.task_type_vocab_size, nothing + task_id)
+        x = self._layer_norm(paddle.reshape(x, [-1, config.hidden_size]), "pre_encoder_layer_norm")
         return self._dropout(x, config.hidden_dropout_prob)
+
+    def _look_up(self, name: str, rows: int, ids: Any) -> Any:
+        return F.embedding(ids, self._parameter(name, (rows, self.config.hidden_size)))
 
     def _encoder_layer(self, x: Any, name: str) -> Any:
         config = self.config
