@@ -1,0 +1,1 @@
+"""Documents annotated once: tokens, sentences, spans and capitalisation, stored for all builders."""

@@ -1,0 +1,191 @@
+"""Building all samples of a corpora file: annotate every corpus once, then compose task by task."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data_builders.annotation.store import AnnotatedCorpus, Source, annotate_corpus
+from data_builders.builders.builder import SampleBuilder
+from data_builders.composing import ComposeUnit, SpecialIds
+from data_builders.documents import Language
+from data_builders.workers import ordered_map
+from ernie_paddle.config import Settings, check_settings
+from ernie_paddle.console import open_console
+from ernie_paddle.data.shards import SPLITS, ShardWriter, shard_writers
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import folder_written_whole
+from ernie_paddle.registry import Registry
+from ernie_paddle.text.vocabulary import Vocabulary
+
+ANNOTATED = "annotated"
+VOCABULARY_FILE = "vocab.txt"
+MEGABYTE = 1_000_000
+
+
+class CorpusSettings(Settings):
+    """Where a raw corpus is and how to read it."""
+
+    path: Path
+    format: str
+    language: Language
+
+
+class TaskSettings(Settings):
+    """Which corpora a task's samples come from; `options` are the builder's own."""
+
+    corpora: list[str] = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class BuildSettings(Settings):
+    """A corpora file. `max_length` counts tokens, special ones included."""
+
+    vocab: Path
+    seed: int = 1
+    max_length: int = Field(ge=8)
+    validation_share: float = Field(default=0.02, gt=0, lt=1)
+    corpora: dict[str, CorpusSettings] = Field(min_length=1)
+    tasks: dict[str, TaskSettings] = Field(min_length=1)
+
+
+@dataclass
+class TaskCounts:
+    """What became of a task's documents: samples and tokens by split, labels, documents without a sample."""
+
+    documents: int = 0
+    samples: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    unsuitable: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """The annotated corpora and what was made of them."""
+
+    corpora: dict[str, AnnotatedCorpus]
+    tasks: dict[str, TaskCounts]
+
+
+def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) -> BuildResult:
+    """Write `<out>/<task>/` for every task and `<out>/vocab.txt`; annotated corpora are kept in `<out>/annotated/`.
+
+    A task's folder appears when all its samples are written. The same corpora, vocabulary and seed give the
+    same bytes for any number of workers.
+
+    Raises:
+        UserError: a corpus cannot be read, or a task gets no samples from its corpora.
+    """
+    vocabulary = Vocabulary.load(settings.vocab)
+    sources = {
+        name: Source(name, corpus.path, registry.readers.get(corpus.format, f"corpora.{name}.format"), corpus.language)
+        for name, corpus in settings.corpora.items()
+    }
+    builders = {name: _builder(name, task, settings, registry) for name, task in settings.tasks.items()}
+    console = open_console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        corpora = {
+            name: _annotate(source, vocabulary, out / ANNOTATED / name, workers, progress)
+            for name, source in sources.items()
+        }
+        tasks = {
+            name: _compose(
+                builder,
+                settings,
+                {c: corpora[c] for c in settings.tasks[name].corpora},
+                out,
+                vocabulary,
+                workers,
+                progress,
+            )
+            for name, builder in builders.items()
+        }
+    vocabulary.save(out / VOCABULARY_FILE)
+    return BuildResult(corpora, tasks)
+
+
+def _builder(name: str, task: TaskSettings, settings: BuildSettings, registry: Registry) -> SampleBuilder:
+    kind = registry.sample_builders.get(name, "tasks")
+    for corpus in task.corpora:
+        if corpus not in settings.corpora:
+            raise UserError(f"tasks.{name}.corpora: '{corpus}' is not among the corpora: {', '.join(settings.corpora)}")
+        language = settings.corpora[corpus].language
+        if language not in kind.languages:
+            raise UserError(f"tasks.{name}.corpora: '{corpus}' is in '{language}', the task is for {kind.languages}")
+    return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"))
+
+
+def _annotate(
+    source: Source, vocabulary: Vocabulary, folder: Path, workers: int, progress: Progress
+) -> AnnotatedCorpus:
+    size = source.path.stat().st_size if source.path.is_file() else None
+    bar = progress.add_task(f"annotating {source.name}", total=size)
+
+    def show(read: int) -> None:
+        speed = progress.tasks[bar].speed or 0.0
+        progress.update(bar, completed=read, description=f"annotating {source.name}  {speed / MEGABYTE:.2f} MB/s")
+
+    corpus = annotate_corpus(source, vocabulary, folder, workers, show)
+    progress.update(bar, completed=size)
+    return corpus
+
+
+def _compose(
+    builder: SampleBuilder,
+    settings: BuildSettings,
+    corpora: dict[str, AnnotatedCorpus],
+    out: Path,
+    vocabulary: Vocabulary,
+    workers: int,
+    progress: Progress,
+) -> TaskCounts:
+    origin = {
+        "builder_version": builder.version,
+        "options": builder.options.model_dump(mode="json"),
+        "seed": settings.seed,
+        "validation_share": settings.validation_share,
+        "corpora": {name: corpus.origin for name, corpus in corpora.items()},
+    }
+    bar = progress.add_task(f"composing {builder.name}", total=sum(corpus.units for corpus in corpora.values()))
+    counts = TaskCounts()
+    special = SpecialIds(vocabulary.cls_id, vocabulary.sep_id)
+    with (
+        folder_written_whole(out / builder.name) as beside,
+        shard_writers(beside, builder.name, vocabulary.digest, vocabulary.size, settings.max_length, origin) as writers,
+    ):
+        for name, corpus in corpora.items():
+            unit = ComposeUnit(builder, out / ANNOTATED / name, special, settings.seed, settings.validation_share)
+            for composed in ordered_map(unit, range(corpus.units), workers):
+                counts.unsuitable += composed.unsuitable
+                for split, block in composed.blocks.items():
+                    writers[split].write(block)
+                progress.advance(bar)
+            counts.documents += len(corpus)
+        _count(counts, writers)
+        _check_enough(builder, counts)
+    return counts
+
+
+def _count(counts: TaskCounts, writers: dict[str, ShardWriter]) -> None:
+    for split, writer in writers.items():
+        writer.close()
+        counts.samples[split] = sum(shard.samples for shard in writer.shards)
+        counts.tokens[split] = sum(shard.tokens for shard in writer.shards)
+        counts.labels.update(writer.label_counts)
+
+
+def _check_enough(builder: SampleBuilder, counts: TaskCounts) -> None:
+    reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.unsuitable.most_common(3))
+    for split in SPLITS:
+        if not counts.samples[split]:
+            given = counts.documents - counts.unsuitable.total()
+            raise UserError(
+                f"{builder.name}: no {split} samples; {given:,} of {counts.documents:,} documents can serve"
+                + (f" (not: {reasons})" if reasons else "")
+                + "; give more or longer documents, or another validation_share"
+            )

@@ -1,0 +1,86 @@
+"""Sentence distance (paper section 4.2.2): how far apart in the corpus did these two stand?
+
+A document is cut into stretches of consecutive sentences (a sentence too long is trimmed). Each sample takes
+one stretch as B and finds an A for it by its label:
+0 A is the stretch just before B; 1 A is in the same document, neither next to B nor its last stretch;
+2 A is from another document of the same corpus and split, drawn by its number of sentences, not its last stretch.
+
+The label is drawn before anything is looked at, and only stretches that could serve as B under every label are
+used, so B tells nothing about the label, and A is never a document's last stretch, which is often short.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from data_builders.annotation.document import AnnotatedDocument
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment, Unsuitable, balanced_labels
+from data_builders.builders.stretches import trimmed_stretches
+from ernie_paddle.config import Settings
+
+ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
+LEAST_STRETCHES = 3
+TRIES = 200  # documents looked at for the negatives of one document
+
+
+class DistanceOptions(Settings):
+    """`stretch_tokens`: tokens of A and of B at most; by default half of what a sample holds."""
+
+    stretch_tokens: int | None = Field(default=None, ge=4)
+
+
+class Builder(SampleBuilder):
+    """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
+
+    name: ClassVar[str] = "sentence_distance"
+    version: ClassVar[int] = 1
+    languages: ClassVar[tuple[str, ...]] = ("en", "zh")
+    Options: ClassVar[type[Settings]] = DistanceOptions
+
+    @property
+    def least_sentences(self) -> int:
+        return LEAST_STRETCHES
+
+    @property
+    def stretch_tokens(self) -> int:
+        room = (self.max_length - 3) // 2
+        return min(room, self.options.stretch_tokens or room)
+
+    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+        if document.sentences < LEAST_STRETCHES:
+            raise Unsuitable(f"fewer than {LEAST_STRETCHES} sentences")
+        stretches = trimmed_stretches(document, self.stretch_tokens)
+        seconds = [second for second in range(1, len(stretches)) if distant(second, len(stretches))]
+        if not seconds:
+            raise Unsuitable(f"fewer than {LEAST_STRETCHES} stretches of {self.stretch_tokens} tokens")
+        elsewhere = self._stretches_elsewhere(document, pool, random)
+        drafts = []
+        for second, label in zip(seconds, balanced_labels(len(seconds), 3, random), strict=True):
+            if label == ADJACENT:
+                first = Segment(document, *stretches[second - 1])
+            elif label == SAME_DOCUMENT:
+                first = Segment(document, *stretches[random.choice(distant(second, len(stretches)))])
+            else:
+                other = next(elsewhere, None)
+                if other is None:
+                    raise Unsuitable("no other document to take a stretch from")
+                first = other
+            drafts.append(Draft([first, Segment(document, *stretches[second])], int(label)))
+        return drafts
+
+    def _stretches_elsewhere(
+        self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
+    ) -> Iterator[Segment]:
+        """Stretches of other documents, never a document's last."""
+        for other in islice(pool.others(document, LEAST_STRETCHES, random), TRIES):
+            stretches = trimmed_stretches(other, self.stretch_tokens)
+            if len(stretches) >= LEAST_STRETCHES:
+                yield Segment(other, *stretches[random.integers(len(stretches) - 1)])
+
+
+def distant(second: int, stretches: int) -> list[int]:
+    """Which stretches may stand before stretch `second` as not adjacent: neither its neighbours nor the last."""
+    return [first for first in range(stretches - 1) if abs(first - second) > 1]

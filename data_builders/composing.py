@@ -1,0 +1,93 @@
+"""From annotated documents to the samples of one task."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from data_builders.annotation.document import COLUMNS
+from data_builders.annotation.store import AnnotatedCorpus
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
+from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.data.shards import SPLITS
+from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids of `[CLS]` and `[SEP]`."""
+
+    cls: int
+    sep: int
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The samples of one unit of documents by split, and how many documents gave none, by reason."""
+
+    blocks: dict[str, SampleBlock]
+    unsuitable: Counter[str]
+
+
+@dataclass(frozen=True)
+class ComposeUnit:
+    """The work of one worker: the number of a unit of documents in, its samples out.
+
+    Every draw is keyed by seed, task, corpus and document, so that nothing depends on who does the work.
+    """
+
+    builder: SampleBuilder
+    corpus_folder: Path
+    special: SpecialIds
+    seed: int
+    validation_share: float
+
+    def __call__(self, unit: int) -> Composed:
+        drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
+        unsuitable: Counter[str] = Counter()
+        for document in self._corpus.unit(unit):
+            split = SPLITS[int(self._held_out[document.index])]
+            random = generator(self.seed, self.builder.name, self._corpus.name, document.index)
+            try:
+                drafts[split] += self.builder.compose(document, self._pools[split], random)
+            except Unsuitable as reason:
+                unsuitable[str(reason)] += 1
+        return Composed({split: to_samples(drafts[split], self.special) for split in SPLITS}, unsuitable)
+
+    @cached_property
+    def _corpus(self) -> AnnotatedCorpus:
+        return AnnotatedCorpus.open(self.corpus_folder)
+
+    @cached_property
+    def _held_out(self) -> np.ndarray:
+        return held_out(self._corpus.contents, self.validation_share, self.seed)
+
+    @cached_property
+    def _pools(self) -> dict[str, Pool]:
+        return {split: Pool(self._corpus, np.flatnonzero(self._held_out == i)) for i, split in enumerate(SPLITS)}
+
+
+def held_out(contents: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which documents are for validation: drawn by their text, so that equal texts are on the same side."""
+    return uniforms(keyed_hash(seed, "validation"), contents) < share
+
+
+def to_samples(drafts: list[Draft], special: SpecialIds) -> SampleBlock:
+    """Lay drafts out as samples: `[CLS]`, then each segment and a `[SEP]`; sentence ids count the segments."""
+    lengths = np.array([1 + sum(s.end - s.start + 1 for s in draft.segments) for draft in drafts], np.int64)
+    columns = {name: np.full(int(lengths.sum()), IGNORED, TOKEN_COLUMNS[name]) for name in COLUMNS}
+    columns["sentence_ids"] = np.zeros(int(lengths.sum()), TOKEN_COLUMNS["sentence_ids"])
+    place = 0
+    for draft in drafts:
+        columns["input_ids"][place] = special.cls
+        place += 1
+        for number, (document, start, end) in enumerate(draft.segments):
+            after = place + end - start
+            for name in COLUMNS:
+                columns[name][place:after] = document.columns[name][start:end]
+            columns["input_ids"][after] = special.sep
+            columns["sentence_ids"][place : after + 1] = number
+            place = after + 1
+    return SampleBlock(lengths, columns, np.array([draft.label for draft in drafts], np.int16))

@@ -1,0 +1,1 @@
+"""Raw corpora made from text that two PyPI packages carry; nothing is downloaded."""

@@ -1,0 +1,30 @@
+"""Files inside installed packages."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from ernie_paddle.errors import UserError
+
+
+def package_folder(package: str) -> Path:
+    """The folder of an installed package, found without importing it (its models are slow to load).
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"package '{package}' is not installed: pip install 'ernie-paddle[demo]'")
+    return Path(spec.submodule_search_locations[0])
+
+
+def package_file(package: str, pattern: str) -> Path:
+    """The first file of a package that matches a pattern relative to its folder.
+
+    Raises:
+        UserError: the package or the file is missing.
+    """
+    found = sorted(package_folder(package).glob(pattern))
+    if not found:
+        raise UserError(f"package '{package}' has no {pattern}: pip install --force-reinstall 'ernie-paddle[demo]'")
+    return found[0]

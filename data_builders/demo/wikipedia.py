@@ -1,0 +1,19 @@
+"""An extract of the English Wikipedia: the dump in gensim's test data, copied as it is."""
+
+import shutil
+from pathlib import Path
+
+from data_builders.demo.packages import package_file
+from data_builders.readers.mediawiki import MediaWikiReader
+from data_builders.readers.reader import read_documents
+from ernie_paddle.files import written_whole
+
+
+def write(out: Path) -> tuple[int, int]:
+    """Write `articles.xml.bz2`. Returns articles, characters of plain text in them."""
+    source = package_file("gensim", "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2")
+    target = out / "articles.xml.bz2"
+    with open(source, "rb") as original, written_whole(target, "wb") as copy:
+        shutil.copyfileobj(original, copy)
+    articles = [sum(map(len, document.paragraphs)) for document in read_documents(MediaWikiReader(), target, "en", "")]
+    return len(articles), sum(articles)

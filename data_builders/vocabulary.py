@@ -1,0 +1,49 @@
+"""Training a WordPiece vocabulary on raw corpora."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import BertWordPieceTokenizer
+
+from data_builders.readers.reader import Reader, read_documents
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import Registry
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+ALPHABET_SHARE = 0.75  # of the vocabulary, for single characters: Chinese has thousands
+
+
+def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int) -> Vocabulary:
+    """A lower-cased vocabulary of at most `size` entries, special tokens first; Chinese characters stand alone.
+
+    Raises:
+        UserError: a corpus cannot be read, or `size` leaves no room for words.
+    """
+    if size < 10 * len(SPECIAL_TOKENS):
+        raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
+    trainer = BertWordPieceTokenizer(lowercase=True)
+    trainer.train_from_iterator(
+        _paragraphs(corpora),
+        vocab_size=size,
+        limit_alphabet=int(size * ALPHABET_SHARE),
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    return Vocabulary(trainer.get_vocab())
+
+
+def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
+    """`FORMAT:PATH`, or a path whose ending tells the format."""
+    kind, colon, rest = text.partition(":")
+    if colon and not Path(text).exists():
+        return registry.readers.get(kind, text), Path(rest)
+    for reader in registry.readers:
+        if text.endswith(reader.suffixes):
+            return reader, Path(text)
+    raise UserError(f"{text}: write FORMAT:PATH; formats are {', '.join(registry.readers.names())}")
+
+
+def _paragraphs(corpora: list[tuple[Reader, Path]]) -> Iterator[str]:
+    for reader, path in corpora:
+        for document in read_documents(reader, path, "en", path.name):
+            yield from document.paragraphs
