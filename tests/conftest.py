@@ -1,8 +1,6 @@
 """Toy shards, models and plans that several test modules share."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,25 +9,16 @@ import numpy as np
 import pytest
 import yaml
 
+from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import shard_writers
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.training.pretraining import build_trainer
+from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.training.trainer import Trainer
 
 TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
-
-
-def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `ernie-paddle` in a process of its own."""
-    command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-
-
-def assert_user_error(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    """Exit code 2, and a last line of stderr that says all the words; no traceback."""
-    assert result.returncode == 2, result.stderr
-    assert "Traceback" not in result.stderr
-    last = result.stderr.strip().splitlines()[-1]
-    assert all(word in last for word in words), last
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +85,13 @@ def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..
         return path
 
     return write
+
+
+@pytest.fixture
+def toy_trainer(write_plan: Callable[..., Path]) -> Callable[..., Trainer]:
+    """A function that makes a trainer at update 0; keyword arguments replace sections of the toy plan."""
+
+    def make(**sections: Any) -> Trainer:
+        return build_trainer(load_settings(PretrainSettings, write_plan(**sections), []), load_plugins())
+
+    return make

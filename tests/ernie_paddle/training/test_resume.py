@@ -1,0 +1,122 @@
+"""A run that was stopped and resumed ends exactly as one that never stopped."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import assert_user_error, run_command
+
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.training import checkpoint
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+from ernie_paddle.training.run import save, start
+from ernie_paddle.training.trainer import Trainer
+
+TWO_TASKS = {"tasks": {"knowledge_masking": {"updates": 12}, "sentence_distance": {"updates": 12}}}
+TRAIN = {"batch_tokens": 512, "accumulation": 2, "learning_rate": {"peak": 0.01, "warmup_updates": 5}}
+
+
+def state_of(trainer: Trainer) -> dict[str, np.ndarray]:
+    return trainer.session.parameters() | trainer.session.optimizer_state()
+
+
+def assert_identical(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> None:
+    assert left.keys() == right.keys()
+    different = [name for name in left if left[name].tobytes() != right[name].tobytes()]
+    assert not different
+
+
+@pytest.mark.slow
+def test_resuming_at_any_update_gives_bit_identical_parameters_and_moments(
+    toy_trainer: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    """With accumulation and dropout; the updates resumed at cover the middle and end of epochs and of stages."""
+    straight = toy_trainer(plan=TWO_TASKS, train=TRAIN)
+    stops: dict[str, int] = {}
+    for step in straight.updates():
+        number, task = step.planned.number, step.planned.task
+        before = straight.progress.cursors[task]
+        save(straight, tmp_path / f"at_{number}", {})
+        if number == straight.plan.end_of(0):
+            stops["end of a stage"] = number
+        elif before.batch == 0:
+            stops.setdefault("end of an epoch", number)
+        elif before.batch > 1:
+            stops.setdefault("inside an epoch", number)
+    assert len(stops) == 3, stops
+    for number in stops.values():
+        resumed = toy_trainer(plan=TWO_TASKS, train=TRAIN)
+        start(resumed, tmp_path / f"at_{number}", {}, resume=True, init=None)
+        assert resumed.progress.update == number
+        for _ in resumed.updates():
+            pass
+        assert_identical(state_of(straight), state_of(resumed))
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
+    write_plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    plan = write_plan(plan=TWO_TASKS, train=TRAIN, impl={"log_every": 1, "save_every": 3})
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    assert run_command("pretrain", plan, "--out", straight).returncode == 0
+    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume"]
+    random = np.random.default_rng()
+    for _ in range(2):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for_a_record(killed / LOG_FILE, process)
+        delay = random.uniform(0, 1.5)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        print(f"killed {delay:.2f} s after the first record")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
+        assert (checkpoint.resolve(straight) / name).read_bytes() == (checkpoint.resolve(killed) / name).read_bytes()
+    assert spent_in(straight) == spent_in(killed)
+
+
+def wait_for_a_record(log: Path, process: "subprocess.Popen[bytes]") -> None:
+    size = log.stat().st_size if log.exists() else 0
+    while process.poll() is None and (not log.exists() or log.stat().st_size <= size):
+        time.sleep(0.01)
+
+
+def spent_in(run: Path) -> Counter[tuple[int, str]]:
+    """Updates by stage and task, counted from the log."""
+    spent: Counter[tuple[int, str]] = Counter()
+    for record in read_log(run / LOG_FILE):
+        for task, count in record.get("updates", {}).items():
+            spent[record["stage"], task] += count
+    return spent
+
+
+def test_the_log_counts_the_updates_of_the_plan(write_plan: Callable[..., Path], tmp_path: Path) -> None:
+    tasks = {"knowledge_masking": {"updates": 7}, "sentence_distance": {"updates": 8}}
+    plan = write_plan(plan={"tasks": tasks}, impl={"log_every": 4})
+    result = run_command("pretrain", plan, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert spent_in(tmp_path / "run") == {
+        (1, "knowledge_masking"): 5,
+        (2, "knowledge_masking"): 2,
+        (2, "sentence_distance"): 8,
+    }
+    again = run_command("pretrain", plan, "--out", tmp_path / "run")
+    assert_user_error(again.returncode, again.stderr, "--resume")
+    other = run_command("pretrain", plan, "--out", tmp_path / "run", "--resume", "--set", "train.seed=5")
+    assert_user_error(other.returncode, other.stderr, "train.seed", "5")
+
+
+def test_plugins_of_this_package_are_found() -> None:
+    registry = load_plugins()
+    assert {"knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance"} <= set(
+        registry.pretraining_tasks.names()
+    )
+    assert set(registry.pretraining_tasks.names()) == set(registry.sample_builders.names())
