@@ -114,7 +114,8 @@ class ShardWriter:
 
     def _flush(self, samples: int) -> None:
         table = pa.Table.from_batches(self._pending, SCHEMA)
-        batch = table.slice(0, samples).combine_chunks().to_batches()[0]
+        cut = table.slice(0, samples).combine_chunks().to_batches()[0]
+        batch = SampleBlock.from_arrow(cut).to_arrow()  # offsets from 0, however the samples arrived
         rest = table.slice(samples)
         self._pending, self._pending_samples = rest.to_batches(), rest.num_rows
         name = f"{self.split}/shard-{len(self.shards):05d}.arrow"

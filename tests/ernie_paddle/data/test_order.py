@@ -1,0 +1,47 @@
+"""The order of batches."""
+
+import numpy as np
+import pytest
+
+from ernie_paddle.data.order import NO_LIMIT, BatchOrder, BatchSize, Cursor
+
+LENGTHS = np.random.default_rng(0).integers(1, 60, 500)
+
+
+def walk(order: BatchOrder, cursor: Cursor, batches: int) -> list[np.ndarray]:
+    found = []
+    for _ in range(batches):
+        found.append(order.batch(cursor))
+        cursor = order.after(cursor)
+    return found
+
+
+@pytest.mark.parametrize("size", [BatchSize(NO_LIMIT, 256), BatchSize(8, NO_LIMIT), BatchSize(8, 256)])
+def test_an_epoch_takes_every_sample_once_in_batches_within_the_size(size: BatchSize) -> None:
+    order = BatchOrder(LENGTHS, size, 1, "task", pool=128)
+    for epoch in range(2):
+        batches = [order.batch(Cursor(epoch, i)) for i in range(order.batches_in(epoch))]
+        assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
+        assert all(len(rows) <= size.samples for rows in batches)
+        assert all(len(rows) == 1 or len(rows) * LENGTHS[rows].max() <= size.tokens for rows in batches)
+
+
+def test_a_sample_longer_than_the_batch_goes_alone() -> None:
+    order = BatchOrder(np.array([100, 3, 3]), BatchSize(NO_LIMIT, 10), 1, "task")
+    assert [0] in [rows.tolist() for rows in walk(order, Cursor(), 2)]
+
+
+def test_the_walk_goes_on_across_epochs_and_repeats_from_any_cursor() -> None:
+    order = BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), 1, "task")
+    straight = walk(order, Cursor(), 40)
+    again = walk(BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), 1, "task"), Cursor(1, 3), 10)
+    offset = order.batches_in(0) + 3
+    assert all((a == b).all() for a, b in zip(straight[offset : offset + 10], again, strict=True))
+
+
+def test_epochs_seeds_and_tasks_have_orders_of_their_own() -> None:
+    def first(seed: int, name: str, epoch: int) -> list[int]:
+        return BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), seed, name).batch(Cursor(epoch, 0)).tolist()
+
+    orders = [first(1, "a", 0), first(2, "a", 0), first(1, "b", 0), first(1, "a", 1)]
+    assert len({tuple(order) for order in orders}) == 4
