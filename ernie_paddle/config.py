@@ -78,7 +78,9 @@ def check_settings(kind: type[SettingsType], tree: dict[str, Any], where: str) -
 
 
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    # A key mistyped is unknown, and often also missing under its right name: say the former.
+    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(kind, first['loc'][:-1]))}"

@@ -1,6 +1,5 @@
-"""Toy shards, models and plans that several test modules share."""
+"""Toy shards, models and plans, and samples built from real text, that several test modules share."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from helpers import write_model
+from real_text_support import RealText, make_real_text
 
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
@@ -61,10 +62,7 @@ def toy_shards(tmp_path_factory: pytest.TempPathFactory, toy_vocabulary: Vocabul
 
 @pytest.fixture(scope="session")
 def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "ernie_config.json"
-    sizes = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    path.write_text(json.dumps({**sizes, "hidden_act": "gelu", "max_position_embeddings": 32, "use_task_id": True}))
-    return path
+    return write_model(tmp_path_factory.mktemp("model") / "ernie_config.json", 64, num_hidden_layers=2)
 
 
 @pytest.fixture
@@ -95,3 +93,8 @@ def toy_trainer(write_plan: Callable[..., Path]) -> Callable[..., Trainer]:
         return build_trainer(load_settings(PretrainSettings, write_plan(**sections), []), load_plugins())
 
     return make
+
+
+@pytest.fixture(scope="session")
+def real_text(tmp_path_factory: pytest.TempPathFactory) -> RealText:
+    return make_real_text(tmp_path_factory.mktemp("real_text"))

@@ -8,10 +8,12 @@ from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.reader import read_documents
 from ernie_paddle.files import written_whole
 
+DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2"  # in gensim
+
 
 def write(out: Path) -> tuple[int, int]:
     """Write `articles.xml.bz2`. Returns articles, characters of plain text in them."""
-    source = package_file("gensim", "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2")
+    source = package_file("gensim", DUMP)
     target = out / "articles.xml.bz2"
     with open(source, "rb") as original, written_whole(target, "wb") as copy:
         shutil.copyfileobj(original, copy)

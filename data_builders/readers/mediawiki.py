@@ -10,6 +10,7 @@ import mwparserfromhell
 import mwxml
 from mwparserfromhell import nodes
 from mwparserfromhell.wikicode import Wikicode
+from mwxml.errors import MalformedXML
 
 from data_builders.documents import Record, plain_paragraphs
 from data_builders.readers.reader import NOT_AN_ARTICLE, Reader
@@ -35,7 +36,7 @@ class MediaWikiReader(Reader):
                     tally[NOT_AN_ARTICLE] += 1
                     continue
                 yield Record(str(page.id), text, page.title)
-        except (mwxml.MalformedXML, SyntaxError, EOFError, OSError) as error:
+        except (MalformedXML, SyntaxError, EOFError, OSError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{file.name}: not a whole MediaWiki dump: {reason}; fetch the file again") from None
 

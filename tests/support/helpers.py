@@ -1,5 +1,6 @@
-"""Running the command line as people do."""
+"""Running the command line as people do, and small model configurations."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,3 +18,18 @@ def assert_user_error(code: int, stderr: str, *words: str) -> None:
     assert "Traceback" not in stderr
     last = stderr.strip().splitlines()[-1]
     assert all(word in last for word in words), last
+
+
+def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
+    """Write the configuration of a tiny model."""
+    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}
+    tree = {
+        "vocab_size": vocabulary_size,
+        "hidden_act": "gelu",
+        "initializer_range": 0.25,
+        "use_task_id": True,
+        **tiny,
+        **sizes,
+    }
+    path.write_text(json.dumps(tree))
+    return path

@@ -1,0 +1,92 @@
+"""Checkpoints are whole or absent, and the newest whole one is found."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training import checkpoint
+from ernie_paddle.training.checkpoint import Model, load_model, newest_whole, remove_old, save_checkpoint
+
+FILES = {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "ernie_config.json", "vocab.txt"}
+
+
+@pytest.fixture
+def model(toy_vocabulary: Vocabulary, toy_model: Path) -> Model:
+    random = np.random.default_rng(0)
+    parameters = {"word_embedding": random.normal(size=(64, 16)).astype(np.float32)}
+    return Model(ErnieConfig.load(toy_model), toy_vocabulary, parameters)
+
+
+def save(folder: Path, update: int, model: Model) -> Path:
+    return save_checkpoint(folder, update, model, {"moment": np.ones(3, np.float32)}, {"cursors": {}})
+
+
+def test_a_saved_model_comes_back_with_the_same_bits(tmp_path: Path, model: Model) -> None:
+    path = save(tmp_path, 7, model)
+    assert {file.name for file in path.iterdir()} == FILES
+    for where in (path, tmp_path):
+        loaded = load_model(where)
+        assert loaded.config == model.config and loaded.vocabulary.ids == model.vocabulary.ids
+        assert loaded.parameters["word_embedding"].tobytes() == model.parameters["word_embedding"].tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_truncated_file_makes_the_one_before_the_newest_whole(tmp_path: Path, model: Model, name: str) -> None:
+    older, newer = save(tmp_path, 7, model), save(tmp_path, 12, model)
+    os.truncate(newer / name, (newer / name).stat().st_size // 2)
+    heard: list[str] = []
+    assert newest_whole(tmp_path, heard.append) == older
+    assert len(heard) == 1 and str(newer) in heard[0] and name in heard[0]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_missing_file_makes_the_one_before_the_newest_whole(tmp_path: Path, model: Model, name: str) -> None:
+    older, newer = save(tmp_path, 7, model), save(tmp_path, 12, model)
+    (newer / name).unlink()
+    heard: list[str] = []
+    assert newest_whole(tmp_path, heard.append) == older and name in heard[0]
+
+
+def test_checkpoints_are_ordered_by_update_and_the_oldest_go_first(tmp_path: Path, model: Model) -> None:
+    for update in (90, 100, 1000, 200):
+        save(tmp_path, update, model)
+    (tmp_path / ".step_2000.partial").mkdir()
+    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step_90", "step_100", "step_200", "step_1000"]
+    remove_old(tmp_path, 2)
+    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step_200", "step_1000"]
+    assert (tmp_path / checkpoint.LATEST).read_text() == "step_200\n"  # the last one written
+
+
+def test_nothing_is_left_of_a_checkpoint_that_could_not_be_written(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 7, model)
+
+    def full_disk(tensors: dict[str, np.ndarray], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save(tmp_path, 12, model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step_7"]
+    assert load_model(tmp_path).parameters.keys() == model.parameters.keys()
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path, model: Model) -> None:
+    with pytest.raises(UserError, match="neither a model"):
+        load_model(tmp_path)
+    path = save(tmp_path, 7, model)
+    shutil.rmtree(path)
+    with pytest.raises(UserError, match="step_7"):
+        load_model(tmp_path)
+    os.makedirs(path)
+    (path / "model.safetensors").write_bytes(b"\x05")
+    with pytest.raises(UserError, match="not found"):
+        load_model(path)

@@ -1,0 +1,245 @@
+"""A mistake gets one line that names it, exit code 2, and leaves nothing half-written behind."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from helpers import assert_user_error, write_model
+from real_text_support import RealText
+
+from ernie_paddle.cli import main
+from ernie_paddle.text.vocabulary import Vocabulary
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process; its exit code and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        try:
+            main([str(argument) for argument in arguments])
+            code: Any = 0
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def left_in(folder: Path) -> list[str]:
+    """Files under a folder, but not the annotated documents, which are whole and of use to the next try."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] != "annotated")
+
+
+# ---- building ----
+
+
+@pytest.fixture
+def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a corpora file over one text; keyword arguments replace its keys."""
+
+    def write(text: str | None, **keys: Any) -> Path:
+        corpus = tmp_path / "text.txt"
+        if text is not None:
+            corpus.write_text(text, encoding="utf-8")
+        tree = {
+            "vocab": real_text.settings["vocab"],
+            "max_length": 32,
+            "corpora": {"text": {"path": str(corpus), "format": "text", "language": "zh"}},
+            "tasks": {"sentence_reordering": {"corpora": ["text"]}},
+            **keys,
+        }
+        path = tmp_path / "corpora.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "words"),
+    [
+        (None, {}, ["text.txt", "not found"]),
+        ("", {}, ["text.txt", "empty"]),
+        (" \n\n \n", {}, ["text.txt", "no document"]),
+        ("只有一句话。\n\n另一篇也只有一句话。", {}, ["sentence_reordering", "fewer than 3 sentences"]),
+        ("一。二。三。", {"seeds": 1}, ["corpora.yaml", "unknown key 'seeds'", "did you mean 'seed'"]),
+        ("一。二。三。", {"vocab": "no.txt"}, ["no.txt", "not found"]),
+        ("一。二。三。", {"tasks": {"reordering": {"corpora": ["text"]}}}, ["unknown sample builder 'reordering'"]),
+        ("一。二。三。", {"tasks": {"knowledge_masking": {"corpora": ["txt"]}}}, ["'txt' is not among", "text"]),
+        ("一。二。三。", {"tasks": {"capitalization": {"corpora": ["text"]}}}, ["'text' is in 'zh'"]),
+        (
+            "一。二。三。",
+            {"tasks": {"sentence_reordering": {"corpora": ["text"], "options": {"most_segment": 3}}}},
+            ["most_segment", "did you mean 'most_segments'"],
+        ),
+    ],
+)
+def test_building_from_what_cannot_be_used(
+    run: Run,
+    corpora_file: Callable[..., Path],
+    tmp_path: Path,
+    text: str | None,
+    keys: dict[str, Any],
+    words: list[str],
+) -> None:
+    code, stderr = run("build", "--plan", corpora_file(text, **keys), "--out", tmp_path / "shards")
+    assert_user_error(code, stderr, *words)
+    assert left_in(tmp_path / "shards") == []
+
+
+def test_vocabulary_of_an_empty_corpus(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("")
+    code, stderr = run("vocab", "--size", "100", "--out", tmp_path / "vocab.txt", tmp_path / "text.txt")
+    assert_user_error(code, stderr, "text.txt", "empty")
+    assert left_in(tmp_path) == ["text.txt"]
+
+
+def test_inspecting_what_is_no_folder_of_shards(run: Run, tmp_path: Path) -> None:
+    assert_user_error(*run("inspect", tmp_path), "manifest.json", "not found")
+
+
+# ---- pre-training ----
+
+
+def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path: Path, toy_shards: Path) -> None:
+    out = tmp_path / "run"
+    learning_rate = {"peak": 0.01}
+    masking = {"tasks": {"knowledge_masking": {"updates": 3}}}
+    for sections, words in (
+        ({"train": {"batch_tokens": 9, "learning_rates": learning_rate}}, ["train.learning_rates", "'learning_rate'"]),
+        ({"plans": {}}, ["unknown key 'plans'", "did you mean 'plan'"]),
+        ({"plan": {"tasks": {"knowledge_mask": {"updates": 3}}}}, ["knowledge_mask", "'knowledge_masking'"]),
+        ({"model": {"config": "no.json"}}, ["no.json", "not found"]),
+        ({"data": {"shards": str(tmp_path)}}, ["vocab.txt", "not found"]),
+        ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": {"peak": "fast"}}}, ["learning_rate.peak"]),
+    ):
+        assert_user_error(*run("pretrain", write_plan(**sections), "--out", out), *words)
+        assert left_in(out) == []
+    assert_user_error(*run("pretrain", tmp_path / "no.yaml", "--out", out), "no.yaml", "not found")
+    plan = write_plan()
+    assert_user_error(*run("pretrain", plan, "--out", out, "--set", "train.seed"), "train.seed", "key=value")
+
+
+def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_path: Path, toy_shards: Path) -> None:
+    shards, out = tmp_path / "shards", tmp_path / "run"
+    shutil.copytree(toy_shards, shards)
+    plan = write_plan(data={"shards": str(shards)})
+    file = shards / "sentence_distance" / "train" / "shard-00001.arrow"
+
+    os.truncate(file, file.stat().st_size - 100)
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance/train/shard-00001.arrow", "build it")
+    file.unlink()
+    assert_user_error(*run("pretrain", plan, "--out", out), "shard-00001.arrow", "missing")
+    (shards / "sentence_distance" / "manifest.json").write_text('{"format_version": 1}')
+    assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
+    shutil.rmtree(shards / "sentence_distance")
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "no samples")
+
+    other = Vocabulary({token: i for i, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "x"])})
+    other.save(shards / "vocab.txt")
+    assert_user_error(*run("pretrain", plan, "--out", out), "another vocabulary", "60 entries", "has 6")
+    small = write_model(tmp_path / "small.json", 50)
+    assert_user_error(*run("pretrain", write_plan(model={"config": str(small)}), "--out", out), "vocab_size 50", "60")
+    short = write_model(tmp_path / "short.json", 64, max_position_embeddings=16)
+    plan = write_plan(model={"config": str(short)})
+    assert_user_error(*run("pretrain", plan, "--out", out), "max_position_embeddings 16", "32 tokens")
+    assert left_in(out) == []
+
+
+def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_path: Path) -> None:
+    plan = write_plan(plan={"tasks": {"knowledge_masking": {"updates": 4}}}, impl={"save_every": 2})
+    out = tmp_path / "run"
+    assert run("pretrain", plan, "--out", out)[0] == 0
+    assert_user_error(*run("pretrain", plan, "--out", out), "holds checkpoints", "--resume")
+
+    wider = write_model(tmp_path / "wider.json", 64, hidden_size=32, num_hidden_layers=2)
+    override = f"model.config={wider}"
+    assert_user_error(*run("pretrain", plan, "--out", out, "--resume", "--set", override), "model.hidden_size was 16")
+    target = tmp_path / "other"
+    assert_user_error(
+        *run("pretrain", plan, "--out", target, "--init", out, "--set", override),
+        "tensors differ in shape",
+        "[64]",
+        "[128]",
+    )
+    assert_user_error(*run("pretrain", plan, "--out", target, "--init", tmp_path / "no"), "neither a model")
+    assert left_in(target) == []
+
+    newest = out / "step_4" / "model.safetensors"
+    before = newest.read_bytes()
+    os.truncate(newest, len(before) // 2)
+    code, stderr = run("pretrain", plan, "--out", out, "--resume")
+    assert code == 0
+    assert "step_4: passed over, model.safetensors is truncated" in stderr and "going on from" in stderr
+    assert newest.read_bytes() == before
+
+
+# ---- fine-tuning, export, prediction ----
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path, toy_model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("pretrained")
+    tree = {
+        "model": {"config": str(toy_model)},
+        "data": {"shards": str(toy_shards)},
+        "plan": {"tasks": {"knowledge_masking": {"updates": 1}}},
+        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.01}},
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(tree))
+    main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "run")])
+    return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, ["train.tsv", "not found"]),
+        ("", ["train.tsv line 1", "no column 'text_a'"]),
+        ("text_a\tlabel\n", ["train.tsv", "no rows"]),
+        ("text\tlabel\nw1\tno\n", ["line 1", "no column 'text_a'", "text, label"]),
+        ("text_a\tlabel\nw1\tno\nw2\n", ["line 3", "1 fields", "2"]),
+        ("text_a\tlabel\nw1\tnope\n", ["line 2", "unknown label 'nope'", "did you mean 'no'"]),
+    ],
+)
+def test_labelled_files_with_mistakes(
+    run: Run, pretrained: Path, tmp_path: Path, text: str | None, words: list[str]
+) -> None:
+    data = tmp_path / "train.tsv"
+    if text is not None:
+        data.write_text(text)
+    tree = {
+        "signature": {"task": "classification", "labels": ["no", "yes"], "max_length": 16},
+        "data": {"train": str(data), "dev": str(data)},
+        "epochs": 1,
+        "train": {"batch_samples": 4, "learning_rate": {"peak": 0.001}},
+    }
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(tree))
+    out = tmp_path / "run"
+    assert_user_error(*run("finetune", recipe, "--model", pretrained, "--out", out), *words)
+    assert left_in(out) == []
+
+
+def test_exporting_and_predicting_with_the_wrong_folder(run: Run, pretrained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "export"
+    assert_user_error(*run("export", pretrained, "--out", out), "not a fine-tuned model", "signature.json")
+    model = tmp_path / "model"
+    shutil.copytree(pretrained / "step_1", model)
+    signature = {"task": "classification", "labels": ["no", "yes"], "max_length": 16}
+    (model / "signature.json").write_text(json.dumps(signature))
+    assert_user_error(*run("export", model, "--out", out), "lacks", "cls_out")
+    assert left_in(out) == [] and not out.exists()
+    assert_user_error(*run("predict", model, "--input", tmp_path / "x.tsv"), "not an exported model")
+    assert_user_error(*run("report", tmp_path, "--out", tmp_path / "page.html"), str(tmp_path))
+    assert not (tmp_path / "page.html").exists()
