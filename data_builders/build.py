@@ -159,7 +159,16 @@ def _compose(
         shard_writers(beside, builder.name, vocabulary.digest, vocabulary.size, settings.max_length, origin) as writers,
     ):
         for name, corpus in corpora.items():
-            unit = ComposeUnit(builder, out / ANNOTATED / name, special, settings.seed, settings.validation_share)
+            language = settings.corpora[name].language
+            kin = (other for other in corpora if other != name and settings.corpora[other].language == language)
+            unit = ComposeUnit(
+                builder,
+                out / ANNOTATED / name,
+                tuple(out / ANNOTATED / other for other in kin),
+                special,
+                settings.seed,
+                settings.validation_share,
+            )
             for composed in ordered_map(unit, range(corpus.units), workers):
                 counts.unsuitable += composed.unsuitable
                 for split, block in composed.blocks.items():

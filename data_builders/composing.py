@@ -40,6 +40,7 @@ class ComposeUnit:
 
     builder: SampleBuilder
     corpus_folder: Path
+    kin_folders: tuple[Path, ...]  # the task's other corpora in the same language
     special: SpecialIds
     seed: int
     validation_share: float
@@ -47,9 +48,10 @@ class ComposeUnit:
     def __call__(self, unit: int) -> Composed:
         drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
         unsuitable: Counter[str] = Counter()
-        for document in self._corpus.unit(unit):
-            split = SPLITS[int(self._held_out[document.index])]
-            random = generator(self.seed, self.builder.name, self._corpus.name, document.index)
+        corpus = self._corpora[0]
+        for document in corpus.unit(unit):
+            split = SPLITS[int(self._held_out[0][document.index])]
+            random = generator(self.seed, self.builder.name, corpus.name, document.index)
             try:
                 drafts[split] += self.builder.compose(document, self._pools[split], random)
             except Unsuitable as reason:
@@ -57,16 +59,20 @@ class ComposeUnit:
         return Composed({split: to_samples(drafts[split], self.special) for split in SPLITS}, unsuitable)
 
     @cached_property
-    def _corpus(self) -> AnnotatedCorpus:
-        return AnnotatedCorpus.open(self.corpus_folder)
+    def _corpora(self) -> list[AnnotatedCorpus]:
+        return [AnnotatedCorpus.open(folder) for folder in (self.corpus_folder, *self.kin_folders)]
 
     @cached_property
-    def _held_out(self) -> np.ndarray:
-        return held_out(self._corpus.contents, self.validation_share, self.seed)
+    def _held_out(self) -> list[np.ndarray]:
+        return [held_out(corpus.contents, self.validation_share, self.seed) for corpus in self._corpora]
 
     @cached_property
     def _pools(self) -> dict[str, Pool]:
-        return {split: Pool(self._corpus, np.flatnonzero(self._held_out == i)) for i, split in enumerate(SPLITS)}
+        sides = list(zip(self._corpora, self._held_out, strict=True))
+        return {
+            split: Pool([(corpus, np.flatnonzero(held_out == i)) for corpus, held_out in sides])
+            for i, split in enumerate(SPLITS)
+        }
 
 
 def held_out(contents: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
     corpora_file = tmp_path / "corpora.yaml"
     corpora_file.write_text(yaml.safe_dump(corpora))
     tasks = {"knowledge_masking": {"updates": 3}, "text_language": {"updates": 150}}
-    model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=64)
+    model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
     plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
     for arguments in (
         ["build", "--plan", corpora_file, "--out", shards],

@@ -1,9 +1,9 @@
 """What a sample builder is and what it may ask of a corpus."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -56,39 +56,52 @@ class SampleBuilder(ABC):
 
     @abstractmethod
     def compose(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[Draft]:
-        """The samples of one document; `pool` are the documents of its corpus and split.
+        """The samples of one document; `pool` are the documents of its split.
 
         Raises:
             Unsuitable: the document gives none.
         """
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Documents that negatives may come from: those of one corpus and split, by their numbers."""
+Reach = Literal["corpus", "language"]
 
-    corpus: AnnotatedCorpus
-    documents: np.ndarray
+
+class Pool:
+    """Documents of one split that negatives may come from."""
+
+    def __init__(self, parts: Sequence[tuple[AnnotatedCorpus, np.ndarray]]):
+        """`parts`: corpora and the numbers of their documents; first the corpus of the documents composed, then
+        the task's other corpora in its language."""
+        self._parts = parts
+        self._drawable = lru_cache(maxsize=8)(self._weighed)
 
     def others(
-        self, document: AnnotatedDocument, least_sentences: int, random: np.random.Generator
+        self, document: AnnotatedDocument, least_sentences: int, reach: Reach, random: np.random.Generator
     ) -> Iterator[AnnotatedDocument]:
         """Other documents drawn at random, again and again, by their number of sentences.
 
-        Only documents with at least `least_sentences` are drawn; ends at once if there is no other.
+        Only documents with at least `least_sentences` are drawn; `reach` tells whether from the first corpus
+        alone or from all. Ends at once if there is no other.
         """
-        numbers, weights = self._drawable(least_sentences)
-        if not len(numbers[numbers != document.index]):
+        corpora, numbers, weights = self._drawable(least_sentences, reach)
+        if not ((corpora > 0) | (numbers != document.index)).any():
             return
         while True:
-            number = numbers[np.searchsorted(weights, random.integers(weights[-1]), side="right")]
-            if number != document.index:
-                yield self.corpus.document(int(number))
+            place = np.searchsorted(weights, random.integers(weights[-1]), side="right")
+            part, number = int(corpora[place]), int(numbers[place])
+            if part > 0 or number != document.index:
+                yield self._parts[part][0].document(number)
 
-    def _drawable(self, least_sentences: int) -> tuple[np.ndarray, np.ndarray]:
-        counts = self.corpus.sentence_counts[self.documents]
-        numbers = self.documents[counts >= least_sentences]
-        return numbers, np.cumsum(counts[counts >= least_sentences])
+    def _weighed(self, least_sentences: int, reach: Reach) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Place in `parts`, number and running total of sentences of each document that may be drawn."""
+        corpora, numbers, sentences = [], [], []
+        for place, (corpus, documents) in enumerate(self._parts if reach == "language" else self._parts[:1]):
+            counts = corpus.sentence_counts[documents]
+            enough = counts >= least_sentences
+            numbers.append(documents[enough])
+            sentences.append(counts[enough])
+            corpora.append(np.full(int(enough.sum()), place))
+        return np.concatenate(corpora), np.concatenate(numbers), np.cumsum(np.concatenate(sentences))
 
 
 def balanced_labels(count: int, classes: int, random: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 A document is cut into stretches of consecutive sentences (a sentence too long is trimmed). Each sample takes
 one stretch as B and finds an A for it by its label:
 0 A is the stretch just before B; 1 A is in the same document, neither next to B nor its last stretch;
-2 A is from another document of the same corpus and split, drawn by its number of sentences, not its last stretch.
+2 A is from another document of the same split, drawn by its number of sentences, not its last stretch.
 
 The label is drawn before anything is looked at, and only stretches that could serve as B under every label are
 used, so B tells nothing about the label, and A is never a document's last stretch, which is often short.
@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment, Unsuitable, balanced_labels
+from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, Segment, Unsuitable, balanced_labels
 from data_builders.builders.stretches import trimmed_stretches
 from ernie_paddle.config import Settings
 
@@ -27,9 +27,14 @@ TRIES = 200  # documents looked at for the negatives of one document
 
 
 class DistanceOptions(Settings):
-    """`stretch_tokens`: tokens of A and of B at most; by default half of what a sample holds."""
+    """`stretch_tokens`: tokens of A and of B at most; by default half of what a sample holds.
+
+    `different_documents`: of B's own `corpus`, or of any of the task's corpora in its `language`. The former is
+    harder, for what tells corpora apart does not help.
+    """
 
     stretch_tokens: int | None = Field(default=None, ge=4)
+    different_documents: Reach = "corpus"
 
 
 class Builder(SampleBuilder):
@@ -75,7 +80,8 @@ class Builder(SampleBuilder):
         self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
     ) -> Iterator[Segment]:
         """Stretches of other documents, never a document's last."""
-        for other in islice(pool.others(document, LEAST_STRETCHES, random), TRIES):
+        others = pool.others(document, LEAST_STRETCHES, self.options.different_documents, random)
+        for other in islice(others, TRIES):
             stretches = trimmed_stretches(other, self.stretch_tokens)
             if len(stretches) >= LEAST_STRETCHES:
                 yield Segment(other, *stretches[random.integers(len(stretches) - 1)])

@@ -1,9 +1,16 @@
 """Running the command line as people do, and small model configurations."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+RELEASE = Path(
+    os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
+)
 
 
 def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -33,3 +40,10 @@ def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
     }
     path.write_text(json.dumps(tree))
     return path
+
+
+def released(name: str) -> Path:
+    """A file of the original release; the test is skipped where it is not there."""
+    if not (RELEASE / name).exists():
+        pytest.skip(f"{name} of the original release is not here; ERNIE_ORIGINAL_RELEASE names its folder")
+    return RELEASE / name

@@ -42,7 +42,7 @@ def make_real_text(folder: Path) -> RealText:
     vocabulary.save(folder / "vocab.txt")
     settings = {
         "vocab": str(folder / "vocab.txt"),
-        "max_length": 64,
+        "max_length": 96,
         "validation_share": 0.2,
         "corpora": {
             "zh": {"path": str(zh), "format": "text", "language": "zh"},

@@ -1,11 +1,9 @@
 """Masking units of text."""
 
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
-import pytest
+from helpers import released
 
 from ernie_paddle.data.batch import Batch, collate
 from ernie_paddle.data.samples import SampleBlock
@@ -14,9 +12,6 @@ from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.pretraining.knowledge_masking import mask_units
 
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(95))])})
-RELEASE = Path(
-    os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
-)
 
 
 def text(samples: int, length: int = 64) -> SampleBlock:
@@ -55,15 +50,14 @@ def test_15_percent_of_tokens_in_whole_units_80_10_10() -> None:
     check_statistics(batch.columns["input_ids"], batch.columns["span_codes"], VOCABULARY)
 
 
-@pytest.mark.skipif(not (RELEASE / "demo_train_set.gz").exists(), reason="the release's demo samples are not here")
 def test_the_same_on_the_samples_of_the_release() -> None:
-    with gzip.open(RELEASE / "demo_train_set.gz", "rt") as file:
+    with gzip.open(released("demo_train_set.gz"), "rt") as file:
         fields = [line.split(";") for line, _ in zip(file, range(2000), strict=False)]
     rows = [(np.array(f[0].split(), int), np.array(f[3].split(), int)) for f in fields]
     ids, codes = (np.concatenate([row[i] for row in rows]) for i in range(2))
     block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "span_codes": codes})
     batch = batch_of(block)
-    check_statistics(batch.columns["input_ids"], batch.columns["span_codes"], Vocabulary.load(RELEASE / "vocab_zh.txt"))
+    check_statistics(batch.columns["input_ids"], batch.columns["span_codes"], Vocabulary.load(released("vocab_zh.txt")))
 
 
 def test_a_sample_is_masked_alike_in_any_batch_and_anew_in_each_epoch() -> None:

@@ -1,0 +1,227 @@
+"""Every sample of every builder, recounted from the raw documents: text, spans and labels."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.sentences import sentences
+from data_builders.builders.sentence_reordering import class_count, class_of, permutation_of
+from data_builders.documents import Language
+from data_builders.readers.reader import read_documents
+from data_builders.readers.text import TextReader
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document as its sentences' token ids, all of them in a row, and those as a `line`."""
+
+    sentences: list[tuple[int, ...]]
+    ids: tuple[int, ...]
+    line: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample taken apart: token ids of its segments, all other columns without the special tokens, its label."""
+
+    segments: list[tuple[int, ...]]
+    columns: dict[str, tuple[int, ...]]
+    label: int
+
+
+@pytest.fixture(scope="module")
+def texts(real_text: RealText) -> list[Text]:
+    """All documents, tokenised sentence by sentence."""
+    tokenizer = real_text.vocabulary.tokenizer()
+    found = []
+    for language, path in (("zh", real_text.zh), ("en", real_text.en)):
+        for document in read_documents(TextReader(), path, language, language):  # type: ignore[arg-type]
+            lines = [s for p in document.paragraphs for s in sentences(p, language)]  # type: ignore[arg-type]
+            ids = [tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines]
+            kept = [sentence for sentence in ids if sentence]
+            row = tuple(i for sentence in kept for i in sentence)
+            found.append(Text(kept, row, line(row)))
+    return found
+
+
+def samples_of(real_text: RealText, task: str, split: str) -> Iterator[Sample]:
+    table = SampleTable.open(real_text.shards / task, split)
+    cls, sep = real_text.vocabulary.cls_id, real_text.vocabulary.sep_id
+    for row in range(len(table)):
+        block = table.take(np.array([row]))
+        ids, sentence_ids = block.columns["input_ids"], block.columns["sentence_ids"]
+        assert ids[0] == cls and ids[-1] == sep and len(ids) <= real_text.settings["max_length"]
+        special = np.isin(ids, [cls, sep])
+        assert (np.diff(sentence_ids) == special[:-1])[1:].all(), "sentence ids count the segments, [SEP] included"
+        segments = [tuple(ids[(sentence_ids == n) & ~special].tolist()) for n in range(sentence_ids[-1] + 1)]
+        columns = {name: tuple(column[~special].tolist()) for name, column in block.columns.items()}
+        for name in ("span_codes", "span_kinds", "capitalization"):
+            assert (block.columns[name][special] == -1).all()
+        yield Sample(segments, columns, int(block.labels[0]))
+
+
+def line(ids: tuple[int, ...]) -> str:
+    return " ".join(["", *map(str, ids), ""])
+
+
+def place_in(text: str, part: str) -> int:
+    """How many tokens of a `line` stand before another one in it, -1 if it is not there."""
+    place = text.find(part)
+    return -1 if place < 0 else text.count(" ", 0, place)
+
+
+@pytest.mark.parametrize("task", ["knowledge_masking", "capitalization"])
+def test_running_text_covers_every_token_of_every_document_once(
+    real_text: RealText, texts: list[Text], task: str
+) -> None:
+    expected: Counter[int] = Counter()
+    for number, text in enumerate(texts):
+        english = number >= real_text.result.corpora["zh"].counts.documents
+        if task == "knowledge_masking" or english:
+            expected.update(text.ids)
+    found: Counter[int] = Counter()
+    for split in SPLITS:
+        for sample in samples_of(real_text, task, split):
+            assert len(sample.segments) == 1 and sample.label == -1
+            found.update(sample.segments[0])
+    assert found == expected
+
+
+def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> None:
+    """The columns of a sample are those of the place in the document that it was cut from."""
+    documents = {}
+    for language in LANGUAGES:
+        for document in read_documents(TextReader(), getattr(real_text, language), language, language):
+            annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
+            documents[tuple(annotated.columns["input_ids"].tolist())] = annotated
+    checked = 0
+    for sample in list(samples_of(real_text, "knowledge_masking", "validation"))[::5]:
+        ids = sample.segments[0]
+        whole, place = next((key, place_in(line(key), line(ids))) for key in documents if line(ids) in line(key))
+        for name in ("span_codes", "span_kinds", "capitalization"):
+            assert sample.columns[name] == tuple(documents[whole].columns[name][place : place + len(ids)].tolist())
+        checked += 1
+    assert checked > 20
+
+
+# ---- sentence reordering ----
+
+
+def test_classes_and_permutations_are_each_other_s_inverse() -> None:
+    for most in (2, 3, 4):
+        orders = [order for n in range(1, most + 1) for order in permutations(range(n))]
+        assert [class_of(order) for order in orders] == list(range(class_count(most)))
+        assert [permutation_of(label) for label in range(class_count(most))] == orders
+    assert class_count(3) == 9
+
+
+def test_a_reordered_sample_decodes_to_the_original_text(real_text: RealText, texts: list[Text]) -> None:
+    seen: Counter[int] = Counter()
+    for split in SPLITS:
+        for sample in samples_of(real_text, "sentence_reordering", split):
+            order = permutation_of(sample.label)
+            assert len(order) == len(sample.segments)
+            original = [sample.segments[order.index(place)] for place in range(len(order))]
+            joined = tuple(i for segment in original for i in segment)
+            owner = next(text for text in texts if line(joined) in text.line)
+            borders = {0, *np.cumsum([len(s) for s in owner.sentences]).tolist()}
+            place = place_in(owner.line, line(joined))
+            if joined in {owner.ids[p : p + len(joined)] for p in borders}:
+                place = next(p for p in sorted(borders) if owner.ids[p : p + len(joined)] == joined)
+            for segment in original:
+                assert place in borders, "segments begin and end where sentences do"
+                place += len(segment)
+            assert place in borders
+            seen[sample.label] += 1
+    share = seen.total() / 9
+    assert set(seen) == set(range(9)) and max(abs(n - share) for n in seen.values()) < 4 * share**0.5, seen
+
+
+# ---- sentence distance ----
+
+
+def place_of(texts: list[Text], segment: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Every document and position where a segment stands at the start of a sentence."""
+    found = []
+    for number, text in enumerate(texts):
+        position = 0
+        for sentence in text.sentences:
+            if text.ids[position : position + len(segment)] == segment:
+                found.append((number, position))
+            position += len(sentence)
+    return found
+
+
+def sentence_after(text: Text, position: int) -> int:
+    """Where the sentence after the one that holds `position` begins."""
+    borders = np.cumsum([len(sentence) for sentence in text.sentences])
+    return int(borders[np.searchsorted(borders, position, side="right")])
+
+
+def test_sentence_distance_says_how_far_apart_the_segments_stand(real_text: RealText, texts: list[Text]) -> None:
+    cached = cache(lambda segment: place_of(texts, segment))
+    labels: Counter[int] = Counter()
+    for split in SPLITS:
+        for sample in samples_of(real_text, "sentence_distance", split):
+            first, second = sample.segments
+            places, others = cached(first), cached(second)
+            assert places and others
+            relations = set()
+            for a, start in places:
+                after = sentence_after(texts[a], start + len(first) - 1)
+                for b, begin in others:
+                    relations.add(2 if a != b else 0 if begin == after else 1)
+            assert sample.label in relations
+            labels[sample.label] += 1
+    assert set(labels) == {0, 1, 2} and max(labels.values()) < 1.1 * min(labels.values())
+
+
+def test_segments_of_equal_length_limits_tell_nothing_about_the_label(real_text: RealText) -> None:
+    """A telling length would show as a difference between the classes' mean lengths."""
+    lengths: dict[int, list[tuple[int, int]]] = {0: [], 1: [], 2: []}
+    for sample in samples_of(real_text, "sentence_distance", "train"):
+        lengths[sample.label].append((len(sample.segments[0]), len(sample.segments[1])))
+    means = np.array([np.mean(pairs, axis=0) for pairs in lengths.values()])
+    errors = np.array([np.std(pairs, axis=0) / np.sqrt(len(pairs)) for pairs in lengths.values()])
+    assert (np.ptp(means, axis=0) < 5 * errors.max(axis=0)).all(), means
+
+
+# ---- all tasks ----
+
+
+def test_no_text_is_in_both_splits(real_text: RealText, texts: list[Text]) -> None:
+    """Each document's tokens are wholly in the samples of one split, the same one for every task."""
+    parts = {
+        (task, split): {line(part) for sample in samples_of(real_text, task, split) for part in sample.segments}
+        for task in real_text.result.tasks
+        for split in SPLITS
+    }
+    sides = Counter[str]()
+    for text in texts:
+        found = {split for (_, split), lines in parts.items() if any(len(s) > 150 and s in text.line for s in lines)}
+        assert len(found) <= 1
+        sides.update(found)
+    assert sides["validation"] > 5 and sides["train"] > 3 * sides["validation"] / 2
+
+
+def test_the_closing_counts_are_those_of_the_shards(real_text: RealText) -> None:
+    for task, counts in real_text.result.tasks.items():
+        manifest = Manifest.load(real_text.shards / task)
+        labels: Counter[str] = Counter()
+        for split in SPLITS:
+            samples = list(samples_of(real_text, task, split))
+            assert manifest.count(split) == counts.samples[split] == len(samples)
+            tokens = sum(sum(map(len, sample.segments)) + 1 + len(sample.segments) for sample in samples)
+            assert manifest.count(split, "tokens") == counts.tokens[split] == tokens
+            labels.update(str(sample.label) for sample in samples)
+        assert manifest.label_counts == labels == counts.labels

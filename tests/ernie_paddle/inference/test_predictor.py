@@ -1,0 +1,113 @@
+"""A fine-tuned model, exported: the same answers in the same order, from the export alone."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from helpers import run_command, write_model
+
+from ernie_paddle.cli import main
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.files import read_json
+from ernie_paddle.inference.predictor import Predictor
+from ernie_paddle.programs.inference_program import InferenceProgram
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.training.checkpoint import load_model
+from tasks.finetuning.classification import read
+
+BATCH = 8
+
+
+def sentence(random: np.random.Generator, positive: bool) -> str:
+    """Words w20 to w54; a positive one holds one of w0 to w4, a negative one of w5 to w9."""
+    words = [f"w{i}" for i in random.integers(20, 55, random.integers(1, 12))]
+    words.insert(int(random.integers(len(words) + 1)), f"w{random.integers(0, 5) + (0 if positive else 5)}")
+    return " ".join(words)
+
+
+def write_rows(path: Path, rows: int, seed: int) -> Path:
+    random = np.random.default_rng(seed)
+    labels = random.random(rows) < 0.5
+    lines = [f"{sentence(random, bool(label))}\t{'yes' if label else 'no'}" for label in labels]
+    path.write_text("\n".join(["text_a\tlabel", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path) -> Path:
+    """A folder with a model that was pre-trained, fine-tuned and exported."""
+    folder = tmp_path_factory.mktemp("finetuned")
+    model = write_model(folder / "model.json", 64)
+    plan = {
+        "model": {"config": str(model)},
+        "data": {"shards": str(toy_shards)},
+        "plan": {"tasks": {"knowledge_masking": {"updates": 2}}},
+        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
+    }
+    data = {name: str(write_rows(folder / f"{name}.tsv", rows, rows)) for name, rows in (("train", 400), ("dev", 100))}
+    recipe = {
+        "signature": {"task": "classification", "labels": ["no", "yes"], "max_length": 16},
+        "data": {**data, "test": str(write_rows(folder / "test.tsv", 101, 3))},
+        "epochs": 6,
+        "train": {"batch_samples": 16, "learning_rate": {"peak": 0.01, "warmup_share": 0.1}},
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "pretrain")])
+    main(["finetune", str(folder / "recipe.yaml"), "--model", str(folder / "pretrain"), "--out", str(folder / "run")])
+    main(["export", str(folder / "run" / "best"), "--out", str(folder / "export")])
+    return folder
+
+
+def test_finetuning_learns_and_keeps_its_best_epoch(finetuned: Path) -> None:
+    result = read_json(finetuned / "run" / "result.json", "result")
+    assert result["test"]["accuracy"] > 0.9 and result["test"]["labels"] == 101
+    assert result["dev"] == read_json(finetuned / "run" / "best" / "scores.json", "scores")
+
+
+def samples_of(finetuned: Path, predictor: Predictor, rows: int) -> SampleBlock:
+    path = write_rows(finetuned / "rows.tsv", rows, seed=rows)
+    return read(path, predictor.vocabulary, predictor.signature, False)
+
+
+@pytest.mark.parametrize("rows", [1, BATCH - 1, BATCH, BATCH + 1])
+def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: Path, rows: int) -> None:
+    predictor = Predictor(finetuned / "export")
+    samples = samples_of(finetuned, predictor, rows)
+    together = predictor.predict(samples, BATCH)
+    alone = predictor.predict(samples, 1)
+    assert len(together) == rows
+    for one, other in zip(together, alone, strict=True):
+        assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
+        assert one.label == ["no", "yes"][int(np.argmax(one.probabilities))]
+        assert np.isclose(sum(one.probabilities), 1, atol=1e-5)
+
+
+def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> None:
+    model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
+    kind = load_plugins().finetuning_tasks.get("classification")
+    program = InferenceProgram(
+        model.config, kind.objective(["no", "yes"]), 0, model.vocabulary.pad_id, model.parameters
+    )
+    random = np.random.default_rng(0)
+    for shape in ((1, 3), (5, 16)):
+        ids = random.integers(5, 60, shape)
+        feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
+        assert np.abs(program.probabilities(feed) - predictor.probabilities(feed)).max() < 1e-5
+
+
+def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:
+    """The export is moved, so that nothing else of the run can be of help."""
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in (finetuned / "export").iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    output = tmp_path / "predictions.tsv"
+    done = run_command("predict", moved, "--input", finetuned / "test.tsv", "--output", output, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with open(output) as answers, open(finetuned / "test.tsv") as truth:
+        pairs = list(zip(csv.DictReader(answers, delimiter="\t"), csv.DictReader(truth, delimiter="\t"), strict=True))
+    right = sum(answer["label"] == true["label"] for answer, true in pairs)
+    assert right / 101 == pytest.approx(read_json(finetuned / "run" / "result.json", "result")["test"]["accuracy"])
