@@ -1,0 +1,46 @@
+"""Keyed draws: the same for the same key anywhere, otherwise independent."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
+
+
+def test_another_process_draws_the_same() -> None:
+    program = (
+        "from ernie_paddle.keyed_random import *; import numpy as np;"
+        "print(keyed_hash(1, 'a'), generator(1, 'a').integers(1 << 40), uniforms(5, np.arange(3)).tolist())"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    expected = (keyed_hash(1, "a"), generator(1, "a").integers(1 << 40), uniforms(5, np.arange(3)).tolist())
+    assert found.strip() == " ".join(map(str, expected))
+
+
+def test_keys_differ_by_any_part_and_by_where_it_ends() -> None:
+    keys = [(1, "a"), (2, "a"), (1, "b"), ("1a",), (1, "a", 0), ("a", 1)]
+    assert len({keyed_hash(*key) for key in keys}) == len(keys)
+    assert len({generator(*key).integers(1 << 62) for key in keys}) == len(keys)
+    assert all(0 <= keyed_hash(i) < 1 << 63 for i in range(1000))
+
+
+def test_any_element_can_be_drawn_alone() -> None:
+    rows, columns = np.arange(40)[:, None], np.arange(30)[None, :]
+    together = uniforms(7, rows, columns)
+    assert together.shape == (40, 30)
+    for row, column in ((0, 0), (39, 29), (11, 5)):
+        assert uniforms(7, np.array(row), np.array(column)) == together[row, column]
+
+
+def test_draws_are_uniform_and_uncorrelated() -> None:
+    """Neighbouring rows, columns and keys, 250,000 draws: bounds of five standard errors."""
+    draws = uniforms(7, np.arange(500)[:, None], np.arange(500)[None, :])
+    assert ((draws >= 0) & (draws < 1)).all()
+    counts = np.histogram(draws, 20, (0, 1))[0]
+    assert np.abs(counts - draws.size / 20).max() < 5 * np.sqrt(draws.size / 20)
+    other = uniforms(8, np.arange(500)[:, None], np.arange(500)[None, :])
+    for left, right in ((draws[1:], draws[:-1]), (draws[:, 1:], draws[:, :-1]), (draws, other), (draws, draws.T)):
+        different = left.ravel() != right.ravel()
+        correlation = np.corrcoef(left.ravel()[different], right.ravel()[different])[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(left.size / 2)
