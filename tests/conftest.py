@@ -66,6 +66,14 @@ def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def toy_model_without_dropout(tmp_path: Path) -> dict[str, str]:
+    """The `model` section of a plan."""
+    path = tmp_path / "no_dropout.json"
+    write_model(path, 64, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return {"config": str(path)}
+
+
+@pytest.fixture
 def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..., Path]:
     """A function that writes a plan file; keyword arguments replace whole sections."""
 
@@ -79,7 +87,7 @@ def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..
             **sections,
         }
         path = tmp_path / "plan.yaml"
-        path.write_text(yaml.safe_dump(tree))
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
         return path
 
     return write

@@ -124,10 +124,6 @@ class RunLog:
         title = f"held-out scores after stage {stage + 1} of {self.trainer.plan.stages}"
         self.console.print(score_table(title, tasks))
 
-    def event(self, name: str, update: int, **values: Any) -> None:
-        """Write any other record."""
-        self._write({"event": name, "update": update, **values})
-
     def restart_clock(self) -> None:
         """Leave out of the next record the time that evaluating or saving took."""
         self._interval.began = time.perf_counter()
