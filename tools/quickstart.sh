@@ -26,7 +26,7 @@ step "raw corpora"
 ernie-paddle corpus demo --out $CORPORA
 
 step "vocabulary"
-ernie-paddle vocab --size 6000 --out $OUT/vocab.txt \
+ernie-paddle vocab --size 8000 --out $OUT/vocab.txt \
     text:$CORPORA/peoples_daily/articles.txt text:$CORPORA/reviews/train.txt \
     mediawiki:$CORPORA/wikipedia/articles.xml.bz2
 

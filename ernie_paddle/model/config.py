@@ -42,6 +42,10 @@ class ErnieConfig(Settings):
     def ffn_size(self) -> int:
         return self.intermediate_size or 4 * self.hidden_size
 
+    def with_dropout(self, rate: float) -> "ErnieConfig":
+        """The same sizes with this dropout of hidden values and attention."""
+        return self.model_copy(update={"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate})
+
     @classmethod
     def load(cls, path: Path) -> "ErnieConfig":
         """Read `ernie_config.json`; ERNIE 1.0's `type_vocab_size` is taken as `sent_type_vocab_size`.

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from ernie_paddle.console import open_console
@@ -43,9 +44,11 @@ def finetune(
     blocks = {
         split: kind.read(path, given.vocabulary, signature, True) for split, path in settings.data.files().items()
     }
+    train_rows = np.arange(min(len(blocks["train"]), settings.data.train_rows or len(blocks["train"])))
+    blocks["train"] = SampleTable([blocks["train"]]).take(train_rows)
     task = Task(kind.name, signature.task_id, kind.objective(signature.labels))
     trainer = Trainer(
-        given.config,
+        given.config if settings.dropout is None else given.config.with_dropout(settings.dropout),
         given.vocabulary,
         {task.name: task},
         {task.name: TaskData(SampleTable([blocks["train"]]), SampleTable([blocks["dev"]]), frozenset())},

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -109,9 +110,15 @@ class RunLog:
             self._tensorboard.add_scalar(f"run/{what}", record[what], record["update"])
         losses = "  ".join(f"{name} {scores['loss']:.3f}" for name, scores in record["tasks"].items())
         stage = f"stage {record['stage']}/{self.trainer.plan.stages}"
-        self._bar.update(self._bar_task, description=f"{stage}  {losses}  {record['tokens_per_second']:,.0f} tokens/s")
+        speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+        self._bar.update(self._bar_task, description=f"{stage}  {losses}  {speed}")
         if not self.console.is_terminal:
-            self.console.print(f"update {record['update']}  {stage}  {losses}", soft_wrap=True)
+            total = self.trainer.plan.total
+            left = record["seconds"] / sum(record["updates"].values()) * (total - record["update"])
+            line = (
+                f"update {record['update']}/{total}  {stage}  {losses}  {speed}  {timedelta(seconds=round(left))} left"
+            )
+            self.console.print(line, soft_wrap=True)
 
     def evaluation(self, update: int, stage: int, scores: dict[str, Score]) -> None:
         """Write held-out scores and show them."""

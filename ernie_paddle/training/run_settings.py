@@ -34,11 +34,12 @@ class PretrainSettings(Settings):
 
 
 class LabelledFiles(Settings):
-    """The `data` section of a fine-tuning run."""
+    """The `data` section of a fine-tuning run; `train_rows`: how many rows of the training file, from its start."""
 
     train: Path
     dev: Path
     test: Path | None = None
+    train_rows: int | None = Field(default=None, ge=1)
 
     def files(self) -> dict[str, Path]:
         """The files that are given, by split."""
@@ -46,10 +47,11 @@ class LabelledFiles(Settings):
 
 
 class FinetuneSettings(Settings):
-    """A fine-tuning run. All sections but `impl` decide the result."""
+    """A fine-tuning run. All sections but `impl` decide the result. `dropout`: the model's own unless given."""
 
     signature: Signature
     data: LabelledFiles
     epochs: int = Field(ge=1)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
     train: TrainSettings
     impl: ImplSettings = ImplSettings()

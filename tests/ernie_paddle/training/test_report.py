@@ -1,0 +1,58 @@
+"""What a run leaves behind: its log, and the page made of it."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import assert_user_error, run_command
+
+from ernie_paddle.files import write_json
+from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, drop_records_after, read_log
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def run(write_plan: Callable[..., Path], tmp_path: Path) -> Path:
+    tasks = {"knowledge_masking": {"updates": 6}, "sentence_distance": {"updates": 6}}
+    done = run_command("pretrain", write_plan(plan={"tasks": tasks}), "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"update 5/12  stage 2/2  .*tokens/s  0:\d\d:\d\d left", done.stderr), done.stderr
+    return tmp_path / "run"
+
+
+def test_a_run_leaves_records_events_and_a_page(run: Path, tmp_path: Path) -> None:
+    records = read_log(run / LOG_FILE)
+    train = [record for record in records if record["event"] == "train"]
+    evaluations = [record for record in records if record["event"] == "evaluation"]
+    assert [record["stage"] for record in evaluations] == [1, 2]
+    assert list(evaluations[0]["tasks"]) == ["knowledge_masking"]
+    assert list(evaluations[1]["tasks"]) == ["knowledge_masking", "sentence_distance"]
+    assert all(0 <= record["padding_share"] < 0.5 and record["tokens"] > 0 for record in train)
+    assert all(0 <= record["waiting_share"] <= 1 and record["gradient_norm"] > 0 for record in train)
+    assert list((run / "tensorboard").glob("events*"))
+
+    write_json(tmp_path / "tuned" / RESULT_FILE, {"dev": {"accuracy": 0.75}, "test": {"accuracy": 0.5}})
+    page = tmp_path / "report.html"
+    done = run_command("report", run, "--compare", tmp_path / "tuned", "--out", page)
+    assert done.returncode == 0, done.stderr
+    html = page.read_text(encoding="utf-8")
+    for words in ("Held-out scores after stage 2", "Updates spent on each task", "Forgetting", "75.00%", "50.00%"):
+        assert words in html
+    score = evaluations[-1]["tasks"]["sentence_distance"]["loss"]
+    assert f"{score:.3f}" in html and f"{score:.3f}" in done.stdout
+    assert run_command("report", run, "--out", tmp_path / "figure.png").returncode == 0
+    assert (tmp_path / "figure.png").read_bytes().startswith(PNG)
+    wrong = run_command("report", run, "--out", tmp_path / "page.pdf")
+    assert_user_error(wrong.returncode, wrong.stderr, "page.pdf", ".html or .png")
+
+
+def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / LOG_FILE
+    lines = [json.dumps({"event": "train", "update": update}) for update in (5, 10, 15)]
+    path.write_text("\n".join(lines)[:-4])
+    assert [record["update"] for record in read_log(path)] == [5, 10]
+    drop_records_after(path, 7)
+    assert path.read_text() == '{"event": "train", "update": 5}\n'
