@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_builders.annotation.document import COLUMNS
+from data_builders.annotation.document import SAMPLE_COLUMNS
 from data_builders.annotation.store import AnnotatedCorpus
 from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
 from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock
@@ -83,17 +83,21 @@ def held_out(contents: np.ndarray, share: float, seed: int) -> np.ndarray:
 def to_samples(drafts: list[Draft], special: SpecialIds) -> SampleBlock:
     """Lay drafts out as samples: `[CLS]`, then each segment and a `[SEP]`; sentence ids count the segments."""
     lengths = np.array([1 + sum(s.end - s.start + 1 for s in draft.segments) for draft in drafts], np.int64)
-    columns = {name: np.full(int(lengths.sum()), IGNORED, TOKEN_COLUMNS[name]) for name in COLUMNS}
-    columns["sentence_ids"] = np.zeros(int(lengths.sum()), TOKEN_COLUMNS["sentence_ids"])
+    columns = {name: np.full(int(lengths.sum()), IGNORED, dtype) for name, dtype in TOKEN_COLUMNS.items()}
+    columns["sentence_ids"][:] = 0
     place = 0
     for draft in drafts:
         columns["input_ids"][place] = special.cls
         place += 1
+        first = place
         for number, (document, start, end) in enumerate(draft.segments):
             after = place + end - start
-            for name in COLUMNS:
+            for name in SAMPLE_COLUMNS:
                 columns[name][place:after] = document.columns[name][start:end]
             columns["input_ids"][after] = special.sep
             columns["sentence_ids"][place : after + 1] = number
             place = after + 1
+        for name, values in draft.token_labels.items():
+            tokens = np.flatnonzero(columns["span_codes"][first:place] != IGNORED)
+            columns[name][first + tokens] = values
     return SampleBlock(lengths, columns, np.array([draft.label for draft in drafts], np.int16))

@@ -2,10 +2,23 @@
 
 from ernie_paddle.registry import Registry
 from tasks.finetuning import classification
-from tasks.pretraining import capitalization, knowledge_masking, sentence_distance, sentence_reordering
+from tasks.pretraining import (
+    capitalization,
+    knowledge_masking,
+    sentence_distance,
+    sentence_reordering,
+    token_document_relation,
+)
 
 
 def register(registry: Registry) -> None:
     """Add the tasks."""
-    for module in (knowledge_masking, capitalization, sentence_reordering, sentence_distance, classification):
+    for module in (
+        knowledge_masking,
+        capitalization,
+        token_document_relation,
+        sentence_reordering,
+        sentence_distance,
+        classification,
+    ):
         module.register(registry)

@@ -7,14 +7,14 @@ from itertools import chain
 import numpy as np
 from tokenizers import Tokenizer
 
-from data_builders.annotation.document import AnnotatedBlock
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock
 from data_builders.annotation.sentences import sentences
-from data_builders.annotation.spans import chinese_spans, english_entities
+from data_builders.annotation.spans import chinese_spans, english_entities, english_word_classes
 from data_builders.documents import Document, Language
 from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY, WORD
 from ernie_paddle.text.vocabulary import CONTINUATION, Vocabulary
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,13 @@ def _chinese(text: _Tokens) -> dict[str, np.ndarray]:
     begins = text.opens_sentence
     begins[1:] |= (word[1:] != word[:-1]) & text.opens_word[1:]
     codes = np.where(begins, BEGIN, INSIDE).astype(np.int8)
-    kinds = _of_first_token(spans.kinds[word], begins)
-    return {"span_codes": codes, "span_kinds": kinds, "capitalization": np.full(len(word), IGNORED, np.int8)}
+    return {
+        "span_codes": codes,
+        "span_kinds": _of_first_token(spans.kinds[word], begins),
+        "capitalization": np.full(len(word), IGNORED, np.int8),
+        "word_codes": codes,
+        "word_classes": _of_first_token(spans.classes[word], begins),
+    }
 
 
 def _english(text: _Tokens) -> dict[str, np.ndarray]:
@@ -110,8 +115,8 @@ def _english(text: _Tokens) -> dict[str, np.ndarray]:
     """
     opens = np.flatnonzero(text.opens_word)
     if not len(opens):
-        empty = np.empty(0, np.int8)
-        return {"span_codes": empty, "span_kinds": empty, "capitalization": empty}
+        names = (name for name in COLUMNS if name != "input_ids")
+        return {name: np.empty(0, np.int8) for name in names}
     starts = text.starts[opens]
     ends = text.ends[np.append(opens[1:], len(text.ids)) - 1]
     cases = _cases(text.text)[starts]
@@ -125,6 +130,8 @@ def _english(text: _Tokens) -> dict[str, np.ndarray]:
         "span_codes": np.where(begins, BEGIN, INSIDE).astype(np.int8),
         "span_kinds": np.where(entity, NAMED_ENTITY, WORD).astype(np.int8)[word],
         "capitalization": cases[word],
+        "word_codes": np.where(text.opens_word, BEGIN, INSIDE).astype(np.int8),
+        "word_classes": english_word_classes(text.text, starts, ends)[word],
     }
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-COLUMNS: dict[str, np.dtype] = {
+SAMPLE_COLUMNS: dict[str, np.dtype] = {
     "input_ids": np.dtype(np.int32),
     "span_codes": np.dtype(np.int8),
     "span_kinds": np.dtype(np.int8),
     "capitalization": np.dtype(np.int8),
 }
+# Word by word, for builders: 0 at the first token of a word, 1 inside; and the class of the token's word.
+COLUMNS = SAMPLE_COLUMNS | {"word_codes": np.dtype(np.int8), "word_classes": np.dtype(np.int8)}
+ORDINARY_WORD, STOP_WORD, PUNCTUATION = 0, 1, 2
 _SENTENCES = "sentence_lengths"
 
 SCHEMA = pa.schema(
@@ -29,7 +32,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class AnnotatedDocument:
-    """One document: `columns` [tokens] as in a sample, sentence i is tokens `bounds[i]` to `bounds[i + 1]`.
+    """One document: `columns` [tokens] by the names of `COLUMNS`, sentence i is tokens `bounds[i]` to `bounds[i + 1]`.
 
     `index` is its number in its corpus.
     """

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import rjieba
 
+from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
+from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
 from ernie_paddle.data.samples import NAMED_ENTITY, WORD
 
 # jieba's tags: persons, places, organisations, other proper names.
 _ENTITY_TAGS = ("nr", "ns", "nt", "nz")
+# jieba's tags of closed classes: adverbs, conjunctions, particles, prepositions, pronouns, locatives, interjections.
+_FUNCTION_TAGS = ("c", "d", "e", "f", "o", "p", "r", "u", "y")
 # Capitalised only because they open a sentence.
 _OPENERS = frozenset(
     "a after all although an and another as at because before both but by during each even every few first for "
@@ -24,10 +28,14 @@ _OPENERS = frozenset(
 
 @dataclass(frozen=True)
 class Spans:
-    """`lengths` [spans] in characters; together they cover the text. `kinds` [spans] as in the samples."""
+    """Spans that together cover a text, all arrays [spans].
+
+    `lengths` in characters, `kinds` as in the samples, `classes` of words as in annotated documents.
+    """
 
     lengths: np.ndarray
     kinds: np.ndarray
+    classes: np.ndarray
 
 
 def chinese_spans(sentences: list[str]) -> Spans:
@@ -35,7 +43,22 @@ def chinese_spans(sentences: list[str]) -> Spans:
     tagged = [pair for sentence in sentences for pair in rjieba.tag(sentence)]
     lengths = np.fromiter((len(word) for word, _ in tagged), np.int64, len(tagged))
     kinds = (NAMED_ENTITY if tag.startswith(_ENTITY_TAGS) else WORD for _, tag in tagged)
-    return Spans(lengths, np.fromiter(kinds, np.int8, len(tagged)))
+    classes = (word_class(word, tag.startswith(_FUNCTION_TAGS)) for word, tag in tagged)
+    return Spans(lengths, np.fromiter(kinds, np.int8, len(tagged)), np.fromiter(classes, np.int8, len(tagged)))
+
+
+def english_word_classes(text: str, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The class of each word, which stand in `text` from `starts` to `ends` [words]."""
+    words = (text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    classes = (word_class(word, word.lower() in ENGLISH_FUNCTION_WORDS) for word in words)
+    return np.fromiter(classes, np.int8, len(starts))
+
+
+def word_class(word: str, is_function_word: bool) -> int:
+    """`PUNCTUATION` where a word has neither letter nor digit."""
+    if not any(map(str.isalnum, word)):
+        return PUNCTUATION
+    return STOP_WORD if is_function_word else ORDINARY_WORD
 
 
 def english_entities(

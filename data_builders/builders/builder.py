@@ -1,8 +1,9 @@
 """What a sample builder is and what it may ask of a corpus."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -26,10 +27,14 @@ class Segment(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A sample to be: `[CLS]`, then each segment and a `[SEP]`, with sentence ids 0, 1, ... by segment."""
+    """A sample to be: `[CLS]`, then each segment and a `[SEP]`, with sentence ids 0, 1, ... by segment.
+
+    `token_labels`: columns of the sample that the builder fills, with a value for each token of the segments.
+    """
 
     segments: list[Segment]
     label: int = IGNORED
+    token_labels: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class NoOptions(Settings):

@@ -4,31 +4,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from worker_functions import dying, failing, process_of, squared
 
 from data_builders.workers import ordered_map
 from ernie_paddle.errors import UserError
-
-
-def squared(item: int) -> int:
-    return item * item
-
-
-def process_of(item: int) -> int:
-    return os.getpid()
-
-
-def failing(item: int) -> int:
-    if item == 5:
-        raise UserError("item 5 is no good")
-    if item == 7:
-        raise ValueError("a fault of ours")
-    return item
-
-
-def dying(item: int) -> int:
-    if item == 3:
-        os._exit(1)
-    return item
 
 
 @pytest.mark.parametrize("workers", [1, 3])

