@@ -9,8 +9,8 @@ from pydantic import Field
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_builders.annotation.store import AnnotatedCorpus, Source, annotate_corpus
-from data_builders.builders.builder import SampleBuilder
-from data_builders.composing import ComposeUnit, SpecialIds
+from data_builders.builders.builder import CountingBuilder, SampleBuilder
+from data_builders.composing import ComposeUnit, CountUnit, SpecialIds
 from data_builders.documents import Language
 from data_builders.workers import ordered_map
 from ernie_paddle.config import Settings, check_settings
@@ -54,9 +54,13 @@ class BuildSettings(Settings):
 
 @dataclass
 class TaskCounts:
-    """What became of a task's documents: samples and tokens by split, labels, documents without a sample."""
+    """What became of a task's documents: samples and tokens by split, labels, documents without a sample.
+
+    `notes` are the builder's.
+    """
 
     documents: int = 0
+    notes: tuple[str, ...] = ()
     samples: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -85,7 +89,7 @@ def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) 
         name: Source(name, corpus.path, registry.readers.get(corpus.format, f"corpora.{name}.format"), corpus.language)
         for name, corpus in settings.corpora.items()
     }
-    builders = {name: _builder(name, task, settings, registry) for name, task in settings.tasks.items()}
+    builders = {name: _builder(name, task, settings, vocabulary, registry) for name, task in settings.tasks.items()}
     console = open_console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
@@ -109,7 +113,9 @@ def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) 
     return BuildResult(corpora, tasks)
 
 
-def _builder(name: str, task: TaskSettings, settings: BuildSettings, registry: Registry) -> SampleBuilder:
+def _builder(
+    name: str, task: TaskSettings, settings: BuildSettings, vocabulary: Vocabulary, registry: Registry
+) -> SampleBuilder:
     kind = registry.sample_builders.get(name, "tasks")
     for corpus in task.corpora:
         if corpus not in settings.corpora:
@@ -117,7 +123,7 @@ def _builder(name: str, task: TaskSettings, settings: BuildSettings, registry: R
         language = settings.corpora[corpus].language
         if language not in kind.languages:
             raise UserError(f"tasks.{name}.corpora: '{corpus}' is in '{language}', the task is for {kind.languages}")
-    return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"))
+    return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"), vocabulary)
 
 
 def _annotate(
@@ -151,25 +157,19 @@ def _compose(
         "validation_share": settings.validation_share,
         "corpora": {name: corpus.origin for name, corpus in corpora.items()},
     }
+    units = {name: _unit(builder, name, corpora, settings, out, vocabulary) for name in corpora}
+    if isinstance(builder, CountingBuilder):
+        builder.settle(_counted(builder, units, corpora, workers))
     bar = progress.add_task(f"composing {builder.name}", total=sum(corpus.units for corpus in corpora.values()))
-    counts = TaskCounts()
-    special = SpecialIds(vocabulary.cls_id, vocabulary.sep_id)
+    counts = TaskCounts(notes=builder.notes)
     with (
         folder_written_whole(out / builder.name) as beside,
-        shard_writers(beside, builder.name, vocabulary.digest, vocabulary.size, settings.max_length, origin) as writers,
+        shard_writers(
+            beside, builder.name, vocabulary.digest, vocabulary.size, settings.max_length, origin, builder.labels
+        ) as writers,
     ):
         for name, corpus in corpora.items():
-            language = settings.corpora[name].language
-            kin = (other for other in corpora if other != name and settings.corpora[other].language == language)
-            unit = ComposeUnit(
-                builder,
-                out / ANNOTATED / name,
-                tuple(out / ANNOTATED / other for other in kin),
-                special,
-                settings.seed,
-                settings.validation_share,
-            )
-            for composed in ordered_map(unit, range(corpus.units), workers):
+            for composed in ordered_map(units[name], range(corpus.units), workers):
                 counts.unsuitable += composed.unsuitable
                 for split, block in composed.blocks.items():
                     writers[split].write(block)
@@ -177,6 +177,36 @@ def _compose(
             counts.documents += len(corpus)
         _count(counts, writers)
         _check_enough(builder, counts)
+    return counts
+
+
+def _unit(
+    builder: SampleBuilder,
+    name: str,
+    corpora: dict[str, AnnotatedCorpus],
+    settings: BuildSettings,
+    out: Path,
+    vocabulary: Vocabulary,
+) -> ComposeUnit:
+    language = settings.corpora[name].language
+    kin = (other for other in corpora if other != name and settings.corpora[other].language == language)
+    return ComposeUnit(
+        builder,
+        out / ANNOTATED / name,
+        tuple(out / ANNOTATED / other for other in kin),
+        SpecialIds(vocabulary.cls_id, vocabulary.sep_id),
+        settings.seed,
+        settings.validation_share,
+    )
+
+
+def _counted(
+    builder: CountingBuilder, units: dict[str, ComposeUnit], corpora: dict[str, AnnotatedCorpus], workers: int
+) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name, corpus in corpora.items():
+        for found in ordered_map(CountUnit(builder, units[name]), range(corpus.units), workers):
+            counts += found
     return counts
 
 

@@ -1,15 +1,16 @@
 """From annotated documents to the samples of one task."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from data_builders.annotation.document import SAMPLE_COLUMNS
+from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument
 from data_builders.annotation.store import AnnotatedCorpus
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
+from data_builders.builders.builder import CountingBuilder, Draft, Pool, SampleBuilder, Unsuitable
 from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
@@ -58,6 +59,10 @@ class ComposeUnit:
                 unsuitable[str(reason)] += 1
         return Composed({split: to_samples(drafts[split], self.special) for split in SPLITS}, unsuitable)
 
+    def training_documents(self, unit: int) -> Iterator[AnnotatedDocument]:
+        """The documents of a unit that are not held out."""
+        return (document for document in self._corpora[0].unit(unit) if not self._held_out[0][document.index])
+
     @cached_property
     def _corpora(self) -> list[AnnotatedCorpus]:
         return [AnnotatedCorpus.open(folder) for folder in (self.corpus_folder, *self.kin_folders)]
@@ -73,6 +78,20 @@ class ComposeUnit:
             split: Pool([(corpus, np.flatnonzero(held_out == i)) for corpus, held_out in sides])
             for i, split in enumerate(SPLITS)
         }
+
+
+@dataclass(frozen=True)
+class CountUnit:
+    """The work of one worker before composing: a unit in, the builder's counts of its training documents out."""
+
+    builder: CountingBuilder
+    composing: ComposeUnit
+
+    def __call__(self, unit: int) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for document in self.composing.training_documents(unit):
+            counts += self.builder.count(document)
+        return counts
 
 
 def held_out(contents: np.ndarray, share: float, seed: int) -> np.ndarray:

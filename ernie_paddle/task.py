@@ -15,6 +15,7 @@ from pydantic import Field
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import LABEL_COLUMN, SampleBlock
+from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ class Objective(ABC):
     def classes(self, vocabulary_size: int) -> int:
         """Number of classes; guessing has loss ln(classes)."""
 
+    def bound(self, labels: Sequence[str]) -> "Objective":
+        """This objective for samples whose label classes have these names; no names if the samples tell none.
+
+        Raises:
+            UserError: the objective has other classes.
+        """
+        return self
+
 
 @dataclass(frozen=True)
 class Task:
@@ -94,10 +103,17 @@ class SentenceClassification(Objective):
     level: Level = "sentence"
     column = LABEL_COLUMN
 
-    def __init__(self, labels: Sequence[str], head: str):
-        """`labels` name the classes; `head` is the prefix of the head's parameters."""
-        self.labels = tuple(labels)
+    def __init__(self, labels: Sequence[str] | None, head: str):
+        """`labels` name the classes, None if the samples do; `head` is the prefix of the head's parameters."""
+        self.labels = None if labels is None else tuple(labels)
         self.head = head
+
+    def bound(self, labels: Sequence[str]) -> "SentenceClassification":
+        if self.labels is not None and labels and tuple(labels) != self.labels:
+            raise UserError(f"classes {', '.join(labels)}; the task has {', '.join(self.labels)}")
+        if self.labels is None and not labels:
+            raise UserError("the shards name no classes; build them again")
+        return SentenceClassification(self.labels or labels, self.head)
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_label", (-1,), "int64"),)
@@ -111,9 +127,11 @@ class SentenceClassification(Objective):
 
     def logits(self, network: "Network") -> Any:
         """Scores of the classes, [batch, classes]."""
-        return network.sentence_logits(self.head, len(self.labels))
+        return network.sentence_logits(self.head, self.classes(0))
 
     def classes(self, vocabulary_size: int) -> int:
+        if self.labels is None:
+            raise ValueError(f"{self.head}: bind it to the labels of samples first")
         return len(self.labels)
 
 

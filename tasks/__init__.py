@@ -4,6 +4,7 @@ from ernie_paddle.registry import Registry
 from tasks.finetuning import classification
 from tasks.pretraining import (
     capitalization,
+    discourse_relation,
     knowledge_masking,
     sentence_distance,
     sentence_reordering,
@@ -19,6 +20,7 @@ def register(registry: Registry) -> None:
         token_document_relation,
         sentence_reordering,
         sentence_distance,
+        discourse_relation,
         classification,
     ):
         module.register(registry)

@@ -49,14 +49,18 @@ def toy_shards(tmp_path_factory: pytest.TempPathFactory, toy_vocabulary: Vocabul
     """Shards of four tasks, 96 training and 32 validation samples each, in two files a split."""
     folder = tmp_path_factory.mktemp("shards")
     toy_vocabulary.save(folder / "vocab.txt")
-    classes = {"sentence_reordering": 9, "sentence_distance": 3}
+    labels = {
+        "sentence_reordering": [f"order {i}" for i in range(9)],
+        "sentence_distance": ["adjacent", "same document", "different documents"],
+    }
     for number, task in enumerate(TOY_TASKS):
         random = np.random.default_rng(number)
+        vocabulary, names = toy_vocabulary, labels.get(task, [])
         with shard_writers(
-            folder / task, task, toy_vocabulary.digest, toy_vocabulary.size, 32, {"seed": 1}, samples_per_shard=64
+            folder / task, task, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, names, samples_per_shard=64
         ) as writers:
             for split, samples in (("train", 96), ("validation", 32)):
-                writers[split].write(toy_block(random, samples, classes.get(task, 0), toy_vocabulary.size))
+                writers[split].write(toy_block(random, samples, len(names), vocabulary.size))
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from data_builders.builders import (
     capitalization,
+    discourse_relation,
     knowledge_masking,
     sentence_distance,
     sentence_reordering,
@@ -12,5 +13,12 @@ from ernie_paddle.registry import Registry
 
 def register(registry: Registry) -> None:
     """Add the sample builders under their tasks' names."""
-    for module in (knowledge_masking, capitalization, token_document_relation, sentence_reordering, sentence_distance):
+    for module in (
+        knowledge_masking,
+        capitalization,
+        token_document_relation,
+        sentence_reordering,
+        sentence_distance,
+        discourse_relation,
+    ):
         registry.sample_builders.add(module.Builder.name, module.Builder)

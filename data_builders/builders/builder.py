@@ -1,6 +1,7 @@
 """What a sample builder is and what it may ask of a corpus."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from data_builders.annotation.document import AnnotatedDocument
 from data_builders.annotation.store import AnnotatedCorpus
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.text.vocabulary import Vocabulary
 
 
 class Unsuitable(Exception):
@@ -49,15 +51,26 @@ class SampleBuilder(ABC):
     languages: ClassVar[tuple[str, ...]]
     Options: ClassVar[type[Settings]] = NoOptions
 
-    def __init__(self, max_length: int, options: Any):
+    def __init__(self, max_length: int, options: Any, vocabulary: Vocabulary):
         """`max_length`: tokens of a sample at most, special tokens included; `options`: an `Options`."""
         self.max_length = max_length
         self.options = options
+        self.vocabulary = vocabulary
 
     @property
     def least_sentences(self) -> int:
         """A document with fewer sentences gives no sample."""
         return 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes of `Draft.label`, in the order of their ids; none if there is no label."""
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever runs the build should know."""
+        return ()
 
     @abstractmethod
     def compose(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[Draft]:
@@ -65,6 +78,22 @@ class SampleBuilder(ABC):
 
         Raises:
             Unsuitable: the document gives none.
+        """
+
+
+class CountingBuilder(SampleBuilder):
+    """A builder that must know all training documents before it composes any."""
+
+    @abstractmethod
+    def count(self, document: AnnotatedDocument) -> Counter[str]:
+        """What `settle` needs to know of a document."""
+
+    @abstractmethod
+    def settle(self, counts: Counter[str]) -> None:
+        """Take the sum of the counts of all training documents.
+
+        Raises:
+            UserError: no samples can be made of them.
         """
 
 

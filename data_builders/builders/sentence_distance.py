@@ -22,6 +22,7 @@ from data_builders.builders.stretches import trimmed_stretches
 from ernie_paddle.config import Settings
 
 ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
+LABELS = ("adjacent", "same document", "different documents")
 LEAST_STRETCHES = 3
 TRIES = 200  # documents looked at for the negatives of one document
 
@@ -53,6 +54,10 @@ class Builder(SampleBuilder):
     def stretch_tokens(self) -> int:
         room = (self.max_length - 3) // 2
         return min(room, self.options.stretch_tokens or room)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return LABELS
 
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if document.sentences < LEAST_STRETCHES:

@@ -37,6 +37,11 @@ class Builder(SampleBuilder):
     def least_sentences(self) -> int:
         return int(self.options.most_segments)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        orders = map(permutation_of, range(class_count(self.options.most_segments)))
+        return tuple(" ".join(str(place + 1) for place in order) for order in orders)
+
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         most = self.options.most_segments
         if document.sentences < most:

@@ -27,6 +27,9 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     console = open_console()
     console.print(corpora_table(result.corpora))
     console.print(tasks_table(result))
+    for name, counts in result.tasks.items():
+        for note in counts.notes:
+            console.print(f"{name}: {note}", soft_wrap=True)
     for name, corpus in result.corpora.items():
         if (share := unknown_share(corpus)) > MOST_UNKNOWN:
             console.print(f"warning: {share:.1%} of the tokens of {name} are [UNK]: vocabulary and corpus do not fit")

@@ -5,7 +5,7 @@
 <folder>/validation/shard-00000.arrow ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,7 +39,8 @@ class Manifest:
     """What a task's folder holds and what it was made from.
 
     `origin` is what the builder says of itself: version, settings, seed, digest of the corpora.
-    `carried` names the token columns that hold labels; `label_counts` counts `label` over both splits.
+    `carried` names the token columns that hold labels; `label_counts` counts `label` over both splits and `labels`
+    names its classes in the order of their ids, where the builder does.
     """
 
     task: str
@@ -50,6 +51,7 @@ class Manifest:
     carried: list[str]
     label_counts: dict[str, int]
     splits: dict[str, list[ShardInfo]]
+    labels: list[str] = field(default_factory=list)
     format_version: int = FORMAT_VERSION
 
     def count(self, split: str, what: str = "samples") -> int:
@@ -134,6 +136,7 @@ def shard_writers(
     vocabulary_size: int,
     max_length: int,
     origin: dict[str, Any],
+    labels: Sequence[str] = (),
     samples_per_shard: int = 65536,
 ) -> Iterator[dict[str, ShardWriter]]:
     """A writer for each split; the manifest is written when the block ends without error."""
@@ -155,6 +158,7 @@ def shard_writers(
         carried=sorted(set().union(*(writer.carried for writer in writers.values()))),
         label_counts=dict(sorted(counts.items(), key=lambda item: int(item[0]))),
         splits={split: writer.shards for split, writer in writers.items()},
+        labels=list(labels),
     )
     write_json(folder / MANIFEST, asdict(manifest))
 

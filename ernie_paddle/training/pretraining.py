@@ -1,5 +1,6 @@
 """A pre-training run: settings and shards in, checkpoints and a log out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
     """Open the shards, check that they fit the plan and the model, and make a trainer at update 0."""
-    tasks = {name: registry.pretraining_tasks.get(name, "plan.tasks") for name in settings.plan.tasks}
+    registered = {name: registry.pretraining_tasks.get(name, "plan.tasks") for name in settings.plan.tasks}
     config = ErnieConfig.load(settings.model.config)
     vocabulary = Vocabulary.load(settings.data.vocab or settings.data.shards / VOCABULARY_FILE)
     if vocabulary.size > config.vocab_size:
@@ -47,6 +48,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
             "entries of the vocabulary; raise it or take another vocabulary"
         )
+    tasks = {name: bind(task, settings.data.shards) for name, task in registered.items()}
     return Trainer(
         config,
         vocabulary,
@@ -71,11 +73,21 @@ def companions_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:
     return plan.companions
 
 
-def open_task_data(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> TaskData:
-    """Map a task's shards after checking that model and vocabulary fit them."""
+def bind(task: Task, shards: Path) -> Task:
+    """The task with the classes that its samples have."""
     folder = shards / task.name
     if not folder.is_dir():
         raise UserError(f"{folder}: the plan names the task '{task.name}', but it has no samples there; build them")
+    manifest = Manifest.load(folder)
+    try:
+        return replace(task, objective=task.objective.bound(manifest.labels))
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
+
+
+def open_task_data(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> TaskData:
+    """Map a task's shards after checking that model and vocabulary fit them."""
+    folder = shards / task.name
     manifest = Manifest.load(folder)
     if manifest.vocabulary_digest != vocabulary.digest:
         raise UserError(

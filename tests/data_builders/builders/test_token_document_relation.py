@@ -16,13 +16,14 @@ from data_builders.documents import Document, Language
 from data_builders.readers.reader import read_documents
 from data_builders.readers.text import TextReader
 from ernie_paddle.data.shards import SPLITS, SampleTable
+from ernie_paddle.text.vocabulary import Vocabulary
 
 NOTHING = np.random.default_rng(0)
 
 
-def compose(document: AnnotatedDocument, max_length: int, **options: str) -> tuple[list[int], list[int]]:
+def compose(document: AnnotatedDocument, vocabulary: Vocabulary, **options: str) -> tuple[list[int], list[int]]:
     """Labels of all tokens of a document, and where its segments end."""
-    builder = Builder(max_length, RelationOptions(**options))  # type: ignore[arg-type]
+    builder = Builder(64, RelationOptions(**options), vocabulary)  # type: ignore[arg-type]
     drafts = builder.compose(document, Pool([]), NOTHING)
     labels = np.concatenate([draft.token_labels["token_document"] for draft in drafts])
     return labels.tolist(), [draft.segments[0].end for draft in drafts]
@@ -54,7 +55,7 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
     for document in list(read_documents(TextReader(), getattr(real_text, language), language, language))[:15]:
         annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
         try:
-            labels, ends = compose(annotated, 64)
+            labels, ends = compose(annotated, real_text.vocabulary)
         except Unsuitable:
             assert annotated.tokens <= 62
             continue
@@ -77,11 +78,11 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
 def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
     document = next(iter(read_documents(TextReader(), real_text.en, "en", "en")))
     annotated = Annotator(real_text.vocabulary, "en").annotate([document]).document(0, 0)
-    everything, _ = compose(annotated, 64, punctuation="label")
+    everything, _ = compose(annotated, real_text.vocabulary, punctuation="label")
     assert -1 not in everything
-    usual, _ = compose(annotated, 64)
-    rare, _ = compose(annotated, 64, stop_words="ignore")
-    firsts, _ = compose(annotated, 64, sub_words="first")
+    usual, _ = compose(annotated, real_text.vocabulary)
+    rare, _ = compose(annotated, real_text.vocabulary, stop_words="ignore")
+    firsts, _ = compose(annotated, real_text.vocabulary, sub_words="first")
     tokens = [real_text.vocabulary.tokens[i] for i in annotated.columns["input_ids"].tolist()]
     seen = 0
     for place, token in enumerate(tokens[:-1]):

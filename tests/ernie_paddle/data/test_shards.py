@@ -23,7 +23,7 @@ def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
 
 
 def write(folder: Path, block: SampleBlock, piece: int, samples_per_shard: int = 40) -> Path:
-    with shard_writers(folder, "a_task", "digest", 99, 8, {"seed": 1}, samples_per_shard) as writers:
+    with shard_writers(folder, "a_task", "digest", 99, 8, {"seed": 1}, (), samples_per_shard) as writers:
         for start in range(0, len(block), piece):
             writers["train"].write(part(block, start, start + piece))
         writers["validation"].write(part(block, 0, 3))

@@ -1,0 +1,117 @@
+"""Discourse relation against a recount from the raw sentences of real documents."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import jieba
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation.sentences import sentences
+from data_builders.build import BuildSettings, build
+from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
+from data_builders.documents import Language
+from data_builders.readers.reader import read_documents
+from data_builders.readers.text import TextReader
+from ernie_paddle.config import check_settings
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import load_plugins
+
+CHINESE_MARKERS = [marker for group in CHINESE.values() for marker in group]
+Pair = tuple[str, tuple[int, ...], tuple[int, ...]]
+
+
+def build_pairs(real_text: RealText, out: Path, **options: int) -> Manifest:
+    tasks = {"discourse_relation": {"corpora": ["zh", "en"], "options": options}}
+    settings = {**real_text.settings, "max_length": 400, "tasks": tasks}
+    build(check_settings(BuildSettings, settings, "settings"), out, 1, load_plugins())
+    return Manifest.load(out / "discourse_relation")
+
+
+def pairs_in(real_text: RealText, folder: Path, split: str) -> Iterator[Pair]:
+    manifest, table = Manifest.load(folder), SampleTable.open(folder, split)
+    special = [real_text.vocabulary.cls_id, real_text.vocabulary.sep_id]
+    for row in range(len(table)):
+        block = table.take(np.array([row]))
+        ids, segment = block.columns["input_ids"], block.columns["sentence_ids"]
+        first, second = (tuple(ids[(segment == n) & ~np.isin(ids, special)].tolist()) for n in range(2))
+        yield manifest.labels[block.labels[0]], first, second
+
+
+def opening(sentence: str, language: Language) -> tuple[str, str]:
+    """The marker that a raw sentence opens with, and the sentence without it."""
+    markers = ENGLISH if language == "en" else CHINESE_MARKERS
+    for marker in sorted(markers, key=len, reverse=True):
+        rest = sentence[len(marker) :]
+        if not sentence.lower().startswith(marker):
+            continue
+        if rest[:1] in (",", "，"):
+            return marker, rest[1:]
+        ends = set(np.cumsum([len(word) for word in jieba.cut(sentence)]).tolist())
+        if language == "zh" and len(marker) in ends and rest:
+            return marker, rest
+    return NO_CONNECTIVE, sentence
+
+
+def recount(real_text: RealText) -> Counter[Pair]:
+    """Every pair of neighbouring sentences that fits into a sample, as often as it occurs."""
+    tokenizer = real_text.vocabulary.tokenizer()
+    pairs: Counter[Pair] = Counter()
+    languages: tuple[Language, ...] = ("zh", "en")
+    for language in languages:
+        for document in read_documents(TextReader(), getattr(real_text, language), language, language):
+            lines = [line for paragraph in document.paragraphs for line in sentences(paragraph, language)]
+            ids = [tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines]
+            kept = [(line, tokens) for line, tokens in zip(lines, ids, strict=True) if tokens]
+            for (_, before), (line, _) in pairwise(kept):
+                marker, rest = opening(line, language)
+                second = tuple(tokenizer.encode(rest, add_special_tokens=False).ids)
+                if len(second) >= 3 and max(len(before), len(second)) <= 198:
+                    pairs[marker, before, second] += 1
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def built(real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("discourse")
+    build_pairs(real_text, out, least_per_marker=4)
+    return out / "discourse_relation"
+
+
+def test_pairs_and_markers_are_those_of_the_raw_text(real_text: RealText, built: Path) -> None:
+    found = Counter(pair for split in SPLITS for pair in pairs_in(real_text, built, split))
+    expected = recount(real_text)
+    kept = set(Manifest.load(built).labels)
+    assert len(kept) > 5 and kept & set(ENGLISH) and kept & set(CHINESE_MARKERS)
+    short = {pair for pair in found if max(map(len, pair[1:])) < 198}
+    assert short <= expected.keys()
+    for pair, count in expected.items():
+        if pair[0] in kept and pair[0] != NO_CONNECTIVE:
+            assert found[pair] == count, pair
+
+
+def test_no_second_sentence_opens_with_the_marker_it_was_robbed_of(real_text: RealText, built: Path) -> None:
+    for split in SPLITS:
+        for marker, _, second in pairs_in(real_text, built, split):
+            text = real_text.vocabulary.to_text(list(second))
+            assert marker == NO_CONNECTIVE or not text.startswith((f"{marker} ,", f"{marker},", ",", "，")), text
+
+
+def test_rare_markers_are_left_out_and_named_and_frequent_ones_thinned(real_text: RealText, tmp_path: Path) -> None:
+    many = build_pairs(real_text, tmp_path / "many", least_per_marker=4)
+    few = build_pairs(real_text, tmp_path / "few", least_per_marker=12, most_per_marker=12)
+    assert set(few.labels) < set(many.labels) and few.labels[0] == NO_CONNECTIVE
+    counts = {few.labels[int(label)]: count for label, count in few.label_counts.items()}
+    assert all(count < 12 + 5 * 12**0.5 + 12 for count in counts.values()), counts  # 12 of training, and validation
+    with pytest.raises(UserError, match="no marker opens 100000 training sentences"):
+        build_pairs(real_text, tmp_path / "none", least_per_marker=100000)
+    assert not (tmp_path / "none" / "discourse_relation").exists()
+
+
+def test_the_inventory_has_the_size_of_the_paper_s() -> None:
+    assert len({NO_CONNECTIVE, *ENGLISH}) == 174
+    assert len(set(CHINESE_MARKERS)) == len(CHINESE_MARKERS) >= 60
