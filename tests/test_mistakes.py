@@ -147,6 +147,7 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
     shutil.rmtree(shards / "sentence_distance")
     assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "no samples")
+    shutil.copytree(toy_shards / "sentence_distance", shards / "sentence_distance")
 
     other = Vocabulary({token: i for i, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "x"])})
     other.save(shards / "vocab.txt")
