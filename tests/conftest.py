@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from finetuning_support import pretrain_toy
 from helpers import write_model
 from real_text_support import RealText, make_real_text
 
@@ -110,3 +111,8 @@ def toy_trainer(write_plan: Callable[..., Path]) -> Callable[..., Trainer]:
 @pytest.fixture(scope="session")
 def real_text(tmp_path_factory: pytest.TempPathFactory) -> RealText:
     return make_real_text(tmp_path_factory.mktemp("real_text"))
+
+
+@pytest.fixture(scope="session")
+def toy_pretrained(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path) -> Path:
+    return pretrain_toy(tmp_path_factory.mktemp("pretrained"), toy_shards)

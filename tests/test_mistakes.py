@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from finetuning_support import LABELS, write_recipe
 from helpers import assert_user_error, write_model
 from real_text_support import RealText
 
@@ -191,20 +192,6 @@ def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], 
 # ---- fine-tuning, export, prediction ----
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path, toy_model: Path) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained")
-    tree = {
-        "model": {"config": str(toy_model)},
-        "data": {"shards": str(toy_shards)},
-        "plan": {"tasks": {"knowledge_masking": {"updates": 1}}},
-        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.01}},
-    }
-    (folder / "plan.yaml").write_text(yaml.safe_dump(tree))
-    main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "run")])
-    return folder / "run"
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -217,30 +204,23 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path, toy_m
     ],
 )
 def test_labelled_files_with_mistakes(
-    run: Run, pretrained: Path, tmp_path: Path, text: str | None, words: list[str]
+    run: Run, toy_pretrained: Path, tmp_path: Path, text: str | None, words: list[str]
 ) -> None:
     data = tmp_path / "train.tsv"
     if text is not None:
         data.write_text(text)
-    tree = {
-        "signature": {"task": "classification", "labels": ["no", "yes"], "max_length": 16},
-        "data": {"train": str(data), "dev": str(data)},
-        "epochs": 1,
-        "train": {"batch_samples": 4, "learning_rate": {"peak": 0.001}},
-    }
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(tree))
+    recipe = write_recipe(tmp_path / "recipe.yaml", {"train": data, "dev": data})
     out = tmp_path / "run"
-    assert_user_error(*run("finetune", recipe, "--model", pretrained, "--out", out), *words)
+    assert_user_error(*run("finetune", recipe, "--model", toy_pretrained, "--out", out), *words)
     assert left_in(out) == []
 
 
-def test_exporting_and_predicting_with_the_wrong_folder(run: Run, pretrained: Path, tmp_path: Path) -> None:
+def test_exporting_and_predicting_with_the_wrong_folder(run: Run, toy_pretrained: Path, tmp_path: Path) -> None:
     out = tmp_path / "export"
-    assert_user_error(*run("export", pretrained, "--out", out), "not a fine-tuned model", "signature.json")
+    assert_user_error(*run("export", toy_pretrained, "--out", out), "not a fine-tuned model", "signature.json")
     model = tmp_path / "model"
-    shutil.copytree(pretrained / "step_1", model)
-    signature = {"task": "classification", "labels": ["no", "yes"], "max_length": 16}
+    shutil.copytree(toy_pretrained / "step_2", model)
+    signature = {"task": "classification", "labels": LABELS, "max_length": 16}
     (model / "signature.json").write_text(json.dumps(signature))
     assert_user_error(*run("export", model, "--out", out), "lacks", "cls_out")
     assert left_in(out) == [] and not out.exists()

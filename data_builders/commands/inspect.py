@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_paddle.data.batch import collate
+from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, SampleBlock
-from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
+from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -16,10 +19,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="a task's folder, as runs/quickstart/shards/sentence_distance")
     parser.add_argument("--n", type=int, default=3, help="samples to show (default: 3)")
     parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--vocab", type=Path, help="vocab.txt (default: the one beside the folder)")
+    parser.add_argument("--vocab", type=Path, help="vocab.txt (default: the one beside the shards)")
+    parser.add_argument("--seed", type=int, default=1, help="key of the masks shown (default: 1)")
+    parser.add_argument(
+        "--check", action="store_true", help="read every value instead; the folder may hold those of several tasks"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
+    if args.check:
+        check(args.folder, args.vocab)
+        return
     manifest = Manifest.load(args.folder)
     vocabulary = Vocabulary.load(args.vocab or args.folder.parent / "vocab.txt")
     if vocabulary.digest != manifest.vocabulary_digest:
@@ -27,10 +37,25 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     table = SampleTable.open(args.folder, args.split)
     print(f"{manifest.task}, {args.split}: {len(table):,} samples, carrying {', '.join(manifest.carried)}")
     for row in range(min(args.n, len(table))):
-        print(f"\n{row}: {described(table.take(np.array([row])), vocabulary)}")
+        sample = table.take(np.array([row]))
+        print(f"\n{row}: {described(sample, vocabulary, manifest.labels)}")
+        print(f"   masked: {masked(sample, row, vocabulary, registry, args.seed)}")
 
 
-def described(sample: SampleBlock, vocabulary: Vocabulary) -> str:
+def check(folder: Path, vocab: Path | None) -> None:
+    """Check one task's folder or all in a folder; say what was read."""
+    folders = (
+        [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    )
+    if not folders:
+        raise UserError(f"{folder}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
+    for task in folders:
+        manifest = check_shards(task, Vocabulary.load(vocab or task.parent / "vocab.txt"))
+        samples = ", ".join(f"{manifest.count(split):,} {split}" for split in SPLITS)
+        print(f"{task}: whole; {samples} samples")
+
+
+def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) -> str:
     """One sample as text: units that are masked whole between bars, named entities starred, then the label."""
     columns = sample.columns
     codes, ids = columns["span_codes"], columns["input_ids"]
@@ -39,14 +64,25 @@ def described(sample: SampleBlock, vocabulary: Vocabulary) -> str:
     for start, end in zip(borders, [*borders[1:], len(ids)], strict=True):
         star = "*" if columns["span_kinds"][start] == NAMED_ENTITY else ""
         units.append(star + vocabulary.to_text(ids[start:end].tolist()))
-    label = "" if sample.labels[0] == IGNORED else f"   label {sample.labels[0]}"
-    return "|".join(units) + label
+    label = int(sample.labels[0])
+    named = f"{label} ({labels[label]})" if 0 <= label < len(labels) else str(label)
+    return "|".join(units) + ("" if label == IGNORED else f"   label {named}")
+
+
+def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
+    """The sample as the tasks that always ride along make it when a batch is drawn."""
+    batch = collate(sample, np.array([row]), vocabulary.pad_id, length_multiple=1)
+    for task in registry.pretraining_tasks:
+        if task.always_companion:
+            task.objective.label(batch, vocabulary, keyed_hash(seed, task.name))
+    return vocabulary.to_text(batch.columns["input_ids"][0].tolist())
 
 
 COMMAND = Command(
     name="inspect",
-    help="show samples of a task as text with their units and labels",
-    example="ernie-paddle inspect runs/quickstart/shards/sentence_distance --n 3",
+    help="show samples of a task as text with their units, labels and masks, or check every value",
+    example="ernie-paddle inspect runs/quickstart/shards/sentence_distance --n 3\n"
+    "  ernie-paddle inspect --check runs/quickstart/shards",
     configure=configure,
     run=run,
 )

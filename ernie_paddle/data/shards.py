@@ -180,7 +180,7 @@ class SampleTable:
             UserError: a shard is missing, shorter or longer than its manifest says, or not Arrow.
         """
         manifest = Manifest.load(folder)
-        return cls([block for shard in manifest.splits[split] for block in _read_shard(folder, shard)])
+        return cls([block for shard in manifest.splits[split] for block in read_shard(folder, shard)])
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
@@ -204,7 +204,12 @@ class SampleTable:
         return SampleBlock(lengths, columns, labels)
 
 
-def _read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
+def read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
+    """Map one file.
+
+    Raises:
+        UserError: it is missing, of another size than its manifest says, or not Arrow.
+    """
     path = folder / shard.file
     try:
         size = path.stat().st_size

@@ -100,10 +100,12 @@ def _conclude(trainer: Trainer, task: Task, blocks: dict[str, SampleBlock], out:
     if "test" in blocks:
         result["test"] = vars(trainer.evaluate(task.name, SampleTable([blocks["test"]])))
     write_json(out / RESULT_FILE, result)
-    table = Table("file", title=f"best model (epoch {result['dev']['epoch']}), in {out / BEST}")
+    table = Table("file", title=f"best model: epoch {result['dev']['epoch']}")
     for column in ("loss", "accuracy", "samples"):
         table.add_column(column, justify="right")
     for split, score in result.items():
         table.add_row(split, f"{score['loss']:.4f}", f"{score['accuracy']:.2%}", f"{score['labels']:,}")
-    open_console().print(table)
+    console = open_console()
+    console.print(table)
+    console.print(f"{out / BEST}: the best model", soft_wrap=True)
     return result

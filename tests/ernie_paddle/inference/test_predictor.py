@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from helpers import run_command, write_model
+from finetuning_support import LABELS, write_recipe
+from helpers import run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.data.samples import SampleBlock
@@ -36,27 +36,14 @@ def write_rows(path: Path, rows: int, seed: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path) -> Path:
-    """A folder with a model that was pre-trained, fine-tuned and exported."""
+def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_pretrained: Path) -> Path:
+    """A folder with a model that was fine-tuned and exported."""
     folder = tmp_path_factory.mktemp("finetuned")
-    model = write_model(folder / "model.json", 64)
-    plan = {
-        "model": {"config": str(model)},
-        "data": {"shards": str(toy_shards)},
-        "plan": {"tasks": {"knowledge_masking": {"updates": 2}}},
-        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
-    }
-    data = {name: str(write_rows(folder / f"{name}.tsv", rows, rows)) for name, rows in (("train", 400), ("dev", 100))}
-    recipe = {
-        "signature": {"task": "classification", "labels": ["no", "yes"], "max_length": 16},
-        "data": {**data, "test": str(write_rows(folder / "test.tsv", 101, 3))},
-        "epochs": 6,
-        "train": {"batch_samples": 16, "learning_rate": {"peak": 0.01, "warmup_share": 0.1}},
-    }
-    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "pretrain")])
-    main(["finetune", str(folder / "recipe.yaml"), "--model", str(folder / "pretrain"), "--out", str(folder / "run")])
+    rows = {"train": 400, "dev": 100, "test": 101}
+    files = {name: write_rows(folder / f"{name}.tsv", count, seed=count) for name, count in rows.items()}
+    train = {"batch_samples": 16, "learning_rate": {"peak": 0.01, "warmup_share": 0.1}}
+    recipe = write_recipe(folder / "recipe.yaml", files, epochs=6, train=train)
+    main(["finetune", str(recipe), "--model", str(toy_pretrained), "--out", str(folder / "run")])
     main(["export", str(folder / "run" / "best"), "--out", str(folder / "export")])
     return folder
 
@@ -81,16 +68,14 @@ def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: 
     assert len(together) == rows
     for one, other in zip(together, alone, strict=True):
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
-        assert one.label == ["no", "yes"][int(np.argmax(one.probabilities))]
+        assert one.label == LABELS[int(np.argmax(one.probabilities))]
         assert np.isclose(sum(one.probabilities), 1, atol=1e-5)
 
 
 def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> None:
     model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
     kind = load_plugins().finetuning_tasks.get("classification")
-    program = InferenceProgram(
-        model.config, kind.objective(["no", "yes"]), 0, model.vocabulary.pad_id, model.parameters
-    )
+    program = InferenceProgram(model.config, kind.objective(LABELS), 0, model.vocabulary.pad_id, model.parameters)
     random = np.random.default_rng(0)
     for shape in ((1, 3), (5, 16)):
         ids = random.integers(5, 60, shape)

@@ -4,46 +4,21 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
-import yaml
-from helpers import write_model
+from finetuning_support import write_recipe
 
 from ernie_paddle.cli import main
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory: pytest.TempPathFactory, toy_shards: Path) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained")
-    plan = {
-        "model": {"config": str(write_model(folder / "model.json", 64, hidden_dropout_prob=0.0))},
-        "data": {"shards": str(toy_shards)},
-        "plan": {"tasks": {"knowledge_masking": {"updates": 1}}},
-        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
-    }
-    (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
-    main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "run")])
-    return folder / "run"
-
-
-def write_recipe(folder: Path, rows: int, **keys: object) -> Path:
+def recipe_over(folder: Path, rows: int, **keys: object) -> Path:
     """A recipe over rows whose first word tells the label."""
     random = np.random.default_rng(0)
     words = random.integers(0, 55, (rows, 6))
     lines = [f"{' '.join(f'w{word}' for word in row)}\t{'yes' if row[0] < 28 else 'no'}" for row in words]
     data = folder / "data.tsv"
     data.write_text("\n".join(["text_a\tlabel", *lines]) + "\n")
-    recipe = {
-        "signature": {"task": "classification", "labels": ["no", "yes"], "max_length": 16},
-        "data": {"train": str(data), "dev": str(data)},
-        "epochs": 3,
-        "train": {"batch_samples": 16, "learning_rate": {"peak": 0.003}},
-        **keys,
-    }
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
+    return write_recipe(folder / "recipe.yaml", {"train": data, "dev": data}, **keys)
 
 
 def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, bytes]:
@@ -53,38 +28,38 @@ def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, b
     return {name: (newest / name).read_bytes() for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE)}
 
 
-def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(pretrained: Path, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, 64, dropout=0.2, impl={"save_every": 3})
-    straight = finetune(recipe, pretrained, tmp_path / "straight")
+def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(toy_pretrained: Path, tmp_path: Path) -> None:
+    recipe = recipe_over(tmp_path, 64, dropout=0.2, impl={"save_every": 3})
+    straight = finetune(recipe, toy_pretrained, tmp_path / "straight")
     assert checkpoint.resolve(tmp_path / "straight").name == "step_12"
     shutil.copytree(tmp_path / "straight", tmp_path / "stopped")
     shutil.rmtree(tmp_path / "stopped" / "step_12")
-    assert finetune(recipe, pretrained, tmp_path / "stopped", "--resume") == straight
+    assert finetune(recipe, toy_pretrained, tmp_path / "stopped", "--resume") == straight
     for name in ("best/model.safetensors", "result.json"):
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
 
 
-def test_only_the_first_rows_are_trained_on(pretrained: Path, tmp_path: Path) -> None:
+def test_only_the_first_rows_are_trained_on(toy_pretrained: Path, tmp_path: Path) -> None:
     few = {"train": str(tmp_path / "data.tsv"), "dev": str(tmp_path / "data.tsv"), "train_rows": 32}
-    finetune(write_recipe(tmp_path, 64, data=few), pretrained, tmp_path / "run")
+    finetune(recipe_over(tmp_path, 64, data=few), toy_pretrained, tmp_path / "run")
     records = [record for record in read_log(tmp_path / "run" / LOG_FILE) if record["event"] == "train"]
     assert sum(record["samples"] for record in records) == 3 * 32
 
 
-def test_scratch_takes_sizes_and_vocabulary_only(pretrained: Path, tmp_path: Path) -> None:
+def test_scratch_takes_sizes_and_vocabulary_only(toy_pretrained: Path, tmp_path: Path) -> None:
     still = {"batch_samples": 64, "learning_rate": {"peak": 1e-12}}
-    recipe = write_recipe(tmp_path, 64, epochs=1, train=still)
-    given = checkpoint.load_model(pretrained).parameters
+    recipe = recipe_over(tmp_path, 64, epochs=1, train=still)
+    given = checkpoint.load_model(toy_pretrained).parameters
     for out, options, same in (("tuned", (), True), ("scratch", ("--from-scratch",), False)):
-        finetune(recipe, pretrained, tmp_path / out, *options)
+        finetune(recipe, toy_pretrained, tmp_path / out, *options)
         found = checkpoint.load_model(tmp_path / out / "best")
-        assert found.config == checkpoint.load_model(pretrained).config
+        assert found.config == checkpoint.load_model(toy_pretrained).config
         assert np.allclose(found.parameters["word_embedding"], given["word_embedding"], atol=1e-6) == same
 
 
-def test_dropout_of_the_recipe_takes_the_place_of_the_model_s(pretrained: Path, tmp_path: Path) -> None:
+def test_dropout_of_the_recipe_takes_the_place_of_the_model_s(toy_pretrained: Path, tmp_path: Path) -> None:
     ends = [
-        finetune(write_recipe(tmp_path, 32, epochs=1, **keys), pretrained, tmp_path / f"run{i}")
+        finetune(recipe_over(tmp_path, 32, epochs=1, **keys), toy_pretrained, tmp_path / f"run{i}")
         for i, keys in enumerate(({}, {"dropout": 0.5}))
     ]
     assert ends[0] != ends[1]

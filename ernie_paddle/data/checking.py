@@ -1,0 +1,67 @@
+"""A full check of shards: checksums, counts, and the range of every value."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, NAMED_ENTITY, SampleBlock
+from ernie_paddle.data.shards import Manifest, ShardInfo, read_shard
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import sha256_of
+from ernie_paddle.text.vocabulary import Vocabulary
+
+MOST_SENTENCE_ID = 3  # the release's models have four sentence types
+LEAST_LENGTH = 3  # [CLS], a token, [SEP]
+
+
+def check_shards(folder: Path, vocabulary: Vocabulary) -> Manifest:
+    """Read every value of a task's shards.
+
+    Raises:
+        UserError: the first fault, by file, row and column.
+    """
+    manifest = Manifest.load(folder)
+    if manifest.vocabulary_digest != vocabulary.digest:
+        raise UserError(f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries)")
+    for shards in manifest.splits.values():
+        for shard in shards:
+            _check_shard(folder, shard, manifest, vocabulary)
+    return manifest
+
+
+def _check_shard(folder: Path, shard: ShardInfo, manifest: Manifest, vocabulary: Vocabulary) -> None:
+    path = folder / shard.file
+    blocks = read_shard(folder, shard)
+    first_row = 0
+    for block in blocks:
+        _check_block(path, first_row, block, manifest, vocabulary)
+        first_row += len(block)
+    tokens = sum(int(block.lengths.sum()) for block in blocks)
+    if (first_row, tokens) != (shard.samples, shard.tokens):
+        raise UserError(
+            f"{path}: {first_row:,} samples with {tokens:,} tokens, its manifest says {shard.samples:,} "
+            f"with {shard.tokens:,}"
+        )
+    if sha256_of(path) != shard.sha256:
+        raise UserError(f"{path}: its bytes are not those that were written (checksum); build it again")
+
+
+def _check_block(path: Path, first_row: int, block: SampleBlock, manifest: Manifest, vocabulary: Vocabulary) -> None:
+    most_label = len(manifest.labels) - 1 if manifest.labels else np.iinfo(np.int16).max
+    ranges = {
+        "length": (block.lengths, LEAST_LENGTH, manifest.max_length),
+        LABEL_COLUMN: (block.labels, IGNORED, most_label),
+        "input_ids": (block.columns["input_ids"], 0, vocabulary.size - 1),
+        "sentence_ids": (block.columns["sentence_ids"], 0, MOST_SENTENCE_ID),
+        "span_kinds": (block.columns["span_kinds"], IGNORED, NAMED_ENTITY),
+    }
+    ranges |= {name: (block.columns[name], IGNORED, 1) for name in ("span_codes", "capitalization", "token_document")}
+    ends = np.cumsum(block.lengths)
+    for column, (values, least, most) in ranges.items():
+        wrong = np.flatnonzero((values < least) | (values > most))
+        if len(wrong):
+            place = int(wrong[0])
+            row = place if column in ("length", LABEL_COLUMN) else int(np.searchsorted(ends, place, side="right"))
+            raise UserError(
+                f"{path} row {first_row + row} column {column}: {values[place]}, expected {least} to {most}"
+            )

@@ -1,0 +1,89 @@
+"""Looking at shards and checking them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from ernie_paddle.cli import main
+from ernie_paddle.data.shards import Manifest, SampleTable, shard_writers
+
+
+def test_samples_are_shown_with_labels_in_words_and_a_masked_draw(
+    real_text: RealText, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["inspect", str(real_text.shards / "sentence_distance"), "--n", "40"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "sentence_distance, train" in lines[0]
+    shown = [line for line in lines if "   label " in line]
+    assert len(shown) == 40 and all("[CLS]|" in line and "[SEP]" in line for line in shown)
+    for label in ("0 (adjacent)", "1 (same document)", "2 (different documents)"):
+        assert any(line.endswith(label) for line in shown)
+    drawn = [line for line in lines if line.startswith("   masked: ")]
+    assert len(drawn) == 40 and all("[MASK]" in line for line in drawn)
+
+
+def test_whole_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inspect", "--check", str(real_text.shards)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(real_text.result.tasks) and all("whole" in line for line in lines)
+
+
+def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int) -> Path:
+    """Shards of sentence distance in which one value of a row was changed, with a manifest that fits them."""
+    folder = real_text.shards / "sentence_distance"
+    manifest = Manifest.load(folder)
+    shutil.copy(real_text.shards / "vocab.txt", out / "vocab.txt")
+    with shard_writers(
+        out / "sentence_distance",
+        manifest.task,
+        manifest.vocabulary_digest,
+        manifest.vocabulary_size,
+        manifest.max_length,
+        manifest.origin,
+        manifest.labels,
+        samples_per_shard=50,
+    ) as writers:
+        for split, writer in writers.items():
+            table = SampleTable.open(folder, split)
+            block = table.take(np.arange(len(table)))
+            if column == "label":
+                block.labels[row] = value
+            else:
+                block.columns[column][int(block.lengths[:row].sum()) + 2] = value
+            writer.write(block)
+    return out / "sentence_distance"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("input_ids", 99999, "expected 0 to"),
+        ("sentence_ids", 7, "expected 0 to 3"),
+        ("span_codes", 5, "expected -1 to 1"),
+        ("capitalization", -3, "expected -1 to 1"),
+        ("label", 3, "expected -1 to 2"),
+    ],
+)
+def test_the_first_fault_is_named_by_file_row_and_column(
+    real_text: RealText, tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, value: int, expected: str
+) -> None:
+    folder = rewritten(real_text, tmp_path, column, 60, value)
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", "--check", str(folder)])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert f"train/shard-00001.arrow row 10 column {column}: {value}, {expected}" in message
+
+
+def test_a_flipped_bit_is_found(real_text: RealText, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(real_text.shards, tmp_path / "shards")
+    path = tmp_path / "shards" / "capitalization" / "train" / "shard-00000.arrow"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SystemExit):
+        main(["inspect", "--check", str(tmp_path / "shards")])
+    assert "capitalization/train/shard-00000.arrow" in capsys.readouterr().err
