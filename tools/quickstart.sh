@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a used model, on CPU: environment, corpora, samples, pre-training in four stages,
+# From nothing to a used model, on CPU: environment, corpora, samples, pre-training in three stages,
 # fine-tuning beside the same model from scratch, export, prediction, report.
 #   bash tools/quickstart.sh            everything goes to runs/quickstart/
 #   bash tools/quickstart.sh --help
