@@ -45,3 +45,5 @@ CHINESE: dict[str, tuple[str, ...]] = {
     "purpose": ("为了", "为", "以便"),
     "source": ("据悉", "据了解", "据介绍", "据报道"),
 }
+
+MARKERS = (*ENGLISH, *(marker for group in CHINESE.values() for marker in group))

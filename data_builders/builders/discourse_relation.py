@@ -17,7 +17,7 @@ from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument
 from data_builders.builders.builder import CountingBuilder, Draft, Pool, Segment, Unsuitable
-from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
+from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.builders.stretches import span_border
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN
@@ -26,6 +26,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 LEAST_TOKENS = 3  # of a second sentence without its marker
 SHOWN = 12  # dropped markers named in a note
+_NEED_COMMA = frozenset(ENGLISH)
 
 
 class DiscourseOptions(Settings):
@@ -75,8 +76,7 @@ class Builder(CountingBuilder):
 
     def settle(self, counts: Counter[str]) -> None:
         least, most = self.options.least_per_marker, self.options.most_per_marker
-        inventory = [*ENGLISH, *(marker for group in CHINESE.values() for marker in group)]
-        kept = [marker for marker in inventory if counts[marker] >= least]
+        kept = [marker for marker in MARKERS if counts[marker] >= least]
         if not kept:
             raise UserError(
                 f"{self.name}: no marker opens {least} training sentences; give more text or a smaller least_per_marker"
@@ -84,7 +84,7 @@ class Builder(CountingBuilder):
         most_kept = min(most, max(counts[marker] for marker in kept))
         self._shares = {NO_CONNECTIVE: min(1.0, most_kept / max(counts[NO_CONNECTIVE], 1))}
         self._shares |= {marker: min(1.0, most / counts[marker]) for marker in kept}
-        dropped = sorted((m for m in inventory if 0 < counts[m] < least), key=lambda marker: -counts[marker])
+        dropped = sorted((m for m in MARKERS if 0 < counts[m] < least), key=lambda marker: -counts[marker])
         named = ", ".join(f"{marker} {counts[marker]}" for marker in dropped[:SHOWN])
         more = f" and {len(dropped) - SHOWN} more" if len(dropped) > SHOWN else ""
         self._notes = (
@@ -119,7 +119,7 @@ class Builder(CountingBuilder):
             if found is None:
                 continue
             comma = ids[length] in self._commas
-            if comma or (found not in ENGLISH and document.columns["word_codes"][start + length] == BEGIN):
+            if comma or (found not in _NEED_COMMA and document.columns["word_codes"][start + length] == BEGIN):
                 return Opening(found, length + comma)
         return Opening(NO_CONNECTIVE, 0)
 
@@ -143,7 +143,7 @@ def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:
     """Markers by their token ids; those with a token that the vocabulary lacks are left out."""
     tokenizer = vocabulary.tokenizer()
     table = {}
-    for marker in (*ENGLISH, *(marker for group in CHINESE.values() for marker in group)):
+    for marker in MARKERS:
         ids = tuple(tokenizer.encode(marker, add_special_tokens=False).ids)
         if vocabulary.unk_id not in ids:
             table[ids] = marker

@@ -48,12 +48,13 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
             "entries of the vocabulary; raise it or take another vocabulary"
         )
-    tasks = {name: bind(task, settings.data.shards) for name, task in registered.items()}
+    opened = {name: open_task(settings.data.shards, task, config, vocabulary) for name, task in registered.items()}
+    tasks = {name: task for name, (task, _) in opened.items()}
     return Trainer(
         config,
         vocabulary,
         tasks,
-        {name: open_task_data(settings.data.shards, task, config, vocabulary) for name, task in tasks.items()},
+        {name: data for name, (_, data) in opened.items()},
         stage_plan(settings.plan),
         settings.train,
         settings.impl,
@@ -73,22 +74,16 @@ def companions_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:
     return plan.companions
 
 
-def bind(task: Task, shards: Path) -> Task:
-    """The task with the classes that its samples have."""
+def open_task(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> tuple[Task, TaskData]:
+    """The task with the classes that its samples have, and the samples, which model and vocabulary must fit."""
     folder = shards / task.name
     if not folder.is_dir():
         raise UserError(f"{folder}: the plan names the task '{task.name}', but it has no samples there; build them")
     manifest = Manifest.load(folder)
     try:
-        return replace(task, objective=task.objective.bound(manifest.labels))
+        objective = task.objective.bound(manifest.labels)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
-
-
-def open_task_data(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> TaskData:
-    """Map a task's shards after checking that model and vocabulary fit them."""
-    folder = shards / task.name
-    manifest = Manifest.load(folder)
     if manifest.vocabulary_digest != vocabulary.digest:
         raise UserError(
             f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
@@ -99,16 +94,15 @@ def open_task_data(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vo
             f"{folder}: samples have up to {manifest.max_length} tokens, the model "
             f"max_position_embeddings {config.max_position_embeddings}"
         )
-    classes = task.objective.classes(vocabulary.size)
+    classes = objective.classes(vocabulary.size)
     too_large = [label for label in manifest.label_counts if int(label) >= classes]
-    if task.objective.level == "sentence" and too_large:
+    if objective.level == "sentence" and too_large:
         raise UserError(f"{folder}: label {too_large[0]} found, the task '{task.name}' has {classes} classes")
     for split in manifest.splits:
         if not manifest.count(split):
             raise UserError(f"{folder}: no {split} samples; build from more documents")
-    return TaskData(
-        SampleTable.open(folder, "train"), SampleTable.open(folder, "validation"), frozenset(manifest.carried)
-    )
+    train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
+    return replace(task, objective=objective), TaskData(train, validation, frozenset(manifest.carried))
 
 
 def run_identity(settings: PretrainSettings) -> dict[str, Any]:
