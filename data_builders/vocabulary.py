@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tokenizers import BertWordPieceTokenizer
 
-from data_builders.readers.reader import Reader, read_documents
+from data_builders.readers.files import PACKED_SUFFIXES
+from data_builders.readers.reader import Reader, Source
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -38,12 +39,14 @@ def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
     if colon and not Path(text).exists():
         return registry.readers.get(kind, text), Path(rest)
     for reader in registry.readers:
-        if text.endswith(reader.suffixes):
+        if text.endswith(tuple(suffix + packed for suffix in reader.suffixes for packed in PACKED_SUFFIXES)):
             return reader, Path(text)
     raise UserError(f"{text}: write FORMAT:PATH; formats are {', '.join(registry.readers.names())}")
 
 
 def _paragraphs(corpora: list[tuple[Reader, Path]]) -> Iterator[str]:
     for reader, path in corpora:
-        for document in read_documents(reader, path, "en", path.name):
+        for document in Source(path.name, path, reader, "en").documents():
+            if document.title:
+                yield document.title
             yield from document.paragraphs

@@ -1,68 +1,111 @@
 """One function over many items on several processes, with the results in order."""
 
+import gc
 import multiprocessing
+import queue
 import signal
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
 
 from ernie_paddle.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+AHEAD = 2  # items that a worker has at a time, so that it need not wait for the next
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Results of `function` in the order of the items, whatever the number of workers.
 
-    `function` is pickled once per worker and keeps what it caches there. Each worker holds one item at a time and
-    the items are taken as they are needed, so memory does not grow with their number.
+class Engine(Protocol):
+    """Something that computes on many items; used within `with`."""
 
-    Raises:
-        UserError: one that the function raised, or a worker died.
-        RuntimeError: any other exception in a worker, with its traceback.
-    """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    context = multiprocessing.get_context("spawn")
-    waiting = iter(items)
-    pipes: deque[Connection] = deque()
-    processes = []
-    try:
-        for item in _first(waiting, workers):
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Results of `function` in the order of the items, however many workers there are.
+
+        `function` is pickled once per worker and keeps what it caches there. Items are taken as they are needed,
+        so memory does not grow with their number.
+
+        Raises:
+            UserError: one that the function raised, or a worker died.
+            RuntimeError: any other exception in a worker, with its traceback.
+        """
+
+
+class Processes(AbstractContextManager["Processes"]):
+    """Processes of this machine; with one worker, this process itself."""
+
+    def __init__(self, workers: int):
+        self._count = workers if workers > 1 else 0
+        self._pipes: list[Connection] = []
+        self._processes: list[BaseProcess] = []
+
+    def __enter__(self) -> "Processes":
+        _collect_seldom()
+        context = multiprocessing.get_context("spawn")
+        for _ in range(self._count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(function, theirs), daemon=True)
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
             process.start()
-            processes.append(process)
             theirs.close()
-            ours.send(item)
-            pipes.append(ours)
-        while pipes:
-            pipe = pipes.popleft()
-            result = _received(pipe)
-            for item in _first(waiting, 1):
-                pipe.send(item)
-                pipes.append(pipe)
-            yield result
-    finally:
-        for process in processes:
+            self._pipes.append(ours)
+            self._processes.append(process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
             process.terminate()
             process.join()
 
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        if not self._count:
+            yield from map(function, items)
+            return
+        for pipe in self._pipes:
+            _send(pipe, function, None)
+        waiting = iter(items)
+        busy: deque[Connection] = deque()
+        for pipe, item in zip(self._pipes * AHEAD, waiting, strict=False):
+            _send(pipe, None, item)
+            busy.append(pipe)
+        while busy:
+            pipe = busy.popleft()
+            result = _received(pipe)
+            for item in islice(waiting, 1):
+                _send(pipe, None, item)
+                busy.append(pipe)
+            yield result
 
-def _first(items: Iterator[Item], count: int) -> Iterator[Item]:
-    for _, item in zip(range(count), items, strict=False):
-        yield item
+
+def _collect_seldom() -> None:
+    """Samples are many small objects without cycles: looking for cycles so often takes a tenth of the time."""
+    gc.set_threshold(100_000, 50, 50)
+
+
+def _send(pipe: Connection, function: Callable[[Any], Any] | None, item: Any) -> None:
+    try:
+        pipe.send((function, item))
+    except ConnectionError:
+        raise _died() from None
+
+
+def _died() -> UserError:
+    return UserError("a worker process died, most likely for lack of memory; try fewer --workers")
 
 
 def _received(pipe: Connection) -> Any:
     try:
         done, value = pipe.recv()
     except (EOFError, ConnectionError):
-        raise UserError("a worker process died, most likely for lack of memory; try fewer --workers") from None
+        raise _died() from None
     if done:
         return value
     if isinstance(value, UserError):
@@ -70,17 +113,33 @@ def _received(pipe: Connection) -> Any:
     raise RuntimeError(f"in a worker process:\n{value}")
 
 
-def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
+def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _collect_seldom()
+    # Read by a thread of its own, so that the parent can always send, even while a large answer is under way.
+    messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive_all, args=(pipe, messages), daemon=True).start()
+    function: Callable[[Any], Any] | None = None
+    while (message := messages.get()) is not None:
+        new_function, item = message
+        if new_function is not None:
+            function = new_function
+        else:
+            pipe.send(_answer(function, item))
+
+
+def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
     try:
         while True:
-            item = pipe.recv()
-            try:
-                answer = (True, function(item))
-            except UserError as error:
-                answer = (False, error)
-            except Exception:
-                answer = (False, traceback.format_exc())
-            pipe.send(answer)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
+            messages.put(pipe.recv())
+    except (EOFError, ConnectionError, OSError):
+        messages.put(None)
+
+
+def _answer(function: Any, item: Any) -> tuple[bool, Any]:
+    try:
+        return True, function(item)
+    except UserError as error:
+        return False, error
+    except Exception:
+        return False, traceback.format_exc()

@@ -37,16 +37,21 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        for file in sorted(beside.rglob("*")):
-            if file.is_file():
-                _sync(file)
-        _sync(beside)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(beside, path)
-        _sync(path.parent)
+        renamed_whole(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def renamed_whole(folder: Path, path: Path) -> None:
+    """Give a finished folder the name `path`, in the place of one that has it; all is on disk before."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            _sync(file)
+    _sync(folder)
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(folder, path)
+    _sync(path.parent)
 
 
 def sha256_of(path: Path) -> str:

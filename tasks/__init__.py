@@ -5,6 +5,7 @@ from tasks.finetuning import classification
 from tasks.pretraining import (
     capitalization,
     discourse_relation,
+    ir_relevance,
     knowledge_masking,
     sentence_distance,
     sentence_reordering,
@@ -21,6 +22,7 @@ def register(registry: Registry) -> None:
         sentence_reordering,
         sentence_distance,
         discourse_relation,
+        ir_relevance,
         classification,
     ):
         module.register(registry)

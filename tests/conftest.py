@@ -13,7 +13,7 @@ from real_text_support import RealText, make_real_text
 
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.shards import shard_writers
+from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.training.pretraining import build_trainer
@@ -57,11 +57,10 @@ def toy_shards(tmp_path_factory: pytest.TempPathFactory, toy_vocabulary: Vocabul
     for number, task in enumerate(TOY_TASKS):
         random = np.random.default_rng(number)
         vocabulary, names = toy_vocabulary, labels.get(task, [])
-        with shard_writers(
-            folder / task, task, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, names, samples_per_shard=64
-        ) as writers:
-            for split, samples in (("train", 96), ("validation", 32)):
-                writers[split].write(toy_block(random, samples, len(names), vocabulary.size))
+        shards = ShardWriter(folder / task, task, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, names, 64)
+        for split, samples in (("train", 96), ("validation", 32)):
+            shards.write(split, toy_block(random, samples, len(names), vocabulary.size))
+        shards.finish()
     return folder
 
 

@@ -77,7 +77,9 @@ def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
         ("一。二。三。", {"vocab": "no.txt"}, ["no.txt", "not found"]),
         ("一。二。三。", {"tasks": {"reordering": {"corpora": ["text"]}}}, ["unknown sample builder 'reordering'"]),
         ("一。二。三。", {"tasks": {"knowledge_masking": {"corpora": ["txt"]}}}, ["'txt' is not among", "text"]),
-        ("一。二。三。", {"tasks": {"capitalization": {"corpora": ["text"]}}}, ["'text' is in 'zh'"]),
+        ("一。二。三。", {"tasks": {"capitalization": {"corpora": ["text"]}}}, ["capitalization", "no cased word"]),
+        ("一。二。三。", {"tasks": {"ir_relevance": {"corpora": ["text"]}}}, ["ir_relevance", "no title"]),
+        ("一。二。三。", {"spans": {"zh": {"gazetteers": ["no.txt"]}}}, ["no.txt", "word list not found"]),
         (
             "一。二。三。",
             {"tasks": {"sentence_reordering": {"corpora": ["text"], "options": {"most_segment": 3}}}},

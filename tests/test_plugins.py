@@ -27,7 +27,7 @@ class Builder(RunningText):
     name: ClassVar[str] = "text_language"
 
     def compose(self, document, pool, random):
-        chinese = (document.columns["capitalization"] == -1).all()
+        chinese = (document.columns.of("capitalization") == -1).mean() > 0.5
         return [Draft(draft.segments, int(chinese)) for draft in super().compose(document, pool, random)]
 
 

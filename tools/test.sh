@@ -10,7 +10,7 @@ if [ "${1:-}" = "--help" ]; then
 fi
 
 source tools/environment.sh
-ensure_environment cpu,demo,test
+ensure_environment cpu,demo,ray,test
 
 ruff format --check .
 ruff check .

@@ -1,10 +1,13 @@
 """The annotated document, and blocks of them as flat columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
+from ernie_paddle.data.samples import BEGIN
 
 SAMPLE_COLUMNS: dict[str, np.dtype] = {
     "input_ids": np.dtype(np.int32),
@@ -15,12 +18,19 @@ SAMPLE_COLUMNS: dict[str, np.dtype] = {
 # Word by word, for builders: 0 at the first token of a word, 1 inside; and the class of the token's word.
 COLUMNS = SAMPLE_COLUMNS | {"word_codes": np.dtype(np.int8), "word_classes": np.dtype(np.int8)}
 ORDINARY_WORD, STOP_WORD, PUNCTUATION = 0, 1, 2
+WORD_KEYS = "word_keys"
 _SENTENCES = "sentence_lengths"
+_MOST_PIECES = 128  # of a word; later ones are not told apart
+with np.errstate(over="ignore"):  # wrapping around is meant
+    _POWERS = np.full(_MOST_PIECES, 0x9E3779B97F4A7C15, np.uint64).cumprod()  # odd, so that none vanishes
 
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("content", pa.int64(), nullable=False),
+        pa.field("group", pa.int64(), nullable=False),
+        pa.field("label", pa.string(), nullable=True),
+        pa.field("title_length", pa.int32(), nullable=False),
         pa.field(_SENTENCES, pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
     ]
     + [
@@ -30,16 +40,53 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class AnnotatedDocument:
-    """One document: `columns` [tokens] by the names of `COLUMNS`, sentence i is tokens `bounds[i]` to `bounds[i + 1]`.
+class FlatColumns(dict[str, np.ndarray]):
+    """The columns of many documents end to end, and one more that is made when it is asked for.
 
-    `index` is its number in its corpus.
+    `word_keys` [tokens]: at the first token of each word a 64-bit key of the word's token ids in their order, the same
+    for the same word, lower-cased.
+    """
+
+    def __missing__(self, name: str) -> np.ndarray:
+        if name != WORD_KEYS:
+            raise KeyError(name)
+        self[name] = _word_keys(self["input_ids"], self["word_codes"])
+        return self[name]
+
+
+class Columns(NamedTuple):
+    """Tokens `start` to `end` of flat columns, by the names of `COLUMNS`; a column is cut when it is asked for."""
+
+    flat: Mapping[str, np.ndarray]
+    start: int
+    end: int
+
+    def of(self, name: str) -> np.ndarray:
+        """One of the columns, [tokens]."""
+        return self.flat[name][self.start : self.end]
+
+    @property
+    def tokens(self) -> int:
+        return self.end - self.start
+
+    def part(self, start: int, end: int) -> "Columns":
+        """Tokens `start` to `end` of these."""
+        return Columns(self.flat, self.start + start, self.start + end)
+
+
+@dataclass(slots=True)
+class AnnotatedDocument:
+    """One document: `columns` are its tokens, sentence i is tokens `bounds[i]` to `bounds[i + 1]`.
+
+    `index` is its number in its corpus. `label` is that of a labelled pair, whose two texts are its sentences.
+    `title` are the title's tokens, none without a title.
     """
 
     index: int
     bounds: np.ndarray
-    columns: dict[str, np.ndarray]
+    columns: Columns
+    label: str | None
+    title: Columns
 
     @property
     def sentences(self) -> int:
@@ -47,43 +94,54 @@ class AnnotatedDocument:
 
     @property
     def tokens(self) -> int:
-        return int(self.bounds[-1])
+        return self.columns.tokens
 
 
 @dataclass
 class AnnotatedBlock:
-    """Many documents: `sentence_counts` [documents], `sentence_lengths` [sentences], `columns` [tokens].
+    """Many documents, `columns` [tokens] with each document's title before its sentences.
 
-    `contents` [documents] are the hashes of the documents' text.
+    By document: `ids`, `contents` and `groups` (hashes, see `Document`), `labels`, `title_lengths` (tokens),
+    `sentence_counts`. `sentence_lengths` [sentences] without the titles.
     """
 
     ids: Sequence[str]
     contents: np.ndarray
+    groups: np.ndarray
+    labels: Sequence[str | None]
+    title_lengths: np.ndarray
     sentence_counts: np.ndarray
     sentence_lengths: np.ndarray
-    columns: dict[str, np.ndarray]
+    columns: Mapping[str, np.ndarray]
 
     def __post_init__(self) -> None:
+        self.columns = FlatColumns(self.columns)
         self.sentence_offsets = _offsets(self.sentence_counts)
-        self.token_offsets = _offsets(self.sentence_lengths)[self.sentence_offsets]
+        self._in_sentences = _offsets(self.sentence_lengths)  # tokens before each sentence, without titles
+        self.token_offsets = self._in_sentences[self.sentence_offsets] + _offsets(self.title_lengths)
 
     def __len__(self) -> int:
         return len(self.contents)
 
     def document(self, position: int, index: int) -> AnnotatedDocument:
         """The document at a position in the block; `index` is its number in the corpus. Nothing is copied."""
-        first, last = self.sentence_offsets[position : position + 2]
-        start, end = self.token_offsets[position : position + 2]
-        columns = {name: column[start:end] for name, column in self.columns.items()}
-        return AnnotatedDocument(index, _offsets(self.sentence_lengths[first:last]), columns)
+        first, last = self.sentence_offsets[position : position + 2].tolist()
+        start, end = self.token_offsets[position : position + 2].tolist()
+        body = start + int(self.title_lengths[position])
+        bounds = self._in_sentences[first : last + 1] - self._in_sentences[first]
+        title, columns = Columns(self.columns, start, body), Columns(self.columns, body, end)
+        return AnnotatedDocument(index, bounds, columns, self.labels[position], title)
 
     def keep(self, documents: np.ndarray) -> "AnnotatedBlock":
         """The documents for which the mask is true."""
         sentences = np.repeat(documents, self.sentence_counts)
-        tokens = np.repeat(sentences, self.sentence_lengths)
+        tokens = np.repeat(documents, np.diff(self.token_offsets))
         return AnnotatedBlock(
             [name for name, kept in zip(self.ids, documents, strict=True) if kept],
             self.contents[documents],
+            self.groups[documents],
+            [label for label, kept in zip(self.labels, documents, strict=True) if kept],
+            self.title_lengths[documents],
             self.sentence_counts[documents],
             self.sentence_lengths[sentences],
             {name: column[tokens] for name, column in self.columns.items()},
@@ -93,12 +151,14 @@ class AnnotatedBlock:
         """One record batch of `SCHEMA`."""
         sentence_offsets = pa.array(self.sentence_offsets.astype(np.int32))
         token_offsets = pa.array(self.token_offsets.astype(np.int32))
+        lengths = pa.array(self.sentence_lengths)
         arrays = [
             pa.array(self.ids, pa.string()),
             pa.array(self.contents),
-            pa.ListArray.from_arrays(
-                sentence_offsets, pa.array(self.sentence_lengths), type=SCHEMA.field(_SENTENCES).type
-            ),
+            pa.array(self.groups),
+            pa.array(self.labels, pa.string()),
+            pa.array(self.title_lengths),
+            pa.ListArray.from_arrays(sentence_offsets, lengths, type=SCHEMA.field(_SENTENCES).type),
         ]
         arrays += [
             pa.ListArray.from_arrays(token_offsets, pa.array(self.columns[name]), type=SCHEMA.field(name).type)
@@ -111,13 +171,27 @@ class AnnotatedBlock:
         """The documents of a record batch; token columns stay in the mapped file."""
         sentence_lengths = batch.column(_SENTENCES)
         columns = {name: batch.column(name).flatten().to_numpy(zero_copy_only=True) for name in COLUMNS}
+        labels = batch.column("label")
         return cls(
             batch.column("id").to_pylist(),
             batch.column("content").to_numpy(),
+            batch.column("group").to_numpy(),
+            [None] * len(batch) if labels.null_count == len(batch) else labels.to_pylist(),
+            batch.column("title_length").to_numpy(),
             np.diff(sentence_lengths.offsets.to_numpy()),
             sentence_lengths.flatten().to_numpy(),
             columns,
         )
+
+
+def _word_keys(ids: np.ndarray, word_codes: np.ndarray) -> np.ndarray:
+    begins = np.flatnonzero(word_codes == BEGIN)
+    keys = np.zeros(len(ids), np.uint64)
+    if len(begins):
+        place = np.arange(len(ids)) - np.repeat(begins, np.diff(begins, append=len(ids)))
+        values = (ids.astype(np.uint64) + np.uint64(1)) * _POWERS[np.minimum(place, _MOST_PIECES - 1)]
+        keys[begins] = np.add.reduceat(values, begins)
+    return keys
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:

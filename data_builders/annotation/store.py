@@ -1,14 +1,18 @@
 """Annotated documents on disk, one folder a corpus: written once, read by every builder.
 
-<folder>/documents.arrow   record batches of documents, memory-mapped
-<folder>/annotated.json    what they were made from, and counts
+<folder>/documents-00000.arrow ...   record batches of documents, memory-mapped
+<folder>/documents-00000.json ...    what is in each file
+<folder>/phrases.txt                 the phrases mined from the corpus, if any
+<folder>/annotated.json              what they were made from, and counts
 """
 
+import mmap
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +22,26 @@ import pyarrow as pa
 from data_builders.annotation import annotator
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.document import SCHEMA, AnnotatedBlock, AnnotatedDocument
-from data_builders.documents import Document, Language, Record
-from data_builders.readers.reader import NO_TEXT, Reader, no_documents, opened
-from data_builders.workers import ordered_map
+from data_builders.annotation.settings import SpanSettings
+from data_builders.documents import Record
+from data_builders.readers.files import digest
+from data_builders.readers.reader import NO_TEXT, Source
+from data_builders.resumable import resumable_folder
+from data_builders.workers import Engine
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json
+from ernie_paddle.files import read_json, write_json, written_whole
 from ernie_paddle.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_UNIT = 100_000  # raw characters of one unit of work and one record batch, at least
+UNITS_PER_FILE = 64
 DUPLICATE = "duplicate"
-ARROW, JSON = "documents.arrow", "annotated.json"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A raw corpus: where it is and how to read it."""
-
-    name: str
-    path: Path
-    reader: Reader
-    language: Language
+JSON = "annotated.json"
+PHRASES = "phrases.txt"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of a corpus. `dropped` counts documents by reason, `repaired` lines with bad UTF-8."""
+    """What became of a corpus. `noted` counts documents dropped and lines repaired, by reason."""
 
     records: int
     documents: int
@@ -52,18 +51,19 @@ class Counts:
     noted: dict[str, int]
 
 
-def corpus_digest(source: Source, vocabulary: Vocabulary) -> dict[str, Any]:
+def corpus_origin(source: Source, spans: SpanSettings, vocabulary: Vocabulary) -> dict[str, Any]:
     """All that annotated documents depend on; a cache with another one is of no use."""
-    with opened(source.path):
-        return {
-            "corpus_bytes": source.path.stat().st_size,
-            "corpus_sha256": sha256_of(source.path),
-            "format": source.reader.name,
-            "language": source.language,
-            "vocabulary": vocabulary.digest,
-            "annotation_version": annotator.VERSION,
-            "characters_per_unit": CHARACTERS_PER_UNIT,
-        }
+    size, sha256 = digest(source.files)
+    return {
+        "corpus_bytes": size,
+        "corpus_sha256": sha256,
+        "format": source.reader.name,
+        "language": source.language,
+        "vocabulary": vocabulary.digest,
+        "spans": spans.origin(source),
+        "annotation_version": annotator.VERSION,
+        "characters_per_unit": CHARACTERS_PER_UNIT,
+    }
 
 
 @dataclass(frozen=True)
@@ -74,58 +74,105 @@ class AnnotateUnit:
     annotator: Annotator
 
     def __call__(self, records: list[Record]) -> AnnotatedBlock:
-        documents = [
-            Document(record.id, paragraphs, self.source.language, self.source.name, record.title)
-            for record in records
-            if (paragraphs := self.source.reader.paragraphs(record.text))
-        ]
+        documents = [document for record in records if (document := self.source.document(record)) is not None]
         block = self.annotator.annotate(documents)
         return block.keep(block.sentence_counts > 0)
 
 
 def annotate_corpus(
-    source: Source, vocabulary: Vocabulary, folder: Path, workers: int, progress: Callable[[int], None]
+    source: Source,
+    spans: SpanSettings,
+    vocabulary: Vocabulary,
+    folder: Path,
+    engine: Engine,
+    progress: Callable[[int], None],
 ) -> "AnnotatedCorpus":
     """The annotated documents of a corpus, made unless `folder` holds them already.
 
-    Exact duplicates are dropped. `progress` is told how many bytes of the corpus have been read.
+    Exact duplicates are dropped. `progress` is told how many bytes of the corpus have been read. Files that an
+    interrupted try finished are kept.
 
     Raises:
         UserError: the corpus cannot be read or holds no text.
     """
-    origin = corpus_digest(source, vocabulary)
+    origin = corpus_origin(source, spans, vocabulary)
     if (folder / JSON).exists() and read_json(folder / JSON, "annotated corpus").get("origin") == origin:
         return AnnotatedCorpus.open(folder)
-    seen: set[int] = set()
+    with resumable_folder(folder, origin) as beside:
+        maker = spans.annotator(source, vocabulary)
+        if maker.english_spans.phrases:
+            with written_whole(beside / PHRASES) as file:
+                file.writelines(f"{' '.join(words)}\n" for words in maker.english_spans.phrases)
+        counts = _annotate(AnnotateUnit(source, maker), vocabulary, beside, engine, progress)
+        write_json(beside / JSON, {"origin": origin, "counts": asdict(counts)})
+    return AnnotatedCorpus.open(folder)
+
+
+def _annotate(
+    work: AnnotateUnit, vocabulary: Vocabulary, folder: Path, engine: Engine, progress: Callable[[int], None]
+) -> Counts:
+    """Write the files that are not there yet."""
     tally: Counter[str] = Counter()
     totals: Counter[str] = Counter()
-    with opened(source.path) as file, folder_written_whole(folder) as beside:
-        units = _units(source.reader.records(file, tally), totals)
-        with pa.OSFile(str(beside / ARROW), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            for block in ordered_map(AnnotateUnit(source, Annotator(vocabulary, source.language)), units, workers):
+    read = _Position()
+    units = _units(work.source.records(tally, read.move), totals)
+    seen: set[int] = set()
+    files = 0
+    while (record := folder / f"documents-{files:05d}.json").exists():
+        totals.update(read_json(record, "record of annotated documents"))
+        for batch in _batches(record.with_suffix(".arrow")):
+            seen.update(batch.column("content").to_pylist())
+        for _ in islice(units, UNITS_PER_FILE):
+            progress(read.bytes)
+        files += 1
+    blocks = engine.map(work, units)
+    for first in blocks:
+        path = folder / f"documents-{files:05d}.arrow"
+        in_file: Counter[str] = Counter()
+        with written_whole(path, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            for block in chain([first], islice(blocks, UNITS_PER_FILE - 1)):
                 fresh = _first_seen(block.contents, seen)
-                tally[DUPLICATE] += int((~fresh).sum())
+                in_file[DUPLICATE] += int((~fresh).sum())
                 block = block if fresh.all() else block.keep(fresh)
                 if len(block):
                     writer.write_batch(block.to_arrow())
-                totals["documents"] += len(block)
-                totals["sentences"] += len(block.sentence_lengths)
-                totals["tokens"] += len(block.columns["input_ids"])
-                totals["unknown_tokens"] += int((block.columns["input_ids"] == vocabulary.unk_id).sum())
-                progress(file.tell())
-        if not totals["documents"]:
-            raise no_documents(source.path, source.reader)
-        tally[NO_TEXT] = totals["records"] - totals["documents"] - tally[DUPLICATE]
-        counts = Counts(**totals, noted={reason: n for reason, n in sorted(tally.items()) if n})
-        write_json(beside / JSON, {"origin": origin, "counts": asdict(counts)})
-    return AnnotatedCorpus.open(folder)
+                in_file.update(_counted(block, vocabulary))
+                progress(read.bytes)
+        write_json(path.with_suffix(".json"), dict(in_file))
+        totals += in_file
+        files += 1
+    if not totals["documents"]:
+        raise work.source.without_text()
+    duplicates = totals.pop(DUPLICATE, 0)
+    tally[DUPLICATE] = duplicates
+    tally[NO_TEXT] = totals["records"] - totals["documents"] - duplicates
+    names = ("records", "documents", "sentences", "tokens", "unknown_tokens")
+    return Counts(**{name: totals[name] for name in names}, noted={why: n for why, n in sorted(tally.items()) if n})
+
+
+@dataclass
+class _Position:
+    """How far a corpus has been read."""
+
+    bytes: int = 0
+
+    def move(self, place: int) -> None:
+        self.bytes = place
+
+
+def _counted(block: AnnotatedBlock, vocabulary: Vocabulary) -> dict[str, int]:
+    return {
+        "documents": len(block),
+        "sentences": len(block.sentence_lengths),
+        "tokens": len(block.columns["input_ids"]),
+        "unknown_tokens": int((block.columns["input_ids"] == vocabulary.unk_id).sum()),
+    }
 
 
 def _units(records: Iterable[Record], totals: Counter[str]) -> Iterator[list[Record]]:
     """Cut the stream of records into units of work by their size alone."""
     unit: list[Record] = []
     characters = 0
-    totals["records"] = 0
     for record in records:
         unit.append(record)
         characters += len(record.text)
@@ -145,21 +192,30 @@ def _first_seen(contents: np.ndarray, seen: set[int]) -> np.ndarray:
     return fresh
 
 
-class AnnotatedCorpus:
-    """Random access to annotated documents in a memory-mapped file.
+def _batches(path: Path) -> list[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
-    `contents` [documents] are the hashes of their text, `sentence_counts` [documents].
+
+class AnnotatedCorpus:
+    """Random access to annotated documents in memory-mapped files.
+
+    `contents` and `groups` [documents] are the hashes of `Document`, `sentence_counts` [documents] the numbers of
+    sentences, `titled` [documents] tells which have a title, `labels` which labels pairs have.
     """
 
-    def __init__(self, name: str, batches: list[pa.RecordBatch], origin: dict[str, Any], counts: Counts):
+    def __init__(self, name: str, maps: list[mmap.mmap], origin: dict[str, Any], counts: Counts):
         self.name = name
         self.origin = origin
         self.counts = counts
-        self._batches = batches
-        self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])]).tolist()
-        self.contents = np.concatenate([batch.column("content").to_numpy() for batch in batches])
+        self._maps = maps
+        self._batches = [batch for mapped in maps for batch in _mapped_batches(mapped)]
+        self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in self._batches])]).tolist()
+        self.contents = self._column("content")
+        self.groups = self._column("group")
+        self.titled = self._column("title_length") > 0
         self.sentence_counts = np.concatenate(
-            [np.diff(batch.column("sentence_lengths").offsets.to_numpy()) for batch in batches]
+            [np.diff(batch.column("sentence_lengths").offsets.to_numpy()) for batch in self._batches]
         )
         self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(self._batches[unit]))
 
@@ -172,10 +228,9 @@ class AnnotatedCorpus:
         """
         tree = read_json(folder / JSON, "annotated corpus")
         try:
-            reader = pa.ipc.open_file(pa.memory_map(str(folder / ARROW)))
-            batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-            return cls(folder.name, batches, tree["origin"], Counts(**tree["counts"]))
-        except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+            maps = [_mapped(path) for path in sorted(folder.glob("documents-*.arrow"))]
+            return cls(folder.name, maps, tree["origin"], Counts(**tree["counts"]))
+        except (OSError, ValueError, pa.ArrowInvalid, KeyError, TypeError) as error:
             raise UserError(f"{folder}: annotated documents are damaged ({error}); remove the folder") from None
 
     def __len__(self) -> int:
@@ -188,10 +243,28 @@ class AnnotatedCorpus:
 
     def unit(self, number: int) -> Iterator[AnnotatedDocument]:
         """The documents of one unit."""
-        for index in range(self._first[number], self._first[number + 1]):
-            yield self.document(index)
+        block, first = self._block(number), self._first[number]
+        return (block.document(position, first + position) for position in range(len(block)))
 
     def document(self, index: int) -> AnnotatedDocument:
         """One document by its number."""
         unit = bisect_right(self._first, index) - 1
         return self._block(unit).document(index - self._first[unit], index)
+
+    def forget_pages(self) -> None:
+        """Let go of what has been read of the files; it is read again when it is needed."""
+        for mapped in self._maps:
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    def _column(self, name: str) -> np.ndarray:
+        return np.concatenate([batch.column(name).to_numpy() for batch in self._batches])
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _mapped_batches(mapped: mmap.mmap) -> list[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped)))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]

@@ -3,6 +3,7 @@
 from data_builders.builders import (
     capitalization,
     discourse_relation,
+    ir_relevance,
     knowledge_masking,
     sentence_distance,
     sentence_reordering,
@@ -20,5 +21,6 @@ def register(registry: Registry) -> None:
         sentence_reordering,
         sentence_distance,
         discourse_relation,
+        ir_relevance,
     ):
         registry.sample_builders.add(module.Builder.name, module.Builder)

@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from data_builders.annotation.document import AnnotatedDocument
+from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.annotation.store import AnnotatedCorpus
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import IGNORED
@@ -20,21 +20,13 @@ class Unsuitable(Exception):
     """A document that gives no sample of a task; the text says why and is counted."""
 
 
-class Segment(NamedTuple):
-    """Tokens `start` to `end` of a document."""
-
-    document: AnnotatedDocument
-    start: int
-    end: int
-
-
 class Draft(NamedTuple):
     """A sample to be: `[CLS]`, then each segment and a `[SEP]`, with sentence ids 0, 1, ... by segment.
 
     `token_labels`: columns of the sample that the builder fills, with a value for each token of the segments.
     """
 
-    segments: list[Segment]
+    segments: list[Columns]
     label: int = IGNORED
     token_labels: Mapping[str, np.ndarray] = MappingProxyType({})
 
@@ -49,6 +41,7 @@ class SampleBuilder(ABC):
     name: ClassVar[str]
     version: ClassVar[int]
     languages: ClassVar[tuple[str, ...]]
+    pairs: ClassVar[str | None] = None  # the format of labelled pairs that it takes, if it looks at their labels
     Options: ClassVar[type[Settings]] = NoOptions
 
     def __init__(self, max_length: int, options: Any, vocabulary: Vocabulary):
@@ -98,6 +91,7 @@ class CountingBuilder(SampleBuilder):
 
 
 Reach = Literal["corpus", "language"]
+DRAWN_TOGETHER = 8
 
 
 class Pool:
@@ -118,13 +112,32 @@ class Pool:
         alone or from all. Ends at once if there is no other.
         """
         corpora, numbers, weights = self._drawable(least_sentences, reach)
-        if not ((corpora > 0) | (numbers != document.index)).any():
+        if not len(numbers) or (len(numbers) == 1 and corpora[0] == 0 and numbers[0] == document.index):
             return
+        total = int(weights[-1])
         while True:
-            place = np.searchsorted(weights, random.integers(weights[-1]), side="right")
-            part, number = int(corpora[place]), int(numbers[place])
-            if part > 0 or number != document.index:
-                yield self._parts[part][0].document(number)
+            places = np.searchsorted(weights, random.integers(total, size=DRAWN_TOGETHER), side="right")
+            for part, number in zip(corpora[places].tolist(), numbers[places].tolist(), strict=True):
+                if part > 0 or number != document.index:
+                    yield self._parts[part][0].document(number)
+
+    def titled_block(self, document: AnnotatedDocument, size: int) -> tuple[int, np.ndarray]:
+        """The neighbourhood of a document with a title: `size` documents with titles of the first corpus, or fewer.
+
+        Neighbourhoods cut the corpus into blocks; returned are the block's number and its documents' numbers.
+        """
+        place = int(np.searchsorted(self._titled, document.index))
+        block = place // size
+        return block, self._titled[block * size : (block + 1) * size]
+
+    def document(self, index: int) -> AnnotatedDocument:
+        """A document of the first corpus by its number."""
+        return self._parts[0][0].document(index)
+
+    @cached_property
+    def _titled(self) -> np.ndarray:
+        corpus, documents = self._parts[0]
+        return documents[corpus.titled[documents]]
 
     def _weighed(self, least_sentences: int, reach: Reach) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Place in `parts`, number and running total of sentences of each document that may be drawn."""
@@ -140,5 +153,5 @@ class Pool:
 
 def balanced_labels(count: int, classes: int, random: np.random.Generator) -> np.ndarray:
     """`count` labels in random order; no two classes differ by more than one in number."""
-    rounds = -(-count // classes)
-    return np.concatenate([random.permutation(classes) for _ in range(rounds)])[:count] if count else np.empty(0, int)
+    rest = random.permutation(classes)[: count % classes]
+    return random.permutation(np.concatenate([np.tile(np.arange(classes), count // classes), rest]))

@@ -1,4 +1,9 @@
-"""Capitalisation prediction (paper section 4.2.1): running text whose words carry their former case."""
+"""Capitalisation prediction (paper section 4.2.1): running text whose words carry their former case.
+
+A word is capitalised when its first character is an upper-case letter (title case counts); when that character has no
+case (digits, signs, Chinese) the word has no label. The pieces of a word share its label, a word that opens a sentence
+keeps its own, and text in capitals counts as capitalised. Chinese text has labels for its Latin words alone.
+"""
 
 from typing import ClassVar
 
@@ -11,13 +16,15 @@ from ernie_paddle.data.samples import IGNORED
 
 
 class Builder(SampleBuilder):
-    """The samples of knowledge masking; the labels are in `capitalization`, made with the annotation."""
+    """The samples of knowledge masking that have a cased word; their labels are made with the annotation."""
 
     name: ClassVar[str] = "capitalization"
-    version: ClassVar[int] = 1
-    languages: ClassVar[tuple[str, ...]] = ("en",)
+    version: ClassVar[int] = 2
+    languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
-        if (document.columns["capitalization"] == IGNORED).all():
+        drafts = running_text(document, self.max_length)
+        drafts = [draft for draft in drafts if (draft.segments[0].of("capitalization") != IGNORED).any()]
+        if not drafts:
             raise Unsuitable("no cased word")
-        return running_text(document, self.max_length)
+        return drafts

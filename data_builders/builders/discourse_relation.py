@@ -6,7 +6,7 @@ An English marker counts only where a comma follows; a Chinese one where a word 
 marker that fits is taken. A first sentence too long for its half of the sample keeps its end, a second its beginning.
 
 Markers that open too few training sentences are left out, frequent ones are thinned by a keyed draw; `[no-conn]` gets
-as many pairs as the most frequent marker.
+as many pairs as the most frequent marker. Labelled pairs are taken as they are, whatever their markers.
 """
 
 from collections import Counter
@@ -15,10 +15,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import CountingBuilder, Draft, Pool, Segment, Unsuitable
+from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.builders.builder import CountingBuilder, Draft, Pool, Unsuitable
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.builders.stretches import span_border
+from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN
 from ernie_paddle.errors import UserError
@@ -27,6 +28,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 LEAST_TOKENS = 3  # of a second sentence without its marker
 SHOWN = 12  # dropped markers named in a note
 _NEED_COMMA = frozenset(ENGLISH)
+_GIVEN = "given "  # before a pair's label among the counts
 
 
 class DiscourseOptions(Settings):
@@ -43,20 +45,27 @@ class Opening(NamedTuple):
     tokens: int
 
 
+_NONE = Opening(NO_CONNECTIVE, 0)
+
+
 class Builder(CountingBuilder):
     """`[CLS] sentence [SEP] next sentence without its marker [SEP]`."""
 
     name: ClassVar[str] = "discourse_relation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
+    pairs: ClassVar[str | None] = DiscoursePairReader.name
     Options: ClassVar[type[Settings]] = DiscourseOptions
 
     def __init__(self, max_length: int, options: DiscourseOptions, vocabulary: Vocabulary):
         super().__init__(max_length, options, vocabulary)
         self._openings = openings_table(vocabulary)
         self._lengths = sorted({len(ids) for ids in self._openings}, reverse=True)
+        self._opens = np.zeros(vocabulary.size, bool)  # is the token the first of a marker?
+        self._opens[[ids[0] for ids in self._openings]] = True
         self._commas = {vocabulary.ids[comma] for comma in (",", "，") if comma in vocabulary.ids}
         self._shares: dict[str, float] = {}
+        self._labels: dict[str, int] = {}
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -65,16 +74,28 @@ class Builder(CountingBuilder):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self._shares)
+        return tuple(self._labels)
 
     @property
     def notes(self) -> tuple[str, ...]:
         return self._notes
 
     def count(self, document: AnnotatedDocument) -> Counter[str]:
+        if document.label is not None:
+            return Counter([_GIVEN + document.label])
         return Counter(opening.marker for _, opening in self._pairs(document))
 
     def settle(self, counts: Counter[str]) -> None:
+        given = sorted(name.removeprefix(_GIVEN) for name in counts if name.startswith(_GIVEN))
+        mined = Counter({name: count for name, count in counts.items() if not name.startswith(_GIVEN)})
+        if mined or not given:
+            self._settle_mined(mined)
+        names = [*self._shares, *(name for name in given if name not in self._shares)]
+        self._labels = {name: label for label, name in enumerate(names)}
+        if given:
+            self._notes = (*self._notes, f"{len(given)} classes in labelled pairs")
+
+    def _settle_mined(self, counts: Counter[str]) -> None:
         least, most = self.options.least_per_marker, self.options.most_per_marker
         kept = [marker for marker in MARKERS if counts[marker] >= least]
         if not kept:
@@ -95,48 +116,63 @@ class Builder(CountingBuilder):
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if document.sentences < 2:
             raise Unsuitable("a single sentence")
-        labels = {marker: label for label, marker in enumerate(self._shares)}
+        if document.label is not None:
+            return [self._given(document)]
         drafts = []
         for second, opening in self._pairs(document):
             if random.random() < self._shares.get(opening.marker, 0.0):
                 segments = [self._end_of(document, second - 1), self._rest_of(document, second, opening)]
-                drafts.append(Draft(segments, labels[opening.marker]))
+                drafts.append(Draft(segments, self._labels[opening.marker]))
         if not drafts:
             raise Unsuitable("no pair of a kept class")
         return drafts
 
+    def _given(self, document: AnnotatedDocument) -> Draft:
+        if document.label not in self._labels:
+            raise Unsuitable("a class that no training pair has")
+        segments = [self._end_of(document, 0), self._rest_of(document, 1, Opening(document.label, 0))]
+        return Draft(segments, self._labels[document.label])
+
     def _pairs(self, document: AnnotatedDocument) -> list[tuple[int, Opening]]:
         """The number of the second sentence of each usable pair, and how that sentence opens."""
-        lengths = np.diff(document.bounds)
-        openings = ((second, self._opening(document, second)) for second in range(1, document.sentences))
-        return [(second, opening) for second, opening in openings if lengths[second] - opening.tokens >= LEAST_TOKENS]
+        starts = document.bounds[1:-1]
+        may_open = self._opens[document.columns.of("input_ids")[starts]].tolist()
+        lengths = np.diff(document.bounds)[1:].tolist()
+        pairs = []
+        for second, (possible, length) in enumerate(zip(may_open, lengths, strict=True), 1):
+            opening = self._opening(document, second) if possible else _NONE
+            if length - opening.tokens >= LEAST_TOKENS:
+                pairs.append((second, opening))
+        return pairs
 
     def _opening(self, document: AnnotatedDocument, sentence: int) -> Opening:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        ids = document.columns["input_ids"][start:end].tolist()
+        ids = document.columns.of("input_ids")[start : min(end, start + self._lengths[0] + 1)].tolist()
         for length in self._lengths:
             found = self._openings.get(tuple(ids[:length])) if length < len(ids) else None
             if found is None:
                 continue
             comma = ids[length] in self._commas
-            if comma or (found not in _NEED_COMMA and document.columns["word_codes"][start + length] == BEGIN):
+            if comma or (found not in _NEED_COMMA and document.columns.of("word_codes")[start + length] == BEGIN):
                 return Opening(found, length + comma)
-        return Opening(NO_CONNECTIVE, 0)
+        return _NONE
 
     @property
     def _room(self) -> int:
         return (self.max_length - 3) // 2
 
-    def _end_of(self, document: AnnotatedDocument, sentence: int) -> Segment:
+    def _end_of(self, document: AnnotatedDocument, sentence: int) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        begins = document.columns["span_codes"][start:end] == BEGIN
+        begins = document.columns.of("span_codes")[start:end] == BEGIN
         late = np.flatnonzero(begins & (np.arange(end - start) >= end - start - self._room))
-        return Segment(document, start + int(late[0]) if len(late) else max(start, end - self._room), end)
+        return document.columns.part(start + int(late[0]) if len(late) else max(start, end - self._room), end)
 
-    def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Segment:
+    def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
         start += opening.tokens
-        return Segment(document, start, end if end - start <= self._room else span_border(document, start, self._room))
+        return document.columns.part(
+            start, end if end - start <= self._room else span_border(document.columns, start, self._room)
+        )
 
 
 def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment
+from data_builders.builders.builder import Draft, Pool, SampleBuilder
 from data_builders.builders.stretches import whole_stretches
 
 
@@ -22,4 +22,4 @@ class Builder(SampleBuilder):
 
 def running_text(document: AnnotatedDocument, max_length: int) -> list[Draft]:
     """Every token of a document once, in samples of consecutive sentences."""
-    return [Draft([Segment(document, start, end)]) for start, end in whole_stretches(document, max_length - 2)]
+    return [Draft([document.columns.part(start, end)]) for start, end in whole_stretches(document, max_length - 2)]

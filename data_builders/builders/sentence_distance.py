@@ -16,9 +16,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, Segment, Unsuitable, balanced_labels
-from data_builders.builders.stretches import trimmed_stretches
+from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, Unsuitable, balanced_labels
+from data_builders.builders.stretches import sentence_stretches, trimmed
 from ernie_paddle.config import Settings
 
 ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
@@ -42,7 +42,7 @@ class Builder(SampleBuilder):
     """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "sentence_distance"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = DistanceOptions
 
@@ -62,36 +62,44 @@ class Builder(SampleBuilder):
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if document.sentences < LEAST_STRETCHES:
             raise Unsuitable(f"fewer than {LEAST_STRETCHES} sentences")
-        stretches = trimmed_stretches(document, self.stretch_tokens)
-        seconds = [second for second in range(1, len(stretches)) if distant(second, len(stretches))]
+        stretches = sentence_stretches(document, self.stretch_tokens)
+        seconds = [second for second in range(1, len(stretches)) if count_distant(second, len(stretches))]
         if not seconds:
             raise Unsuitable(f"fewer than {LEAST_STRETCHES} stretches of {self.stretch_tokens} tokens")
         elsewhere = self._stretches_elsewhere(document, pool, random)
         drafts = []
         for second, label in zip(seconds, balanced_labels(len(seconds), 3, random), strict=True):
             if label == ADJACENT:
-                first = Segment(document, *stretches[second - 1])
+                first = trimmed(document.columns, stretches[second - 1], self.stretch_tokens)
             elif label == SAME_DOCUMENT:
-                first = Segment(document, *stretches[random.choice(distant(second, len(stretches)))])
+                first = trimmed(
+                    document.columns, stretches[self._distant(second, len(stretches), random)], self.stretch_tokens
+                )
             else:
                 other = next(elsewhere, None)
                 if other is None:
                     raise Unsuitable("no other document to take a stretch from")
                 first = other
-            drafts.append(Draft([first, Segment(document, *stretches[second])], int(label)))
+            drafts.append(Draft([first, trimmed(document.columns, stretches[second], self.stretch_tokens)], int(label)))
         return drafts
+
+    def _distant(self, second: int, stretches: int, random: np.random.Generator) -> int:
+        """One of the stretches that `count_distant` counts."""
+        drawn = int(random.integers(count_distant(second, stretches)))
+        return drawn if drawn < second - 1 else drawn + stretches - 1 - count_distant(second, stretches)
 
     def _stretches_elsewhere(
         self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
-    ) -> Iterator[Segment]:
+    ) -> Iterator[Columns]:
         """Stretches of other documents, never a document's last."""
         others = pool.others(document, LEAST_STRETCHES, self.options.different_documents, random)
         for other in islice(others, TRIES):
-            stretches = trimmed_stretches(other, self.stretch_tokens)
+            stretches = sentence_stretches(other, self.stretch_tokens)
             if len(stretches) >= LEAST_STRETCHES:
-                yield Segment(other, *stretches[random.integers(len(stretches) - 1)])
+                yield trimmed(other.columns, stretches[random.integers(len(stretches) - 1)], self.stretch_tokens)
 
 
-def distant(second: int, stretches: int) -> list[int]:
-    """Which stretches may stand before stretch `second` as not adjacent: neither its neighbours nor the last."""
-    return [first for first in range(stretches - 1) if abs(first - second) > 1]
+def count_distant(second: int, stretches: int) -> int:
+    """How many stretches may stand before stretch `second` as not adjacent: neither its neighbours nor the last."""
+    near = min(second + 1, stretches - 2) - max(second - 1, 0) + 1  # itself and its neighbours, but not the last
+    return stretches - 1 - near

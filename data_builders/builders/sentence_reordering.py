@@ -7,6 +7,7 @@ pairs (n, permutation): first n = 1, then the permutations of 2 segments in lexi
 The number of segments shows in the sample, so that guessing within it is right m times in 9 (m = 3), not once.
 """
 
+from functools import cached_property
 from itertools import permutations
 from math import factorial
 from typing import ClassVar
@@ -15,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment, Unsuitable, balanced_labels
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable, balanced_labels
 from ernie_paddle.config import Settings
 
 
@@ -29,7 +30,7 @@ class Builder(SampleBuilder):
     """`[CLS] segment [SEP] segment [SEP] ...` from one document; every class as often as any other."""
 
     name: ClassVar[str] = "sentence_reordering"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = ReorderingOptions
 
@@ -37,10 +38,13 @@ class Builder(SampleBuilder):
     def least_sentences(self) -> int:
         return int(self.options.most_segments)
 
+    @cached_property
+    def _orders(self) -> list[tuple[int, ...]]:
+        return [permutation_of(label) for label in range(class_count(self.options.most_segments))]
+
     @property
     def labels(self) -> tuple[str, ...]:
-        orders = map(permutation_of, range(class_count(self.options.most_segments)))
-        return tuple(" ".join(str(place + 1) for place in order) for order in orders)
+        return tuple(" ".join(str(place + 1) for place in order) for order in self._orders)
 
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         most = self.options.most_segments
@@ -58,10 +62,15 @@ class Builder(SampleBuilder):
     def _draft(
         self, document: AnnotatedDocument, first: int, last: int, label: int, random: np.random.Generator
     ) -> Draft:
-        order = permutation_of(label)
-        inner = random.choice(np.arange(first + 1, last), len(order) - 1, replace=False)
-        borders = document.bounds[[first, *sorted(inner), last]].tolist()
-        return Draft([Segment(document, borders[place], borders[place + 1]) for place in order], label)
+        order = self._orders[label]
+        inner: list[int] = []
+        for chosen in range(len(order) - 1):  # one more border, at none of the places chosen before
+            place = first + 1 + int(random.integers(last - first - 1 - chosen))
+            for taken in inner:
+                place += taken <= place
+            inner = sorted([*inner, place])
+        borders = document.bounds[[first, *inner, last]].tolist()
+        return Draft([document.columns.part(borders[place], borders[place + 1]) for place in order], label)
 
 
 def sentence_runs(bounds: np.ndarray, least: int, limit: int) -> list[tuple[int, int]]:

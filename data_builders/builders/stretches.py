@@ -1,10 +1,8 @@
 """Consecutive sentences taken together up to a number of tokens."""
 
-from itertools import pairwise
+from bisect import bisect_right
 
-import numpy as np
-
-from data_builders.annotation.document import AnnotatedDocument
+from data_builders.annotation.document import AnnotatedDocument, Columns
 from ernie_paddle.data.samples import BEGIN
 
 
@@ -21,7 +19,7 @@ def whole_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, 
             stretches.append((start, end))
             start = end
         while border - start > limit:
-            cut = span_border(document, start, limit)
+            cut = span_border(document.columns, start, limit)
             stretches.append((start, cut))
             start = cut
         end = border
@@ -30,25 +28,26 @@ def whole_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, 
     return stretches
 
 
-def trimmed_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, int]]:
-    """The same, but of a sentence longer than `limit` only the beginning is kept, as a stretch by itself."""
+def sentence_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, int]]:
+    """The same, but a sentence longer than `limit` is a stretch by itself, for `trimmed` to cut."""
     stretches: list[tuple[int, int]] = []
     bounds = document.bounds.tolist()
-    open_start = None
-    for start, end in pairwise(bounds):
-        if open_start is not None and end - open_start > limit:
-            stretches.append((open_start, start))
-            open_start = None
-        if end - start > limit:
-            stretches.append((start, span_border(document, start, limit)))
-        elif open_start is None:
-            open_start = start
-    if open_start is not None:
-        stretches.append((open_start, bounds[-1]))
+    first, count = 0, len(bounds) - 1
+    while first < count:
+        after = max(bisect_right(bounds, bounds[first] + limit, first + 1) - 1, first + 1)
+        stretches.append((bounds[first], bounds[after]))
+        first = after
     return stretches
 
 
-def span_border(document: AnnotatedDocument, start: int, limit: int) -> int:
+def trimmed(columns: Columns, stretch: tuple[int, int], limit: int) -> Columns:
+    """The tokens of a stretch; of a sentence longer than `limit` the beginning, up to the border of a span."""
+    start, end = stretch
+    return columns.part(start, end if end - start <= limit else span_border(columns, start, limit))
+
+
+def span_border(columns: Columns, start: int, limit: int) -> int:
     """The last place at most `limit` tokens after `start` where a span begins; just there if there is none."""
-    begins = np.flatnonzero(document.columns["span_codes"][start + 1 : start + limit + 1] == BEGIN)
-    return start + 1 + int(begins[-1]) if len(begins) else start + limit
+    begins = columns.of("span_codes")[start + limit : start : -1] == BEGIN  # from the last place back
+    last = int(begins.argmax())
+    return start + limit - last if begins[last] else start + limit

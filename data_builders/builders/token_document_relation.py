@@ -10,13 +10,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from data_builders.annotation.document import PUNCTUATION, STOP_WORD, AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Segment, Unsuitable
+from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
 from data_builders.builders.stretches import whole_stretches
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN, IGNORED
-
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that its powers never vanish
 
 Choice = Literal["label", "ignore"]
 
@@ -43,15 +41,15 @@ class Builder(SampleBuilder):
             raise Unsuitable("a single segment")
         labels = self._labels(document, np.array([end for _, end in segments]))
         return [
-            Draft([Segment(document, start, end)], token_labels={"token_document": labels[start:end]})
+            Draft([document.columns.part(start, end)], token_labels={"token_document": labels[start:end]})
             for start, end in segments
         ]
 
     def _labels(self, document: AnnotatedDocument, segment_ends: np.ndarray) -> np.ndarray:
-        inside = document.columns["word_codes"] != BEGIN
+        inside = document.columns.of("word_codes") != BEGIN
         word = np.cumsum(~inside) - 1
         labels = recurring(document, segment_ends).astype(np.int8)[word]
-        classes = document.columns["word_classes"]
+        classes = document.columns.of("word_classes")
         options = self.options
         for word_class, choice in ((STOP_WORD, options.stop_words), (PUNCTUATION, options.punctuation)):
             if choice == "ignore":
@@ -63,16 +61,14 @@ class Builder(SampleBuilder):
 
 def recurring(document: AnnotatedDocument, segment_ends: np.ndarray) -> np.ndarray:
     """For each word of a document: does it occur in more than one segment?"""
-    begins = np.flatnonzero(document.columns["word_codes"] == BEGIN)
-    _, same = np.unique(_word_keys(document.columns["input_ids"], begins), return_inverse=True)
-    segment = np.searchsorted(segment_ends, begins, side="right")
-    places = np.unique(same * len(segment_ends) + segment)
-    return np.bincount(places // len(segment_ends))[same] > 1
-
-
-def _word_keys(ids: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """A 64-bit key of each word's token ids, in their order."""
-    length = np.diff(np.append(begins, len(ids)))
-    place = (np.arange(len(ids)) - np.repeat(begins, length)).astype(np.uint64)
-    with np.errstate(over="ignore"):  # wrapping around is meant
-        return np.add.reduceat((ids.astype(np.uint64) + np.uint64(1)) * np.power(_MULTIPLIER, place), begins)
+    begins = np.flatnonzero(document.columns.of("word_codes") == BEGIN)
+    keys = document.columns.of(WORD_KEYS)[begins]
+    order = np.argsort(keys, kind="stable")  # equal words together, each in the order of the text
+    new = np.ones(len(order), bool)
+    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(order)) - 1
+    segment = np.searchsorted(segment_ends, begins[order], side="right")
+    result = np.empty(len(order), bool)
+    result[order] = (segment[first] != segment[last])[np.cumsum(new) - 1]
+    return result

@@ -7,8 +7,11 @@ from rich.table import Table
 
 from data_builders.annotation.store import AnnotatedCorpus
 from data_builders.build import BuildResult, BuildSettings, TaskCounts, build
+from data_builders.ray_engine import RayWorkers
+from data_builders.workers import Processes
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Command, Registry
 
 MOST_UNKNOWN = 0.05
@@ -18,12 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="corpora file: vocabulary, corpora, tasks (YAML)")
     parser.add_argument("--out", type=Path, required=True, help="folder for the shards, a folder a task")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1); the shards do not depend on it")
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="processes of this machine or of a Ray cluster"
+    )
     add_overrides(parser, "max_length=128")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(BuildSettings, args.plan, args.set)
-    result = build(settings, args.out, max(1, args.workers), registry)
+    if args.workers < 1:
+        raise UserError(f"--workers {args.workers}: give at least 1")
+    with RayWorkers(args.workers) if args.engine == "ray" else Processes(args.workers) as engine:
+        result = build(settings, args.out, engine, registry)
     console = open_console()
     console.print(corpora_table(result.corpora))
     console.print(tasks_table(result))
@@ -56,24 +65,28 @@ def corpora_table(corpora: dict[str, AnnotatedCorpus]) -> Table:
 def tasks_table(result: BuildResult) -> Table:
     """Samples of each task."""
     table = Table("task", title="samples")
-    for column in ("train", "validation", "tokens", "documents", "without a sample", "samples by label"):
+    for column in ("train", "validation", "tokens", "unknown", "documents", "without a sample", "samples by class"):
         table.add_column(column, justify="right")
     for name, counts in result.tasks.items():
+        tokens = sum(counts.tokens.values())
+        reasons = sorted(counts.unsuitable.items(), key=lambda item: -item[1])
         table.add_row(
             name,
             f"{counts.samples['train']:,}",
             f"{counts.samples['validation']:,}",
-            f"{counts.tokens.total():,}",
+            f"{tokens:,}",
+            f"{counts.unknown_tokens / max(tokens, 1):.2%}",
             f"{counts.documents:,}",
-            ", ".join(f"{count:,} {reason}" for reason, count in counts.unsuitable.most_common()) or "-",
-            _label_range(counts),
+            ", ".join(f"{count:,} {reason}" for reason, count in reasons) or "-",
+            class_balance(counts),
         )
     return table
 
 
-def _label_range(counts: TaskCounts) -> str:
-    labelled = [count for label, count in counts.labels.items() if label != "-1"]
-    return f"{min(labelled):,} to {max(labelled):,}" if labelled else "-"
+def class_balance(counts: TaskCounts) -> str:
+    """How many classes there are, and how many samples the rarest and the most frequent have."""
+    labelled = [counts.labels.get(str(label), 0) for label in range(len(counts.classes))]
+    return f"{len(labelled)}: {min(labelled):,} to {max(labelled):,}" if labelled else "-"
 
 
 COMMAND = Command(

@@ -8,7 +8,8 @@ import numpy as np
 from data_builders.composing import held_out
 from data_builders.release_lines import read_blocks, write_lines
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.shards import SPLITS, SampleTable, shard_writers
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole
 from ernie_paddle.keyed_random import keyed_hash
@@ -50,19 +51,18 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
     max_length = max((int(block.lengths.max()) for block in read_blocks(source, vocabulary)), default=0)
     origin = {"release_lines": source.name, "validation_share": validation_share}
     counts = dict.fromkeys(SPLITS, 0)
-    with (
-        folder_written_whole(out / TASK) as beside,
-        shard_writers(beside, TASK, vocabulary.digest, vocabulary.size, max_length, origin) as writers,
-    ):
+    with folder_written_whole(out / TASK) as beside:
+        shards = ShardWriter(beside, TASK, vocabulary.digest, vocabulary.size, max_length, origin)
         for block in read_blocks(source, vocabulary):
             validation = held_out(_contents(block), validation_share, seed=1)
             for i, split in enumerate(SPLITS):
                 rows = np.flatnonzero(validation == i)
-                writers[split].write(SampleTable([block]).take(rows))
+                shards.write(split, SampleTable([block]).take(rows))
                 counts[split] += len(rows)
         for split, count in counts.items():
             if not count:
                 raise UserError(f"{source}: no line for {split}; give more lines or another --validation-share")
+        shards.finish()
     vocabulary.save(out / "vocab.txt")
     return counts
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_builders.demo.packages import package_file
 from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import read_documents
+from data_builders.readers.reader import Source
 from ernie_paddle.files import written_whole
 
 DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2"  # in gensim
@@ -17,5 +17,6 @@ def write(out: Path) -> tuple[int, int]:
     target = out / "articles.xml.bz2"
     with open(source, "rb") as original, written_whole(target, "wb") as copy:
         shutil.copyfileobj(original, copy)
-    articles = [sum(map(len, document.paragraphs)) for document in read_documents(MediaWikiReader(), target, "en", "")]
+    documents = Source("wikipedia", target, MediaWikiReader(), "en").documents()
+    articles = [sum(map(len, document.paragraphs)) for document in documents]
     return len(articles), sum(articles)

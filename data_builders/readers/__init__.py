@@ -1,10 +1,17 @@
 """Corpus formats: how to find the documents in a file. One module a format."""
 
-from data_builders.readers import jsonl, mediawiki, text
+from data_builders.readers import jsonl, mediawiki, pairs, text
 from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
     """Add the corpus formats."""
-    for reader in (text.TextReader(), jsonl.JsonLinesReader(), mediawiki.MediaWikiReader()):
+    for reader in (
+        text.TextReader(),
+        text.TitledTextReader(),
+        jsonl.JsonLinesReader(),
+        mediawiki.MediaWikiReader(),
+        pairs.QueryTitleReader(),
+        pairs.DiscoursePairReader(),
+    ):
         registry.readers.add(reader.name, reader)

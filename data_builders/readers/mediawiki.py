@@ -1,6 +1,5 @@
-"""MediaWiki XML dumps, `.xml` or `.xml.bz2`: articles only, as paragraphs of plain text."""
+"""MediaWiki XML dumps: articles only, as paragraphs of plain text."""
 
-import bz2
 import io
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from mwparserfromhell.wikicode import Wikicode
 from mwxml.errors import MalformedXML
 
 from data_builders.documents import Record, plain_paragraphs
+from data_builders.readers.files import UNPACKING_ERRORS, Damaged
 from data_builders.readers.reader import NOT_AN_ARTICLE, Reader
-from ernie_paddle.errors import UserError
 
 _LIST_ITEM = "\x01"
 _KEPT_TAGS = frozenset("abbr b big blockquote center cite div em font i p s small span strong sub sup u var".split())
@@ -24,11 +23,10 @@ class MediaWikiReader(Reader):
     """Pages of the main namespace that are no redirects; an article is known by its page id."""
 
     name: ClassVar[str] = "mediawiki"
-    suffixes: ClassVar[tuple[str, ...]] = (".xml", ".xml.bz2")
+    suffixes: ClassVar[tuple[str, ...]] = (".xml",)
 
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
-        packed = file.peek(3)[:3] == b"BZh"  # type: ignore[attr-defined]
-        source = io.TextIOWrapper(bz2.BZ2File(file) if packed else file, encoding="utf-8", errors="replace")
+        source = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
         try:
             for page in mwxml.Dump.from_file(source):
                 text = next((revision.text for revision in page), None)
@@ -36,9 +34,11 @@ class MediaWikiReader(Reader):
                     tally[NOT_AN_ARTICLE] += 1
                     continue
                 yield Record(str(page.id), text, page.title)
-        except (MalformedXML, SyntaxError, EOFError, OSError) as error:
+        except (MalformedXML, SyntaxError, *UNPACKING_ERRORS) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{file.name}: not a whole MediaWiki dump: {reason}; fetch the file again") from None
+            raise Damaged(f"not a whole MediaWiki dump: {reason}") from None
+        finally:
+            source.detach()  # the file is not ours to close
 
     def paragraphs(self, text: str) -> list[str]:
         flat = plain(mwparserfromhell.parse(text, skip_style_tags=False))

@@ -1,19 +1,22 @@
-"""What a corpus format is, and reading a whole file with one."""
+"""What a corpus format is, and reading a whole corpus with one."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from data_builders.documents import Document, Language, Record
+from data_builders.readers.files import Damaged, corpus_files, opened
 from ernie_paddle.errors import UserError
 
-BAD_UTF8 = "bad UTF-8"
 NOT_AN_ARTICLE = "not an article"
 UNREADABLE = "unreadable"
 NO_TEXT = "no text"
+VERY_LONG_DOCUMENT = "very long document, cut"
+LONGEST_DOCUMENT = 1_000_000  # characters
 
 
 class Reader(ABC):
@@ -35,51 +38,91 @@ class Reader(ABC):
         """The plain paragraphs in a record's text."""
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a corpus file for reading bytes.
+@dataclass(frozen=True)
+class Source:
+    """A raw corpus: where it is and how to read it. `path` is a file, a folder or a pattern."""
 
-    Raises:
-        UserError: missing, a folder, not readable, or without a byte in it.
-    """
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
-    except FileNotFoundError:
-        raise UserError(f"{path}: corpus not found; check the path, it is relative to the current folder") from None
-    except OSError as error:
-        raise UserError(f"{path}: corpus cannot be read: {error.strerror}") from None
-    with file:
-        if not file.peek(1):
-            raise UserError(f"{path}: corpus is empty; give a file with text")
-        yield file
+    name: str
+    path: Path
+    reader: Reader
+    language: Language
 
+    @cached_property
+    def files(self) -> list[Path]:
+        """The corpus's files in the order in which they are read.
 
-def read_documents(reader: Reader, path: Path, language: Language, source: str) -> Iterator[Document]:
-    """Stream the documents that hold text.
+        Raises:
+            UserError: there are none, or there is nothing in them.
+        """
+        files = corpus_files(self.path, self.reader.suffixes)
+        if not any(file.stat().st_size for file in files):
+            raise UserError(f"{self.path}: corpus is empty; give a file with text")
+        return files
 
-    Raises:
-        UserError: the file cannot be read, or none of its documents holds text.
-    """
-    found = False
-    with opened(path) as file:
-        for record in reader.records(file, Counter()):
-            paragraphs = reader.paragraphs(record.text)
-            if paragraphs:
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the files, as they are on disk."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def records(self, tally: Counter[str], progress: Callable[[int], None] = lambda read: None) -> Iterator[Record]:
+        """Stream the records of all files; `progress` is told how many bytes have been read.
+
+        A record of more than `LONGEST_DOCUMENT` characters is cut between lines into several.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        before = 0
+        for path in self.files:
+            prefix = f"{path.name}:" if len(self.files) > 1 else ""
+            try:
+                with opened(path) as (content, file):
+                    for record in self.reader.records(content, tally):
+                        progress(before + file.tell())
+                        for part, text in enumerate(_parts(record.text, tally)):
+                            number = f"{prefix}{record.id}" + (f".{part}" if part else "")
+                            yield Record(number, text, record.title, record.label)
+            except Damaged as error:
+                raise UserError(f"{path}: {error}; fetch the file again") from None
+            before += path.stat().st_size
+
+    def document(self, record: Record) -> Document | None:
+        """The document in a record, None if there is no text in it."""
+        paragraphs = self.reader.paragraphs(record.text)
+        if not paragraphs:
+            return None
+        return Document(record.id, paragraphs, self.language, self.name, record.title, record.label)
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the documents that hold text.
+
+        Raises:
+            UserError: a file cannot be read, or none of the documents holds text.
+        """
+        found = False
+        for record in self.records(Counter()):
+            document = self.document(record)
+            if document is not None:
                 found = True
-                yield Document(record.id, paragraphs, language, source, record.title)
-    if not found:
-        raise no_documents(path, reader)
+                yield document
+        if not found:
+            raise self.without_text()
+
+    def without_text(self) -> UserError:
+        """The error for a corpus in which nothing usable was found."""
+        return UserError(
+            f"{self.path}: no document with text in it, read as '{self.reader.name}'; check the file and its format"
+        )
 
 
-def no_documents(path: Path, reader: Reader) -> UserError:
-    """The error for a corpus in which nothing usable was found."""
-    return UserError(f"{path}: no document with text in it, read as '{reader.name}'; check the file and its format")
-
-
-def decoded(line: bytes, tally: Counter[str]) -> str:
-    """UTF-8 text of a line; bytes that are not UTF-8 are left out and the line is counted."""
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        tally[BAD_UTF8] += 1
-        return line.decode("utf-8", errors="ignore")
+def _parts(text: str, tally: Counter[str]) -> Iterator[str]:
+    if len(text) <= LONGEST_DOCUMENT:
+        yield text
+        return
+    tally[VERY_LONG_DOCUMENT] += 1
+    start = 0
+    while start < len(text):
+        end = start + LONGEST_DOCUMENT
+        border = text.rfind("\n", start, end) + 1 if end < len(text) else len(text)
+        yield text[start : border or end]
+        start = border or end

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 from data_builders.documents import Record, plain_paragraphs
-from data_builders.readers.reader import Reader, decoded
+from data_builders.readers.lines import text_lines
+from data_builders.readers.reader import LONGEST_DOCUMENT, VERY_LONG_DOCUMENT, Reader
 
 
 class TextReader(Reader):
@@ -16,16 +17,32 @@ class TextReader(Reader):
 
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
         lines: list[str] = []
-        number = 0
-        for raw in file:
-            line = decoded(raw, tally).removeprefix("\ufeff").strip()
+        number = characters = 0
+        for line, _ in text_lines(file, tally):
+            line = line.removeprefix("\ufeff").strip()
+            full = characters > LONGEST_DOCUMENT
+            if full:
+                tally[VERY_LONG_DOCUMENT] += 1
+            if lines and (full or not line):
+                yield self._record(number, lines)
+                lines, characters, number = [], 0, number + 1
             if line:
                 lines.append(line)
-            elif lines:
-                yield Record(str(number), "\n".join(lines))
-                lines, number = [], number + 1
+                characters += len(line)
         if lines:
-            yield Record(str(number), "\n".join(lines))
+            yield self._record(number, lines)
 
     def paragraphs(self, text: str) -> list[str]:
         return plain_paragraphs(text)
+
+    def _record(self, number: int, lines: list[str]) -> Record:
+        return Record(str(number), "\n".join(lines))
+
+
+class TitledTextReader(TextReader):
+    """The same, and the first line of each document is its title."""
+
+    name: ClassVar[str] = "titled_text"
+
+    def _record(self, number: int, lines: list[str]) -> Record:
+        return Record(str(number), "\n".join(lines[1:]), lines[0])

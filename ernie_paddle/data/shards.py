@@ -5,8 +5,6 @@
 <folder>/validation/shard-00000.arrow ...
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock, ranges
+from ernie_paddle.data.samples import SCHEMA, TOKEN_COLUMNS, SampleBlock, ranges
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, sha256_of, write_json, written_whole
+from ernie_paddle.files import read_json, write_json
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -40,7 +38,7 @@ class Manifest:
 
     `origin` is what the builder says of itself: version, settings, seed, digest of the corpora.
     `carried` names the token columns that hold labels; `label_counts` counts `label` over both splits and `labels`
-    names its classes in the order of their ids, where the builder does.
+    names its classes in the order of their ids, where the builder does. `counts` says what became of the documents.
     """
 
     task: str
@@ -52,7 +50,12 @@ class Manifest:
     label_counts: dict[str, int]
     splits: dict[str, list[ShardInfo]]
     labels: list[str] = field(default_factory=list)
+    counts: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json`."""
+        write_json(folder / MANIFEST, asdict(self))
 
     def count(self, split: str, what: str = "samples") -> int:
         return sum(getattr(shard, what) for shard in self.splits[split])
@@ -76,91 +79,6 @@ class Manifest:
             return cls(**tree, splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS})
         except (TypeError, KeyError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
-
-
-@dataclass
-class ShardWriter:
-    """Writes the samples of one split in order, a new file every `samples_per_shard` samples.
-
-    The files depend only on the samples and their order, not on the blocks they arrive in.
-    """
-
-    folder: Path
-    split: str
-    samples_per_shard: int
-    metadata: dict[str, str]
-    shards: list[ShardInfo] = field(default_factory=list)
-    label_counts: dict[str, int] = field(default_factory=dict)
-    carried: set[str] = field(default_factory=set)
-    _pending: list[pa.RecordBatch] = field(default_factory=list)
-    _pending_samples: int = 0
-
-    def write(self, block: SampleBlock) -> None:
-        if not len(block):
-            return
-        for label, count in zip(*np.unique(block.labels, return_counts=True), strict=True):
-            self.label_counts[str(label)] = self.label_counts.get(str(label), 0) + int(count)
-        self.carried |= {
-            name
-            for name in TOKEN_COLUMNS
-            if name not in ("input_ids", "sentence_ids") and (block.columns[name] != IGNORED).any()
-        }
-        self._pending.append(block.to_arrow())
-        self._pending_samples += len(block)
-        while self._pending_samples >= self.samples_per_shard:
-            self._flush(self.samples_per_shard)
-
-    def close(self) -> None:
-        if self._pending_samples:
-            self._flush(self._pending_samples)
-
-    def _flush(self, samples: int) -> None:
-        table = pa.Table.from_batches(self._pending, SCHEMA)
-        cut = table.slice(0, samples).combine_chunks().to_batches()[0]
-        batch = SampleBlock.from_arrow(cut).to_arrow()  # offsets from 0, however the samples arrived
-        rest = table.slice(samples)
-        self._pending, self._pending_samples = rest.to_batches(), rest.num_rows
-        name = f"{self.split}/shard-{len(self.shards):05d}.arrow"
-        path = self.folder / name
-        with written_whole(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
-            writer.write_batch(batch)
-        tokens = len(batch.column("input_ids").flatten())
-        self.shards.append(ShardInfo(name, samples, tokens, path.stat().st_size, sha256_of(path)))
-
-
-@contextmanager
-def shard_writers(
-    folder: Path,
-    task: str,
-    vocabulary_digest: str,
-    vocabulary_size: int,
-    max_length: int,
-    origin: dict[str, Any],
-    labels: Sequence[str] = (),
-    samples_per_shard: int = 65536,
-) -> Iterator[dict[str, ShardWriter]]:
-    """A writer for each split; the manifest is written when the block ends without error."""
-    metadata = {"task": task, "vocabulary_digest": vocabulary_digest, "format_version": str(FORMAT_VERSION)}
-    metadata |= {key: str(value) for key, value in origin.items()}
-    writers = {split: ShardWriter(folder, split, samples_per_shard, metadata) for split in SPLITS}
-    yield writers
-    counts: dict[str, int] = {}
-    for writer in writers.values():
-        writer.close()
-        for label, count in writer.label_counts.items():
-            counts[label] = counts.get(label, 0) + count
-    manifest = Manifest(
-        task=task,
-        vocabulary_digest=vocabulary_digest,
-        vocabulary_size=vocabulary_size,
-        max_length=max_length,
-        origin=origin,
-        carried=sorted(set().union(*(writer.carried for writer in writers.values()))),
-        label_counts=dict(sorted(counts.items(), key=lambda item: int(item[0]))),
-        splits={split: writer.shards for split, writer in writers.items()},
-        labels=list(labels),
-    )
-    write_json(folder / MANIFEST, asdict(manifest))
 
 
 class SampleTable:

@@ -8,7 +8,8 @@ import pytest
 from real_text_support import RealText
 
 from ernie_paddle.cli import main
-from ernie_paddle.data.shards import Manifest, SampleTable, shard_writers
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 
 
 def test_samples_are_shown_with_labels_in_words_and_a_masked_draw(
@@ -36,7 +37,7 @@ def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int)
     folder = real_text.shards / "sentence_distance"
     manifest = Manifest.load(folder)
     shutil.copy(real_text.shards / "vocab.txt", out / "vocab.txt")
-    with shard_writers(
+    shards = ShardWriter(
         out / "sentence_distance",
         manifest.task,
         manifest.vocabulary_digest,
@@ -45,15 +46,16 @@ def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int)
         manifest.origin,
         manifest.labels,
         samples_per_shard=50,
-    ) as writers:
-        for split, writer in writers.items():
-            table = SampleTable.open(folder, split)
-            block = table.take(np.arange(len(table)))
-            if column == "label":
-                block.labels[row] = value
-            else:
-                block.columns[column][int(block.lengths[:row].sum()) + 2] = value
-            writer.write(block)
+    )
+    for split in SPLITS:
+        table = SampleTable.open(folder, split)
+        block = table.take(np.arange(len(table)))
+        if column == "label":
+            block.labels[row] = value
+        else:
+            block.columns[column][int(block.lengths[:row].sum()) + 2] = value
+        shards.write(split, block)
+    shards.finish()
     return out / "sentence_distance"
 
 

@@ -1,17 +1,14 @@
 """Annotation: tokens, spans and capitalisation, recounted from the text in the slow, obvious way."""
 
-import jieba
 import numpy as np
 import pytest
 from helpers import released
 from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
-from data_builders.annotation.document import AnnotatedDocument
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock, AnnotatedDocument
 from data_builders.annotation.sentences import sentences
 from data_builders.documents import Document, Language
-from data_builders.readers.reader import read_documents
-from data_builders.readers.text import TextReader
 from ernie_paddle.data.samples import NAMED_ENTITY
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
@@ -26,55 +23,33 @@ def vocabulary_of(*tokens: str) -> Vocabulary:
 
 def test_the_sentence_of_the_release_gets_the_spans_its_authors_state() -> None:
     document = annotate("北京是中国首都", "zh", vocabulary_of(*"北京是中国首都"))
-    assert document.columns["span_codes"].tolist() == [0, 1, 0, 0, 1, 0, 1]
+    assert document.columns.of("span_codes").tolist() == [0, 1, 0, 0, 1, 0, 1]
 
 
 def test_the_released_vocabulary_gives_the_released_sample() -> None:
     vocabulary = Vocabulary.load(released("vocab_zh.txt"))
     document = annotate("北京是中国首都", "zh", vocabulary)
-    codes = [-1, *document.columns["span_codes"].tolist(), -1]
+    codes = [-1, *document.columns.of("span_codes").tolist(), -1]
     assert " ".join(map(str, codes)) == "-1 0 1 0 0 1 0 1 -1"
-    assert vocabulary.to_text(document.columns["input_ids"].tolist()) == "北京是中国首都"
-
-
-def test_chinese_spans_begin_where_jieba_begins_a_word(real_text: RealText) -> None:
-    """One document at a time against jieba itself, the reference that `rjieba` must agree with."""
-    documents = list(read_documents(TextReader(), real_text.zh, "zh", "zh"))[:25]
-    agreed = total = 0
-    for document in documents:
-        annotated = Annotator(real_text.vocabulary, "zh").annotate([document]).document(0, 0)
-        tokenizer, place = real_text.vocabulary.tokenizer(), 0
-        for sentence in (s for p in document.paragraphs for s in sentences(p, "zh")):
-            begins, position = set(), 0
-            for word in jieba.cut(sentence):
-                begins.add(position)
-                position += len(word)
-            encoding = tokenizer.encode(sentence, add_special_tokens=False)
-            for (start, _), token in zip(encoding.offsets, encoding.tokens, strict=True):
-                expected = 0 if start in begins and not token.startswith("##") else 1
-                agreed += int(annotated.columns["span_codes"][place] == expected)
-                total += 1
-                place += 1
-        assert place == annotated.tokens
-    assert total > 5000 and agreed / total > 0.999
+    assert vocabulary.to_text(document.columns.of("input_ids").tolist()) == "北京是中国首都"
 
 
 def test_proper_names_are_named_entities() -> None:
     document = annotate("李明在北京大学学习", "zh", vocabulary_of(*"李明在北京大学习"))
-    kinds = document.columns["span_kinds"]
+    kinds = document.columns.of("span_kinds")
     assert (kinds[:2] == NAMED_ENTITY).all() and kinds[2] != NAMED_ENTITY
     document = annotate("the cat saw New York", "en", vocabulary_of("the", "cat", "saw", "new", "york"))
-    assert document.columns["span_codes"].tolist() == [0, 0, 0, 0, 1]
-    assert document.columns["span_kinds"].tolist() == [0, 0, 0, NAMED_ENTITY, NAMED_ENTITY]
+    assert document.columns.of("span_codes").tolist() == [0, 0, 0, 0, 1]
+    assert document.columns.of("span_kinds").tolist() == [0, 0, 0, NAMED_ENTITY, NAMED_ENTITY]
 
 
 def test_capitalisation_is_that_of_the_word_in_the_raw_text(real_text: RealText) -> None:
     vocabulary = real_text.vocabulary
     tokenizer = vocabulary.tokenizer()
     checked = 0
-    for document in list(read_documents(TextReader(), real_text.en, "en", "en"))[:5]:
+    for document in list(real_text.sources["en"].documents())[:5]:
         annotated = Annotator(vocabulary, "en").annotate([document]).document(0, 0)
-        expected = []
+        expected: list[int] = []
         for sentence in (s for p in document.paragraphs for s in sentences(p, "en")):
             encoding = tokenizer.encode(sentence, add_special_tokens=False)
             label = -1
@@ -83,32 +58,46 @@ def test_capitalisation_is_that_of_the_word_in_the_raw_text(real_text: RealText)
                     letter = sentence[start]
                     label = 1 if letter.isupper() else 0 if letter.islower() else -1
                 expected.append(label)
-        assert annotated.columns["capitalization"].tolist() == expected
+        assert annotated.columns.of("capitalization").tolist() == expected
         checked += len(expected)
     assert checked > 5000
 
 
 @pytest.mark.parametrize(
-    ("text", "labels"),
+    ("text", "language", "labels"),
     [
-        ("The NATO treaty", [1, 1, 0]),  # opening word and capitals keep their case
-        ("running", [0, 0]),  # pieces share the label
-        ("in 1998 !", [0, -1, -1]),  # digits and signs have none
+        ("The NATO treaty", "en", [1, 1, 0]),  # opening word and capitals keep their case
+        ("running", "en", [0, 0]),  # pieces share the label
+        ("in 1998 !", "en", [0, -1, -1]),  # digits and signs have none
+        ("在NATO和in", "zh", [-1, 1, -1, 0]),  # of Chinese text the Latin words alone
     ],
 )
-def test_the_rule_of_capitalisation(text: str, labels: list[int]) -> None:
-    vocabulary = vocabulary_of("the", "nato", "treaty", "run", "##ning", "in", "1998", "!")
-    assert annotate(text, "en", vocabulary).columns["capitalization"].tolist() == labels
+def test_the_rule_of_capitalisation(text: str, language: Language, labels: list[int]) -> None:
+    vocabulary = vocabulary_of("the", "nato", "treaty", "run", "##ning", "in", "1998", "!", "在", "和")
+    assert annotate(text, language, vocabulary).columns.of("capitalization").tolist() == labels
+
+
+def test_titles_and_labelled_pairs_are_kept_apart_from_running_text() -> None:
+    vocabulary = vocabulary_of(*"北京是首都。天津不")
+    plain = Document("0", ["天津不是首都。"], "zh", "t", title="北京 是首都")
+    pair = Document("1", ["北京。首都", "天津。"], "zh", "t", label="clicked")
+    block = Annotator(vocabulary, "zh").annotate([plain, pair])
+    block = AnnotatedBlock.from_arrow(block.to_arrow())
+    first, second = block.document(0, 7), block.document(1, 8)
+    assert vocabulary.to_text(first.title.of("input_ids").tolist()) == "北京是首都" and first.label is None
+    assert vocabulary.to_text(first.columns.of("input_ids").tolist()) == "天津不是首都。" and first.index == 7
+    assert second.title.tokens == 0 and second.label == "clicked" and second.index == 8
+    assert second.bounds.tolist() == [0, 5, 8], "the two texts, not their sentences"
 
 
 def test_documents_do_not_influence_each_other(real_text: RealText) -> None:
-    documents = list(read_documents(TextReader(), real_text.zh, "zh", "zh"))[:10]
+    documents = list(real_text.sources["zh"].documents())[:10]
     annotator = Annotator(real_text.vocabulary, "zh")
     together = annotator.annotate(documents)
     for i, document in enumerate(documents):
         alone, same = annotator.annotate([document]).document(0, 0), together.document(i, 0)
         assert (alone.bounds == same.bounds).all()
-        assert all(np.array_equal(alone.columns[name], same.columns[name]) for name in alone.columns)
+        assert all(np.array_equal(alone.columns.of(name), same.columns.of(name)) for name in COLUMNS)
 
 
 def test_a_document_without_a_token_has_no_sentences() -> None:

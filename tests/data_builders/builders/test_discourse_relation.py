@@ -5,22 +5,22 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import jieba
 import numpy as np
 import pytest
 from real_text_support import RealText
 
+from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.sentences import sentences
 from data_builders.build import BuildSettings, build
 from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
 from data_builders.documents import Language
-from data_builders.readers.reader import read_documents
-from data_builders.readers.text import TextReader
+from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
 
+WORDS = ChineseWords()
 CHINESE_MARKERS = [marker for group in CHINESE.values() for marker in group]
 Pair = tuple[str, tuple[int, ...], tuple[int, ...]]
 
@@ -28,7 +28,7 @@ Pair = tuple[str, tuple[int, ...], tuple[int, ...]]
 def build_pairs(real_text: RealText, out: Path, **options: int) -> Manifest:
     tasks = {"discourse_relation": {"corpora": ["zh", "en"], "options": options}}
     settings = {**real_text.settings, "max_length": 400, "tasks": tasks}
-    build(check_settings(BuildSettings, settings, "settings"), out, 1, load_plugins())
+    build(check_settings(BuildSettings, settings, "settings"), out, Processes(1), load_plugins())
     return Manifest.load(out / "discourse_relation")
 
 
@@ -51,8 +51,7 @@ def opening(sentence: str, language: Language) -> tuple[str, str]:
             continue
         if rest[:1] in (",", "，"):
             return marker, rest[1:]
-        ends = set(np.cumsum([len(word) for word in jieba.cut(sentence)]).tolist())
-        if language == "zh" and len(marker) in ends and rest:
+        if language == "zh" and rest and len(marker) in WORDS(sentence).starts.tolist():
             return marker, rest
     return NO_CONNECTIVE, sentence
 
@@ -63,7 +62,7 @@ def recount(real_text: RealText) -> Counter[Pair]:
     pairs: Counter[Pair] = Counter()
     languages: tuple[Language, ...] = ("zh", "en")
     for language in languages:
-        for document in read_documents(TextReader(), getattr(real_text, language), language, language):
+        for document in real_text.sources[language].documents():
             lines = [line for paragraph in document.paragraphs for line in sentences(paragraph, language)]
             ids = [tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines]
             kept = [(line, tokens) for line, tokens in zip(lines, ids, strict=True) if tokens]

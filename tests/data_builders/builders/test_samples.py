@@ -14,8 +14,6 @@ from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.sentences import sentences
 from data_builders.builders.sentence_reordering import class_count, class_of, permutation_of
 from data_builders.documents import Language
-from data_builders.readers.reader import read_documents
-from data_builders.readers.text import TextReader
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -23,11 +21,12 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 @dataclass(frozen=True)
 class Text:
-    """A document as its sentences' token ids, all of them in a row, and those as a `line`."""
+    """A document as its sentences' token ids, all of them in a row, those as a `line`, and its title."""
 
     sentences: list[tuple[int, ...]]
     ids: tuple[int, ...]
     line: str
+    title: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,14 @@ def texts(real_text: RealText) -> list[Text]:
     """All documents, tokenised sentence by sentence."""
     tokenizer = real_text.vocabulary.tokenizer()
     found = []
-    for language, path in (("zh", real_text.zh), ("en", real_text.en)):
-        for document in read_documents(TextReader(), path, language, language):  # type: ignore[arg-type]
-            lines = [s for p in document.paragraphs for s in sentences(p, language)]  # type: ignore[arg-type]
+    for source in real_text.sources.values():
+        for document in source.documents():
+            lines = [s for p in document.paragraphs for s in sentences(p, source.language)]
             ids = [tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines]
             kept = [sentence for sentence in ids if sentence]
             row = tuple(i for sentence in kept for i in sentence)
-            found.append(Text(kept, row, line(row)))
+            title = tuple(tokenizer.encode(document.title or "", add_special_tokens=False).ids)
+            found.append(Text(kept, row, line(row), title))
     return found
 
 
@@ -80,36 +80,37 @@ def place_in(text: str, part: str) -> int:
     return -1 if place < 0 else text.count(" ", 0, place)
 
 
-@pytest.mark.parametrize("task", ["knowledge_masking", "capitalization"])
-def test_running_text_covers_every_token_of_every_document_once(
-    real_text: RealText, texts: list[Text], task: str
-) -> None:
-    expected: Counter[int] = Counter()
-    for number, text in enumerate(texts):
-        english = number >= real_text.result.corpora["zh"].counts.documents
-        if task == "knowledge_masking" or english:
-            expected.update(text.ids)
+def test_running_text_covers_every_token_of_every_document_once(real_text: RealText, texts: list[Text]) -> None:
+    expected = Counter(i for text in texts for i in text.ids)
     found: Counter[int] = Counter()
     for split in SPLITS:
-        for sample in samples_of(real_text, task, split):
+        for sample in samples_of(real_text, "knowledge_masking", split):
             assert len(sample.segments) == 1 and sample.label == -1
             found.update(sample.segments[0])
     assert found == expected
+
+
+def test_capitalisation_takes_the_running_text_that_has_a_cased_word(real_text: RealText) -> None:
+    for split in SPLITS:
+        everything = list(samples_of(real_text, "knowledge_masking", split))
+        cased = [sample for sample in everything if set(sample.columns["capitalization"]) != {-1}]
+        assert list(samples_of(real_text, "capitalization", split)) == cased
+        assert 0 < len(cased) < len(everything)
 
 
 def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> None:
     """The columns of a sample are those of the place in the document that it was cut from."""
     documents = {}
     for language in LANGUAGES:
-        for document in read_documents(TextReader(), getattr(real_text, language), language, language):
+        for document in real_text.sources[language].documents():
             annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
-            documents[tuple(annotated.columns["input_ids"].tolist())] = annotated
+            documents[tuple(annotated.columns.of("input_ids").tolist())] = annotated
     checked = 0
     for sample in list(samples_of(real_text, "knowledge_masking", "validation"))[::5]:
         ids = sample.segments[0]
         whole, place = next((key, place_in(line(key), line(ids))) for key in documents if line(ids) in line(key))
         for name in ("span_codes", "span_kinds", "capitalization"):
-            assert sample.columns[name] == tuple(documents[whole].columns[name][place : place + len(ids)].tolist())
+            assert sample.columns[name] == tuple(documents[whole].columns.of(name)[place : place + len(ids)].tolist())
         checked += 1
     assert checked > 20
 

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator
 
-import jieba
 import numpy as np
 import pytest
 from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.document import AnnotatedDocument
 from data_builders.annotation.sentences import sentences
 from data_builders.builders.builder import Pool, Unsuitable
 from data_builders.builders.token_document_relation import Builder, RelationOptions
 from data_builders.documents import Document, Language
-from data_builders.readers.reader import read_documents
-from data_builders.readers.text import TextReader
 from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.text.vocabulary import Vocabulary
 
+WORDS = ChineseWords()
 NOTHING = np.random.default_rng(0)
 
 
@@ -26,17 +25,14 @@ def compose(document: AnnotatedDocument, vocabulary: Vocabulary, **options: str)
     builder = Builder(64, RelationOptions(**options), vocabulary)  # type: ignore[arg-type]
     drafts = builder.compose(document, Pool([]), NOTHING)
     labels = np.concatenate([draft.token_labels["token_document"] for draft in drafts])
-    return labels.tolist(), [draft.segments[0].end for draft in drafts]
+    return labels.tolist(), [draft.segments[0].end - document.columns.start for draft in drafts]
 
 
 def words_of(document: Document, real_text: RealText, language: Language) -> Iterator[tuple[str, list[int]]]:
     """Every word of a document: its raw text and its token ids."""
     tokenizer = real_text.vocabulary.tokenizer()
     for sentence in (s for p in document.paragraphs for s in sentences(p, language)):
-        begins, position = set(), 0
-        for word in jieba.cut(sentence):
-            begins.add(position)
-            position += len(word)
+        begins = set(WORDS(sentence).starts.tolist())
         encoding = tokenizer.encode(sentence, add_special_tokens=False)
         tokens = list(zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True))
         opens = [
@@ -52,7 +48,7 @@ def words_of(document: Document, real_text: RealText, language: Language) -> Ite
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: Language) -> None:
     checked = ones = 0
-    for document in list(read_documents(TextReader(), getattr(real_text, language), language, language))[:15]:
+    for document in list(real_text.sources[language].documents())[:15]:
         annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
         try:
             labels, ends = compose(annotated, real_text.vocabulary)
@@ -76,14 +72,14 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
 
 
 def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
-    document = next(iter(read_documents(TextReader(), real_text.en, "en", "en")))
+    document = next(iter(real_text.sources["en"].documents()))
     annotated = Annotator(real_text.vocabulary, "en").annotate([document]).document(0, 0)
     everything, _ = compose(annotated, real_text.vocabulary, punctuation="label")
     assert -1 not in everything
     usual, _ = compose(annotated, real_text.vocabulary)
     rare, _ = compose(annotated, real_text.vocabulary, stop_words="ignore")
     firsts, _ = compose(annotated, real_text.vocabulary, sub_words="first")
-    tokens = [real_text.vocabulary.tokens[i] for i in annotated.columns["input_ids"].tolist()]
+    tokens = [real_text.vocabulary.tokens[i] for i in annotated.columns.of("input_ids").tolist()]
     seen = 0
     for place, token in enumerate(tokens[:-1]):
         if token in ("the", "of", "and", "with") and not tokens[place + 1].startswith("##"):

@@ -1,12 +1,14 @@
 """Shards and random access to them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.shards import Manifest, SampleTable, shard_writers
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import Manifest, SampleTable
 from ernie_paddle.errors import UserError
 
 
@@ -23,10 +25,11 @@ def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
 
 
 def write(folder: Path, block: SampleBlock, piece: int, samples_per_shard: int = 40) -> Path:
-    with shard_writers(folder, "a_task", "digest", 99, 8, {"seed": 1}, (), samples_per_shard) as writers:
-        for start in range(0, len(block), piece):
-            writers["train"].write(part(block, start, start + piece))
-        writers["validation"].write(part(block, 0, 3))
+    shards = ShardWriter(folder, "a_task", "digest", 99, 8, {"seed": 1}, (), samples_per_shard)
+    for start in range(0, len(block), piece):
+        shards.write("train", part(block, start, start + piece))
+    shards.write("validation", part(block, 0, 3))
+    shards.finish()
     return folder
 
 
@@ -75,8 +78,22 @@ def test_a_damaged_shard_is_named(tmp_path: Path, damage: str) -> None:
         SampleTable.open(tmp_path, "train")
 
 
-def test_no_manifest_is_written_when_a_builder_fails(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), shard_writers(tmp_path, "a_task", "digest", 99, 8, {}) as writers:
-        writers["train"].write(random_block(5))
-        raise RuntimeError
-    assert not (tmp_path / "manifest.json").exists()
+def test_another_process_goes_on_after_a_cut(tmp_path: Path) -> None:
+    """Cut, state, restore: the same files and manifest as from a writer that did it all."""
+    block = random_block(90)
+    for folder in ("once", "twice"):
+        shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1})
+        shards.write("train", part(block, 0, 50))
+        shards.cut()
+        if folder == "twice":
+            state = json.loads(json.dumps(shards.state()))
+            shards.write("train", part(block, 3, 7))  # lost with the process
+            assert not (tmp_path / folder / "manifest.json").exists()
+            shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1})
+            shards.restore(state)
+        shards.write("train", part(block, 50, 90))
+        shards.write("validation", part(block, 0, 3))
+        shards.finish({"documents": 7})
+    once, twice = (Manifest.load(tmp_path / folder) for folder in ("once", "twice"))
+    assert once == twice and once.counts == {"documents": 7} and once.count("train") == 90
+    assert len(once.splits["train"]) == 2

@@ -1,0 +1,131 @@
+"""English words, phrases and named entities.
+
+- Named entities: names of the gazetteers, and runs of two or more capitalised words with a blank between them. A word
+  that opens a sentence counts as capitalised only if it is not a common opener such as "The".
+- Phrases: word sequences mined from the corpus (`phrases.py`), which do not overlap named entities.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
+from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
+from data_builders.annotation.matching import SequenceMatcher
+from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+
+# Capitalised only because they open a sentence.
+_OPENERS = frozenset(
+    "a after all although an and another as at because before both but by during each even every few first for "
+    "from further he her here his how however i if in into is it its later like many more most much no not of on once "
+    "one only or other our over several she since so some such that the their then there these they this those "
+    "though three through thus to two under unlike until upon we what when where whereas which while who why with "
+    "within you your".split()
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a text [words]: where they start and end (characters), and flags.
+
+    `capitalized`: is the first letter a capital; `opens_sentence`: is it the first word of its sentence.
+    """
+
+    text: str
+    starts: np.ndarray
+    ends: np.ndarray
+    capitalized: np.ndarray
+    opens_sentence: np.ndarray
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The words as they are written."""
+        places = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        return [self.text[start:end] for start, end in places]
+
+    @cached_property
+    def lower(self) -> list[str]:
+        """The words in lower case."""
+        return [word.lower() for word in self.written]
+
+    @cached_property
+    def touches(self) -> np.ndarray:
+        """Is the word in the same sentence as the one before, with at most a blank between [words]?"""
+        result = np.zeros(len(self.starts), bool)
+        result[1:] = (self.starts[1:] - self.ends[:-1] <= 1) & ~self.opens_sentence[1:]
+        return result
+
+
+@dataclass(frozen=True)
+class EnglishSpans:
+    """Finds spans; `names` as they are written, `phrases` in lower case, both as words."""
+
+    names: tuple[tuple[str, ...], ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
+
+    def __call__(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
+        """Which words continue the span of the word before them, and the kind of each word's span [words]."""
+        continues = capitalised_runs(words)
+        single = self._single_names
+        kinds = np.where([word in single for word in words.written] if single else False, NAMED_ENTITY, WORD)
+        kinds = np.broadcast_to(kinds, continues.shape).astype(np.int8)
+        kinds[_members(continues)] = NAMED_ENTITY
+        self._join(self._names.find(words.written), words, continues, kinds, NAMED_ENTITY)
+        self._join(self._phrases.find(words.lower), words, continues, kinds, PHRASE)
+        return continues, kinds
+
+    def _join(
+        self, found: list[tuple[int, int]], words: Words, continues: np.ndarray, kinds: np.ndarray, kind: int
+    ) -> None:
+        """Make spans of what was found, unless it runs over a border or into another span."""
+        for first, after in found:
+            cut = not words.touches[first + 1 : after].all()
+            if cut or ((kinds[first:after] != WORD).any() and (kind == PHRASE or continues[first])):
+                continue
+            if after < len(continues) and continues[after]:
+                continue
+            continues[first + 1 : after] = True
+            kinds[first:after] = kind
+
+    @cached_property
+    def _names(self) -> SequenceMatcher:
+        return SequenceMatcher(self.names)
+
+    @cached_property
+    def _single_names(self) -> frozenset[str]:
+        return frozenset(name[0] for name in self.names if len(name) == 1)
+
+    @cached_property
+    def _phrases(self) -> SequenceMatcher:
+        return SequenceMatcher(self.phrases)
+
+
+def capitalised_runs(words: Words) -> np.ndarray:
+    """Words that continue a run of capitalised words [words]."""
+    named = words.capitalized.copy()
+    for word in np.flatnonzero(words.opens_sentence & words.capitalized).tolist():
+        named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in _OPENERS
+    continues = np.zeros(len(named), bool)
+    continues[1:] = named[1:] & named[:-1] & ~words.opens_sentence[1:] & (words.starts[1:] == words.ends[:-1] + 1)
+    return continues
+
+
+def word_classes(words: Iterable[str]) -> np.ndarray:
+    """The class of each lower-cased word: `PUNCTUATION` where it has neither letter nor digit."""
+    known: dict[str, int] = {}
+    return np.array([known[w] if w in known else known.setdefault(w, _word_class(w)) for w in words], np.int8)
+
+
+def _word_class(word: str) -> int:
+    if not any(map(str.isalnum, word)):
+        return PUNCTUATION
+    return STOP_WORD if word in ENGLISH_FUNCTION_WORDS else ORDINARY_WORD
+
+
+def _members(continues: np.ndarray) -> np.ndarray:
+    """Words in a span of several words."""
+    members = continues.copy()
+    members[:-1] |= continues[1:]
+    return members

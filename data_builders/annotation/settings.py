@@ -1,0 +1,77 @@
+"""What a corpora file says about the spans of its corpora."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.chinese import ChineseWords
+from data_builders.annotation.english import EnglishSpans
+from data_builders.annotation.lexicon import Entry, read_dictionary, read_gazetteer
+from data_builders.annotation.phrases import PhraseSettings, mine_phrases
+from data_builders.readers.reader import Source
+from ernie_paddle.config import Settings
+from ernie_paddle.text.vocabulary import Vocabulary
+
+MEGABYTE = 1_000_000
+
+
+class ChineseSettings(Settings):
+    """User dictionaries in jieba's format, and gazetteers: names, one a line, with their kind after a TAB if wanted."""
+
+    dictionaries: list[Path] = Field(default_factory=list)
+    gazetteers: list[Path] = Field(default_factory=list)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All words and names of the files."""
+        words = [entry for path in self.dictionaries for entry in read_dictionary(path)]
+        return (*words, *(entry for path in self.gazetteers for entry in read_gazetteer(path)))
+
+
+class EnglishSettings(Settings):
+    """Gazetteers as for Chinese; `phrases` are mined from each corpus, or not if null."""
+
+    gazetteers: list[Path] = Field(default_factory=list)
+    phrases: PhraseSettings | None = Field(default_factory=PhraseSettings)
+
+
+class SpanSettings(Settings):
+    """By language, where words and names beside the built-in ones come from."""
+
+    zh: ChineseSettings = Field(default_factory=ChineseSettings)
+    en: EnglishSettings = Field(default_factory=EnglishSettings)
+
+    def origin(self, source: Source) -> dict[str, Any]:
+        """All that the spans of a corpus depend on besides the corpus."""
+        if source.language == "zh":
+            return {"entries": [[entry.word, entry.tag, entry.frequency] for entry in self.zh.entries()]}
+        names = [entry.word for path in self.en.gazetteers for entry in read_gazetteer(path)]
+        return {"names": names, "phrases": self.en.phrases and self.en.phrases.model_dump()}
+
+    def annotator(self, source: Source, vocabulary: Vocabulary) -> Annotator:
+        """An annotator for a corpus; may read of it, for phrases.
+
+        Raises:
+            UserError: a file of words or names cannot be read.
+        """
+        if source.language == "zh":
+            return Annotator(vocabulary, "zh", chinese_words=ChineseWords(self.zh.entries()))
+        plain = Annotator(vocabulary, "en")
+        names = (entry.word for path in self.en.gazetteers for entry in read_gazetteer(path))
+        split = tuple(plain.words(name) for name in names)
+        phrases = _mined(source, plain, self.en.phrases) if self.en.phrases else ()
+        return Annotator(vocabulary, "en", english_spans=EnglishSpans(split, phrases))
+
+
+def _mined(source: Source, annotator: Annotator, settings: PhraseSettings) -> tuple[tuple[str, ...], ...]:
+    def sentences() -> Iterator[list[str]]:
+        read = 0
+        for document in source.documents():
+            yield from annotator.english_sentences(document)
+            read += sum(map(len, document.paragraphs))
+            if read > settings.read_megabytes * MEGABYTE:
+                return
+
+    return mine_phrases(sentences(), settings)

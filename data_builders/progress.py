@@ -1,0 +1,64 @@
+"""How far long work is: bars with speed and time left on a terminal, a line every half minute in a log file."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ernie_paddle.console import open_console
+
+MEGABYTE = 1_000_000
+SECONDS_BETWEEN_LINES = 30
+
+
+class Bars(AbstractContextManager["Bars"]):
+    """Progress over bytes of raw text, on stderr."""
+
+    def __init__(self) -> None:
+        self._console = open_console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+        shown = self._console.is_terminal
+        self._progress = Progress(*columns, TimeRemainingColumn(), console=self._console, disable=not shown)
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def bar(self, what: str, total: float) -> Callable[[float], None]:
+        """A new bar over `total` bytes; call what is returned with the bytes done so far."""
+        bar = self._progress.add_task(what, total=total)
+        clock = _Clock(time.monotonic(), time.monotonic())
+
+        def show(done: float) -> None:
+            speed = done / max(clock.passed(), 1e-9)
+            self._progress.update(bar, completed=done, description=f"{what}  {speed / MEGABYTE:.2f} MB/s")
+            if not self._console.is_terminal and done < total and clock.due():
+                left = time.strftime("%H:%M:%S", time.gmtime((total - done) / max(speed, 1e-9)))
+                self._console.print(f"{what}: {done / total:.0%}, {speed / MEGABYTE:.2f} MB/s, {left} left")
+
+        return show
+
+
+@dataclass
+class _Clock:
+    """When a bar began, and when its last line was printed."""
+
+    start: float
+    line: float
+
+    def passed(self) -> float:
+        return time.monotonic() - self.start
+
+    def due(self) -> bool:
+        if time.monotonic() - self.line < SECONDS_BETWEEN_LINES:
+            return False
+        self.line = time.monotonic()
+        return True

@@ -1,0 +1,130 @@
+"""Writing shards: a file when enough samples are there, the manifest at the end."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo
+from ernie_paddle.files import sha256_of, written_whole
+
+_NO_LABELS = ("input_ids", "sentence_ids")
+
+
+@dataclass
+class _SplitWriter:
+    """Writes the samples of one split in order."""
+
+    folder: Path
+    split: str
+    metadata: dict[str, str]
+    shards: list[ShardInfo] = field(default_factory=list)
+    pending: list[pa.RecordBatch] = field(default_factory=list)
+    pending_samples: int = 0
+
+    def add(self, block: SampleBlock) -> None:
+        self.pending.append(block.to_arrow())
+        self.pending_samples += len(block)
+
+    def flush(self, samples: int) -> None:
+        """Write a file of the first samples that wait."""
+        table = pa.Table.from_batches(self.pending, SCHEMA)
+        cut = table.slice(0, samples).combine_chunks().to_batches()[0]
+        batch = SampleBlock.from_arrow(cut).to_arrow()  # offsets from 0, however the samples arrived
+        rest = table.slice(samples)
+        self.pending, self.pending_samples = rest.to_batches(), rest.num_rows
+        name = f"{self.split}/shard-{len(self.shards):05d}.arrow"
+        path = self.folder / name
+        with written_whole(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
+            writer.write_batch(batch)
+        tokens = len(batch.column("input_ids").flatten())
+        self.shards.append(ShardInfo(name, samples, tokens, path.stat().st_size, sha256_of(path)))
+
+
+class ShardWriter:
+    """Writes the samples of a task: a new file every `samples_per_shard` samples of a split, and at each `cut`.
+
+    The files depend only on the samples, their order and the cuts, not on the blocks they arrive in. Nothing can be
+    read before `finish`, which writes the manifest.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        task: str,
+        vocabulary_digest: str,
+        vocabulary_size: int,
+        max_length: int,
+        origin: dict[str, Any],
+        labels: Sequence[str] = (),
+        samples_per_shard: int = 65536,
+    ):
+        self._folder = folder
+        self._samples_per_shard = samples_per_shard
+        self._label_counts: Counter[str] = Counter()
+        self._carried: set[str] = set()
+        self._manifest: dict[str, Any] = {
+            "task": task,
+            "vocabulary_digest": vocabulary_digest,
+            "vocabulary_size": vocabulary_size,
+            "max_length": max_length,
+            "origin": origin,
+            "labels": list(labels),
+        }
+        metadata = {"task": task, "vocabulary_digest": vocabulary_digest, "format_version": str(FORMAT_VERSION)}
+        metadata |= {key: str(value) for key, value in origin.items()}
+        self._splits = {split: _SplitWriter(folder, split, metadata) for split in SPLITS}
+
+    def write(self, split: str, block: SampleBlock) -> None:
+        """Add samples."""
+        if not len(block):
+            return
+        labels, counts = np.unique(block.labels, return_counts=True)
+        self._label_counts.update({str(label): int(count) for label, count in zip(labels, counts, strict=True)})
+        unseen = [name for name in TOKEN_COLUMNS if name not in _NO_LABELS and name not in self._carried]
+        self._carried |= {name for name in unseen if (block.columns[name] != IGNORED).any()}
+        writer = self._splits[split]
+        writer.add(block)
+        while writer.pending_samples >= self._samples_per_shard:
+            writer.flush(self._samples_per_shard)
+
+    def cut(self) -> None:
+        """End the files under way."""
+        for writer in self._splits.values():
+            if writer.pending_samples:
+                writer.flush(writer.pending_samples)
+
+    def state(self) -> dict[str, Any]:
+        """What has been written up to the last cut, for `restore` in another process."""
+        shards = {split: [asdict(shard) for shard in writer.shards] for split, writer in self._splits.items()}
+        return {"shards": shards, "label_counts": dict(self._label_counts), "carried": sorted(self._carried)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on after what another process wrote."""
+        for split, writer in self._splits.items():
+            writer.shards = [ShardInfo(**shard) for shard in state["shards"][split]]
+        self._label_counts = Counter(state["label_counts"])
+        self._carried = set(state["carried"])
+
+    def manifest(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
+        """What has been written; `counts` as in the manifest."""
+        return Manifest(
+            **self._manifest,
+            carried=sorted(self._carried),
+            label_counts=dict(sorted(self._label_counts.items(), key=lambda item: int(item[0]))),
+            splits={split: writer.shards for split, writer in self._splits.items()},
+            counts=dict(counts),
+        )
+
+    def finish(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
+        """Write what is left and the manifest."""
+        self.cut()
+        manifest = self.manifest(counts)
+        manifest.save(self._folder)
+        return manifest

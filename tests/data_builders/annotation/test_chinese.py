@@ -1,0 +1,136 @@
+"""Chinese words, phrases and names: the stated rules, and real text against a slow recount with jieba itself."""
+
+import re
+from itertools import pairwise
+
+import jieba
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation.chinese import (
+    NAME,
+    ORGANISATION,
+    PERSON,
+    PLACE,
+    ChineseWords,
+    spans_of,
+)
+from data_builders.annotation.chinese_lexicon import COMMON_WORDS, ORGANISATIONS, PERSONS, PLACES
+from data_builders.annotation.lexicon import Entry
+from data_builders.annotation.sentences import sentences
+from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+
+WORDS = ChineseWords()
+
+
+def words_of(text: str, finder: ChineseWords = WORDS) -> list[str]:
+    borders = [*finder(text).starts.tolist(), len(text)]
+    return [text[start:end] for start, end in pairwise(borders)]
+
+
+def names_in(text: str, finder: ChineseWords = WORDS) -> dict[str, int]:
+    found = zip(words_of(text, finder), finder(text).codes.tolist(), strict=True)
+    return {word: code for word, code in found if PERSON <= code <= NAME}
+
+
+@pytest.fixture(scope="module")
+def slow_jieba() -> jieba.Tokenizer:
+    """jieba itself with the words of the built-in lists."""
+    tokenizer = jieba.Tokenizer()
+    tokenizer.initialize()
+    for word in " ".join((PERSONS, PLACES, ORGANISATIONS, COMMON_WORDS)).split():
+        tokenizer.add_word(word, tokenizer.suggest_freq(word))
+    return tokenizer
+
+
+def slow_words(text: str, tokenizer: jieba.Tokenizer) -> list[str]:
+    """The stated rules on a list of words, one after the other."""
+    joined: list[str] = []
+    before = ""
+    for word in tokenizer.cut(text):
+        runs = ("[0-9０-９.．·%％]+", "[Ａ-Ｚａ-ｚ]+", "[—…－]+")
+        touches = any(re.fullmatch(run, word) and re.fullmatch(run, before) for run in runs)
+        counts = re.fullmatch("[年月日时万亿百千多余]", word) and re.fullmatch(runs[0], before)
+        if joined and (touches or counts):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        before = word
+    result: list[str] = []
+    for word in joined:
+        counted = re.fullmatch(
+            "([一二三四五六七八九十百千万亿零〇两几数]+)([^一二三四五六七八九十百千万亿零〇两几数些切样点下])", word
+        )
+        result += list(counted.groups()) if counted and word not in COMMON_WORDS.split() else [word]
+    return result
+
+
+def test_words_of_real_text_are_jieba_s_with_the_stated_changes(
+    real_text: RealText, slow_jieba: jieba.Tokenizer
+) -> None:
+    agreed = expected_count = 0
+    for document in list(real_text.sources["zh"].documents())[:60]:
+        for sentence in (s for paragraph in document.paragraphs for s in sentences(paragraph, "zh")):
+            expected = np.cumsum([0, *map(len, slow_words(sentence, slow_jieba))])[:-1].tolist()
+            found = WORDS(sentence).starts.tolist()
+            agreed += len(set(expected) & set(found))
+            expected_count += len(set(expected) | set(found))
+    # What is left: numerals that the tagger knows as other words (`三军`), and `这 个`, which needs its tag.
+    assert expected_count > 15_000 and agreed / expected_count > 0.985, agreed / expected_count
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("１９９８年１２月３１日", ["１９９８年", "１２月", "３１日"]),
+        ("增长１２．５％，共３００万吨", ["增长", "１２．５％", "，", "共", "３００万", "吨"]),
+        ("一个人和三张桌子", ["一", "个", "人", "和", "三", "张", "桌子"]),
+        ("这个问题十分重要", ["这", "个", "问题", "十分", "重要"]),
+        ("中国——ＷＴＯ成员", ["中国", "——", "ＷＴＯ", "成员"]),
+        ("一些人", ["一些", "人"]),
+        ("", []),
+        ("\n北京\n", ["\n", "北京", "\n"]),
+    ],
+)
+def test_figures_letters_and_counted_things(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_names_are_told_from_common_words() -> None:
+    assert names_in("江泽民在伊拉克会见联合国官员") == {"江泽民": PERSON, "伊拉克": PLACE, "联合国": ORGANISATION}
+    assert names_in("克林顿和叶利钦") == {"克林顿": PERSON, "叶利钦": PERSON}
+    assert names_in("精神文明令人祝贺，城市道德") == {}
+
+
+def test_user_words_and_gazetteers_decide() -> None:
+    text = "启明星辰在云谷镇发布量子纠缠芯片"
+    added = ChineseWords((Entry("启明星辰", "nt"), Entry("云谷镇", "ns"), Entry("量子纠缠芯片", None)))
+    assert names_in(text, added) == {"启明星辰": ORGANISATION, "云谷镇": PLACE}
+    assert "量子纠缠芯片" in words_of(text, added) and "量子纠缠芯片" not in words_of(text)
+    assert "启明星辰" not in names_in(text)
+
+
+def spans(text: str) -> list[tuple[str, int]]:
+    words = WORDS(text)
+    continues, kinds = spans_of(words.codes)
+    borders = pairwise([*words.starts[~continues].tolist(), len(text)])
+    return [(text[start:end], kind) for (start, end), kind in zip(borders, kinds[~continues].tolist(), strict=True)]
+
+
+def test_phrases_are_runs_of_up_to_three_nouns_with_their_adjectives() -> None:
+    assert spans("重要成果的国民经济发展战略目标在北京") == [
+        ("重要成果", PHRASE),
+        ("的", WORD),
+        ("国民经济发展战略目标", PHRASE),
+        ("在", WORD),
+        ("北京", NAMED_ENTITY),
+    ]
+    assert spans("重要的") == [("重要", WORD), ("的", WORD)], "an adjective alone is none"
+    assert spans("") == []
+
+
+def test_many_lines_at_once_are_each_as_alone(real_text: RealText) -> None:
+    lines = [p for document in list(real_text.sources["zh"].documents())[:20] for p in document.paragraphs]
+    together = words_of("\n".join(lines))
+    assert together == [word for line in lines for word in ["\n", *words_of(line)]][1:]
