@@ -20,6 +20,7 @@ from ernie_paddle.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+SECONDS_TO_END = 5.0
 AHEAD = 2  # items that a worker has at a time, so that it need not wait for the next
 
 
@@ -61,7 +62,10 @@ class Processes(AbstractContextManager["Processes"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for pipe in self._pipes:
+            pipe.close()  # whereupon an idle worker ends
         for process in self._processes:
+            process.join(SECONDS_TO_END if kind is None else 0)
             process.terminate()
             process.join()
 

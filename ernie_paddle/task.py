@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -49,15 +49,28 @@ class Labels:
     classes: np.ndarray
 
 
+class NoOptions(Settings):
+    """For objectives without options of their own."""
+
+
 class Objective(ABC):
     """A loss on top of the shared encoder.
 
     `level` says whether labels belong to tokens or to the whole sequence, `column` which sample column
-    holds them.
+    holds them; `Options` are what a plan may choose.
     """
 
     level: Level
     column: str
+    Options: ClassVar[type[Settings]] = NoOptions
+
+    def configured(self, options: Settings) -> "Objective":
+        """This objective with a plan's choices, an `Options`."""
+        return self
+
+    def in_stage(self, stage: int) -> "Objective":
+        """This objective as it is in a stage of the plan (the first is 0); without it, as it is scored."""
+        return self
 
     @abstractmethod
     def feeds(self) -> tuple[Feed, ...]:

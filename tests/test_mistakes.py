@@ -122,6 +122,10 @@ def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path
         ({"train": {"batch_tokens": 9, "learning_rates": learning_rate}}, ["train.learning_rates", "'learning_rate'"]),
         ({"plans": {}}, ["unknown key 'plans'", "did you mean 'plan'"]),
         ({"plan": {"tasks": {"knowledge_mask": {"updates": 3}}}}, ["knowledge_mask", "'knowledge_masking'"]),
+        (
+            {"plan": {"tasks": {"knowledge_masking": {"updates": 3, "options": {"unit": {"basic": 1}}}}}},
+            ["plan.tasks.knowledge_masking.options", "unknown key 'unit'", "'units'"],
+        ),
         ({"model": {"config": "no.json"}}, ["no.json", "not found"]),
         ({"data": {"shards": str(tmp_path)}}, ["vocab.txt", "not found"]),
         ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": {"peak": "fast"}}}, ["learning_rate.peak"]),

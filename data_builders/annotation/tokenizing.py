@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from data_builders.annotation.characters import CharacterTable, code_points
 from ernie_paddle.data.samples import ranges
-from ernie_paddle.text.vocabulary import CONTINUATION, Vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 MOST_REMEMBERED = 300_000  # runs of characters; then all are forgotten, so that memory is bounded
 _BLANK, _IN_RUN = -1, -2
@@ -66,7 +66,7 @@ class BlockTokenizer:
         result["starts"][target] = self._pieces[1, source] + offset
         result["ends"][target] = self._pieces[2, source] + offset
         ids = result["ids"].astype(np.int32)
-        return Tokens(ids, result["starts"], result["ends"], ~self._continues_word[ids])
+        return Tokens(ids, result["starts"], result["ends"], ~self._vocabulary.continues_word[ids])
 
     def _numbers(self, runs: list[str]) -> np.ndarray:
         """The number of each run in what is remembered."""
@@ -107,11 +107,3 @@ class BlockTokenizer:
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         return self._vocabulary.tokenizer()
-
-    @cached_property
-    def _continues_word(self) -> np.ndarray:
-        """Is the token with this id a piece inside a word [vocabulary]?"""
-        table = np.zeros(self._vocabulary.size, bool)
-        pieces = [i for token, i in self._vocabulary.ids.items() if token.startswith(CONTINUATION) and len(token) > 2]
-        table[pieces] = True
-        return table

@@ -93,7 +93,7 @@ class Builder(CountingBuilder):
             if len(drafts) == len(LABELS) * self.options.queries_per_document:
                 break
         if not drafts:
-            raise Unsuitable("no sentence to make a query of")
+            raise Unsuitable("no sentence with words of another title")
         return drafts
 
     def _from_log(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
@@ -130,13 +130,13 @@ class Builder(CountingBuilder):
     def _around(
         self, document: AnnotatedDocument, query: Columns, pool: Pool, random: np.random.Generator
     ) -> list[Draft]:
-        """A sample of each class for a query; none if it has too few words."""
+        """A sample of each class for a query; none if it has too few words, or none that other titles have."""
         words = ordinary_words(query)
         if len(words) < LEAST_WORDS:
             return []
         ranked = self._ranking(document, pool).best(words, self.options.hard_ranks, document.title)
         if not ranked:
-            raise Unsuitable("no other title has a word of the query")
+            return []
         hard = ranked[int(random.integers(len(ranked)))]
         used = {title.of("input_ids").tobytes() for title in (document.title, hard.title)}
         others = islice(pool.others(document, 1, self.options.random_titles, random), TRIES)

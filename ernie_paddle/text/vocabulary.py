@@ -102,6 +102,13 @@ class Vocabulary:
         bracketed = (token.startswith("[") and token.endswith("]") and len(token) > 2 for token in self.ids)
         return np.sort([index for index, special in zip(self.ids.values(), bracketed, strict=True) if not special])
 
+    @cached_property
+    def continues_word(self) -> np.ndarray:
+        """Is the token with this id a piece inside a word, written `##...` [size]?"""
+        table = np.zeros(self.size, bool)
+        table[[i for token, i in self.ids.items() if token.startswith(CONTINUATION) and len(token) > 2]] = True
+        return table
+
     def tokenizer(self, lower_case: bool = True) -> Tokenizer:
         """The WordPiece tokenizer of BERT and ERNIE; encoding adds no special tokens."""
         tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))

@@ -5,7 +5,7 @@ Everything here is a pure function of the plan, the same on all ranks and after 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,10 +15,14 @@ Strategy = Literal["continual_multi_task", "sequential", "multi_task", "stages"]
 
 
 class TaskQuota(Settings):
-    """Updates of one task: in total, or for the strategy `stages` one number a stage."""
+    """Updates of one task: in total, or for the strategy `stages` one number a stage; the weight of its loss.
+
+    `options` are the task's own.
+    """
 
     updates: int | list[int]
     weight: float = Field(default=1.0, gt=0)
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class PlanSettings(Settings):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
@@ -12,7 +13,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
-from ernie_paddle.training.plan import PlanSettings, stage_plan
+from ernie_paddle.training.plan import PlanSettings, TaskQuota, stage_plan
 from ernie_paddle.training.run import run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.run_settings import PretrainSettings
@@ -49,7 +50,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             "entries of the vocabulary; raise it or take another vocabulary"
         )
     opened = {name: open_task(settings.data.shards, task, config, vocabulary) for name, task in registered.items()}
-    tasks = {name: task for name, (task, _) in opened.items()}
+    tasks = {name: _configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
     return Trainer(
         config,
         vocabulary,
@@ -61,6 +62,11 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
         companions_of(settings.plan, tasks),
         {name: quota.weight for name, quota in settings.plan.tasks.items()},
     )
+
+
+def _configured(task: Task, quota: TaskQuota) -> Task:
+    options = check_settings(task.objective.Options, quota.options, f"plan.tasks.{task.name}.options")
+    return replace(task, objective=task.objective.configured(options))
 
 
 def companions_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:

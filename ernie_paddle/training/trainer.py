@@ -127,7 +127,7 @@ class Trainer:
         for batch_rows in cut_batches(rows, table.lengths, self.train.batch_size):
             batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "evaluation", name)
-            micro_batch, (classes,) = feed_of(batch, [task], self.vocabulary, key)
+            micro_batch, (classes,) = feed_of(batch, {name: task.objective}, self.vocabulary, key)
             sums += self.session.evaluate(task, micro_batch.feed)
             frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
         labels = max(int(frequencies.sum()), 1)

@@ -1,6 +1,6 @@
 """From planned updates to the arrays that programs are fed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.settings import ImplSettings, TrainSettings
-from ernie_paddle.task import Task
+from ernie_paddle.task import Objective, Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.plan import PlannedUpdate
 
@@ -50,10 +50,10 @@ class PreparedUpdate:
 
 
 def feed_of(
-    batch: Batch, tasks: Sequence[Task], vocabulary: Vocabulary, key: int
+    batch: Batch, objectives: Mapping[str, Objective], vocabulary: Vocabulary, key: int
 ) -> tuple[MicroBatch, list[np.ndarray]]:
-    """The feed of a batch for a combination of tasks, and each task's class ids (-1: none)."""
-    labels = [task.objective.label(batch, vocabulary, keyed_hash(key, task.name)) for task in tasks]
+    """The feed of a batch for the objectives of some tasks, and each one's class ids (-1: none)."""
+    labels = [objective.label(batch, vocabulary, keyed_hash(key, name)) for name, objective in objectives.items()]
     feed = {name: batch.columns[name].astype(np.int64) for name in ("input_ids", "sentence_ids")}
     for label in labels:
         feed |= label.feeds
@@ -89,12 +89,13 @@ class UpdatePreparer:
     def _prepare(self, planned: PlannedUpdate, cursor: Cursor) -> PreparedUpdate:
         tasks = self.combination(planned)
         order, table = self.orders[planned.task], self.data[planned.task].train
+        objectives = {task.name: task.objective.in_stage(planned.stage) for task in tasks}
         micro_batches, counts = [], np.zeros(len(tasks), np.int64)
         for _ in range(self.train.accumulation):
             rows = order.batch(cursor)
             batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
-            micro_batch, classes = feed_of(batch, tasks, self.vocabulary, key)
+            micro_batch, classes = feed_of(batch, objectives, self.vocabulary, key)
             micro_batches.append(micro_batch)
             counts += [int((ids != IGNORED).sum()) for ids in classes]
             cursor = order.after(cursor)

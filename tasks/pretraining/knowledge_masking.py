@@ -4,14 +4,21 @@ A unit of `span_codes` is masked as the release does it (`batching.py`, `mask_wo
 draw of its first token is at most 0.15; then each of its tokens becomes `[MASK]` (80 %), a random token
 (10 %) or stays (10 %) by a draw of its own. All tokens of a selected unit are predicted.
 Masks are drawn when the batch is made, anew each epoch.
+
+What a unit is follows the stages of ERNIE 1.0 (arXiv 1904.09223, section 3.2): `basic` a Chinese character or an
+English word; `phrase` also words and phrases of the samples' spans; `entity` also their named entities. A plan mixes
+them by weight, the same for all stages or stage by stage; each sample draws its kind of unit.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import BEGIN, IGNORED
+from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY
 from ernie_paddle.keyed_random import uniforms
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome, Task
@@ -22,7 +29,28 @@ if TYPE_CHECKING:
 
 MASKED_SHARE = 0.15
 MASK_UNTIL, RANDOM_UNTIL = 0.8, 0.9
+UNIT_DRAW = 3  # the counter of the draw of a sample's kind of unit
 COUNT_MULTIPLE = 8  # masked positions are padded to a multiple of it, to keep shapes few
+
+
+class UnitWeights(Settings):
+    """How often samples are masked by each kind of unit."""
+
+    basic: float = Field(default=0.0, ge=0)
+    phrase: float = Field(default=0.0, ge=0)
+    entity: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> "UnitWeights":
+        if not self.basic + self.phrase + self.entity:
+            raise ValueError("one of basic, phrase, entity needs a weight above 0")
+        return self
+
+
+class MaskingOptions(Settings):
+    """`units`: weights for all stages, or a list with those of each stage, the last for all later ones too."""
+
+    units: UnitWeights | Annotated[list[UnitWeights], Field(min_length=1)] = UnitWeights(entity=1)
 
 
 class MaskedLanguageModel(Objective):
@@ -30,13 +58,26 @@ class MaskedLanguageModel(Objective):
 
     level: Level = "token"
     column = "span_codes"
+    Options: ClassVar[type[Settings]] = MaskingOptions
+
+    def __init__(self, units: Sequence[UnitWeights] = (UnitWeights(entity=1),)):
+        """`units` by stage; held-out samples are scored with those of the last."""
+        self.units = tuple(units)
+
+    def configured(self, options: Settings) -> "MaskedLanguageModel":
+        assert isinstance(options, MaskingOptions)
+        return MaskedLanguageModel(options.units if isinstance(options.units, list) else [options.units])
+
+    def in_stage(self, stage: int) -> "MaskedLanguageModel":
+        return MaskedLanguageModel([self.units[min(stage, len(self.units) - 1)]])
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed("mask_positions", (-1,), "int64"), Feed("mask_labels", (-1,), "int64"))
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         ids = batch.columns["input_ids"]
-        chosen, masked_ids = mask_units(ids, batch.columns["span_codes"], batch.rows, vocabulary, key)
+        codes = unit_codes(batch, self.units[-1], vocabulary, key)
+        chosen, masked_ids = mask_units(ids, codes, batch.rows, vocabulary, key)
         positions = np.flatnonzero(chosen)
         labels = ids.ravel()[positions].astype(np.int64)
         batch.columns["input_ids"] = masked_ids
@@ -53,6 +94,19 @@ class MaskedLanguageModel(Objective):
 
     def classes(self, vocabulary_size: int) -> int:
         return vocabulary_size
+
+
+def unit_codes(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: int) -> np.ndarray:
+    """Codes of the units to mask [batch, length], as `span_codes`, by a kind of unit drawn for each sample."""
+    spans = batch.columns["span_codes"]
+    if not weights.basic + weights.phrase:
+        return spans
+    inside = vocabulary.continues_word[batch.columns["input_ids"]]
+    basic = np.where(spans == IGNORED, IGNORED, np.where(inside, INSIDE, BEGIN))
+    phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, spans)
+    shares = np.cumsum([weights.basic, weights.phrase, weights.entity])
+    kind = np.searchsorted(shares / shares[-1], uniforms(key, batch.rows, UNIT_DRAW), side="right")
+    return np.choose(kind[:, None], [basic, phrase, spans])
 
 
 def mask_units(

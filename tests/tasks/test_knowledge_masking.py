@@ -1,15 +1,27 @@
 """Masking units of text."""
 
 import gzip
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 from helpers import released
+from pydantic import ValidationError
 
 from ernie_paddle.data.batch import Batch, collate
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from tasks.pretraining.knowledge_masking import mask_units
+from ernie_paddle.training.plan import planned_updates
+from ernie_paddle.training.trainer import Trainer
+from tasks.pretraining.knowledge_masking import (
+    MaskedLanguageModel,
+    MaskingOptions,
+    UnitWeights,
+    mask_units,
+    unit_codes,
+)
 
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(95))])})
 
@@ -81,3 +93,59 @@ def test_labels_are_the_tokens_that_stood_there_padded_to_a_multiple_of_8() -> N
     assert len(positions) % 8 == 0 == len(ids) % 8
     assert (before[positions[ids >= 0]] == ids[ids >= 0]).all()
     assert (ids >= 0).sum() > 0
+
+
+# ---- which units ----
+
+PIECES = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, "un", "##do", "##ne", "new", "york", "红", "色"])})
+
+
+def named_text(samples: int) -> Batch:
+    """`[CLS] un ##do ##ne new york 红 色 [SEP]`: a word, a named entity, a phrase."""
+    ids = np.tile([1, 5, 6, 7, 8, 9, 10, 11, 2], samples)
+    codes, kinds = np.tile([-1, 0, 1, 1, 0, 1, 0, 1, -1], samples), np.tile([-1, 0, 0, 0, 2, 2, 1, 1, -1], samples)
+    block = SampleBlock(np.full(samples, 9), {"input_ids": ids, "span_codes": codes, "span_kinds": kinds})
+    return batch_of(block)
+
+
+def test_units_follow_the_stages_of_ernie_1() -> None:
+    batch = named_text(1)
+    expected = {
+        "basic": [-1, 0, 1, 1, 0, 0, 0, 0, -1],
+        "phrase": [-1, 0, 1, 1, 0, 0, 0, 1, -1],
+        "entity": [-1, 0, 1, 1, 0, 1, 0, 1, -1],
+    }
+    for name, codes in expected.items():
+        assert unit_codes(batch, UnitWeights(**{name: 2.0}), PIECES, key=1)[0].tolist() == codes
+
+
+def test_kinds_of_units_are_drawn_by_weight_sample_by_sample() -> None:
+    codes = unit_codes(named_text(4000), UnitWeights(basic=1, phrase=1, entity=2), PIECES, key=3)
+    _, counts = np.unique(codes, axis=0, return_counts=True)
+    assert len(counts) == 3 and (abs(np.sort(counts) - [1000, 1000, 2000]) < 150).all()
+    alone = named_text(4000)
+    alone.rows, alone.columns = alone.rows[77:78], {name: column[77:78] for name, column in alone.columns.items()}
+    assert (unit_codes(alone, UnitWeights(basic=1, phrase=1, entity=2), PIECES, key=3)[0] == codes[77]).all()
+
+
+def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
+    masking = MaskedLanguageModel()
+    stages = masking.configured(MaskingOptions(units=[UnitWeights(basic=1), UnitWeights(phrase=1)]))
+    assert [stages.in_stage(stage).units[0].basic for stage in range(3)] == [1, 0, 0]
+    assert stages.units[-1].phrase == 1, "held-out samples are scored as in the last stage"
+    mixed = masking.configured(MaskingOptions(units=UnitWeights(basic=1, entity=3)))
+    assert mixed.in_stage(5).units == mixed.units == (UnitWeights(basic=1, entity=3),)
+    with pytest.raises(ValidationError):
+        MaskingOptions(units=UnitWeights())
+
+
+def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
+    def masked(options: dict[str, Any]) -> list[list[int]]:
+        tasks = {"knowledge_masking": {"updates": [1, 1], "options": options}}
+        trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
+        prepared = trainer._preparer.prepare_all(planned_updates(trainer.plan), {})
+        return [update.micro_batches[0].feed["mask_positions"].tolist() for update in prepared]
+
+    whole, basic = masked({}), masked({"units": {"basic": 1}})
+    changed = masked({"units": [{"basic": 1}, {"entity": 1}]})
+    assert whole[0] != basic[0] and whole[1] != basic[1] and changed == [basic[0], whole[1]]
