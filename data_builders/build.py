@@ -28,7 +28,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 ANNOTATED = "annotated"
 VOCABULARY_FILE = "vocab.txt"
-PARTS_PER_SHARD = 64
+PARTS_PER_SHARD = 16
 NO_LIMIT = 1 << 60  # samples of a shard: it ends with its parts
 COUNTED, WRITTEN = "counted.json", "written.json"  # what an unfinished folder holds already
 

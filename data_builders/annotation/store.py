@@ -33,7 +33,7 @@ from ernie_paddle.files import read_json, write_json, written_whole
 from ernie_paddle.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_UNIT = 100_000  # raw characters of one unit of work and one record batch, at least
-UNITS_PER_FILE = 64
+UNITS_PER_FILE = 16
 DUPLICATE = "duplicate"
 JSON = "annotated.json"
 PHRASES = "phrases.txt"

@@ -1,14 +1,27 @@
 """Building: the same bytes for any number of workers, annotation done once, nothing half-written."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from real_text_support import RealText
 
+from data_builders.annotation import store
 from data_builders.build import BuildResult, BuildSettings, build
+from data_builders.demo import peoples_daily
+from data_builders.ray_engine import RayWorkers
+from data_builders.resumable import alone_in
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest
+from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
 
 
@@ -23,9 +36,105 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_shards_are_byte_identical_for_one_and_two_workers(real_text: RealText, tmp_path: Path) -> None:
-    build_again(real_text, tmp_path, workers=2)
-    assert bytes_of(tmp_path) == bytes_of(real_text.shards)
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(lambda: Processes(2), id="2 workers"),
+        pytest.param(lambda: Processes(5), id="5 workers"),
+        pytest.param(lambda: RayWorkers(2), id="ray"),
+    ],
+)
+def test_shards_are_byte_identical_for_any_engine(
+    real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Callable[[], Any]
+) -> None:
+    """Units are made small, so that there are more of them than workers."""
+    for name, make in (("one", lambda: Processes(1)), ("many", engine)):
+        monkeypatch.setattr(store, "CHARACTERS_PER_UNIT", 10_000)
+        settings = check_settings(BuildSettings, real_text.settings, "settings")
+        with make() as made:
+            result = build(settings, tmp_path / name, made, load_plugins())
+        assert result.corpora["zh"].units > 5 and result.corpora["en"].units > 5
+    assert bytes_of(tmp_path / "many") == bytes_of(tmp_path / "one")
+
+
+class Killed:
+    """A build of a month of the People's Daily that can be killed on its way."""
+
+    def __init__(self, real_text: RealText, folder: Path):
+        text, _ = peoples_daily.write(folder / "peoples_daily")
+        assert text > 3000
+        settings = {
+            **real_text.settings,
+            "corpora": {
+                "zh": {
+                    "path": str(folder / "peoples_daily" / "articles.txt"),
+                    "format": "titled_text",
+                    "language": "zh",
+                }
+            },
+            "tasks": {task: {"corpora": ["zh"]} for task in ("sentence_distance", "discourse_relation")},
+        }
+        self.plan = folder / "corpora.yaml"
+        self.plan.write_text(yaml.safe_dump(settings))
+
+    def start(self, out: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "ernie_paddle", "build", "--plan", self.plan, "--out", out, "--workers", "2"]
+        return subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def kill_when(self, out: Path, pattern: str) -> dict[Path, int]:
+        """Kill a build and its workers when a file appears; the finished data files and when they were written."""
+        process = self.start(out)
+        while not list(out.glob(pattern)):
+            assert process.poll() is None, f"the build ended before there was {pattern}"
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        whole = (file for file in out.rglob("*.arrow") if not file.name.startswith("."))
+        return {file.relative_to(out): file.stat().st_mtime_ns for file in whole}
+
+
+@pytest.mark.slow
+def test_a_killed_build_goes_on_with_what_it_had_finished(real_text: RealText, tmp_path: Path) -> None:
+    build_killed = Killed(real_text, tmp_path)
+    once, often = tmp_path / "once", tmp_path / "often"
+    assert build_killed.start(once).wait() == 0
+    survivors: dict[Path, int] = {}
+    for pattern in (
+        "annotated/.zh.partial/documents-00000.json",
+        ".sentence_distance.partial/written.json",
+        "sentence_distance/manifest.json",
+    ):
+        found = build_killed.kill_when(often, pattern)
+        renamed = {
+            Path(str(file).replace(".partial", "").replace("/.", "/").removeprefix(".")): t for file, t in found.items()
+        }
+        assert survivors.items() <= renamed.items(), "what was finished is not built again"
+        survivors = renamed
+    assert build_killed.start(often).wait() == 0
+    assert {file: (often / file).stat().st_mtime_ns for file in survivors} == survivors and len(survivors) > 3
+    assert bytes_of(often) == bytes_of(once)
+    before = bytes_of(often).keys()
+    assert build_killed.start(often).wait() == 0
+    assert {file: (often / file).stat().st_mtime_ns for file in survivors} == survivors
+    assert bytes_of(often).keys() == before
+
+
+def test_two_builds_in_one_folder_do_not_mix(real_text: RealText, tmp_path: Path) -> None:
+    with alone_in(tmp_path), pytest.raises(UserError, match="another process is building here"):
+        build_again(real_text, tmp_path)
+    build_again(real_text, tmp_path, tasks={"knowledge_masking": {"corpora": ["zh"]}})
+
+
+def test_other_settings_are_built_anew_and_the_same_ones_are_not(real_text: RealText, tmp_path: Path) -> None:
+    tasks = {"sentence_distance": {"corpora": ["zh"], "options": {"stretch_tokens": 20}}}
+    shard = tmp_path / "sentence_distance" / "train" / "shard-00000.arrow"
+    first = build_again(real_text, tmp_path, tasks=tasks)
+    made = shard.stat().st_mtime_ns
+    assert build_again(real_text, tmp_path, tasks=tasks).tasks == first.tasks
+    assert shard.stat().st_mtime_ns == made
+    tasks["sentence_distance"]["options"] = {"stretch_tokens": 24}
+    assert build_again(real_text, tmp_path, tasks=tasks).tasks != first.tasks
+    assert shard.stat().st_mtime_ns > made
 
 
 def test_another_seed_gives_other_samples_of_the_same_documents(real_text: RealText, tmp_path: Path) -> None:

