@@ -36,7 +36,7 @@ def resumable_folder(path: Path, origin: dict[str, Any]) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same from the folder.
+    """Keep other processes that ask for the same from the folder, and clear it of half-written files.
 
     Raises:
         UserError: another process is at work in it.
@@ -48,6 +48,9 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{folder}: another process is building here; wait for it or name another --out") from None
+        for file in folder.rglob(".*.partial"):  # what a killed process was writing
+            if file.is_file():
+                file.unlink()
         yield
     finally:
         os.close(lock)
