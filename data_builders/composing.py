@@ -1,7 +1,7 @@
 """From annotated documents to the samples of one task."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,20 +130,20 @@ def to_samples(drafts: list[Draft], vocabulary: Vocabulary) -> SampleBlock:
     first = places[opens > 0] - 1
     columns["input_ids"][ends - 1] = vocabulary.sep_id
     columns["input_ids"][first] = vocabulary.cls_id
-    for flat, chosen in _by_block(segments):
-        source = ranges(np.array([segments[i].start for i in chosen]), tokens[chosen])
-        target = ranges(places[chosen], tokens[chosen])
-        for name in SAMPLE_COLUMNS:
-            columns[name][target] = flat[name][source]
+    _fill(columns, segments, places, tokens)
     for name in drafts[0].token_labels if drafts else ():
         columns[name][ranges(places, tokens)] = np.concatenate([draft.token_labels[name] for draft in drafts])
     return SampleBlock(np.diff(first, append=total), columns, np.array([draft.label for draft in drafts], np.int16))
 
 
-def _by_block(segments: list[Columns]) -> Iterator[tuple[Mapping[str, np.ndarray], list[int]]]:
-    """The flat columns that segments are parts of, and the numbers of these segments."""
+def _fill(columns: dict[str, np.ndarray], segments: list[Columns], places: np.ndarray, tokens: np.ndarray) -> None:
+    """Copy segments of so many `tokens` to their `places`."""
     blocks: dict[int, list[int]] = {}
     for number, segment in enumerate(segments):
         blocks.setdefault(id(segment.flat), []).append(number)
     for chosen in blocks.values():
-        yield segments[chosen[0]].flat, chosen
+        flat = segments[chosen[0]].flat
+        source = ranges(np.array([segments[number].start for number in chosen]), tokens[chosen])
+        target = ranges(places[chosen], tokens[chosen])
+        for name in SAMPLE_COLUMNS:
+            columns[name][target] = flat[name].take(source)

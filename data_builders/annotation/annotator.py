@@ -41,10 +41,11 @@ class Annotator:
         is_title = np.zeros(len(lines), bool)
         is_title[np.cumsum(line_counts) - line_counts] = True
         filled = (line_lengths > 0) & ~is_title
+        contents = np.array([document.content() for document in documents], np.int64)
         return AnnotatedBlock(
             ids=[document.id for document in documents],
-            contents=np.array([document.content() for document in documents], np.int64),
-            groups=np.array([document.group() for document in documents], np.int64),
+            contents=contents,
+            groups=np.array([d.group() if d.label else c for d, c in zip(documents, contents.tolist(), strict=True)]),
             labels=[document.label for document in documents],
             title_lengths=line_lengths[is_title].astype(np.int32),
             sentence_counts=np.bincount(owner[filled], minlength=len(documents)).astype(np.int64),
@@ -99,12 +100,14 @@ class Annotator:
         span = np.cumsum(~continues)[word]
         begins = opens_line.copy()
         begins[1:] |= opens[1:] & (span[1:] != span[:-1])
+        first_of_word = np.flatnonzero(opens)
+        own_word = np.cumsum(opens) - 1
         return {
             "span_codes": np.where(begins, BEGIN, INSIDE).astype(np.int8),
-            "span_kinds": _of_first_token(kinds[word], begins),
-            "capitalization": _of_first_token(case[tokens.starts], opens),
+            "span_kinds": kinds[word[begins]][np.cumsum(begins) - 1],
+            "capitalization": case[tokens.starts[first_of_word]][own_word],
             "word_codes": np.where(opens, BEGIN, INSIDE).astype(np.int8),
-            "word_classes": _of_first_token(words.classes[word], opens),
+            "word_classes": words.classes[word[first_of_word]][own_word],
         }
 
     def _english(self, text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> dict[str, np.ndarray]:
@@ -132,8 +135,3 @@ def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, case: np.n
     opens = np.flatnonzero(tokens.opens_word | opens_line)
     starts, ends = tokens.starts[opens], tokens.ends[np.append(opens[1:], len(tokens.ids)) - 1]
     return english.Words(text, starts, ends, case[starts] == 1, opens_line[opens])
-
-
-def _of_first_token(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """Give every token of a unit the value of the unit's first token."""
-    return values[np.flatnonzero(begins)[np.cumsum(begins) - 1]]

@@ -24,6 +24,7 @@ from ernie_paddle.config import Settings
 ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
 LABELS = ("adjacent", "same document", "different documents")
 LEAST_STRETCHES = 3
+STRETCHES_OF_ANOTHER = 2  # taken from a document, to look at fewer
 TRIES = 200  # documents looked at for the negatives of one document
 
 
@@ -96,7 +97,8 @@ class Builder(SampleBuilder):
         for other in islice(others, TRIES):
             stretches = sentence_stretches(other, self.stretch_tokens)
             if len(stretches) >= LEAST_STRETCHES:
-                yield trimmed(other.columns, stretches[random.integers(len(stretches) - 1)], self.stretch_tokens)
+                for chosen in random.integers(len(stretches) - 1, size=STRETCHES_OF_ANOTHER).tolist():
+                    yield trimmed(other.columns, stretches[chosen], self.stretch_tokens)
 
 
 def count_distant(second: int, stretches: int) -> int:

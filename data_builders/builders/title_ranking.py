@@ -6,6 +6,8 @@ import numpy as np
 from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns
 from ernie_paddle.data.samples import BEGIN
 
+MOST_LOOKED_AT = 50  # titles that fit, among which the wanted ones are found
+
 
 class TitleRanking:
     """An index over the titles of documents, by their words that are neither function words nor signs."""
@@ -36,7 +38,9 @@ class TitleRanking:
             return []
         scores = self._index.get_scores_from_ids(known.tolist())
         found = np.flatnonzero(scores)
-        order = found[np.argsort(-scores[found], kind="stable")].tolist()
+        if len(found) > MOST_LOOKED_AT:
+            found = found[np.argpartition(-scores[found], MOST_LOOKED_AT)[:MOST_LOOKED_AT]]
+        order = found[np.lexsort((found, -scores[found]))].tolist()
         own = title.of("input_ids").tobytes()
         fitting: list[AnnotatedDocument] = []
         for number in order:

@@ -1,0 +1,70 @@
+"""`ernie-paddle baseline`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from data_builders.baseline import Baseline, measure
+from ernie_paddle.console import open_console
+from ernie_paddle.data.shards import MANIFEST, Manifest
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shards", type=Path, help="folder with the samples of several tasks, or of one")
+    parser.add_argument("--run", type=Path, help="a pre-training run, whose last held-out scores are set beside")
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    scores = last_scores(args.run) if args.run else {}
+    found = [args.shards] if (args.shards / MANIFEST).is_file() else sorted(args.shards.glob(f"*/{MANIFEST}"))
+    folders = [path if path.is_dir() else path.parent for path in found]
+    if not folders:
+        raise UserError(f"{args.shards}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
+    tasks = [(folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder))) for folder in folders]
+    rows = {}
+    for folder, task in sorted(tasks, key=lambda item: item[1].task_id):
+        rows[task.name] = measure(folder, task, args.seed)
+    open_console().print(table(rows, scores))
+
+
+def last_scores(run: Path) -> dict[str, Any]:
+    """The held-out scores after the last stage of a run."""
+    if not (run / LOG_FILE).is_file():
+        raise UserError(f"{run / LOG_FILE}: no log of a run there")
+    evaluations = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
+    if not evaluations:
+        raise UserError(f"{run / LOG_FILE}: no stage of this run has ended yet")
+    return dict(evaluations[-1]["tasks"])
+
+
+def table(rows: dict[str, Baseline], scores: dict[str, Any]) -> Table:
+    """Accuracy and loss of guessing, of the words alone and of the model, on held-out samples."""
+    result = Table("task", title="held-out samples: what the words alone tell")
+    columns = ["labels", "most frequent", "words", "by frequency", "words"]
+    for column in [*columns[:3], *(["model"] if scores else []), *columns[3:], *(["model"] if scores else [])]:
+        result.add_column(column, justify="right")
+    for name, row in rows.items():
+        model = scores.get(name)
+        accuracies = [f"{row.most_frequent:.1%}", f"{row.accuracy:.1%}"]
+        losses = [f"{row.by_frequency:.3f}", f"{row.loss:.3f}"]
+        if scores:
+            accuracies.append(f"{model['accuracy']:.1%}" if model else "-")
+            losses.append(f"{model['loss']:.3f}" if model else "-")
+        result.add_row(name, f"{row.labels:,}", *accuracies, *losses)
+    result.caption = "accuracies, then losses"
+    return result
+
+
+COMMAND = Command(
+    name="baseline",
+    help="learn the labels of samples from their words alone (scikit-learn), to set a model's scores beside",
+    example="ernie-paddle baseline runs/quickstart/shards --run runs/quickstart/seven_tasks",
+    configure=configure,
+    run=run,
+)
