@@ -7,12 +7,14 @@ import numpy as np
 
 from ernie_paddle.data.batch import collate
 from ernie_paddle.data.checking import check_shards
-from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, SampleBlock
+from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import Vocabulary
+
+_MARKS = {NAMED_ENTITY: "*", PHRASE: "+"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,14 +58,14 @@ def check(folder: Path, vocab: Path | None) -> None:
 
 
 def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) -> str:
-    """One sample as text: units that are masked whole between bars, named entities starred, then the label."""
+    """One sample as text: units masked whole between bars, `*` before named entities, `+` before phrases; the label."""
     columns = sample.columns
     codes, ids = columns["span_codes"], columns["input_ids"]
     borders = np.flatnonzero((codes == BEGIN) | (codes == IGNORED)).tolist()
     units = []
     for start, end in zip(borders, [*borders[1:], len(ids)], strict=True):
-        star = "*" if columns["span_kinds"][start] == NAMED_ENTITY else ""
-        units.append(star + vocabulary.to_text(ids[start:end].tolist()))
+        mark = _MARKS.get(int(columns["span_kinds"][start]), "")
+        units.append(mark + vocabulary.to_text(ids[start:end].tolist()))
     label = int(sample.labels[0])
     named = f"{label} ({labels[label]})" if 0 <= label < len(labels) else str(label)
     return "|".join(units) + ("" if label == IGNORED else f"   label {named}")

@@ -26,6 +26,12 @@ def test_samples_are_shown_with_labels_in_words_and_a_masked_draw(
     assert len(drawn) == 40 and sum("[MASK]" in line for line in drawn) > 30  # in a short one nothing may be drawn
 
 
+def test_phrases_and_names_are_marked(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inspect", str(real_text.shards / "knowledge_masking"), "--n", "20"])
+    shown = capsys.readouterr().out
+    assert "|*" in shown and "|+" in shown
+
+
 def test_whole_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "--check", str(real_text.shards)])
     lines = capsys.readouterr().out.splitlines()

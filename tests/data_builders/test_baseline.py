@@ -1,0 +1,64 @@
+"""The baseline of words alone: what it can learn and what it must not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.baseline import measure
+from ernie_paddle.cli import main
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.task import SentenceClassification, Task
+
+TASK = Task("toy", 8, SentenceClassification(["first", "second", "third"], head="toy"))
+
+
+def write(folder: Path, leak: str) -> Path:
+    """Samples of two segments whose label shows in a word, in a length, in the order of the segments, or not at all."""
+    random = np.random.default_rng(0)
+    shards = ShardWriter(folder, "toy", "digest", 50, 24, {}, ["first", "second", "third"])
+    for split, samples in (("train", 1500), ("validation", 300)):
+        labels = random.integers(0, 3, samples)
+        ids, sentence_ids, lengths = [], [], []
+        for label in labels.tolist():
+            first, second = (random.integers(5, 50, random.integers(6, 9)) for _ in range(2))
+            if leak == "word":
+                second[3] = 40 + label
+            elif leak == "length":
+                second = random.integers(5, 50, 6 + 3 * label)
+            elif leak == "order":
+                first[2:4] = [5 + label, 5 + (label + 1) % 3]  # a pair of words, whose order matters
+                first[4] = 5 + (label + 2) % 3
+            ids.append(np.concatenate([[1], first, [2], second, [2]]))
+            sentence_ids.append(np.repeat([0, 1], [len(first) + 2, len(second) + 1]))
+            lengths.append(len(ids[-1]))
+        columns = {"input_ids": np.concatenate(ids), "sentence_ids": np.concatenate(sentence_ids)}
+        shards.write(split, SampleBlock(np.array(lengths), columns, labels.astype(np.int16)))
+    shards.finish()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("leak", "least", "most"), [("word", 0.8, 1), ("length", 0.7, 1), ("order", 0, 0.45), ("none", 0, 0.45)]
+)
+def test_words_and_lengths_show_and_order_does_not(tmp_path: Path, leak: str, least: float, most: float) -> None:
+    found = measure(write(tmp_path, leak), TASK, seed=1)
+    assert least <= found.accuracy <= most and found.labels == 300
+    assert abs(found.by_frequency - np.log(3)) < 0.02 and found.most_frequent < 0.4
+    assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same figures"
+
+
+def test_the_distance_of_sentences_does_not_show_in_their_words(real_text: RealText) -> None:
+    task = load_plugins().pretraining_tasks.get("sentence_distance")
+    found = measure(real_text.shards / "sentence_distance", task, seed=1)
+    assert found.accuracy < found.most_frequent + 4 * (0.25 / found.labels) ** 0.5
+
+
+def test_the_command_sets_all_tasks_beside_each_other(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["baseline", str(real_text.shards)])
+    table = capsys.readouterr().out
+    for name in real_text.result.tasks:
+        assert name in table
