@@ -60,6 +60,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_text(path: Path, what: str) -> str:
+    """Read a UTF-8 text; `what` names the file's role in the error.
+
+    Raises:
+        UserError: the file is missing or not such a text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: {what} not found") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {what} cannot be read: {error}") from None
+
+
 def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object; `what` names the file's role in the error.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_text
 from ernie_paddle.registry import nearest
 
 KINDS = {"person": "nr", "place": "ns", "organisation": "nt", "name": "nz"}
@@ -53,12 +54,6 @@ def read_gazetteer(path: Path) -> list[Entry]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: word list not found") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: word list cannot be read: {error}") from None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(read_text(path, "word list").splitlines(), 1):
         if line.strip():
             yield number, line.strip()

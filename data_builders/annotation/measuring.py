@@ -15,6 +15,7 @@ import rjieba
 
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE, ChineseWords, code_of
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_text
 
 KINDS = {"persons": PERSON, "places": PLACE, "organisations": ORGANISATION}
 LONGEST_SURNAME = 2
@@ -88,13 +89,7 @@ def measure(path: Path, finders: dict[str, Finder]) -> dict[str, Measured]:
 
 def tagged_lines(path: Path) -> Iterator[tuple[str, list[Span]]]:
     """The text of each line and its words."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: tagged text not found") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: tagged text cannot be read: {error}") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path, "tagged text").splitlines(), 1):
         words = [tuple(item.rpartition("/")[::2]) for item in line.split()]
         if not all(word and tag for word, tag in words):
             raise UserError(f"{path} line {number}: expected 'word/tag' between blanks")

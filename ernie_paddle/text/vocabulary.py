@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import read_text, written_whole
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 CONTINUATION = "##"
@@ -29,12 +29,7 @@ class Vocabulary:
         Raises:
             UserError: missing file, bad id, duplicate token or id, no special tokens.
         """
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            raise UserError(f"{path}: vocabulary not found") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: vocabulary cannot be read: {error}") from None
+        lines = read_text(path, "vocabulary").splitlines()
         ids: dict[str, int] = {}
         line_of: dict[int, int] = {}
         for number, line in enumerate(lines, 1):

@@ -24,15 +24,6 @@ from ernie_paddle.console import open_console
 from ernie_paddle.registry import load_plugins
 
 OUT = Path("runs/benchmark")
-TASKS = {
-    "knowledge_masking": {},
-    "capitalization": {},
-    "token_document_relation": {},
-    "sentence_reordering": {},
-    "sentence_distance": {},
-    "discourse_relation": {},
-    "ir_relevance": {},
-}
 PEER_BYTES = 700_000  # the peer is slow; this is enough for it to be steady
 MEGABYTE = 1_000_000
 COPIES = 4  # of the month, for two workers to have enough to do
@@ -157,13 +148,14 @@ def built(text: Path, workers: int) -> dict[str, float]:
     """MB/s of building all seven tasks, loading of dictionaries included, and the peak memory of a process in MB."""
     shards = OUT / "shards"
     shutil.rmtree(shards, ignore_errors=True)
+    registry = load_plugins()
     tree = {
         "vocab": str(OUT / "vocab.txt"),
         "max_length": 128,
         "corpora": {"text": {"path": str(text), "format": "titled_text", "language": "zh"}},
-        "tasks": {task: {"corpora": ["text"], "options": options} for task, options in TASKS.items()},
+        "tasks": {task: {"corpora": ["text"]} for task in registry.sample_builders.names()},
     }
-    settings, registry = check_settings(BuildSettings, tree, "benchmark"), load_plugins()
+    settings = check_settings(BuildSettings, tree, "benchmark")
     with Processes(workers) as engine:
         start = time.perf_counter()
         build(settings, shards, engine, registry)
