@@ -61,10 +61,14 @@ class ComposePart:
             except Unsuitable as reason:
                 dropped[str(reason)] += 1
         blocks = {split: to_samples(drafts[split], self.vocabulary) for split in SPLITS}
-        for touched in self._corpora:
-            touched.forget_pages()
+        self.forget_pages()
         unknown = sum(int((block.columns["input_ids"] == self.vocabulary.unk_id).sum()) for block in blocks.values())
         return Composed(blocks, dropped, unknown)
+
+    def forget_pages(self) -> None:
+        """Let go of what has been read of the annotated corpora."""
+        for corpus in self._corpora:
+            corpus.forget_pages()
 
     def training_documents(self, part: Part) -> Iterator[AnnotatedDocument]:
         """The documents of a part that are not held out."""
@@ -107,6 +111,7 @@ class CountPart:
         counts: Counter[str] = Counter()
         for document in self.composing.training_documents(part):
             counts.update(self.builder.count(document))
+        self.composing.forget_pages()
         return counts
 
 

@@ -27,7 +27,7 @@ class Builder(RunningText):
     name: ClassVar[str] = "text_language"
 
     def compose(self, document, pool, random):
-        chinese = (document.columns.of("capitalization") == -1).mean() > 0.5
+        chinese = (document.columns.of("capitalization") == -1).mean() > 0.9
         return [Draft(draft.segments, int(chinese)) for draft in super().compose(document, pool, random)]
 
 
@@ -71,4 +71,4 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
         assert done.returncode == 0, done.stderr
     last = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"][-1]
     score = last["tasks"]["text_language"]
-    assert score["loss"] < score["prior_loss"]
+    assert score["loss"] < score["prior_loss"], score

@@ -23,8 +23,7 @@ class Builder(SampleBuilder):
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
-        drafts = running_text(document, self.max_length)
-        drafts = [draft for draft in drafts if (draft.segments[0].of("capitalization") != IGNORED).any()]
-        if not drafts:
+        if (document.columns.of("capitalization") == IGNORED).all():
             raise Unsuitable("no cased word")
-        return drafts
+        drafts = running_text(document, self.max_length)
+        return [draft for draft in drafts if (draft.segments[0].of("capitalization") != IGNORED).any()]

@@ -7,6 +7,7 @@ pairs (n, permutation): first n = 1, then the permutations of 2 segments in lexi
 The number of segments shows in the sample, so that guessing within it is right m times in 9 (m = 3), not once.
 """
 
+from bisect import bisect_right
 from functools import cached_property
 from itertools import permutations
 from math import factorial
@@ -79,8 +80,9 @@ def sentence_runs(bounds: np.ndarray, least: int, limit: int) -> list[tuple[int,
     They do not overlap; each takes in all sentences that fit.
     """
     runs, first = [], 0
-    while first + least < len(bounds):
-        last = int(np.searchsorted(bounds, bounds[first] + limit, side="right")) - 1
+    borders = bounds.tolist()
+    while first + least < len(borders):
+        last = bisect_right(borders, borders[first] + limit, first) - 1
         if last - first >= least:
             runs.append((first, last))
             first = last

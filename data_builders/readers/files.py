@@ -55,11 +55,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         UserError: not readable.
         Damaged: not a whole compressed file.
     """
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UserError(f"{path}: corpus cannot be read: {error.strerror}") from None
-    with file:
+    with _open(path) as file:
         start = file.peek(6)[:6]
         unpack = next((kind for magic, kind in _PACKED.items() if start.startswith(magic)), None)
         if unpack is None:
@@ -71,11 +67,22 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
             raise Damaged(f"not a whole compressed file: {error}") from None
 
 
+def _open(path: Path) -> io.BufferedReader:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise UserError(f"{path}: corpus cannot be read: {error.strerror}") from None
+
+
 def digest(files: list[Path]) -> tuple[int, str]:
-    """How many bytes the files have together, and the SHA-256 of their bytes one after the other."""
+    """How many bytes the files have together, and the SHA-256 of their bytes one after the other.
+
+    Raises:
+        UserError: one is not readable.
+    """
     result, size = hashlib.sha256(), 0
     for path in files:
-        with open(path, "rb") as file:
+        with _open(path) as file:
             while block := file.read(1 << 20):
                 result.update(block)
                 size += len(block)
