@@ -10,7 +10,7 @@ import numpy as np
 
 from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument, Columns
 from data_builders.annotation.store import AnnotatedCorpus
-from data_builders.builders.builder import CountingBuilder, Draft, Pool, SampleBuilder, Unsuitable
+from data_builders.builders.builder import CountingBuilder, Draft, Pool, PoolPart, SampleBuilder, Unsuitable
 from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock, ranges
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
@@ -52,8 +52,9 @@ class ComposePart:
     def __call__(self, part: Part) -> Composed:
         drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
         dropped: Counter[str] = Counter()
-        corpus, pools = self._corpora[part.corpus], self._pools[part.corpus]
+        corpus = self._corpora[part.corpus]
         random = generator(self.seed, self.builder.name, corpus.name, part.unit)
+        pools = {split: pool.drawn(random) for split, pool in self._pools[part.corpus].items()}
         for document in corpus.unit(part.unit):
             split = self._split(part.corpus, document)
             try:
@@ -95,7 +96,7 @@ class ComposePart:
         for place, language in enumerate(self.languages):
             kin = [i for i, other in enumerate(self.languages) if other == language and i != place]
             reached = [sides[i] for i in (place, *kin)]
-            of_split = [[(corpus, np.flatnonzero(held == side)) for corpus, held in reached] for side in (0, 1)]
+            of_split = [[PoolPart(corpus, np.flatnonzero(held == side)) for corpus, held in reached] for side in (0, 1)]
             pools.append({split: Pool(parts) for split, parts in zip(SPLITS, of_split, strict=True)})
         return pools
 

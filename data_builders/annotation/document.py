@@ -173,7 +173,7 @@ class AnnotatedBlock:
         columns = {name: batch.column(name).flatten().to_numpy(zero_copy_only=True) for name in COLUMNS}
         labels = batch.column("label")
         return cls(
-            batch.column("id").to_pylist(),
+            batch.column("id"),
             batch.column("content").to_numpy(),
             batch.column("group").to_numpy(),
             [None] * len(batch) if labels.null_count == len(batch) else labels.to_pylist(),

@@ -237,6 +237,11 @@ class AnnotatedCorpus:
         return int(self._first[-1])
 
     @property
+    def unit_borders(self) -> np.ndarray:
+        """The number of each unit's first document, and of the one after the last [units + 1]."""
+        return np.array(self._first)
+
+    @property
     def units(self) -> int:
         """How many units of work the corpus is stored in."""
         return len(self._batches)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.annotation.store import AnnotatedCorpus
 from ernie_paddle.config import Settings
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.samples import IGNORED, ranges
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -92,16 +92,38 @@ class CountingBuilder(SampleBuilder):
 
 Reach = Literal["corpus", "language"]
 DRAWN_TOGETHER = 8
+DRAWN_DOCUMENTS = 1500  # about so many of a corpus are at hand for the negatives of a part
+
+
+class PoolPart(NamedTuple):
+    """Documents of a corpus, and how much each stands for: more than 1 where they were drawn from more."""
+
+    corpus: AnnotatedCorpus
+    documents: np.ndarray
+    weight: float = 1.0
 
 
 class Pool:
     """Documents of one split that negatives may come from."""
 
-    def __init__(self, parts: Sequence[tuple[AnnotatedCorpus, np.ndarray]]):
-        """`parts`: corpora and the numbers of their documents; first the corpus of the documents composed, then
-        the task's other corpora in its language."""
+    def __init__(self, parts: Sequence[PoolPart], titled: np.ndarray | None = None):
+        """`parts`: first the corpus of the documents composed, then the task's other corpora in its language;
+        `titled`: the numbers of all documents with titles in the first one."""
         self._parts = parts
-        self._drawable = lru_cache(maxsize=8)(self._weighed)
+        self._all_titled = titled
+        self._drawable: dict[tuple[int, Reach], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the first corpus."""
+        return self._parts[0].corpus.name
+
+    def drawn(self, random: np.random.Generator) -> "Pool":
+        """Some units of the whole pool, drawn anew for each part of the work, so that few need be read.
+
+        Neighbourhoods (`titled_block`) stay those of the whole pool.
+        """
+        return Pool([_drawn(part, random) for part in self._parts], self._titled)
 
     def others(
         self, document: AnnotatedDocument, least_sentences: int, reach: Reach, random: np.random.Generator
@@ -111,44 +133,57 @@ class Pool:
         Only documents with at least `least_sentences` are drawn; `reach` tells whether from the first corpus
         alone or from all. Ends at once if there is no other.
         """
-        corpora, numbers, weights = self._drawable(least_sentences, reach)
+        if (least_sentences, reach) not in self._drawable:
+            self._drawable[least_sentences, reach] = self._weighed(least_sentences, reach)
+        corpora, numbers, weights = self._drawable[least_sentences, reach]
         if not len(numbers) or (len(numbers) == 1 and corpora[0] == 0 and numbers[0] == document.index):
             return
-        total = int(weights[-1])
         while True:
-            places = np.searchsorted(weights, random.integers(total, size=DRAWN_TOGETHER), side="right")
+            places = np.searchsorted(weights[:-1], random.random(DRAWN_TOGETHER) * weights[-1], side="right")
             for part, number in zip(corpora[places].tolist(), numbers[places].tolist(), strict=True):
                 if part > 0 or number != document.index:
-                    yield self._parts[part][0].document(number)
+                    yield self._parts[part].corpus.document(number)
 
-    def titled_block(self, document: AnnotatedDocument, size: int) -> tuple[int, np.ndarray]:
-        """The neighbourhood of a document with a title: `size` documents with titles of the first corpus, or fewer.
+    def titled_block(self, document: AnnotatedDocument, size: int) -> np.ndarray:
+        """The neighbourhood of a document with a title: numbers of the documents with titles of the first corpus.
 
-        Neighbourhoods cut the corpus into blocks; returned are the block's number and its documents' numbers.
+        Neighbourhoods cut the corpus into blocks of `size` documents.
         """
-        place = int(np.searchsorted(self._titled, document.index))
-        block = place // size
-        return block, self._titled[block * size : (block + 1) * size]
+        block = int(np.searchsorted(self._titled, document.index)) // size
+        return self._titled[block * size : (block + 1) * size]
 
     def document(self, index: int) -> AnnotatedDocument:
         """A document of the first corpus by its number."""
-        return self._parts[0][0].document(index)
+        return self._parts[0].corpus.document(index)
 
     @cached_property
     def _titled(self) -> np.ndarray:
-        corpus, documents = self._parts[0]
+        if self._all_titled is not None:
+            return self._all_titled
+        corpus, documents, _ = self._parts[0]
         return documents[corpus.titled[documents]]
 
     def _weighed(self, least_sentences: int, reach: Reach) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Place in `parts`, number and running total of sentences of each document that may be drawn."""
+        """Place in `parts`, number and running total of weighted sentences of each document that may be drawn."""
         corpora, numbers, sentences = [], [], []
-        for place, (corpus, documents) in enumerate(self._parts if reach == "language" else self._parts[:1]):
+        for place, (corpus, documents, weight) in enumerate(self._parts if reach == "language" else self._parts[:1]):
             counts = corpus.sentence_counts[documents]
             enough = counts >= least_sentences
             numbers.append(documents[enough])
-            sentences.append(counts[enough])
+            sentences.append(counts[enough] * weight)
             corpora.append(np.full(int(enough.sum()), place))
         return np.concatenate(corpora), np.concatenate(numbers), np.cumsum(np.concatenate(sentences))
+
+
+def _drawn(part: PoolPart, random: np.random.Generator) -> PoolPart:
+    corpus, documents, _ = part
+    count = -(-DRAWN_DOCUMENTS * corpus.units // max(len(documents), 1))
+    if count >= corpus.units:
+        return part
+    units = np.sort(random.choice(corpus.units, count, replace=False))
+    borders = np.searchsorted(documents, corpus.unit_borders)
+    chosen = ranges(borders[units], borders[units + 1] - borders[units])
+    return PoolPart(corpus, documents[chosen], corpus.units / count)
 
 
 def balanced_labels(count: int, classes: int, random: np.random.Generator) -> np.ndarray:

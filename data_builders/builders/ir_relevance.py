@@ -30,6 +30,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 RELEVANT, PARTLY_RELEVANT, IRRELEVANT = 0, 1, 2
 LABELS = ("clicked, or its own title", "shown, or ranked high", "random")
 LEAST_WORDS = 3  # ordinary ones in a query
+MOST_RANKINGS = 2  # kept: of training and of validation titles
 TRIES = 200  # other documents looked at for a random title
 
 
@@ -64,7 +65,7 @@ class Builder(CountingBuilder):
         self._title_room = min(options.title_tokens, room // 2)
         self._query_room = min(options.query_tokens, room - self._title_room)
         self._shares = {CLICKED: 1.0, SHOWN: 1.0}
-        self._rankings: dict[Pool, tuple[int, TitleRanking]] = {}
+        self._rankings: dict[tuple[str, int, int], TitleRanking] = {}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -149,15 +150,14 @@ class Builder(CountingBuilder):
         return document.title.part(0, _cut(document.title, 0, document.title.tokens, self._title_room))
 
     def _ranking(self, document: AnnotatedDocument, pool: Pool) -> TitleRanking:
-        """The titles around a document; the last ranking of each pool is kept."""
-        number, neighbours = pool.titled_block(document, self.options.ranked_titles)
-        kept = self._rankings.get(pool)
-        if kept is None or kept[0] != number:
-            kept = self._rankings[pool] = (
-                number,
-                TitleRanking([pool.document(index) for index in neighbours.tolist()]),
-            )
-        return kept[1]
+        """The titles around a document; the last few rankings are kept."""
+        neighbours = pool.titled_block(document, self.options.ranked_titles)
+        key = (pool.name, int(neighbours[0]), int(neighbours[-1]))
+        if key not in self._rankings:
+            while len(self._rankings) >= MOST_RANKINGS:
+                self._rankings.pop(next(iter(self._rankings)))
+            self._rankings[key] = TitleRanking([pool.document(index) for index in neighbours.tolist()])
+        return self._rankings[key]
 
 
 def _cut(columns: Columns, start: int, end: int, room: int) -> int:

@@ -43,7 +43,7 @@ class Builder(SampleBuilder):
     """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "sentence_distance"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = DistanceOptions
 

@@ -6,6 +6,7 @@ from helpers import released
 from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.document import COLUMNS, AnnotatedBlock, AnnotatedDocument
 from data_builders.annotation.sentences import sentences
 from data_builders.documents import Document, Language
@@ -61,6 +62,27 @@ def test_capitalisation_is_that_of_the_word_in_the_raw_text(real_text: RealText)
         assert annotated.columns.of("capitalization").tolist() == expected
         checked += len(expected)
     assert checked > 5000
+
+
+def test_capitalisation_in_chinese_text_is_that_of_its_latin_words(real_text: RealText) -> None:
+    tokenizer, words = real_text.vocabulary.tokenizer(), ChineseWords()
+    labelled = checked = 0
+    for document in list(real_text.sources["zh"].documents())[:60]:
+        annotated = Annotator(real_text.vocabulary, "zh").annotate([document]).document(0, 0)
+        expected = []
+        for sentence in (s for p in document.paragraphs for s in sentences(p, "zh")):
+            begins = set(words(sentence).starts.tolist())
+            encoding = tokenizer.encode(sentence, add_special_tokens=False)
+            label = -1
+            for number, ((start, _), token) in enumerate(zip(encoding.offsets, encoding.tokens, strict=True)):
+                if number == 0 or (start in begins and not token.startswith("##")):
+                    letter = sentence[start]
+                    label = 1 if letter.isupper() else 0 if letter.islower() else -1
+                expected.append(label)
+        assert annotated.columns.of("capitalization").tolist() == expected
+        checked += len(expected)
+        labelled += len(expected) - expected.count(-1)
+    assert checked > 10_000 and labelled > 5
 
 
 @pytest.mark.parametrize(
