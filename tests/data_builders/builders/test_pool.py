@@ -1,0 +1,65 @@
+"""Where negatives come from."""
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from real_text_support import RealText
+
+from data_builders.annotation import store
+from data_builders.annotation.store import AnnotatedCorpus
+from data_builders.build import BuildSettings, build
+from data_builders.builders import builder
+from data_builders.builders.builder import Pool, PoolPart
+from data_builders.workers import Processes
+from ernie_paddle.config import check_settings
+from ernie_paddle.keyed_random import generator
+from ernie_paddle.registry import load_plugins
+
+
+@pytest.fixture
+def corpus(real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnnotatedCorpus:
+    """The Chinese documents in many small units."""
+    monkeypatch.setattr(store, "CHARACTERS_PER_UNIT", 2000)
+    tree = {**real_text.settings, "tasks": {"knowledge_masking": {"corpora": ["zh"]}}}
+    build(check_settings(BuildSettings, tree, "settings"), tmp_path, Processes(1), load_plugins())
+    return AnnotatedCorpus.open(tmp_path / "annotated" / "zh")
+
+
+def test_documents_are_drawn_by_their_sentences_and_never_the_own_one(corpus: AnnotatedCorpus) -> None:
+    pool, document = Pool([PoolPart(corpus, np.arange(len(corpus)))]), corpus.document(5)
+    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 20_000))
+    counts = corpus.sentence_counts
+    assert 5 not in drawn and set(drawn) == {i for i in range(len(corpus)) if counts[i] >= 3 and i != 5}
+    expected = {i: 20_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
+    assert all(abs(drawn[i] - expected[i]) < 6 * expected[i] ** 0.5 for i in drawn)
+
+
+def test_each_part_of_the_work_looks_at_some_units_and_all_together_at_the_whole_corpus(
+    corpus: AnnotatedCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "DRAWN_DOCUMENTS", 12)
+    assert corpus.units > 20
+    whole = Pool([PoolPart(corpus, np.arange(1, len(corpus)))])  # the first is of the other split
+    document = corpus.document(3)
+    seen: Counter[int] = Counter()
+    for key in range(120):
+        found = {o.index for o in islice(whole.drawn(generator(key)).others(document, 1, "corpus", generator(key)), 60)}
+        units = set(np.searchsorted(corpus.unit_borders, sorted(found), side="right"))
+        assert 0 not in found and len(units) < corpus.units / 3
+        seen.update(found)
+    assert len(seen) > 0.95 * (len(corpus) - 2)
+    same = [list(islice(whole.drawn(generator(7)).others(document, 1, "corpus", generator(8)), 9)) for _ in range(2)]
+    assert [o.index for o in same[0]] == [o.index for o in same[1]], "the same key gives the same documents"
+
+
+def test_a_neighbourhood_is_that_of_the_whole_pool(corpus: AnnotatedCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "DRAWN_DOCUMENTS", 5)
+    documents = np.arange(0, len(corpus), 2)
+    pool = Pool([PoolPart(corpus, documents)])
+    blocks = [pool.drawn(generator(1)).titled_block(corpus.document(int(i)), 16).tolist() for i in documents]
+    assert all(i in block for i, block in zip(documents, blocks, strict=True))
+    assert sorted({i for block in blocks for i in block}) == documents.tolist()
+    assert max(map(len, blocks)) == 16
