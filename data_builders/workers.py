@@ -91,7 +91,7 @@ class Processes(AbstractContextManager["Processes"]):
 
 def _collect_seldom() -> None:
     """Samples are many small objects without cycles: looking for cycles so often takes a tenth of the time."""
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(100_000, 10, 10)
 
 
 def _send(pipe: Connection, function: Callable[[Any], Any] | None, item: Any) -> None:
@@ -128,6 +128,7 @@ def _serve(pipe: Connection) -> None:
         new_function, item = message
         if new_function is not None:
             function = new_function
+            gc.collect()  # whatever the last one kept
         else:
             pipe.send(_answer(function, item))
 

@@ -209,7 +209,7 @@ class AnnotatedCorpus:
         self.origin = origin
         self.counts = counts
         self._maps = maps
-        self._batches = [batch for mapped in maps for batch in _mapped_batches(mapped)]
+        self._batches = batches = [batch for mapped in maps for batch in _mapped_batches(mapped)]
         self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in self._batches])]).tolist()
         self.contents = self._column("content")
         self.groups = self._column("group")
@@ -217,7 +217,8 @@ class AnnotatedCorpus:
         self.sentence_counts = np.concatenate(
             [np.diff(batch.column("sentence_lengths").offsets.to_numpy()) for batch in self._batches]
         )
-        self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(self._batches[unit]))
+        # The cache must not refer to this object: without a cycle it is freed when the last user is done.
+        self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(batches[unit]))
 
     @classmethod
     def open(cls, folder: Path) -> "AnnotatedCorpus":
