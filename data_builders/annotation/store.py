@@ -209,14 +209,15 @@ class AnnotatedCorpus:
         self.origin = origin
         self.counts = counts
         self._maps = maps
-        self._batches = batches = [batch for mapped in maps for batch in _mapped_batches(mapped)]
-        self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in self._batches])]).tolist()
-        self.contents = self._column("content")
-        self.groups = self._column("group")
-        self.titled = self._column("title_length") > 0
-        self.sentence_counts = np.concatenate(
-            [np.diff(batch.column("sentence_lengths").offsets.to_numpy()) for batch in self._batches]
-        )
+        batches: list[pa.RecordBatch] = []
+        parts: list[tuple[np.ndarray, ...]] = []
+        for mapped in maps:
+            batches += (of_file := _mapped_batches(mapped))
+            parts += map(_per_document, of_file)
+            mapped.madvise(mmap.MADV_DONTNEED)  # reading a little of each batch maps much of the file
+        self._batches = batches
+        self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])]).tolist()
+        self.contents, self.groups, self.titled, self.sentence_counts = map(np.concatenate, zip(*parts, strict=True))
         # The cache must not refer to this object: without a cycle it is freed when the last user is done.
         self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(batches[unit]))
 
@@ -262,8 +263,15 @@ class AnnotatedCorpus:
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
 
-    def _column(self, name: str) -> np.ndarray:
-        return np.concatenate([batch.column(name).to_numpy() for batch in self._batches])
+
+def _per_document(batch: pa.RecordBatch) -> tuple[np.ndarray, ...]:
+    """Copies of contents, groups, whether there is a title, and the number of sentences [documents]."""
+    return (
+        batch.column("content").to_numpy().copy(),
+        batch.column("group").to_numpy().copy(),
+        batch.column("title_length").to_numpy() > 0,
+        np.diff(batch.column("sentence_lengths").offsets.to_numpy()),
+    )
 
 
 def _mapped(path: Path) -> mmap.mmap:
