@@ -7,7 +7,6 @@ A model that is no better has not learned more than that, and a baseline far abo
 about order or distance points to a leak, such as a marker left in the text or a telling length.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ernie_paddle.data.shards import Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.task import Task
+from ernie_paddle.training.evaluation import Score, prior_scores
 
 MOST_TRAINING = 200_000  # samples, or tokens of a token-level task
 MOST_SEGMENTS = 4
@@ -27,18 +27,7 @@ REGULARIZATION = (1e-4, 1e-3, 1e-2, 1e-1)  # the best on a tenth of the training
 LEAST_PROBABILITY = 1e-6
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """Scores on the held-out samples: of the words, and of knowing only how frequent each class is there."""
-
-    labels: int
-    accuracy: float
-    loss: float
-    most_frequent: float
-    by_frequency: float
-
-
-def measure(folder: Path, task: Task, seed: int) -> Baseline:
+def measure(folder: Path, task: Task, seed: int) -> Score:
     """Train on a task's training samples, score on its held-out ones.
 
     Raises:
@@ -52,19 +41,15 @@ def measure(folder: Path, task: Task, seed: int) -> Baseline:
     else:
         features = _of_samples if task.objective.level == "sentence" else _of_tokens
         train, held_out = (features(block, task.objective.column, manifest.vocabulary_size) for block in blocks)
-        scores, labels = _regression(train[0], train[1], held_out[0], seed), held_out[1]
-        if scores.shape[1] <= labels.max():
-            scores = np.pad(
-                scores, ((0, 0), (0, int(labels.max()) + 1 - scores.shape[1])), constant_values=LEAST_PROBABILITY
-            )
-    shares = np.bincount(labels) / len(labels)
-    shares = shares[shares > 0]
-    return Baseline(
-        labels=len(labels),
-        accuracy=float((scores.argmax(axis=1) == labels).mean()),
+        labels = held_out[1]
+        scores = _regression(train[0], train[1], held_out[0], int(max(train[1].max(), labels.max())) + 1, seed)
+    prior_loss, prior_accuracy = prior_scores(np.bincount(labels))
+    return Score(
         loss=_loss(scores, labels),
-        most_frequent=float(shares.max()),
-        by_frequency=float(-(shares * np.log(shares)).sum()),
+        accuracy=float((scores.argmax(axis=1) == labels).mean()),
+        labels=len(labels),
+        prior_loss=prior_loss,
+        prior_accuracy=prior_accuracy,
     )
 
 
@@ -126,7 +111,7 @@ def _bigram(train: np.ndarray, held_out: np.ndarray, vocabulary_size: int) -> np
     return np.where(total > 0, 0.5 * after / np.maximum(total, 1) + 0.5 * alone, alone)
 
 
-def _regression(features: Any, labels: np.ndarray, held_out: Any, seed: int) -> np.ndarray:
+def _regression(features: Any, labels: np.ndarray, held_out: Any, classes: int, seed: int) -> np.ndarray:
     """Class probabilities of held-out rows, [rows, classes]."""
     try:
         from sklearn.linear_model import SGDClassifier
@@ -136,7 +121,7 @@ def _regression(features: Any, labels: np.ndarray, held_out: Any, seed: int) -> 
     def probabilities(alpha: float, rows: np.ndarray, wanted: Any) -> np.ndarray:
         model = SGDClassifier(loss="log_loss", alpha=alpha, max_iter=EPOCHS, tol=None, average=True, random_state=seed)
         model.fit(features[rows], labels[rows])
-        scores = np.full((wanted.shape[0], int(labels.max()) + 1), LEAST_PROBABILITY)
+        scores = np.full((wanted.shape[0], classes), LEAST_PROBABILITY)
         scores[:, model.classes_] = model.predict_proba(wanted)
         return scores
 

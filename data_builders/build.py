@@ -159,11 +159,7 @@ class _Work:
         folder = self.out / builder.name
         if (folder / MANIFEST).exists():
             made = Manifest.load(folder)
-            if (made.origin, made.vocabulary_digest, made.max_length) == (
-                origin,
-                self.vocabulary.digest,
-                self.settings.max_length,
-            ):
+            if (made.origin, made.max_length) == (origin, self.settings.max_length):
                 return TaskCounts(**made.counts)
         work = ComposePart(
             builder,
@@ -174,8 +170,7 @@ class _Work:
             self.settings.validation_share,
         )
         parts = [Part(number, unit) for number, corpus in enumerate(corpora) for unit in range(corpus.units)]
-        unfinished = origin | {"vocabulary": self.vocabulary.digest, "max_length": self.settings.max_length}
-        with resumable_folder(folder, unfinished) as beside:
+        with resumable_folder(folder, origin | {"max_length": self.settings.max_length}) as beside:
             if isinstance(builder, CountingBuilder):
                 builder.settle(self._counted(CountPart(builder, work), parts, beside / COUNTED))
             shards = ShardWriter(

@@ -3,14 +3,12 @@
 import importlib.util
 import logging
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
-from data_builders.workers import AHEAD
+from data_builders.workers import in_order
 from ernie_paddle.errors import UserError
 
 Item = TypeVar("Item")
@@ -65,16 +63,7 @@ class RayWorkers(AbstractContextManager["RayWorkers"]):
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         packed = self._ray.put(function)
         self._ray.get([worker.take.remote(packed) for worker in self._workers])
-        waiting = iter(items)
-        busy: deque[tuple[Any, Any]] = deque()
-        for worker, item in zip(self._workers * AHEAD, waiting, strict=False):
-            busy.append((worker, worker.answer.remote(item)))
-        while busy:
-            worker, answer = busy.popleft()
-            result = self._received(answer)
-            for item in islice(waiting, 1):
-                busy.append((worker, worker.answer.remote(item)))
-            yield result
+        yield from in_order(self._workers, lambda worker, item: worker.answer.remote(item), self._received, items)
 
     def _received(self, answer: Any) -> Any:
         try:

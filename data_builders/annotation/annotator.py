@@ -66,8 +66,7 @@ class Annotator:
 
     def _english_words(self, text: str) -> english.Words:
         tokens, points = self._tokenizer(text), code_points(text)
-        line = np.cumsum(points == ord("\n"))[tokens.starts]
-        return _english_words(text, tokens, np.diff(line, prepend=-1) > 0, cases()(points))
+        return _english_words(text, tokens, _opens_line(_lines(tokens, points)), cases()(points))
 
     def _sentences(self, document: Document) -> list[str]:
         if document.label is not None:
@@ -79,8 +78,8 @@ class Annotator:
         text = "\n".join(lines)
         tokens = self._tokenizer(text)
         points = code_points(text)
-        line = np.cumsum(points == ord("\n"))[tokens.starts] if len(tokens.ids) else np.empty(0, np.int64)
-        opens_line = np.diff(line, prepend=-1) > 0
+        line = _lines(tokens, points)
+        opens_line = _opens_line(line)
         case = cases()(points).astype(np.int8)
         if not len(tokens.ids):
             columns = {name: np.empty(0, np.int8) for name in COLUMNS if name != "input_ids"}
@@ -129,6 +128,15 @@ class Annotator:
     @cached_property
     def _tokenizer(self) -> BlockTokenizer:
         return BlockTokenizer(self.vocabulary)
+
+
+def _lines(tokens: Tokens, points: np.ndarray) -> np.ndarray:
+    """The number of each token's line."""
+    return np.cumsum(points == ord("\n"))[tokens.starts]
+
+
+def _opens_line(line: np.ndarray) -> np.ndarray:
+    return np.diff(line, prepend=-1) > 0
 
 
 def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> english.Words:

@@ -36,6 +36,10 @@ class EnglishSettings(Settings):
     gazetteers: list[Path] = Field(default_factory=list)
     phrases: PhraseSettings | None = Field(default_factory=PhraseSettings)
 
+    def names(self) -> list[str]:
+        """All names of the gazetteers."""
+        return [entry.word for path in self.gazetteers for entry in read_gazetteer(path)]
+
 
 class SpanSettings(Settings):
     """By language, where words and names beside the built-in ones come from."""
@@ -47,8 +51,7 @@ class SpanSettings(Settings):
         """All that the spans of a corpus depend on besides the corpus."""
         if source.language == "zh":
             return {"entries": [[entry.word, entry.tag, entry.frequency] for entry in self.zh.entries()]}
-        names = [entry.word for path in self.en.gazetteers for entry in read_gazetteer(path)]
-        return {"names": names, "phrases": self.en.phrases and self.en.phrases.model_dump()}
+        return {"names": self.en.names(), "phrases": self.en.phrases and self.en.phrases.model_dump()}
 
     def annotator(self, source: Source, vocabulary: Vocabulary) -> Annotator:
         """An annotator for a corpus; may read of it, for phrases.
@@ -59,8 +62,7 @@ class SpanSettings(Settings):
         if source.language == "zh":
             return Annotator(vocabulary, "zh", chinese_words=ChineseWords(self.zh.entries()))
         plain = Annotator(vocabulary, "en")
-        names = (entry.word for path in self.en.gazetteers for entry in read_gazetteer(path))
-        split = tuple(plain.words(name) for name in names)
+        split = tuple(plain.words(name) for name in self.en.names())
         phrases = _mined(source, plain, self.en.phrases) if self.en.phrases else ()
         return Annotator(vocabulary, "en", english_spans=EnglishSpans(split, phrases))
 

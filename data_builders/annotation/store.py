@@ -120,7 +120,7 @@ def _annotate(
     files = 0
     while (record := folder / f"documents-{files:05d}.json").exists():
         totals.update(read_json(record, "record of annotated documents"))
-        for batch in _batches(record.with_suffix(".arrow")):
+        for batch in _mapped_batches(_mapped(record.with_suffix(".arrow"))):
             seen.update(batch.column("content").to_pylist())
         for _ in islice(units, UNITS_PER_FILE):
             progress(read.bytes)
@@ -190,11 +190,6 @@ def _first_seen(contents: np.ndarray, seen: set[int]) -> np.ndarray:
         fresh[position] = content not in seen
         seen.add(content)
     return fresh
-
-
-def _batches(path: Path) -> list[pa.RecordBatch]:
-    reader = pa.ipc.open_file(pa.memory_map(str(path)))
-    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
 
 class AnnotatedCorpus:

@@ -6,11 +6,12 @@ from typing import Any
 
 from rich.table import Table
 
-from data_builders.baseline import Baseline, measure
+from data_builders.baseline import measure
 from ernie_paddle.console import open_console
-from ernie_paddle.data.shards import MANIFEST, Manifest
+from ernie_paddle.data.shards import Manifest, task_folders
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.evaluation import Score
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 
@@ -22,11 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     scores = last_scores(args.run) if args.run else {}
-    found = [args.shards] if (args.shards / MANIFEST).is_file() else sorted(args.shards.glob(f"*/{MANIFEST}"))
-    folders = [path if path.is_dir() else path.parent for path in found]
-    if not folders:
-        raise UserError(f"{args.shards}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
-    tasks = [(folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder))) for folder in folders]
+    tasks = [
+        (folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder)))
+        for folder in task_folders(args.shards)
+    ]
     rows = {}
     for folder, task in sorted(tasks, key=lambda item: item[1].task_id):
         rows[task.name] = measure(folder, task, args.seed)
@@ -43,7 +43,7 @@ def last_scores(run: Path) -> dict[str, Any]:
     return dict(evaluations[-1]["tasks"])
 
 
-def table(rows: dict[str, Baseline], scores: dict[str, Any]) -> Table:
+def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
     """Accuracy and loss of guessing, of the words alone and of the model, on held-out samples."""
     result = Table("task", title="held-out samples: what the words alone tell")
     columns = ["labels", "most frequent", "words", "by frequency", "words"]
@@ -51,8 +51,8 @@ def table(rows: dict[str, Baseline], scores: dict[str, Any]) -> Table:
         result.add_column(column, justify="right")
     for name, row in rows.items():
         model = scores.get(name)
-        accuracies = [f"{row.most_frequent:.1%}", f"{row.accuracy:.1%}"]
-        losses = [f"{row.by_frequency:.3f}", f"{row.loss:.3f}"]
+        accuracies = [f"{row.prior_accuracy:.1%}", f"{row.accuracy:.1%}"]
+        losses = [f"{row.prior_loss:.3f}", f"{row.loss:.3f}"]
         if scores:
             accuracies.append(f"{model['accuracy']:.1%}" if model else "-")
             losses.append(f"{model['loss']:.3f}" if model else "-")

@@ -8,7 +8,7 @@ import numpy as np
 from ernie_paddle.data.batch import collate
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
-from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest, SampleTable
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable, task_folders
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
@@ -46,12 +46,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 
 def check(folder: Path, vocab: Path | None) -> None:
     """Check one task's folder or all in a folder; say what was read."""
-    folders = (
-        [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
-    )
-    if not folders:
-        raise UserError(f"{folder}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
-    for task in folders:
+    for task in task_folders(folder):
         manifest = check_shards(task, Vocabulary.load(vocab or task.parent / "vocab.txt"))
         samples = ", ".join(f"{manifest.count(split):,} {split}" for split in SPLITS)
         print(f"{task}: whole; {samples} samples")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
-from data_builders.documents import Record, plain_paragraphs
+from data_builders.documents import Record
 from data_builders.readers.lines import text_lines
 from data_builders.readers.reader import UNREADABLE, Reader
 
@@ -34,13 +34,10 @@ class JsonLinesReader(Reader):
                     yield Record(str(number), item["text"], title if isinstance(title, str) else None)
             number += 1
 
-    def paragraphs(self, text: str) -> list[str]:
-        return plain_paragraphs(text)
-
 
 def _object(line: str) -> dict[str, str] | None:
     try:
-        item = json.loads(line.removeprefix("\ufeff"))
+        item = json.loads(line)
     except (ValueError, RecursionError):
         return None
     return item if isinstance(item, dict) and isinstance(item.get("text"), str) else None

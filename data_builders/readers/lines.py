@@ -14,7 +14,8 @@ def text_lines(file: BinaryIO, tally: Counter[str], longest: int = LONGEST_LINE)
     """The lines of a file without their ends, and whether each is whole.
 
     A line of more than `longest` bytes comes in several pieces, all but the last of which are not whole; it is
-    counted once. Bytes that are not UTF-8 and NUL are left out, the lines that hold them are counted.
+    counted once. Bytes that are not UTF-8 and NUL are left out, the lines that hold them are counted; a byte-order mark
+    at the start of a line is left out.
     """
     rest, in_long_line = b"", False
     while raw := file.readline(longest):
@@ -44,7 +45,7 @@ def _decoded(raw: bytes, tally: Counter[str]) -> str:
         raw = raw.replace(b"\x00", b"")
     raw = raw.rstrip(b"\r\n")
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError:
         tally[BAD_UTF8] += 1
-        return raw.decode("utf-8", errors="ignore")
+        return raw.decode("utf-8", errors="ignore").removeprefix("\ufeff")

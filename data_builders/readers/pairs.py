@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
-from data_builders.documents import Record, plain_paragraphs
+from data_builders.documents import Record
 from data_builders.readers.lines import text_lines
 from data_builders.readers.reader import UNREADABLE, Reader
 
@@ -20,16 +20,13 @@ class PairReader(Reader):
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
         cut = False
         for number, (line, whole) in enumerate(text_lines(file, tally)):
-            fields = [field.strip() for field in line.removeprefix("\ufeff").split("\t")]
+            fields = [field.strip() for field in line.split("\t")]
             usable = len(fields) == 3 and all(fields) and (self.labels is None or fields[2] in self.labels)
             if usable and whole and not cut:
                 yield Record(str(number), f"{fields[0]}\n{fields[1]}", label=fields[2])
             elif line.strip():
                 tally[UNREADABLE] += 1
             cut = not whole
-
-    def paragraphs(self, text: str) -> list[str]:
-        return plain_paragraphs(text)
 
 
 class QueryTitleReader(PairReader):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from data_builders.documents import Document, Language, Record
+from data_builders.documents import Document, Language, Record, plain_paragraphs
 from data_builders.readers.files import Damaged, corpus_files, opened
 from ernie_paddle.errors import UserError
 
@@ -33,9 +33,9 @@ class Reader(ABC):
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
         """Stream the records of an open file. What is passed over or repaired is counted in `tally`."""
 
-    @abstractmethod
     def paragraphs(self, text: str) -> list[str]:
-        """The plain paragraphs in a record's text."""
+        """The plain paragraphs in a record's text, a line each; a format with markup takes it out here."""
+        return plain_paragraphs(text)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
-from data_builders.documents import Record, plain_paragraphs
+from data_builders.documents import Record
 from data_builders.readers.lines import text_lines
 from data_builders.readers.reader import LONGEST_DOCUMENT, VERY_LONG_DOCUMENT, Reader
 
@@ -19,7 +19,7 @@ class TextReader(Reader):
         lines: list[str] = []
         number = characters = 0
         for line, _ in text_lines(file, tally):
-            line = line.removeprefix("\ufeff").strip()
+            line = line.strip()
             full = characters > LONGEST_DOCUMENT
             if full:
                 tally[VERY_LONG_DOCUMENT] += 1
@@ -31,9 +31,6 @@ class TextReader(Reader):
                 characters += len(line)
         if lines:
             yield self._record(number, lines)
-
-    def paragraphs(self, text: str) -> list[str]:
-        return plain_paragraphs(text)
 
     def _record(self, number: int, lines: list[str]) -> Record:
         return Record(str(number), "\n".join(lines))

@@ -81,6 +81,18 @@ class Manifest:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
 
 
+def task_folders(folder: Path) -> list[Path]:
+    """The folder itself if it holds a task's samples, else those in it that do.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise UserError(f"{folder}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
+    return found
+
+
 class SampleTable:
     """Random access to samples by row number, over memory-mapped shards or blocks in memory."""
 

@@ -1,11 +1,33 @@
-"""Tables of held-out scores."""
+"""Held-out scores and tables of them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 COLUMNS = ("loss", "by frequency", "ln(classes)", "accuracy", "most frequent", "labels")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss and accuracy over `labels` labelled positions; `prior_...` are those of `prior_scores`."""
+
+    loss: float
+    accuracy: float
+    labels: int
+    prior_loss: float
+    prior_accuracy: float
+
+
+def prior_scores(frequencies: np.ndarray) -> tuple[float, float]:
+    """Loss and accuracy of somebody who knows only how frequent each class is: `frequencies` [classes].
+
+    These are the entropy of the classes in nats and the share of the most frequent one; zeros without any label.
+    """
+    shares = frequencies[frequencies > 0] / max(frequencies.sum(), 1)
+    return -float((shares * np.log(shares)).sum()), float(shares.max(initial=0.0))
 
 
 def score_row(scores: Mapping[str, Any]) -> list[str]:

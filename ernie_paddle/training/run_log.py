@@ -13,9 +13,9 @@ from tensorboardX import SummaryWriter
 
 from ernie_paddle.console import open_console
 from ernie_paddle.programs.session import Session
-from ernie_paddle.training.evaluation import score_table
+from ernie_paddle.training.evaluation import Score, score_table
 from ernie_paddle.training.log_file import LOG_FILE, drop_records_after
-from ernie_paddle.training.trainer import Score, StepResult, Trainer
+from ernie_paddle.training.trainer import StepResult, Trainer
 
 
 class Interval:

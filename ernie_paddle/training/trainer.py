@@ -20,6 +20,7 @@ from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training.evaluation import Score, prior_scores
 from ernie_paddle.training.learning_rate import learning_rate
 from ernie_paddle.training.plan import PlannedUpdate, StagePlan, planned_updates
 from ernie_paddle.training.updates import PreparedUpdate, TaskData, UpdatePreparer, feed_of
@@ -31,21 +32,6 @@ class Progress:
 
     update: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Score:
-    """Mean loss and accuracy over `labels` labelled positions.
-
-    `prior_loss` and `prior_accuracy` are those of somebody who knows only how frequent each class is there:
-    the entropy of the classes, and the share of the most frequent one.
-    """
-
-    loss: float
-    accuracy: float
-    labels: int
-    prior_loss: float
-    prior_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -131,11 +117,7 @@ class Trainer:
             sums += self.session.evaluate(task, micro_batch.feed)
             frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
         labels = max(int(frequencies.sum()), 1)
-        shares = frequencies[frequencies > 0] / labels
-        entropy = -float((shares * np.log(shares)).sum())
-        return Score(
-            sums[0] / labels, sums[1] / labels, int(frequencies.sum()), entropy, float(shares.max(initial=0.0))
-        )
+        return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *prior_scores(frequencies))
 
     def restore(self, progress: Progress, parameters: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
         """Go on where a run of the same plan and model was."""

@@ -47,14 +47,14 @@ def write(folder: Path, leak: str) -> Path:
 def test_words_and_lengths_show_and_order_does_not(tmp_path: Path, leak: str, least: float, most: float) -> None:
     found = measure(write(tmp_path, leak), TASK, seed=1)
     assert least <= found.accuracy <= most and found.labels == 300
-    assert abs(found.by_frequency - np.log(3)) < 0.02 and found.most_frequent < 0.4
+    assert abs(found.prior_loss - np.log(3)) < 0.02 and found.prior_accuracy < 0.4
     assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same figures"
 
 
 def test_the_distance_of_sentences_does_not_show_in_their_words(real_text: RealText) -> None:
     task = load_plugins().pretraining_tasks.get("sentence_distance")
     found = measure(real_text.shards / "sentence_distance", task, seed=1)
-    assert found.accuracy < found.most_frequent + 4 * (0.25 / found.labels) ** 0.5
+    assert found.accuracy < found.prior_accuracy + 4 * (0.25 / found.labels) ** 0.5
 
 
 def test_the_command_sets_all_tasks_beside_each_other(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
