@@ -1,7 +1,6 @@
 """From annotated documents to the samples of one task."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument, Columns
 from data_builders.annotation.store import AnnotatedCorpus
-from data_builders.builders.builder import CountingBuilder, Draft, Pool, PoolPart, SampleBuilder, Unsuitable
+from data_builders.builders.builder import CountingBuilder, Draft, Pool, PoolPart, SampleBuilder
 from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock, ranges
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
@@ -50,18 +49,13 @@ class ComposePart:
     validation_share: float
 
     def __call__(self, part: Part) -> Composed:
-        drafts: dict[str, list[Draft]] = {split: [] for split in SPLITS}
         dropped: Counter[str] = Counter()
-        corpus = self._corpora[part.corpus]
-        random = generator(self.seed, self.builder.name, corpus.name, part.unit)
-        pools = {split: pool.drawn(random) for split, pool in self._pools[part.corpus].items()}
-        for document in corpus.unit(part.unit):
-            split = self._split(part.corpus, document)
-            try:
-                drafts[split] += self.builder.compose(document, pools[split], random)
-            except Unsuitable as reason:
-                dropped[str(reason)] += 1
-        blocks = {split: to_samples(drafts[split], self.vocabulary) for split in SPLITS}
+        blocks: dict[str, SampleBlock] = {}
+        random = generator(self.seed, self.builder.name, self._corpora[part.corpus].name, part.unit)
+        for split, documents in self._by_split(part).items():
+            pool = self._pools[part.corpus][split].drawn(random)
+            drafts = self.builder.compose_all(documents, pool, random, dropped)
+            blocks[split] = to_samples(drafts, self.vocabulary)
         self.forget_pages()
         unknown = sum(int((block.columns["input_ids"] == self.vocabulary.unk_id).sum()) for block in blocks.values())
         return Composed(blocks, dropped, unknown)
@@ -71,14 +65,14 @@ class ComposePart:
         for corpus in self._corpora:
             corpus.forget_pages()
 
-    def training_documents(self, part: Part) -> Iterator[AnnotatedDocument]:
+    def training_documents(self, part: Part) -> list[AnnotatedDocument]:
         """The documents of a part that are not held out."""
-        for document in self._corpora[part.corpus].unit(part.unit):
-            if self._split(part.corpus, document) == SPLITS[0]:
-                yield document
+        return self._by_split(part)[SPLITS[0]]
 
-    def _split(self, corpus: int, document: AnnotatedDocument) -> str:
-        return SPLITS[int(self._held_out[corpus][document.index])]
+    def _by_split(self, part: Part) -> dict[str, list[AnnotatedDocument]]:
+        documents = list(self._corpora[part.corpus].unit(part.unit))
+        held = self._held_out[part.corpus]
+        return {split: [d for d in documents if held[d.index] == side] for side, split in enumerate(SPLITS)}
 
     @cached_property
     def _corpora(self) -> list[AnnotatedCorpus]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class FlatColumns(dict[str, np.ndarray]):
     def __missing__(self, name: str) -> np.ndarray:
         if name != WORD_KEYS:
             raise KeyError(name)
-        self[name] = _word_keys(self["input_ids"], self["word_codes"])
+        self[name] = word_keys(self["input_ids"], self["word_codes"])
         return self[name]
 
 
@@ -120,16 +121,22 @@ class AnnotatedBlock:
         self._in_sentences = _offsets(self.sentence_lengths)  # tokens before each sentence, without titles
         self.token_offsets = self._in_sentences[self.sentence_offsets] + _offsets(self.title_lengths)
 
+    @cached_property
+    def _borders(self) -> tuple[list[int], list[int], list[int]]:
+        """Of each document the first sentence, the first token, and the first token after the title."""
+        bodies = self.token_offsets[:-1] + self.title_lengths
+        return self.sentence_offsets.tolist(), self.token_offsets.tolist(), bodies.tolist()
+
     def __len__(self) -> int:
         return len(self.contents)
 
     def document(self, position: int, index: int) -> AnnotatedDocument:
         """The document at a position in the block; `index` is its number in the corpus. Nothing is copied."""
-        first, last = self.sentence_offsets[position : position + 2].tolist()
-        start, end = self.token_offsets[position : position + 2].tolist()
-        body = start + int(self.title_lengths[position])
-        bounds = self._in_sentences[first : last + 1] - self._in_sentences[first]
-        title, columns = Columns(self.columns, start, body), Columns(self.columns, body, end)
+        sentences, tokens, bodies = self._borders
+        first, body = sentences[position], bodies[position]
+        bounds = self._in_sentences[first : sentences[position + 1] + 1] - self._in_sentences[first]
+        title = Columns(self.columns, tokens[position], body)
+        columns = Columns(self.columns, body, tokens[position + 1])
         return AnnotatedDocument(index, bounds, columns, self.labels[position], title)
 
     def keep(self, documents: np.ndarray) -> "AnnotatedBlock":
@@ -184,7 +191,8 @@ class AnnotatedBlock:
         )
 
 
-def _word_keys(ids: np.ndarray, word_codes: np.ndarray) -> np.ndarray:
+def word_keys(ids: np.ndarray, word_codes: np.ndarray) -> np.ndarray:
+    """The keys of `FlatColumns`; the first token begins a word."""
     begins = np.flatnonzero(word_codes == BEGIN)
     keys = np.zeros(len(ids), np.uint64)
     if len(begins):

@@ -73,6 +73,22 @@ class SampleBuilder(ABC):
             Unsuitable: the document gives none.
         """
 
+    def compose_all(
+        self,
+        documents: Sequence[AnnotatedDocument],
+        pool: "Pool",
+        random: np.random.Generator,
+        dropped: Counter[str],
+    ) -> list[Draft]:
+        """The samples of many documents in their order; `dropped` counts those that give none, by reason."""
+        drafts: list[Draft] = []
+        for document in documents:
+            try:
+                drafts += self.compose(document, pool, random)
+            except Unsuitable as reason:
+                dropped[str(reason)] += 1
+        return drafts
+
 
 class CountingBuilder(SampleBuilder):
     """A builder that must know all training documents before it composes any."""

@@ -52,7 +52,7 @@ class Builder(CountingBuilder):
     """`[CLS] sentence [SEP] next sentence without its marker [SEP]`."""
 
     name: ClassVar[str] = "discourse_relation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     pairs: ClassVar[str | None] = DiscoursePairReader.name
     Options: ClassVar[type[Settings]] = DiscourseOptions

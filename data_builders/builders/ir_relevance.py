@@ -54,7 +54,7 @@ class Builder(CountingBuilder):
     """`[CLS] query [SEP] title [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "ir_relevance"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     pairs: ClassVar[str | None] = QueryTitleReader.name
     Options: ClassVar[type[Settings]] = RelevanceOptions

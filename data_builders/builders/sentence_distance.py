@@ -10,6 +10,7 @@ used, so B tells nothing about the label, and A is never a document's last stret
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from typing import ClassVar
 
@@ -43,7 +44,7 @@ class Builder(SampleBuilder):
     """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "sentence_distance"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = DistanceOptions
 
@@ -51,7 +52,7 @@ class Builder(SampleBuilder):
     def least_sentences(self) -> int:
         return LEAST_STRETCHES
 
-    @property
+    @cached_property
     def stretch_tokens(self) -> int:
         room = (self.max_length - 3) // 2
         return min(room, self.options.stretch_tokens or room)

@@ -31,7 +31,7 @@ class Builder(SampleBuilder):
     """`[CLS] segment [SEP] segment [SEP] ...` from one document; every class as often as any other."""
 
     name: ClassVar[str] = "sentence_reordering"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = ReorderingOptions
 

@@ -3,8 +3,8 @@
 import bm25s
 import numpy as np
 
-from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns
-from ernie_paddle.data.samples import BEGIN
+from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns, word_keys
+from ernie_paddle.data.samples import BEGIN, ranges
 
 MOST_LOOKED_AT = 50  # titles that fit, among which the wanted ones are found
 
@@ -14,14 +14,14 @@ class TitleRanking:
 
     def __init__(self, documents: list[AnnotatedDocument]):
         self.documents = documents
-        keys = [ordinary_words(document.title) for document in documents]
-        self._words = np.unique(np.concatenate(keys))
         self._titles = [document.title.of("input_ids").tobytes() for document in documents]
-        self._index = bm25s.BM25()
+        self._words, numbers = _numbered_words([document.title for document in documents])
         if len(self._words):
-            titles = [np.searchsorted(self._words, words).tolist() for words in keys]
-            numbers = {str(number): number for number in range(len(self._words))}
-            self._index.index((titles, numbers), show_progress=False)
+            index = bm25s.BM25()
+            every = {str(number): number for number in range(len(self._words))}
+            index.index((numbers, every), show_progress=False)
+            # The score of word w in title t stands where `_scored` is t between `_borders` w and w + 1.
+            self._scores, self._scored, self._borders = (index.scores[name] for name in ("data", "indices", "indptr"))
 
     def best(self, query: np.ndarray, count: int, title: Columns) -> list[AnnotatedDocument]:
         """At most `count` documents whose titles fit a query best, best first.
@@ -36,7 +36,8 @@ class TitleRanking:
         known = place[self._words[np.minimum(place, len(self._words) - 1)] == query]
         if not len(known):
             return []
-        scores = self._index.get_scores_from_ids(known.tolist())
+        places = ranges(self._borders[known], self._borders[known + 1] - self._borders[known])
+        scores = np.bincount(self._scored[places], self._scores[places], len(self.documents))
         found = np.flatnonzero(scores)
         if len(found) > MOST_LOOKED_AT:
             found = found[np.argpartition(-scores[found], MOST_LOOKED_AT)[:MOST_LOOKED_AT]]
@@ -49,6 +50,18 @@ class TitleRanking:
             if self._titles[number] != own:
                 fitting.append(self.documents[number])
         return fitting
+
+
+def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]:
+    """The keys of all ordinary words of some titles, sorted, and the places of each title's words among them."""
+    lengths = np.array([title.tokens for title in titles])
+    ids, codes, classes = (
+        np.concatenate([title.of(name) for title in titles]) for name in ("input_ids", "word_codes", "word_classes")
+    )
+    ordinary = np.flatnonzero((codes == BEGIN) & (classes == ORDINARY_WORD))
+    words, numbers = np.unique(word_keys(ids, codes)[ordinary], return_inverse=True)
+    borders = np.searchsorted(ordinary, np.cumsum(lengths))
+    return words, [part.tolist() for part in np.split(numbers, borders[:-1])]
 
 
 def ordinary_words(columns: Columns) -> np.ndarray:

@@ -6,17 +6,20 @@ as their tokens are; Chinese words are jieba's. A word belongs to the segment in
 Words without letter or digit have no label; function words have one (both are options).
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument
+from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument, Columns
 from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
 from data_builders.builders.stretches import whole_stretches
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN, IGNORED
 
 Choice = Literal["label", "ignore"]
+SINGLE_SEGMENT = "a single segment"
 
 
 class RelationOptions(Settings):
@@ -36,39 +39,60 @@ class Builder(SampleBuilder):
     Options: ClassVar[type[Settings]] = RelationOptions
 
     def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
-        segments = whole_stretches(document, self.max_length - 2)
-        if len(segments) < 2:
-            raise Unsuitable("a single segment")
-        labels = self._labels(document, np.array([end for _, end in segments]))
+        drafts = self.compose_all([document], pool, random, Counter())
+        if not drafts:
+            raise Unsuitable(SINGLE_SEGMENT)
+        return drafts
+
+    def compose_all(
+        self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
+    ) -> list[Draft]:
+        """All at once, for most of the work is on their words."""
+        cut = [(document.columns, whole_stretches(document, self.max_length - 2)) for document in documents]
+        cut = [(columns, segments) for columns, segments in cut if len(segments) > 1]
+        if len(cut) < len(documents):
+            dropped[SINGLE_SEGMENT] += len(documents) - len(cut)
+        if not cut:
+            return []
+        segments = [columns.part(start, end) for columns, segments in cut for start, end in segments]
+        labels = self._labels([columns for columns, _ in cut], segments)
+        ends = np.cumsum([segment.tokens for segment in segments]).tolist()
         return [
-            Draft([document.columns.part(start, end)], token_labels={"token_document": labels[start:end]})
-            for start, end in segments
+            Draft([segment], token_labels={"token_document": labels[end - segment.tokens : end]})
+            for segment, end in zip(segments, ends, strict=True)
         ]
 
-    def _labels(self, document: AnnotatedDocument, segment_ends: np.ndarray) -> np.ndarray:
-        inside = document.columns.of("word_codes") != BEGIN
-        word = np.cumsum(~inside) - 1
-        labels = recurring(document, segment_ends).astype(np.int8)[word]
-        classes = document.columns.of("word_classes")
-        options = self.options
-        for word_class, choice in ((STOP_WORD, options.stop_words), (PUNCTUATION, options.punctuation)):
+    def _labels(self, documents: list[Columns], segments: list[Columns]) -> np.ndarray:
+        """The labels of all tokens of documents, which the segments cover."""
+        codes, classes, keys = (
+            np.concatenate([document.of(name) for document in documents])
+            for name in ("word_codes", "word_classes", WORD_KEYS)
+        )
+        begins = np.flatnonzero(codes == BEGIN)
+        document = np.repeat(np.arange(len(documents)), [document.tokens for document in documents])
+        segment = np.repeat(np.arange(len(segments)), [segment.tokens for segment in segments])
+        words = recurring(keys[begins], document[begins], segment[begins])
+        labels = np.repeat(words.astype(np.int8), np.diff(begins, append=len(codes)))
+        for word_class, choice in ((STOP_WORD, self.options.stop_words), (PUNCTUATION, self.options.punctuation)):
             if choice == "ignore":
                 labels[classes == word_class] = IGNORED
-        if options.sub_words == "first":
-            labels[inside] = IGNORED
+        if self.options.sub_words == "first":
+            labels[codes != BEGIN] = IGNORED
         return labels
 
 
-def recurring(document: AnnotatedDocument, segment_ends: np.ndarray) -> np.ndarray:
-    """For each word of a document: does it occur in more than one segment?"""
-    begins = np.flatnonzero(document.columns.of("word_codes") == BEGIN)
-    keys = document.columns.of(WORD_KEYS)[begins]
-    order = np.argsort(keys, kind="stable")  # equal words together, each in the order of the text
+def recurring(keys: np.ndarray, documents: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    """For each word of a text: does its document have it in more than one segment?
+
+    Args:
+        keys: of the words, [words]; equal for equal words.
+        documents, segments: the numbers of each word's document and segment, in ascending order, [words].
+    """
+    order = np.lexsort((keys, documents))  # equal words of a document together, each in the order of the text
     new = np.ones(len(order), bool)
-    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    new[1:] = (keys[order[1:]] != keys[order[:-1]]) | (documents[order[1:]] != documents[order[:-1]])
     first = np.flatnonzero(new)
     last = np.append(first[1:], len(order)) - 1
-    segment = np.searchsorted(segment_ends, begins[order], side="right")
     result = np.empty(len(order), bool)
-    result[order] = (segment[first] != segment[last])[np.cumsum(new) - 1]
+    result[order] = (segments[order[first]] != segments[order[last]])[np.cumsum(new) - 1]
     return result
