@@ -54,7 +54,7 @@ class ComposePart:
         random = generator(self.seed, self.builder.name, self._corpora[part.corpus].name, part.unit)
         for split, documents in self._by_split(part).items():
             pool = self._pools[part.corpus][split].drawn(random)
-            drafts = self.builder.compose_all(documents, pool, random, dropped)
+            drafts = self.builder.compose(documents, pool, random, dropped)
             blocks[split] = to_samples(drafts, self.vocabulary)
         self.forget_pages()
         unknown = sum(int((block.columns["input_ids"] == self.vocabulary.unk_id).sum()) for block in blocks.values())

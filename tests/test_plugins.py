@@ -26,9 +26,9 @@ from ernie_paddle.task import SentenceClassification, Task
 class Builder(RunningText):
     name: ClassVar[str] = "text_language"
 
-    def compose(self, document, pool, random):
+    def of_document(self, document, pool, random):
         chinese = (document.columns.of("capitalization") == -1).mean() > 0.9
-        return [Draft(draft.segments, int(chinese)) for draft in super().compose(document, pool, random)]
+        return [Draft(draft.segments, int(chinese)) for draft in super().of_document(document, pool, random)]
 
 
 def register(registry):

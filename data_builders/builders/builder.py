@@ -66,28 +66,40 @@ class SampleBuilder(ABC):
         return ()
 
     @abstractmethod
-    def compose(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[Draft]:
-        """The samples of one document; `pool` are the documents of its split.
+    def compose(
+        self, documents: Sequence[AnnotatedDocument], pool: "Pool", random: np.random.Generator, dropped: Counter[str]
+    ) -> list[Draft]:
+        """The samples of some documents, in their order.
+
+        Args:
+            documents: a unit's documents of one split.
+            pool: all documents of that split.
+            random: keyed by the unit.
+            dropped: counts the documents that give no sample, by reason.
+        """
+
+
+class DocumentBuilder(SampleBuilder):
+    """A builder that looks at one document at a time."""
+
+    def compose(
+        self, documents: Sequence[AnnotatedDocument], pool: "Pool", random: np.random.Generator, dropped: Counter[str]
+    ) -> list[Draft]:
+        drafts: list[Draft] = []
+        for document in documents:
+            try:
+                drafts += self.of_document(document, pool, random)
+            except Unsuitable as reason:
+                dropped[str(reason)] += 1
+        return drafts
+
+    @abstractmethod
+    def of_document(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[Draft]:
+        """The samples of one document.
 
         Raises:
             Unsuitable: the document gives none.
         """
-
-    def compose_all(
-        self,
-        documents: Sequence[AnnotatedDocument],
-        pool: "Pool",
-        random: np.random.Generator,
-        dropped: Counter[str],
-    ) -> list[Draft]:
-        """The samples of many documents in their order; `dropped` counts those that give none, by reason."""
-        drafts: list[Draft] = []
-        for document in documents:
-            try:
-                drafts += self.compose(document, pool, random)
-            except Unsuitable as reason:
-                dropped[str(reason)] += 1
-        return drafts
 
 
 class CountingBuilder(SampleBuilder):
@@ -107,7 +119,7 @@ class CountingBuilder(SampleBuilder):
 
 
 Reach = Literal["corpus", "language"]
-DRAWN_TOGETHER = 8
+DRAWN_TOGETHER = 64
 DRAWN_DOCUMENTS = 1500  # about so many of a corpus are at hand for the negatives of a part
 
 
@@ -127,7 +139,7 @@ class Pool:
         `titled`: the numbers of all documents with titles in the first one."""
         self._parts = parts
         self._all_titled = titled
-        self._drawable: dict[tuple[int, Reach], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._streams: dict[tuple[int, Reach], tuple[bool, Iterator[tuple[int, int]]]] = {}
 
     @property
     def name(self) -> str:
@@ -147,18 +159,27 @@ class Pool:
         """Other documents drawn at random, again and again, by their number of sentences.
 
         Only documents with at least `least_sentences` are drawn; `reach` tells whether from the first corpus
-        alone or from all. Ends at once if there is no other.
+        alone or from all. Ends at once if there are not two to draw from.
         """
-        if (least_sentences, reach) not in self._drawable:
-            self._drawable[least_sentences, reach] = self._weighed(least_sentences, reach)
-        corpora, numbers, weights = self._drawable[least_sentences, reach]
-        if not len(numbers) or (len(numbers) == 1 and corpora[0] == 0 and numbers[0] == document.index):
-            return
-        while True:
-            places = np.searchsorted(weights[:-1], random.random(DRAWN_TOGETHER) * weights[-1], side="right")
-            for part, number in zip(corpora[places].tolist(), numbers[places].tolist(), strict=True):
-                if part > 0 or number != document.index:
-                    yield self._parts[part].corpus.document(number)
+        if (least_sentences, reach) not in self._streams:
+            self._streams[least_sentences, reach] = self._drawn_places(least_sentences, reach, random)
+        own = (0, document.index)
+        several, places = self._streams[least_sentences, reach]
+        if several:
+            yield from (self._parts[part].corpus.document(number) for part, number in places if (part, number) != own)
+
+    def _drawn_places(
+        self, least_sentences: int, reach: Reach, random: np.random.Generator
+    ) -> tuple[bool, Iterator[tuple[int, int]]]:
+        """Whether there are several documents to draw from, and places of them, drawn without end."""
+        corpora, numbers, weights = self._weighed(least_sentences, reach)
+
+        def draw() -> Iterator[tuple[int, int]]:
+            while True:
+                drawn = np.searchsorted(weights[:-1], random.random(DRAWN_TOGETHER) * weights[-1], side="right")
+                yield from zip(corpora[drawn].tolist(), numbers[drawn].tolist(), strict=True)
+
+        return len(numbers) > 1, draw()
 
     def titled_block(self, document: AnnotatedDocument, size: int) -> np.ndarray:
         """The neighbourhood of a document with a title: numbers of the documents with titles of the first corpus.

@@ -10,19 +10,19 @@ from typing import ClassVar
 import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
+from data_builders.builders.builder import DocumentBuilder, Draft, Pool, Unsuitable
 from data_builders.builders.knowledge_masking import running_text
 from ernie_paddle.data.samples import IGNORED
 
 
-class Builder(SampleBuilder):
+class Builder(DocumentBuilder):
     """The samples of knowledge masking that have a cased word; their labels are made with the annotation."""
 
     name: ClassVar[str] = "capitalization"
     version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if (document.columns.of("capitalization") == IGNORED).all():
             raise Unsuitable("no cased word")
         drafts = running_text(document, self.max_length)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.builders.builder import CountingBuilder, Draft, Pool, Unsuitable
+from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Draft, Pool, Unsuitable
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.builders.stretches import span_border
 from data_builders.readers.pairs import DiscoursePairReader
@@ -48,7 +48,7 @@ class Opening(NamedTuple):
 _NONE = Opening(NO_CONNECTIVE, 0)
 
 
-class Builder(CountingBuilder):
+class Builder(CountingBuilder, DocumentBuilder):
     """`[CLS] sentence [SEP] next sentence without its marker [SEP]`."""
 
     name: ClassVar[str] = "discourse_relation"
@@ -113,14 +113,15 @@ class Builder(CountingBuilder):
             + (f": {named}{more}" if dropped else ""),
         )
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if document.sentences < 2:
             raise Unsuitable("a single sentence")
         if document.label is not None:
             return [self._given(document)]
         drafts = []
-        for second, opening in self._pairs(document):
-            if random.random() < self._shares.get(opening.marker, 0.0):
+        pairs = self._pairs(document)
+        for (second, opening), drawn in zip(pairs, random.random(len(pairs)).tolist(), strict=True):
+            if drawn < self._shares.get(opening.marker, 0.0):
                 segments = [self._end_of(document, second - 1), self._rest_of(document, second, opening)]
                 drafts.append(Draft(segments, self._labels[opening.marker]))
         if not drafts:
@@ -163,9 +164,11 @@ class Builder(CountingBuilder):
 
     def _end_of(self, document: AnnotatedDocument, sentence: int) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        begins = document.columns.of("span_codes")[start:end] == BEGIN
-        late = np.flatnonzero(begins & (np.arange(end - start) >= end - start - self._room))
-        return document.columns.part(start + int(late[0]) if len(late) else max(start, end - self._room), end)
+        if end - start > self._room:  # from the border of a span, if there is one
+            start = end - self._room
+            begins = document.columns.of("span_codes")[start:end] == BEGIN
+            start += int(begins.argmax())
+        return document.columns.part(start, end)
 
     def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()

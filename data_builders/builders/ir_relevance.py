@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.builders.builder import CountingBuilder, Draft, Pool, Reach, Unsuitable
+from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Draft, Pool, Reach, Unsuitable
 from data_builders.builders.stretches import span_border
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
 from data_builders.readers.pairs import CLICKED, SHOWN, QueryTitleReader
@@ -50,7 +50,7 @@ class RelevanceOptions(Settings):
     random_titles: Reach = "corpus"
 
 
-class Builder(CountingBuilder):
+class Builder(CountingBuilder, DocumentBuilder):
     """`[CLS] query [SEP] title [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "ir_relevance"
@@ -83,7 +83,7 @@ class Builder(CountingBuilder):
             raise UserError(f"{self.name}: no row of the log says '{missing}'; give rows of both kinds")
         self._shares = {kind: least / counts[kind] for kind in self._shares}
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         if document.label is not None:
             return self._from_log(document, pool, random)
         if not document.title.tokens:
@@ -166,18 +166,19 @@ def _cut(columns: Columns, start: int, end: int, room: int) -> int:
 
 def _without(title: np.ndarray, text: Columns) -> Columns:
     """The longer side of what is left of a text when the title is taken out, wherever it stands."""
-    while (found := _find(title, text.of("input_ids"))) >= 0:
+    wanted = title.tobytes()
+    while (found := _find(wanted, text.of("input_ids").tobytes(), title.itemsize)) >= 0:
         after = found + len(title)
         text = text.part(0, found) if found >= text.tokens - after else text.part(after, text.tokens)
     return text
 
 
-def _find(wanted: np.ndarray, ids: np.ndarray) -> int:
-    """Where a sequence begins in another, -1 if nowhere."""
-    for place in np.flatnonzero(ids[: max(0, len(ids) - len(wanted) + 1)] == wanted[0]).tolist():
-        if (ids[place : place + len(wanted)] == wanted).all():
-            return int(place)
-    return -1
+def _find(wanted: bytes, ids: bytes, size: int) -> int:
+    """Where a sequence of ids of `size` bytes begins in another, -1 if nowhere."""
+    place = ids.find(wanted)
+    while place % size and place >= 0:
+        place = ids.find(wanted, place + 1)
+    return place // size
 
 
 def _same(one: Columns, other: Columns) -> bool:

@@ -5,18 +5,18 @@ from typing import ClassVar
 import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder
+from data_builders.builders.builder import DocumentBuilder, Draft, Pool
 from data_builders.builders.stretches import whole_stretches
 
 
-class Builder(SampleBuilder):
+class Builder(DocumentBuilder):
     """`[CLS] sentences [SEP]`: consecutive sentences of one document, as many as fit. No label."""
 
     name: ClassVar[str] = "knowledge_masking"
     version: ClassVar[int] = 1
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
         return running_text(document, self.max_length)
 
 

@@ -9,7 +9,8 @@ The label is drawn before anything is looked at, and only stretches that could s
 used, so B tells nothing about the label, and A is never a document's last stretch, which is often short.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import ClassVar
@@ -18,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, Unsuitable, balanced_labels
+from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, balanced_labels
 from data_builders.builders.stretches import sentence_stretches, trimmed
 from ernie_paddle.config import Settings
 
@@ -61,34 +62,51 @@ class Builder(SampleBuilder):
     def labels(self) -> tuple[str, ...]:
         return LABELS
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
-        if document.sentences < LEAST_STRETCHES:
-            raise Unsuitable(f"fewer than {LEAST_STRETCHES} sentences")
-        stretches = sentence_stretches(document, self.stretch_tokens)
-        seconds = [second for second in range(1, len(stretches)) if count_distant(second, len(stretches))]
-        if not seconds:
-            raise Unsuitable(f"fewer than {LEAST_STRETCHES} stretches of {self.stretch_tokens} tokens")
-        elsewhere = self._stretches_elsewhere(document, pool, random)
-        drafts = []
-        for second, label in zip(seconds, balanced_labels(len(seconds), 3, random), strict=True):
-            if label == ADJACENT:
-                first = trimmed(document.columns, stretches[second - 1], self.stretch_tokens)
-            elif label == SAME_DOCUMENT:
-                first = trimmed(
-                    document.columns, stretches[self._distant(second, len(stretches), random)], self.stretch_tokens
-                )
+    def compose(
+        self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
+    ) -> list[Draft]:
+        usable = []
+        for document in documents:
+            stretches = sentence_stretches(document, self.stretch_tokens)
+            seconds = [second for second in range(1, len(stretches)) if count_distant(second, len(stretches))]
+            if seconds:
+                usable.append((document, stretches, seconds))
             else:
-                other = next(elsewhere, None)
-                if other is None:
-                    raise Unsuitable("no other document to take a stretch from")
-                first = other
-            drafts.append(Draft([first, trimmed(document.columns, stretches[second], self.stretch_tokens)], int(label)))
+                dropped[f"fewer than {LEAST_STRETCHES} stretches of {self.stretch_tokens} tokens"] += 1
+        labels = iter(balanced_labels(sum(len(seconds) for *_, seconds in usable), len(LABELS), random).tolist())
+        drafts: list[Draft] = []
+        for document, stretches, seconds in usable:
+            own = self._of_document(document, stretches, list(zip(seconds, labels, strict=False)), pool, random)
+            if own is None:
+                dropped["no other document to take a stretch from"] += 1
+            else:
+                drafts += own
         return drafts
 
-    def _distant(self, second: int, stretches: int, random: np.random.Generator) -> int:
-        """One of the stretches that `count_distant` counts."""
-        drawn = int(random.integers(count_distant(second, stretches)))
-        return drawn if drawn < second - 1 else drawn + stretches - 1 - count_distant(second, stretches)
+    def _of_document(
+        self,
+        document: AnnotatedDocument,
+        stretches: list[tuple[int, int]],
+        wanted: list[tuple[int, int]],
+        pool: Pool,
+        random: np.random.Generator,
+    ) -> list[Draft] | None:
+        """A sample for each stretch and label in `wanted`; None if there is no other document."""
+        limit, columns = self.stretch_tokens, document.columns
+        elsewhere = self._stretches_elsewhere(document, pool, random)
+        drafts = []
+        for (second, label), drawn in zip(wanted, random.random(len(wanted)).tolist(), strict=True):
+            first: Columns | None
+            if label == ADJACENT:
+                first = trimmed(columns, stretches[second - 1], limit)
+            elif label == SAME_DOCUMENT:
+                first = trimmed(columns, stretches[distant(second, len(stretches), drawn)], limit)
+            else:
+                first = next(elsewhere, None)
+                if first is None:
+                    return None
+            drafts.append(Draft([first, trimmed(columns, stretches[second], limit)], label))
+        return drafts
 
     def _stretches_elsewhere(
         self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
@@ -98,11 +116,19 @@ class Builder(SampleBuilder):
         for other in islice(others, TRIES):
             stretches = sentence_stretches(other, self.stretch_tokens)
             if len(stretches) >= LEAST_STRETCHES:
-                for chosen in random.integers(len(stretches) - 1, size=STRETCHES_OF_ANOTHER).tolist():
-                    yield trimmed(other.columns, stretches[chosen], self.stretch_tokens)
+                for drawn in random.random(STRETCHES_OF_ANOTHER).tolist():
+                    chosen = stretches[int(drawn * (len(stretches) - 1))]
+                    yield trimmed(other.columns, chosen, self.stretch_tokens)
 
 
 def count_distant(second: int, stretches: int) -> int:
     """How many stretches may stand before stretch `second` as not adjacent: neither its neighbours nor the last."""
     near = min(second + 1, stretches - 2) - max(second - 1, 0) + 1  # itself and its neighbours, but not the last
     return stretches - 1 - near
+
+
+def distant(second: int, stretches: int, drawn: float) -> int:
+    """One of the stretches that `count_distant` counts, by a number drawn from 0 up to 1."""
+    count = count_distant(second, stretches)
+    place = int(drawn * count)
+    return place if place < second - 1 else place + stretches - 1 - count

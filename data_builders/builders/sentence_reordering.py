@@ -8,6 +8,8 @@ The number of segments shows in the sample, so that guessing within it is right 
 """
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import permutations
 from math import factorial
@@ -17,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable, balanced_labels
+from data_builders.builders.builder import Draft, Pool, SampleBuilder, balanced_labels
 from ernie_paddle.config import Settings
 
 
@@ -47,26 +49,31 @@ class Builder(SampleBuilder):
     def labels(self) -> tuple[str, ...]:
         return tuple(" ".join(str(place + 1) for place in order) for order in self._orders)
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def compose(
+        self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
+    ) -> list[Draft]:
         most = self.options.most_segments
-        if document.sentences < most:
-            raise Unsuitable(f"fewer than {most} sentences")
-        stretches = sentence_runs(document.bounds, most, self.max_length - 1 - most)
-        if not stretches:
-            raise Unsuitable(f"no {most} sentences in a row within {self.max_length} tokens")
-        labels = balanced_labels(len(stretches), class_count(most), random)
-        return [
-            self._draft(document, first, last, int(label), random)
-            for (first, last), label in zip(stretches, labels, strict=True)
-        ]
+        runs: list[tuple[AnnotatedDocument, int, int]] = []
+        for document in documents:
+            found = sentence_runs(document.bounds, most, self.max_length - 1 - most)
+            runs += ((document, first, last) for first, last in found)
+            if not found:
+                few = document.sentences < most
+                dropped[
+                    f"fewer than {most} sentences"
+                    if few
+                    else f"no {most} sentences in a row within {self.max_length} tokens"
+                ] += 1
+        labels = balanced_labels(len(runs), class_count(most), random).tolist()
+        draws = random.random((len(runs), most - 1)).tolist()
+        return [self._draft(*run, label, drawn) for run, label, drawn in zip(runs, labels, draws, strict=True)]
 
-    def _draft(
-        self, document: AnnotatedDocument, first: int, last: int, label: int, random: np.random.Generator
-    ) -> Draft:
+    def _draft(self, document: AnnotatedDocument, first: int, last: int, label: int, drawn: list[float]) -> Draft:
+        """Sentences `first` up to `last`; `drawn`, from 0 up to 1 each, say where segments end."""
         order = self._orders[label]
         inner: list[int] = []
         for chosen in range(len(order) - 1):  # one more border, at none of the places chosen before
-            place = first + 1 + int(random.integers(last - first - 1 - chosen))
+            place = first + 1 + int(drawn[chosen] * (last - first - 1 - chosen))
             for taken in inner:
                 place += taken <= place
             inner = sorted([*inner, place])

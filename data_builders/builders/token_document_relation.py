@@ -13,13 +13,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument, Columns
-from data_builders.builders.builder import Draft, Pool, SampleBuilder, Unsuitable
+from data_builders.builders.builder import Draft, Pool, SampleBuilder
 from data_builders.builders.stretches import whole_stretches
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN, IGNORED
 
 Choice = Literal["label", "ignore"]
-SINGLE_SEGMENT = "a single segment"
 
 
 class RelationOptions(Settings):
@@ -38,20 +37,13 @@ class Builder(SampleBuilder):
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = RelationOptions
 
-    def compose(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
-        drafts = self.compose_all([document], pool, random, Counter())
-        if not drafts:
-            raise Unsuitable(SINGLE_SEGMENT)
-        return drafts
-
-    def compose_all(
+    def compose(
         self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
     ) -> list[Draft]:
-        """All at once, for most of the work is on their words."""
         cut = [(document.columns, whole_stretches(document, self.max_length - 2)) for document in documents]
         cut = [(columns, segments) for columns, segments in cut if len(segments) > 1]
         if len(cut) < len(documents):
-            dropped[SINGLE_SEGMENT] += len(documents) - len(cut)
+            dropped["a single segment"] += len(documents) - len(cut)
         if not cut:
             return []
         segments = [columns.part(start, end) for columns, segments in cut for start, end in segments]

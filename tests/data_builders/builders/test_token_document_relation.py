@@ -1,5 +1,6 @@
 """Token-document relation against a recount by brute force, from the raw text of real documents."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.document import AnnotatedDocument
 from data_builders.annotation.sentences import sentences
-from data_builders.builders.builder import Pool, Unsuitable
+from data_builders.builders.builder import Pool
 from data_builders.builders.token_document_relation import Builder, RelationOptions
 from data_builders.documents import Document, Language
 from ernie_paddle.data.shards import SPLITS, SampleTable
@@ -20,12 +21,19 @@ WORDS = ChineseWords()
 NOTHING = np.random.default_rng(0)
 
 
-def compose(document: AnnotatedDocument, vocabulary: Vocabulary, **options: str) -> tuple[list[int], list[int]]:
-    """Labels of all tokens of a document, and where its segments end."""
+def composed(
+    documents: list[AnnotatedDocument], vocabulary: Vocabulary, **options: str
+) -> list[tuple[list[int], list[int]]]:
+    """Of each document the labels of all tokens, and where its segments end; both empty if there is no sample."""
     builder = Builder(64, RelationOptions(**options), vocabulary)  # type: ignore[arg-type]
-    drafts = builder.compose(document, Pool([]), NOTHING)
-    labels = np.concatenate([draft.token_labels["token_document"] for draft in drafts])
-    return labels.tolist(), [draft.segments[0].end - document.columns.start for draft in drafts]
+    drafts = builder.compose(documents, Pool([]), NOTHING, Counter())
+    found = []
+    for document in documents:
+        first, last = document.columns.start, document.columns.end
+        own = [draft for draft in drafts if first <= draft.segments[0].start < last]
+        labels = [label for draft in own for label in draft.token_labels["token_document"].tolist()]
+        found.append((labels, [draft.segments[0].end - first for draft in own]))
+    return found
 
 
 def words_of(document: Document, real_text: RealText, language: Language) -> Iterator[tuple[str, list[int]]]:
@@ -48,11 +56,12 @@ def words_of(document: Document, real_text: RealText, language: Language) -> Ite
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: Language) -> None:
     checked = ones = 0
-    for document in list(real_text.sources[language].documents())[:15]:
-        annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
-        try:
-            labels, ends = compose(annotated, real_text.vocabulary)
-        except Unsuitable:
+    documents = list(real_text.sources[language].documents())[:15]
+    block = Annotator(real_text.vocabulary, language).annotate(documents)
+    together = [block.document(number, number) for number in range(len(documents))]
+    outcomes = composed(together, real_text.vocabulary)
+    for document, annotated, (labels, ends) in zip(documents, together, outcomes, strict=True):
+        if not labels:
             assert annotated.tokens <= 62
             continue
         words, place = [], 0
@@ -74,11 +83,11 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
 def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
     document = next(iter(real_text.sources["en"].documents()))
     annotated = Annotator(real_text.vocabulary, "en").annotate([document]).document(0, 0)
-    everything, _ = compose(annotated, real_text.vocabulary, punctuation="label")
+    [(everything, _)] = composed([annotated], real_text.vocabulary, punctuation="label")
     assert -1 not in everything
-    usual, _ = compose(annotated, real_text.vocabulary)
-    rare, _ = compose(annotated, real_text.vocabulary, stop_words="ignore")
-    firsts, _ = compose(annotated, real_text.vocabulary, sub_words="first")
+    [(usual, _)] = composed([annotated], real_text.vocabulary)
+    [(rare, _)] = composed([annotated], real_text.vocabulary, stop_words="ignore")
+    [(firsts, _)] = composed([annotated], real_text.vocabulary, sub_words="first")
     tokens = [real_text.vocabulary.tokens[i] for i in annotated.columns.of("input_ids").tolist()]
     seen = 0
     for place, token in enumerate(tokens[:-1]):
