@@ -80,7 +80,7 @@ def recurring(keys: np.ndarray, documents: np.ndarray, segments: np.ndarray) -> 
         keys: of the words, [words]; equal for equal words.
         documents, segments: the numbers of each word's document and segment, in ascending order, [words].
     """
-    order = np.lexsort((keys, documents))  # equal words of a document together, each in the order of the text
+    order = np.argsort(keys, kind="stable")  # equal words together, in the order of the text and so of documents
     new = np.ones(len(order), bool)
     new[1:] = (keys[order[1:]] != keys[order[:-1]]) | (documents[order[1:]] != documents[order[:-1]])
     first = np.flatnonzero(new)
