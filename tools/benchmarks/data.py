@@ -26,7 +26,7 @@ from ernie_paddle.registry import load_plugins
 OUT = Path("runs/benchmark")
 PEER_BYTES = 700_000  # the peer is slow; this is enough for it to be steady
 MEGABYTE = 1_000_000
-COPIES = 4  # of the month, for two workers to have enough to do
+COPIES = 12  # of the month: long enough for starting two workers not to count
 # Each copy of the text has other names, so that its documents are no duplicates.
 SURNAMES = (
     "江李王张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶"
