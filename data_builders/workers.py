@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -23,7 +23,7 @@ Worker = TypeVar("Worker")
 Answer = TypeVar("Answer")
 
 SECONDS_TO_END = 5.0
-AHEAD = 2  # items that a worker has at a time, so that it need not wait for the next
+AHEAD = 3  # items that a worker has at a time, so that it need not wait for the next
 
 
 class Engine(Protocol):
@@ -132,9 +132,11 @@ def _received(pipe: Connection) -> Any:
 def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _collect_seldom()
-    # Read by a thread of its own, so that the parent can always send, even while a large answer is under way.
+    # Read and sent by threads of their own, so that the work goes on while the parent is not ready for an answer.
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    answers: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)
     threading.Thread(target=_receive_all, args=(pipe, messages), daemon=True).start()
+    threading.Thread(target=_send_all, args=(pipe, answers), daemon=True).start()
     function: Callable[[Any], Any] | None = None
     while (message := messages.get()) is not None:
         new_function, item = message
@@ -142,7 +144,7 @@ def _serve(pipe: Connection) -> None:
             function = new_function
             gc.collect()  # whatever the last one kept
         else:
-            pipe.send(_answer(function, item))
+            answers.put(_answer(function, item))
 
 
 def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
@@ -151,6 +153,12 @@ def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
             messages.put(pipe.recv())
     except (EOFError, ConnectionError, OSError):
         messages.put(None)
+
+
+def _send_all(pipe: Connection, answers: "queue.Queue[tuple[bool, Any]]") -> None:
+    with suppress(ConnectionError):  # the parent is gone, and so is this process soon
+        while True:
+            pipe.send(answers.get())
 
 
 def _answer(function: Any, item: Any) -> tuple[bool, Any]:
