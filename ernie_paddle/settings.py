@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from ernie_paddle.config import Settings
 from ernie_paddle.data.order import NO_LIMIT, BatchSize
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
 
 class AdamSettings(Settings):
     """AdamW with decay apart from the moments; LayerNorm and biases are not decayed (as in the release)."""
@@ -38,6 +40,7 @@ class TrainSettings(Settings):
     """What decides the result of a run."""
 
     seed: int = 1
+    precision: Precision = "fp32"  # of matrix products; parameters, moments and losses are always fp32
     batch_tokens: int | None = Field(default=None, ge=1)  # padded tokens of a micro-batch, or:
     batch_samples: int | None = Field(default=None, ge=1)  # samples of a micro-batch
     accumulation: int = Field(default=1, ge=1)  # micro-batches of an update

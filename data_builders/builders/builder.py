@@ -120,6 +120,7 @@ class CountingBuilder(SampleBuilder):
 
 Reach = Literal["corpus", "language"]
 DRAWN_TOGETHER = 64
+MOST_UNITS = 256  # of a neighbourhood, which reads all of them
 DRAWN_DOCUMENTS = 1500  # about so many of a corpus are at hand for the negatives of a part
 
 
@@ -134,11 +135,12 @@ class PoolPart(NamedTuple):
 class Pool:
     """Documents of one split that negatives may come from."""
 
-    def __init__(self, parts: Sequence[PoolPart], titled: np.ndarray | None = None):
+    def __init__(self, parts: Sequence[PoolPart], whole: "Pool | None" = None):
         """`parts`: first the corpus of the documents composed, then the task's other corpora in its language;
-        `titled`: the numbers of all documents with titles in the first one."""
+        `whole`: the pool that this one was drawn from."""
         self._parts = parts
-        self._all_titled = titled
+        self._whole = whole or self
+        self._borders: dict[int, np.ndarray] = {}
         self._streams: dict[tuple[int, Reach], tuple[bool, Iterator[tuple[int, int]]]] = {}
 
     @property
@@ -151,7 +153,7 @@ class Pool:
 
         Neighbourhoods (`titled_block`) stay those of the whole pool.
         """
-        return Pool([_drawn(part, random) for part in self._parts], self._titled)
+        return Pool([_drawn(part, random) for part in self._parts], self)
 
     def others(
         self, document: AnnotatedDocument, least_sentences: int, reach: Reach, random: np.random.Generator
@@ -184,19 +186,30 @@ class Pool:
     def titled_block(self, document: AnnotatedDocument, size: int) -> np.ndarray:
         """The neighbourhood of a document with a title: numbers of the documents with titles of the first corpus.
 
-        Neighbourhoods cut the corpus into blocks of `size` documents.
+        Neighbourhoods cut the corpus into blocks of at most `size` documents in at most `MOST_UNITS` units.
         """
-        block = int(np.searchsorted(self._titled, document.index)) // size
-        return self._titled[block * size : (block + 1) * size]
+        titled, borders = self._whole._titled, self._whole._block_borders(size)
+        block = int(np.searchsorted(borders, np.searchsorted(titled, document.index), side="right"))
+        return titled[borders[block - 1] : borders[block]]
 
     def document(self, index: int) -> AnnotatedDocument:
         """A document of the first corpus by its number."""
         return self._parts[0].corpus.document(index)
 
+    def _block_borders(self, size: int) -> np.ndarray:
+        """Where among the titled documents a block ends and another begins."""
+        if size not in self._borders:
+            corpus = self._parts[0].corpus
+            units = np.searchsorted(corpus.unit_borders, self._titled, side="right")
+            borders = [0]
+            while borders[-1] < len(units):
+                far = int(np.searchsorted(units, units[borders[-1]] + MOST_UNITS))
+                borders.append(min(borders[-1] + size, far, len(units)))
+            self._borders[size] = np.array(borders)
+        return self._borders[size]
+
     @cached_property
     def _titled(self) -> np.ndarray:
-        if self._all_titled is not None:
-            return self._all_titled
         corpus, documents, _ = self._parts[0]
         return documents[corpus.titled[documents]]
 

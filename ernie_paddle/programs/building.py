@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import paddle
 from paddle.pir.core import create_persistable_value
 
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec
+from ernie_paddle.settings import Precision
 from ernie_paddle.task import Feed
 
 
@@ -27,6 +28,20 @@ def new_program() -> Iterator[Any]:
     ):
         warnings.filterwarnings("ignore", message="Tensor do not have 'place'")  # from Paddle's own dynamic shapes
         yield main
+
+
+def low_precision(precision: Precision) -> AbstractContextManager[None]:
+    """Within it, matrix products are built in bf16 or fp16 and what needs range stays fp32 (autocast, level O1)."""
+    if precision == "fp32":
+        return nullcontext()
+    return paddle.amp.auto_cast(dtype="bfloat16" if precision == "bf16" else "float16", level="O1")
+
+
+def count_products(main: Any) -> tuple[int, int]:
+    """How many matrix products a program holds, gradients left out, and how many of them in low precision."""
+    products = [operator for operator in main.global_block().ops if operator.name() == "pd_op.matmul"]
+    low = [one for one in products if one.operand_source(0).dtype in (paddle.bfloat16, paddle.float16)]
+    return len(products), len(low)
 
 
 def declare_inputs(feeds: Sequence[Feed]) -> dict[str, Any]:
@@ -48,4 +63,6 @@ def gradient_buffer(spec: ParameterSpec) -> Any:
 def kept_value(name: str, shape: tuple[int, ...]) -> Any:
     """A float32 value that stays in the scope from run to run, as a Value of the current program."""
     zero = paddle.nn.initializer.Constant(0.0)
-    return create_persistable_value(dtype="float32", shape=list(shape), name=name, initializer=zero)
+    value = create_persistable_value(dtype="float32", shape=list(shape), name=name, initializer=zero)
+    value.stop_gradient = True
+    return value

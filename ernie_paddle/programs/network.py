@@ -21,6 +21,7 @@ MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding;
 class Network:
     """One ERNIE encoder in the current program.
 
+    `parameters` and `values` are its parameters by name, declared and as Values of the program.
     `tokens` [batch * length, hidden] is its output, flat: linear layers on two dimensions are several
     times faster on CPU, gradients included. Heads are added on demand.
     """
@@ -30,7 +31,7 @@ class Network:
         self.config = config
         self.training = training
         self.parameters: dict[str, ParameterSpec] = {}
-        self._values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         ids = inputs["input_ids"]
         self.batch, self.length = paddle.shape(ids)[0], paddle.shape(ids)[1]
         padding = paddle.cast(ids == pad_id, "float32")
@@ -59,11 +60,12 @@ class Network:
         x = paddle.gather(self.tokens, positions)
         x = self._activation(self._linear(x, self.config.hidden_size, "mask_lm_trans_fc"))
         x = self._layer_norm(x, "mask_lm_trans_layer_norm")
-        scores = paddle.matmul(x, self._values["word_embedding"], transpose_y=True)
+        scores = paddle.matmul(x, self.values["word_embedding"], transpose_y=True)
         return self._add_bias(scores, self._parameter("mask_lm_out_fc.b_0", (self.config.vocab_size,), "zeros"))
 
     def cross_entropy(self, logits: Any, labels: Any) -> tuple[Any, Any]:
         """Summed loss and number of right answers where `labels` is not -1."""
+        logits = paddle.cast(logits, "float32")
         column = paddle.unsqueeze(labels, -1)  # oneDNN fails on the gradient of the squeeze that flat labels bring
         losses = F.cross_entropy(logits, column, ignore_index=IGNORED, reduction="none")
         right = paddle.cast(paddle.argmax(logits, axis=-1) == labels, "float32")
@@ -137,8 +139,8 @@ class Network:
         return F.dropout(x, rate, training=True, mode="upscale_in_train") if self.training and rate else x
 
     def _parameter(self, name: str, shape: tuple[int, ...], initializer: str = "normal") -> Any:
-        if name not in self._values:
+        if name not in self.values:
             spec = ParameterSpec(name, shape, initializer, self.config.initializer_range)  # type: ignore[arg-type]
             self.parameters[name] = spec
-            self._values[name] = declare_parameter(spec)
-        return self._values[name]
+            self.values[name] = declare_parameter(spec)
+        return self.values[name]

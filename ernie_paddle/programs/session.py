@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import paddle
 
+from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.task_program import TaskProgram, build_task_program
+from ernie_paddle.programs.collectives import Sums, connect
+from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
     GRADIENT_NORM,
     LEARNING_RATE,
@@ -16,17 +19,31 @@ from ernie_paddle.programs.update_program import (
     add_update_variables,
     build_update_program,
 )
-from ernie_paddle.programs.variables import Variables, default_place
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.programs.variables import Variables, check_precision, default_place
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.settings import AdamSettings, Precision
 from ernie_paddle.task import Task
 
 
 class Session:
     """Runs task programs and update programs over one set of variables, on the GPU if there is one."""
 
-    def __init__(self, config: ErnieConfig, pad_id: int, seed: int, adam: AdamSettings):
-        self.config, self.pad_id, self.seed, self.adam = config, pad_id, seed, adam
+    def __init__(
+        self,
+        config: ErnieConfig,
+        pad_id: int,
+        seed: int,
+        adam: AdamSettings,
+        precision: Precision = "fp32",
+        ranks: Ranks | None = None,
+    ):
+        """`ranks`: alone unless given; others must make the same calls in the same order."""
+        self.config, self.pad_id, self.seed, self.adam, self.precision = config, pad_id, seed, adam, precision
+        self.ranks = ranks or Ranks()
+        connect(self.ranks)
         self.variables = Variables(default_place())
+        check_precision(precision, self.variables.place)
+        self.sums = Sums(self.ranks, self.variables.place)
         self._executor = paddle.static.Executor(self.variables.place)
         self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
         self._evaluation: dict[str, TaskProgram] = {}
@@ -37,19 +54,27 @@ class Session:
         paddle.seed(dropout_key)
         self._run(program.main, program.check(feed))
 
-    def update(self, tasks: tuple[Task, ...], learning_rate: float) -> None:
-        """Apply the collected gradients to the parameters of these tasks. Waits for nothing."""
+    def set_loss_scale(self, value: float) -> None:
+        """The factor of the loss from the next micro-batch on."""
+        self.variables.set(LOSS_SCALE, np.array([value], np.float32))
+
+    def update(self, tasks: tuple[Task, ...], learning_rate: float) -> bool:
+        """Apply the collected gradients to the parameters of these tasks; were they finite? If not, nothing changes."""
         _, program = self._training_programs(tasks)
         self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
-        self._run(program.main, {})
+        return not bool(self._run(program.main, {}, program.non_finite)[0].any())
+
+    def products(self, tasks: tuple[Task, ...]) -> tuple[int, int]:
+        """Matrix products of the forward pass of these tasks, and how many of them are in low precision."""
+        return self._training_programs(tasks)[0].products
 
     def take_metrics(self) -> dict[str, np.ndarray]:
-        """Summed loss and right answers of each task since the last call, float64 [2] by task name."""
+        """Summed loss and right answers of each task on all ranks since the last call, float64 [2] by task name."""
         sums: dict[str, np.ndarray] = {}
         for program, _ in self._training.values():
             collected = self.variables.get(program.metrics_name)
             self.variables.set(program.metrics_name, np.zeros_like(collected))
-            for task, values in zip(program.tasks, collected.astype(np.float64), strict=True):
+            for task, values in zip(program.tasks, self.sums(collected.astype(np.float64)), strict=True):
                 sums[task.name] = sums.get(task.name, 0.0) + values
         return sums
 
@@ -85,17 +110,48 @@ class Session:
         for name, value in values.items():
             self.variables.set(name, value)
 
+    def take_from_first(self) -> None:
+        """Set parameters and moments to those of the first rank."""
+        if self.ranks.world > 1:
+            self.set_parameters({name: self.sums.of_first(value) for name, value in self.parameters().items()})
+            self.set_optimizer_state({n: self.sums.of_first(value) for n, value in self.optimizer_state().items()})
+
+    def meet(self) -> None:
+        """Wait until all ranks are here."""
+        self.sums(np.zeros(1, np.int64))
+
+    def check_equal(self) -> None:
+        """Compare the parameters of all ranks.
+
+        Raises:
+            UserError: they differ.
+        """
+        if self.ranks.world == 1:
+            return
+        checksum = 0
+        for name, value in sorted(self.parameters().items()):
+            checksum = crc32(value.tobytes(), crc32(name.encode(), checksum))
+        checksums = self.sums.gathered(checksum)
+        apart = [str(rank) for rank, found in enumerate(checksums) if found != checksums[0]]
+        if apart:
+            raise UserError(
+                f"parameters of rank {', '.join(apart)} differ from those of rank 0; the last checkpoint is whole: "
+                "look at the memory of that machine, then go on with --resume"
+            )
+
     def _run(self, main: Any, feed: dict[str, np.ndarray], *fetched: Any) -> list[np.ndarray]:
         return self._executor.run(main, feed=feed, fetch_list=list(fetched), scope=self.variables.scope)
 
     def _training_programs(self, tasks: tuple[Task, ...]) -> tuple[TaskProgram, UpdateProgram]:
         names = tuple(task.name for task in tasks)
         if names not in self._training:
-            program = build_task_program(self.config, tasks, self.pad_id, training=True)
+            program = build_task_program(self.config, tasks, self.pad_id, training=True, precision=self.precision)
+            if self.precision != "fp32" and not program.products[1]:
+                raise RuntimeError(f"{'+'.join(names)}: no matrix product of the program is in {self.precision}")
             self.variables.add_parameters(program.parameters, self.seed)
             self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
             add_update_variables(self.variables, program.parameters, self.adam)
-            self._training[names] = (program, build_update_program(program.parameters, self.adam))
+            self._training[names] = (program, build_update_program(program.parameters, self.adam, self.ranks))
         return self._training[names]
 
     def _evaluation_program(self, task: Task) -> TaskProgram:

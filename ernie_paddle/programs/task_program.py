@@ -8,13 +8,22 @@ import numpy as np
 import paddle
 
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.building import declare_inputs, gradient_buffer, kept_value, new_program
+from ernie_paddle.programs.building import (
+    count_products,
+    declare_inputs,
+    gradient_buffer,
+    kept_value,
+    low_precision,
+    new_program,
+)
 from ernie_paddle.programs.network import Network
 from ernie_paddle.programs.variables import ParameterSpec
+from ernie_paddle.settings import Precision
 from ernie_paddle.task import Feed, Task
 
 ENCODER_FEEDS = (Feed("input_ids", (-1, -1), "int64"), Feed("sentence_ids", (-1, -1), "int64"))
 LOSS_WEIGHTS = "loss_weights"
+LOSS_SCALE = "loss_scale"
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class TaskProgram:
     metrics: Any
     metrics_name: str
     parameters: dict[str, ParameterSpec]
+    products: tuple[int, int]  # matrix products, and those of them in low precision
 
     def check(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The feed, after a check of names, ranks and dtypes: Paddle itself would broadcast or cast."""
@@ -50,28 +60,33 @@ class TaskProgram:
         return feed
 
 
-def build_task_program(config: ErnieConfig, tasks: Sequence[Task], pad_id: int, training: bool) -> TaskProgram:
+def build_task_program(
+    config: ErnieConfig, tasks: Sequence[Task], pad_id: int, training: bool, precision: Precision = "fp32"
+) -> TaskProgram:
     """Build the program of a primary task (first, it names the task embedding) and its companions.
 
     In training the loss is the sum over tasks of `loss_weights` [tasks] times the summed loss; a weight of
-    1 / (labels of the whole update) makes it a mean over all micro-batches. Gradients are added to
-    `<parameter>@GRAD`.
+    1 / (labels of the whole update) makes it a mean over all micro-batches. Gradients, times `loss_scale` [1], are
+    added to `<parameter>@GRAD`. Losses that are not finite are left out of the metrics.
     """
     metrics_name = "metrics@" + "+".join(task.name for task in tasks)
     with new_program() as main:
         feeds = (*ENCODER_FEEDS, *(feed for task in tasks for feed in task.objective.feeds()))
         inputs = declare_inputs(feeds)
-        network = Network(config, tasks[0].task_id, pad_id, training, inputs)
-        outcomes = [task.objective.build(network, inputs) for task in tasks]
+        with low_precision(precision):
+            network = Network(config, tasks[0].task_id, pad_id, training, inputs)
+            outcomes = [task.objective.build(network, inputs) for task in tasks]
+        products = count_products(main)
         metrics = paddle.stack([paddle.stack([outcome.loss_sum, outcome.correct]) for outcome in outcomes])
         if training:
             weights = Feed(LOSS_WEIGHTS, (len(tasks),), "float32")
             feeds = (*feeds, weights)
-            weight = declare_inputs((weights,))[LOSS_WEIGHTS]
+            weight = declare_inputs((weights,))[LOSS_WEIGHTS] * kept_value(LOSS_SCALE, (1,))
             loss = paddle.sum(paddle.stack([outcome.loss_sum for outcome in outcomes]) * weight)
-            for parameter, gradient in paddle.static.append_backward(loss):
+            for parameter, gradient in paddle.static.append_backward(loss, list(network.values.values())):
                 buffer = gradient_buffer(network.parameters[parameter.name])
                 paddle.assign(buffer + gradient, output=buffer)
             collected = kept_value(metrics_name, (len(tasks), 2))
-            paddle.assign(collected + metrics, output=collected)
-    return TaskProgram(tuple(tasks), main, feeds, metrics, metrics_name, network.parameters)
+            finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
+            paddle.assign(collected + finite, output=collected)
+    return TaskProgram(tuple(tasks), main, feeds, metrics, metrics_name, network.parameters, products)

@@ -13,6 +13,7 @@ from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Signature, Task
 from ernie_paddle.training import checkpoint
@@ -55,6 +56,7 @@ def finetune(
         _epoch_plan(settings, task, blocks["train"]),
         settings.train,
         settings.impl,
+        ranks=Ranks.of_this_process(),
     )
     identity = {
         "settings": settings.model_dump(mode="json", exclude={"impl"}),
@@ -67,10 +69,12 @@ def finetune(
         dev = trainer.evaluate(task.name, SampleTable([blocks["dev"]]))
         log.evaluation(trainer.plan.end_of(stage), stage, {task.name: dev})
         best = out / BEST
+        if not trainer.ranks.leads:
+            return
         if not (best / SCORES_FILE).exists() or dev.accuracy > read_json(best / SCORES_FILE, "scores")["accuracy"]:
             _save_best(best, trainer, signature, {**vars(dev), "epoch": stage + 1})
 
-    if not resume:
+    if not resume and trainer.ranks.leads:
         shutil.rmtree(out / BEST, ignore_errors=True)
     start(trainer, out, identity, resume, None if from_scratch else model)
     run_stages(trainer, out, identity, keep_best)
@@ -95,17 +99,19 @@ def _save_best(folder: Path, trainer: Trainer, signature: Signature, scores: dic
 
 
 def _conclude(trainer: Trainer, task: Task, blocks: dict[str, SampleBlock], out: Path) -> dict[str, Any]:
+    trainer.session.meet()  # the best model is there when its writer comes
     trainer.session.set_parameters(checkpoint.load_model(out / BEST).parameters)
     result: dict[str, Any] = {"dev": read_json(out / BEST / SCORES_FILE, "scores")}
     if "test" in blocks:
         result["test"] = vars(trainer.evaluate(task.name, SampleTable([blocks["test"]])))
-    write_json(out / RESULT_FILE, result)
+    if trainer.ranks.leads:
+        write_json(out / RESULT_FILE, result)
     table = Table("file", title=f"best model: epoch {result['dev']['epoch']}")
     for column in ("loss", "accuracy", "samples"):
         table.add_column(column, justify="right")
     for split, score in result.items():
         table.add_row(split, f"{score['loss']:.4f}", f"{score['accuracy']:.2%}", f"{score['labels']:,}")
-    console = open_console()
+    console = open_console(quiet=not trainer.ranks.leads)
     console.print(table)
     console.print(f"{out / BEST}: the best model", soft_wrap=True)
     return result

@@ -9,6 +9,7 @@ from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -61,6 +62,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
         settings.impl,
         companions_of(settings.plan, tasks),
         {name: quota.weight for name, quota in settings.plan.tasks.items()},
+        Ranks.of_this_process(),
     )
 
 

@@ -1,16 +1,21 @@
 """What every run does around the stepping loop: start or go on, log, save at the right moments."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ernie_paddle.console import open_console
 from ernie_paddle.data.order import Cursor
-from ernie_paddle.errors import UserError
+from ernie_paddle.errors import Preempted, UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.initial import initialise
+from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.trainer import Progress, Trainer
 
@@ -26,7 +31,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
     Raises:
         UserError: `out` holds a run and `resume` is off, or the run there is another one.
     """
-    console = open_console(stderr=True)
+    console = open_console(stderr=True, quiet=not trainer.ranks.leads)
     out.mkdir(parents=True, exist_ok=True)
     if not resume and checkpoint.checkpoints(out):
         raise UserError(f"{out}: holds checkpoints; go on with --resume, or choose another --out")
@@ -34,36 +39,67 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
     if newest:
         _restore(trainer, newest, identity)
         console.print(f"going on from {newest}", soft_wrap=True)
-        return
-    if resume:
+    elif resume:
         console.print(f"{out}: no whole checkpoint to go on from, starting with update 1", soft_wrap=True)
-    if init:
+    if init and not newest:
         initialise(trainer, init, console)
+    trainer.session.take_from_first()
+    trainer.session.check_equal()
 
 
 def run_stages(
     trainer: Trainer, out: Path, identity: dict[str, Any], at_stage_end: Callable[[int, RunLog], None]
 ) -> None:
-    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage."""
-    with RunLog(out, trainer) as log:
-        for step in trainer.updates():
+    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage.
+
+    Raises:
+        Preempted: SIGTERM came; a checkpoint was written.
+    """
+    with RunLog(out, trainer) as log, terminations() as asked_to_stop:
+        for step in trainer.updates(asked_to_stop):
             log.step(step)
             number, stage = step.planned.number, step.planned.stage
             stage_over = number == trainer.plan.end_of(stage)
-            if stage_over or number % trainer.impl.save_every == 0:
+            if stage_over or step.stops or number % trainer.impl.save_every == 0:
                 log.flush()
                 if stage_over:
                     at_stage_end(stage, log)
                 save(trainer, out, identity)
                 log.restart_clock()
+            if step.stops and number < trainer.plan.total:
+                raise Preempted(f"asked to stop; {out}/step_{number} is whole, go on with --resume")
+
+
+@contextmanager
+def terminations() -> Iterator[Callable[[], bool]]:
+    """Within it SIGTERM is noted and does nothing else; gives a function that tells whether it came."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
-    """Write a checkpoint of the trainer and remove the oldest ones."""
+    """Write a checkpoint of the trainer and remove the oldest ones; the first rank alone does.
+
+    Raises:
+        UserError: the ranks differ, or the checkpoint cannot be written; those before it are whole.
+    """
+    trainer.session.check_equal()
+    if not trainer.ranks.leads:
+        return
     model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
-    state = {"cursors": cursors, "run": identity}
-    checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
+    state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
+    try:
+        checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{out}/step_{trainer.progress.update}: cannot be written ({error}); checkpoints before it are whole: "
+            "make room, then go on with --resume"
+        ) from None
     checkpoint.remove_old(out, trainer.impl.keep_checkpoints)
 
 
@@ -79,7 +115,8 @@ def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     cursors = {name: Cursor(**cursor) for name, cursor in state["cursors"].items()}
     parameters = checkpoint.load_tensors(path / checkpoint.MODEL_FILE)
     optimizer = checkpoint.load_tensors(path / checkpoint.OPTIMIZER_FILE)
-    trainer.restore(Progress(state["update"], cursors), parameters, optimizer)
+    progress = Progress(LossScale(**state["loss_scale"]), state["update"], cursors)
+    trainer.restore(progress, parameters, optimizer)
 
 
 def _flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

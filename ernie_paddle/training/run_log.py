@@ -1,6 +1,7 @@
 """What a run says of itself: JSON lines, TensorBoard events and a progress bar."""
 
 import json
+import os
 import time
 from collections import Counter
 from datetime import timedelta
@@ -16,6 +17,16 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.training.evaluation import Score, score_table
 from ernie_paddle.training.log_file import LOG_FILE, drop_records_after
 from ernie_paddle.training.trainer import StepResult, Trainer
+
+OF_THE_RUN = (  # what TensorBoard shows of each record beside losses and accuracies
+    "learning_rate",
+    "gradient_norm",
+    "loss_scale",
+    "left_out",
+    "tokens_per_second",
+    "padding_share",
+    "waiting_share",
+)
 
 
 class Interval:
@@ -49,6 +60,8 @@ class Interval:
             },
             "learning_rate": last.learning_rate,
             "gradient_norm": session.gradient_norm(),
+            "loss_scale": last.loss_scale.value,
+            "left_out": last.loss_scale.left_out,
             "samples": sum(step.samples for step in self.steps),
             "tokens": tokens,
             "padding_share": 1 - tokens / sum(step.padded_tokens for step in self.steps),
@@ -61,16 +74,20 @@ class Interval:
 class RunLog:
     """Writes `log.jsonl` and `tensorboard/` in the run's folder and shows the progress bar.
 
-    Opened for a resumed run, records after the trainer's last update are dropped: they will be written again.
+    Opened for a resumed run, records after the trainer's last update are dropped: they will be written again. All
+    ranks of a job must log, for figures are summed over them; only the first writes and shows anything.
     """
 
     def __init__(self, folder: Path, trainer: Trainer):
         self.trainer = trainer
         from_update = trainer.progress.update
-        self.console = open_console(stderr=True)
-        drop_records_after(folder / LOG_FILE, from_update)
-        self._file: IO[str] = open(folder / LOG_FILE, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
-        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1)
+        leads = trainer.ranks.leads
+        self.console = open_console(stderr=True, quiet=not leads)
+        if leads:
+            drop_records_after(folder / LOG_FILE, from_update)
+        path = folder / LOG_FILE if leads else Path(os.devnull)
+        self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
+        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1, write_to_disk=leads)
         self._interval = Interval()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
         self._bar = Progress(
@@ -106,7 +123,15 @@ class RunLog:
         for name, scores in record["tasks"].items():
             for what in ("loss", "accuracy"):
                 self._tensorboard.add_scalar(f"train_{what}/{name}", scores[what], record["update"])
-        for what in ("learning_rate", "gradient_norm", "tokens_per_second", "padding_share", "waiting_share"):
+        for what in (
+            "learning_rate",
+            "gradient_norm",
+            "loss_scale",
+            "left_out",
+            "tokens_per_second",
+            "padding_share",
+            "waiting_share",
+        ):
             self._tensorboard.add_scalar(f"run/{what}", record[what], record["update"])
         losses = "  ".join(f"{name} {scores['loss']:.3f}" for name, scores in record["tasks"].items())
         stage = f"stage {record['stage']}/{self.trainer.plan.stages}"

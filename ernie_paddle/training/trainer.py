@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,30 +13,39 @@ from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetched
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator, keyed_hash
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.evaluation import Score, prior_scores
 from ernie_paddle.training.learning_rate import learning_rate
+from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.plan import PlannedUpdate, StagePlan, planned_updates
 from ernie_paddle.training.updates import PreparedUpdate, TaskData, UpdatePreparer, feed_of
+
+SAMPLES_SHOWN = 8  # in the report of gradients that are not finite
 
 
 @dataclass
 class Progress:
-    """How far a run is: updates done, and each task's place in its samples."""
+    """How far a run is: updates done, each task's place in its samples, and what became of unusual gradients."""
 
+    loss_scale: LossScale
     update: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one update did; its losses are summed up on the device until `Session.take_metrics`."""
+    """What one update did on all ranks; its losses are summed up on the device until `Session.take_metrics`.
+
+    `loss_scale` is that of the next update. `stops`: a rank was asked to stop.
+    """
 
     planned: PlannedUpdate
     tasks: tuple[Task, ...]
@@ -46,6 +55,8 @@ class StepResult:
     tokens: int
     padded_tokens: int
     waited: float
+    loss_scale: LossScale
+    stops: bool
 
 
 class Trainer:
@@ -66,14 +77,20 @@ class Trainer:
         impl: ImplSettings,
         companions: Sequence[str] = (),
         loss_weights: dict[str, float] | None = None,
+        ranks: Ranks | None = None,
     ):
-        """`companions` are the names of tasks whose losses may ride along; `loss_weights` are 1 by default."""
+        """`companions` are the names of tasks whose losses may ride along; `loss_weights` are 1 by default.
+
+        `ranks` share the micro-batches of an update; all of them make the same calls.
+        """
+        self.ranks = ranks or Ranks()
         self.config, self.vocabulary, self.tasks, self.data = config, vocabulary, tasks, data
         self.plan, self.train, self.impl = plan, train, impl
         self.companions, self.loss_weights = tuple(companions), loss_weights or {}
-        self.progress = Progress()
-        self.session = Session(config, vocabulary.pad_id, train.seed, train.adam)
-        self._preparer = UpdatePreparer(train, impl, vocabulary, data, self.combination)
+        self.progress = Progress(LossScale.initial(train.precision))
+        self.session = Session(config, vocabulary.pad_id, train.seed, train.adam, train.precision, self.ranks)
+        self.session.set_loss_scale(self.progress.loss_scale.value)
+        self._preparer = UpdatePreparer(train, impl, vocabulary, data, self.combination, self.ranks)
 
     def combination(self, planned: PlannedUpdate) -> tuple[Task, ...]:
         """The primary task and the companions whose labels its samples carry."""
@@ -90,13 +107,16 @@ class Trainer:
             ),
         )
 
-    def updates(self) -> Iterator[StepResult]:
-        """Run what is left of the plan, an update a step."""
+    def updates(self, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[StepResult]:
+        """Run what is left of the plan, an update a step; no more after one at which a rank was asked to stop."""
         remaining = islice(planned_updates(self.plan), self.progress.update, None)
         prepared = prefetched(self._preparer.prepare_all(remaining, self.progress.cursors), self.impl.prefetch)
         asked = time.perf_counter()
         for update in prepared:
-            yield self._step(update, waited=time.perf_counter() - asked)
+            step = self._step(update, time.perf_counter() - asked, asked_to_stop())
+            yield step
+            if step.stops:
+                return
             asked = time.perf_counter()
 
     def evaluate(self, name: str, table: SampleTable | None = None) -> Score:
@@ -110,12 +130,13 @@ class Trainer:
             rows = np.arange(len(table))
         rows = rows[np.argsort(table.lengths[rows], kind="stable")]
         sums, frequencies = np.zeros(2), np.zeros(task.objective.classes(self.vocabulary.size))
-        for batch_rows in cut_batches(rows, table.lengths, self.train.batch_size):
+        for batch_rows in self.ranks.share(cut_batches(rows, table.lengths, self.train.batch_size)):
             batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "evaluation", name)
             micro_batch, (classes,) = feed_of(batch, {name: task.objective}, self.vocabulary, key)
             sums += self.session.evaluate(task, micro_batch.feed)
             frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
+        sums, frequencies = self.session.sums(sums), self.session.sums(frequencies)
         labels = max(int(frequencies.sum()), 1)
         return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *prior_scores(frequencies))
 
@@ -123,33 +144,67 @@ class Trainer:
         """Go on where a run of the same plan and model was."""
         self.session.set_parameters(parameters)
         self.session.set_optimizer_state(optimizer)
+        self.session.set_loss_scale(progress.loss_scale.value)
         self.progress = progress
 
     def chance_losses(self) -> dict[str, float]:
         """Loss of guessing, by task."""
         return {name: math.log(task.objective.classes(self.vocabulary.size)) for name, task in self.tasks.items()}
 
-    def _step(self, update: PreparedUpdate, waited: float) -> StepResult:
+    def _step(self, update: PreparedUpdate, waited: float, stop: bool) -> StepResult:
         number, tasks = update.planned.number, update.tasks
         weights = [self.loss_weights.get(task.name, 1.0) for task in tasks]
-        loss_weights = (np.array(weights) / np.maximum(update.label_counts, 1)).astype(np.float32)
-        for i, micro_batch in enumerate(update.micro_batches):
+        micro_batches = update.micro_batches.values()
+        sizes = [
+            sum(len(micro_batch.rows) for micro_batch in micro_batches),
+            sum(micro_batch.tokens for micro_batch in micro_batches),
+            sum(micro_batch.padded_tokens for micro_batch in micro_batches),
+            int(stop),
+        ]
+        totals = self.session.sums(np.append(update.label_counts, sizes))
+        label_counts = totals[: len(tasks)]
+        samples, tokens, padded_tokens, stops = totals[len(tasks) :].tolist()
+        loss_weights = (np.array(weights) / np.maximum(label_counts, 1)).astype(np.float32)
+        for i, micro_batch in update.micro_batches.items():
             dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
             self.session.add_gradients(tasks, {**micro_batch.feed, LOSS_WEIGHTS: loss_weights}, dropout_key)
         rate = self._learning_rate(update.planned)
-        self.session.update(tasks, rate)
+        finite = self.session.update(tasks, rate)
+        self._note(update, finite)
         self.progress.update = number
         self.progress.cursors[update.planned.task] = update.cursor
         return StepResult(
             update.planned,
             tasks,
-            update.label_counts,
+            label_counts,
             rate,
-            sum(micro_batch.samples for micro_batch in update.micro_batches),
-            sum(micro_batch.tokens for micro_batch in update.micro_batches),
-            sum(micro_batch.padded_tokens for micro_batch in update.micro_batches),
+            samples,
+            tokens,
+            padded_tokens,
             waited,
+            self.progress.loss_scale,
+            stops > 0,
         )
+
+    def _note(self, update: PreparedUpdate, finite: bool) -> None:
+        """Keep account of an update that may have been left out.
+
+        Raises:
+            UserError: too many in a row were.
+        """
+        before = self.progress.loss_scale
+        self.progress.loss_scale = after = before.after(finite, self.train.precision)
+        if after.value != before.value:
+            self.session.set_loss_scale(after.value)
+        if after.non_finite_in_a_row > PATIENCE[self.train.precision]:
+            rows = np.concatenate([np.empty(0, np.int64), *(one.rows for one in update.micro_batches.values())])
+            shown = ", ".join(map(str, rows[:SAMPLES_SHOWN])) + (", ..." if len(rows) > SAMPLES_SHOWN else "")
+            raise UserError(
+                f"update {update.planned.number}, stage {update.planned.stage + 1}: gradients of "
+                f"{update.planned.task} are not finite, {after.non_finite_in_a_row} times in a row; "
+                f"training samples of this rank: {shown}; go on from the last checkpoint with a smaller "
+                "train.learning_rate.peak, or look at these samples"
+            )
 
     def _learning_rate(self, planned: PlannedUpdate) -> float:
         settings = self.train.learning_rate

@@ -10,6 +10,7 @@ from ernie_paddle.data.order import BatchOrder, Cursor
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import keyed_hash
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Objective, Task
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -30,21 +31,21 @@ class MicroBatch:
     """What one run of a task program is fed, and its size."""
 
     feed: dict[str, np.ndarray]
-    samples: int
+    rows: np.ndarray  # the samples' numbers in their table
     tokens: int
     padded_tokens: int
 
 
 @dataclass(frozen=True)
 class PreparedUpdate:
-    """All micro-batches of an update; `label_counts` [tasks] are summed over them.
+    """This rank's micro-batches of an update, by their numbers in it; `label_counts` [tasks] are summed over them.
 
     `tasks` begins with the primary one; `cursor` is where its samples go on afterwards.
     """
 
     planned: PlannedUpdate
     tasks: tuple[Task, ...]
-    micro_batches: list[MicroBatch]
+    micro_batches: dict[int, MicroBatch]
     label_counts: np.ndarray
     cursor: Cursor
 
@@ -57,7 +58,7 @@ def feed_of(
     feed = {name: batch.columns[name].astype(np.int64) for name in ("input_ids", "sentence_ids")}
     for label in labels:
         feed |= label.feeds
-    micro_batch = MicroBatch(feed, len(batch.rows), batch.tokens, batch.padded_tokens)
+    micro_batch = MicroBatch(feed, batch.rows, batch.tokens, batch.padded_tokens)
     return micro_batch, [label.classes for label in labels]
 
 
@@ -71,8 +72,10 @@ class UpdatePreparer:
         vocabulary: Vocabulary,
         data: dict[str, TaskData],
         combination: Callable[[PlannedUpdate], tuple[Task, ...]],
+        ranks: Ranks,
     ):
-        """`combination` gives the primary task of an update and its companions."""
+        """`combination` gives the primary task of an update and its companions; `ranks` share its micro-batches."""
+        self.ranks = ranks
         self.train, self.impl, self.vocabulary, self.data, self.combination = train, impl, vocabulary, data, combination
         self.orders = {
             name: BatchOrder(item.train.lengths, train.batch_size, train.seed, name) for name, item in data.items()
@@ -90,13 +93,17 @@ class UpdatePreparer:
         tasks = self.combination(planned)
         order, table = self.orders[planned.task], self.data[planned.task].train
         objectives = {task.name: task.objective.in_stage(planned.stage) for task in tasks}
-        micro_batches, counts = [], np.zeros(len(tasks), np.int64)
-        for _ in range(self.train.accumulation):
+        micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
+        own = self.ranks.share(range(self.train.accumulation))
+        for number in range(self.train.accumulation):
+            if number not in own:
+                cursor = order.after(cursor)
+                continue
             rows = order.batch(cursor)
             batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
             key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
             micro_batch, classes = feed_of(batch, objectives, self.vocabulary, key)
-            micro_batches.append(micro_batch)
+            micro_batches[number] = micro_batch
             counts += [int((ids != IGNORED).sum()) for ids in classes]
             cursor = order.after(cursor)
         return PreparedUpdate(planned, tasks, micro_batches, counts, cursor)

@@ -1,0 +1,141 @@
+"""Data parallelism with real processes, as `paddle.distributed.launch` starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import run_command
+
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.training import checkpoint
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+
+PLAN: dict[str, Any] = {
+    "plan": {"tasks": {"knowledge_masking": {"updates": 8}, "sentence_distance": {"updates": 8}}},
+    "train": {"batch_tokens": 256, "accumulation": 3, "learning_rate": {"peak": 0.01, "warmup_updates": 5}},
+    "impl": {"log_every": 4, "save_every": 5, "keep_checkpoints": 9},
+}
+# What a launcher starts: the command line, with something done to rank 1 after update 6.
+DRIVER = """
+import os, signal
+from ernie_paddle.cli import main
+from ernie_paddle.training.trainer import Trainer
+
+step = Trainer._step
+
+def injected(trainer, update, waited, stop):
+    result = step(trainer, update, waited, stop)
+    if trainer.ranks.rank == 1 and update.planned.number == 6:
+        {injection}
+    return result
+
+Trainer._step = injected
+main()
+"""
+DIVERGE = """
+        name, value = next((n, v) for n, v in trainer.session.parameters().items() if v.ndim == 2)
+        value[0, 0] += 1e-3
+        trainer.session.set_parameters({name: value})
+"""
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def launched(script: Path, log: Path, *arguments: object) -> "subprocess.Popen[str]":
+    """Two ranks of a script that takes the arguments of `ernie-paddle`."""
+    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(log)]
+    return subprocess.Popen(
+        [*command, str(script), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def output_of(process: "subprocess.Popen[str]", log: Path) -> str:
+    """What the launcher and all ranks said until they ended, which they must within half a minute of their start."""
+    said, _ = process.communicate(timeout=120)
+    return said + "".join(path.read_text() for path in sorted(log.glob("workerlog.*")))
+
+
+def command_line() -> Path:
+    return Path(sys.executable).with_name("ernie-paddle")
+
+
+def tensors_of(run: Path) -> dict[str, np.ndarray]:
+    folder = checkpoint.resolve(run)
+    return checkpoint.load_tensors(folder / checkpoint.MODEL_FILE) | checkpoint.load_tensors(
+        folder / checkpoint.OPTIMIZER_FILE
+    )
+
+
+def test_ranks_share_all_items_evenly() -> None:
+    items = list(range(7))
+    shares = [Ranks(rank, 3).share(items) for rank in range(3)]
+    assert sorted(item for share in shares for item in share) == items
+    assert {len(share) for share in shares} == {2, 3}
+    assert [Ranks(rank, 9).share(items) for rank in (0, 8)] == [[0], []]
+
+
+@pytest.mark.slow
+def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
+    write_plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Dropout on, three micro-batches for two ranks; the stopped and resumed run equals the straight one bit by bit."""
+    plan = write_plan(**PLAN)
+    one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
+    assert run_command("pretrain", plan, "--out", one).returncode == 0
+    process = launched(command_line(), tmp_path / "log_two", "pretrain", plan, "--out", two)
+    said = output_of(process, tmp_path / "log_two")
+    assert process.returncode == 0, said
+    alone, together = tensors_of(one), tensors_of(two)
+    assert alone.keys() == together.keys()
+    for name, value in alone.items():
+        if "key_fc.b_0" not in name:  # whose gradient is 0 but for rounding, which AdamW makes large
+            np.testing.assert_allclose(together[name], value, rtol=2e-3, atol=2e-5, err_msg=name)
+    records = [[r for r in read_log(run / LOG_FILE) if r["event"] == "train"] for run in (one, two)]
+    assert [r["tokens"] for r in records[0]] == [r["tokens"] for r in records[1]]
+    for first, second in zip(*records, strict=True):
+        for task, figures in first["tasks"].items():
+            assert figures["labels"] == second["tasks"][task]["labels"]
+            assert abs(figures["loss"] - second["tasks"][task]["loss"]) < 1e-4
+
+    process = launched(command_line(), tmp_path / "log_stop", "pretrain", plan, "--out", stopped)
+    while not (stopped / LOG_FILE).exists() or not (stopped / LOG_FILE).stat().st_size:
+        assert process.poll() is None, output_of(process, tmp_path / "log_stop")
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said = output_of(process, tmp_path / "log_stop")
+    assert (stopped / checkpoint.LATEST).exists(), said
+    process = launched(command_line(), tmp_path / "log_resume", "pretrain", plan, "--out", stopped, "--resume")
+    said = output_of(process, tmp_path / "log_resume")
+    assert process.returncode == 0, said
+    resumed = tensors_of(stopped)
+    assert [name for name in together if together[name].tobytes() != resumed[name].tobytes()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("injection", "word"), [(DIVERGE, "parameters of rank 1 differ"), (DIE, "rank 1")])
+def test_a_rank_that_diverges_or_dies_ends_the_job_and_is_named(
+    write_plan: Callable[..., Path], tmp_path: Path, injection: str, word: str
+) -> None:
+    script = tmp_path / "injected.py"
+    script.write_text(DRIVER.replace("{injection}", injection.strip()))
+    run, log = tmp_path / "run", tmp_path / "log"
+    process = launched(script, log, "pretrain", write_plan(**PLAN), "--out", run)
+    while not (run / "step_5" / checkpoint.STATE_FILE).exists():
+        assert process.poll() is None, output_of(process, log)
+        time.sleep(0.01)
+    before = time.monotonic()
+    said = output_of(process, log)
+    assert time.monotonic() - before < 30
+    assert process.returncode != 0
+    assert word in said, said
+    assert checkpoint.resolve(run).name == "step_5"
