@@ -1,0 +1,70 @@
+"""Dynamic loss scaling, and updates that are left out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.settings import Precision
+from ernie_paddle.training.loss_scale import FLOOR, INITIAL, LossScale
+from ernie_paddle.training.run import save, start
+from ernie_paddle.training.trainer import Trainer
+
+
+def after_all(outcomes: list[bool], precision: Precision = "fp16") -> LossScale:
+    scale = LossScale.initial(precision)
+    for finite in outcomes:
+        scale = scale.after(finite, precision)
+    return scale
+
+
+def test_the_scale_doubles_with_the_101st_finite_update_in_a_row() -> None:
+    assert after_all([True] * 100).value == INITIAL
+    assert after_all([True] * 101).value == 2 * INITIAL
+    assert after_all([True] * 60 + [False] + [True] * 60).value == INITIAL
+    assert after_all([True] * 202).value == 4 * INITIAL
+
+
+def test_the_scale_shrinks_with_the_third_non_finite_update_in_a_row_down_to_a_floor() -> None:
+    assert after_all([False] * 2).value == INITIAL
+    assert after_all([False] * 3).value == pytest.approx(0.8 * INITIAL)
+    assert after_all([False, False, True] * 9).value == INITIAL
+    assert after_all([False] * 6).value == pytest.approx(0.64 * INITIAL)
+    assert after_all([False] * 1000).value == FLOOR
+    assert after_all([False, True, False]).left_out == 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_without_fp16_the_scale_stays_1(precision: Precision) -> None:
+    assert after_all([True] * 300 + [False] * 5, precision).value == 1.0
+
+
+def spoil(trainer: Trainer, name: str) -> None:
+    value = trainer.session.parameters()[name]
+    trainer.session.set_parameters({name: np.full_like(value, np.inf)})
+
+
+def test_gradients_that_are_not_finite_stop_an_fp32_run_and_change_nothing(toy_trainer: Callable[..., Trainer]) -> None:
+    trainer = toy_trainer()
+    updates = trainer.updates()
+    for _ in range(3):
+        next(updates)
+    spoil(trainer, "encoder_layer_1_ffn_fc_1.w_0")
+    before = trainer.session.parameters() | trainer.session.optimizer_state()
+    with pytest.raises(UserError, match=r"update 4, stage 1: gradients of \w+ are not finite.*training samples.*\d+, "):
+        next(updates)
+    after = trainer.session.parameters() | trainer.session.optimizer_state()
+    assert [name for name in before if before[name].tobytes() != after[name].tobytes()] == []
+
+
+def test_a_checkpoint_keeps_the_scale(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+    trainer = toy_trainer()
+    next(trainer.updates())
+    trainer.progress.loss_scale = LossScale(4.0, 7, 5, 0)
+    save(trainer, tmp_path, {})
+    resumed = toy_trainer()
+    start(resumed, tmp_path, {}, resume=True, init=None)
+    assert resumed.progress.loss_scale == LossScale(4.0, 7, 5, 0)
+    assert resumed.session.variables.get("loss_scale").tolist() == [4.0]
