@@ -17,6 +17,7 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
+LAUNCH = Path(__file__).parents[3] / "tools" / "launch.sh"
 PLAN: dict[str, Any] = {
     "plan": {"tasks": {"knowledge_masking": {"updates": 8}, "sentence_distance": {"updates": 8}}},
     "train": {"batch_tokens": 256, "accumulation": 3, "learning_rate": {"peak": 0.01, "warmup_updates": 5}},
@@ -49,13 +50,14 @@ DIE = "os.kill(os.getpid(), signal.SIGKILL)"
 
 def launched(script: Path, log: Path, *arguments: object) -> "subprocess.Popen[str]":
     """Two ranks of a script that takes the arguments of `ernie-paddle`."""
-    command = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(log)]
+    launcher = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(log)]
+    return started(*launcher, script, *arguments)
+
+
+def started(*command: object) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.Popen(
-        [*command, str(script), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
 
 
@@ -63,10 +65,6 @@ def output_of(process: "subprocess.Popen[str]", log: Path) -> str:
     """What the launcher and all ranks said until they ended, which they must within half a minute of their start."""
     said, _ = process.communicate(timeout=120)
     return said + "".join(path.read_text() for path in sorted(log.glob("workerlog.*")))
-
-
-def command_line() -> Path:
-    return Path(sys.executable).with_name("ernie-paddle")
 
 
 def tensors_of(run: Path) -> dict[str, np.ndarray]:
@@ -92,8 +90,9 @@ def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
     plan = write_plan(**PLAN)
     one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
     assert run_command("pretrain", plan, "--out", one).returncode == 0
-    process = launched(command_line(), tmp_path / "log_two", "pretrain", plan, "--out", two)
-    said = output_of(process, tmp_path / "log_two")
+    launch = ("bash", LAUNCH, "--processes", 2, "pretrain", plan, "--out")
+    process = started(*launch, two)
+    said = output_of(process, two / "ranks")
     assert process.returncode == 0, said
     alone, together = tensors_of(one), tensors_of(two)
     assert alone.keys() == together.keys()
@@ -107,18 +106,46 @@ def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
             assert figures["labels"] == second["tasks"][task]["labels"]
             assert abs(figures["loss"] - second["tasks"][task]["loss"]) < 1e-4
 
-    process = launched(command_line(), tmp_path / "log_stop", "pretrain", plan, "--out", stopped)
+    process = started(*launch, stopped)
     while not (stopped / LOG_FILE).exists() or not (stopped / LOG_FILE).stat().st_size:
-        assert process.poll() is None, output_of(process, tmp_path / "log_stop")
+        assert process.poll() is None, output_of(process, stopped / "ranks")
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    said = output_of(process, tmp_path / "log_stop")
+    said = output_of(process, stopped / "ranks")
     assert (stopped / checkpoint.LATEST).exists(), said
-    process = launched(command_line(), tmp_path / "log_resume", "pretrain", plan, "--out", stopped, "--resume")
-    said = output_of(process, tmp_path / "log_resume")
+    process = started(*launch, stopped, "--resume")
+    said = output_of(process, stopped / "ranks")
     assert process.returncode == 0, said
     resumed = tensors_of(stopped)
     assert [name for name in together if together[name].tobytes() != resumed[name].tobytes()] == []
+
+
+def dry_run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(LAUNCH), "--dry-run", *arguments, "pretrain", "plan.yaml", "--out", "runs/x"]
+    path = f"{environment.pop('path', '')}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **environment, "PATH": path}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_the_launcher_numbers_ranks_and_reads_slurm(tmp_path: Path) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/sh\nprintf 'node7\\nnode8\\n'\n")
+    scontrol.chmod(0o755)
+    slurm = {"SLURM_NNODES": "2", "SLURM_NODEID": "1", "SLURM_JOB_NODELIST": "node[7-8]", "path": str(tmp_path)}
+    said = dry_run("--processes", "3", **slurm).stdout
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("  rank")] == ["3", "4", "5"]
+    assert "--nnodes 2" in said and "--master node7:36789 --rank 1" in said
+    given = dry_run("--processes", "1", "--nodes", "3", "--node-rank", "2", "--master", "here:99").stdout
+    assert "  rank 2 " in given and "--master here:99 --rank 2" in given
+    for arguments, word in {
+        ("--nodes", "2"): "--master",
+        ("--nodes", "2", "--node-rank", "2", "--master", "h:1"): "numbered 0 to 1",
+        ("--processes", "none"): "'none' is no number",
+        ("--port", "1"): "unknown option --port",
+        ("--master", "host"): "HOST:PORT",
+    }.items():
+        result = dry_run(*arguments)
+        assert result.returncode == 2 and word in result.stderr
 
 
 @pytest.mark.slow

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs a training command of ernie-paddle on several GPUs (or CPU processes), of one machine or of many.
+#   bash tools/launch.sh [options] pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain
+#   --processes N      processes on each machine (default: its GPUs, or 1)
+#   --nodes N          machines; this script runs on each of them (default: Slurm's count, or 1)
+#   --node-rank R      which of them this one is, from 0 (default: Slurm's number, or 0)
+#   --master HOST:PORT the first machine, and a port that is free there (default: Slurm's first host, MASTER_PORT or 36789)
+#   --dry-run          print the ranks and the command, start nothing
+# Each rank's output goes to <out>/ranks/workerlog.<rank>. The job ends when one rank does; run it again with --resume.
+set -euo pipefail
+
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+fail() { echo "tools/launch.sh: $1" >&2; exit 2; }
+
+processes="" nodes="${SLURM_NNODES:-1}" node="${SLURM_NODEID:-0}" master="" dry=""
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --processes | --nodes | --node-rank | --master)
+            [ $# -gt 1 ] || fail "$1 needs a value"
+            case "$1" in
+                --processes) processes="$2" ;;
+                --nodes) nodes="$2" ;;
+                --node-rank) node="$2" ;;
+                --master) master="$2" ;;
+            esac
+            shift 2 ;;
+        --dry-run) dry=1; shift ;;
+        --help) usage; exit 0 ;;
+        -*) fail "unknown option $1; see --help" ;;
+        *) break ;;
+    esac
+done
+[ $# -gt 0 ] || { usage >&2; exit 2; }
+
+gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
+processes="${processes:-$((gpus > 0 ? gpus : 1))}"
+for number in "$processes" "$nodes" "$node"; do
+    [[ "$number" =~ ^[0-9]+$ ]] || fail "'$number' is no number"
+done
+[ "$processes" -ge 1 ] && [ "$nodes" -ge 1 ] || fail "at least one process on one machine"
+[ "$gpus" -eq 0 ] || [ "$processes" -le "$gpus" ] || fail "--processes $processes: this machine has $gpus GPUs"
+[ "$node" -lt "$nodes" ] || fail "--node-rank $node: machines are numbered 0 to $((nodes - 1))"
+if [ -z "$master" ] && [ "$nodes" -gt 1 ]; then
+    [ -n "${SLURM_JOB_NODELIST:-}" ] || fail "--master HOST:PORT is missing: the first machine and a free port there"
+    master="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -1):${MASTER_PORT:-36789}"
+fi
+[ -z "$master" ] || [[ "$master" =~ ^[^:]+:[0-9]+$ ]] || fail "--master '$master' is not HOST:PORT"
+
+out="" previous=""
+for argument in "$@"; do
+    [ "$previous" = "--out" ] && out="$argument"
+    previous="$argument"
+done
+[ -n "$out" ] || fail "the command has no --out DIR"
+
+command=(python -m paddle.distributed.launch --log_dir "$out/ranks" --nnodes "$nodes")
+[ "$gpus" -gt 0 ] && command+=(--devices "$(seq -s, 0 $((processes - 1)))") || command+=(--nproc_per_node "$processes")
+[ "$nodes" -gt 1 ] && command+=(--master "$master" --rank "$node")
+command+=("$(command -v ernie-paddle || fail "ernie-paddle is not installed here")" "$@")
+
+echo "machine $node of $nodes, ranks of $((nodes * processes)); they meet at ${master:-this machine}"
+for ((local = 0; local < processes; local++)); do
+    echo "  rank $((node * processes + local))  $(hostname)  $([ "$gpus" -gt 0 ] && echo "GPU $local" || echo CPU)"
+done
+printf '%q ' "${command[@]}"; echo
+[ "$gpus" -gt 0 ] || export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > processes ? $(nproc) / processes : 1))}"
+[ -n "$dry" ] || exec "${command[@]}"
