@@ -30,7 +30,7 @@ def test_four_tasks_of_50k_give_the_stages_of_the_paper() -> None:
 
 
 def test_the_plan_command_prints_the_stages_of_the_paper() -> None:
-    result = run_command("plan", ROOT / "configs/plans/paper_four_tasks.yaml", cwd=ROOT)
+    result = run_command("plan", ROOT / "configs/plans/ablation_continual_multi_task.yaml", cwd=ROOT)
     assert result.returncode == 0, result.stderr
     numbers = [[cell.strip() for cell in line.split("│")[2:-1]] for line in result.stdout.splitlines() if "│" in line]
     assert numbers[:4] == [

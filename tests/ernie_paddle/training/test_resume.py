@@ -1,5 +1,6 @@
 """A run that was stopped and resumed ends exactly as one that never stopped."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from helpers import assert_user_error, run_command
 
+from ernie_paddle.cli import PREEMPTED
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
@@ -68,14 +70,15 @@ def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
     assert run_command("pretrain", plan, "--out", straight).returncode == 0
     command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume"]
     random = np.random.default_rng()
-    for _ in range(2):
+    for blow in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wait_for_a_record(killed / LOG_FILE, process)
         delay = random.uniform(0, 1.5)
         time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        print(f"killed {delay:.2f} s after the first record")
+        process.send_signal(blow)
+        code = process.wait()
+        print(f"{blow.name} {delay:.2f} s after the first record: {code}")
+        assert blow == signal.SIGKILL or code in (0, PREEMPTED)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
@@ -96,6 +99,32 @@ def spent_in(run: Path) -> Counter[tuple[int, str]]:
         for task, count in record.get("updates", {}).items():
             spent[record["stage"], task] += count
     return spent
+
+
+def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
+    write_plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Files that may not grow beyond a limit stand for the disk."""
+    plan, run = write_plan(impl={"log_every": 1, "save_every": 4, "keep_checkpoints": 9}), tmp_path / "run"
+    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(run), "--resume"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not (run / checkpoint.LATEST).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == PREEMPTED
+    last = checkpoint.resolve(run)
+    limit = (last / checkpoint.MODEL_FILE).stat().st_size * 3 // 2  # room for parameters, not for moments
+    full = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert_user_error(full.returncode, full.stderr, "cannot be written", "before it are whole", "--resume")
+    assert checkpoint.resolve(run) == last and checkpoint.damage(last) is None
+    assert checkpoint.newest_whole(run, lambda fault: pytest.fail(fault)) == last
 
 
 def test_the_log_counts_the_updates_of_the_plan(write_plan: Callable[..., Path], tmp_path: Path) -> None:

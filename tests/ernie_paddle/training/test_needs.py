@@ -1,0 +1,81 @@
+"""What `ernie-paddle plan` says of a run before it starts, and the plans that come with the project."""
+
+from math import prod
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import assert_user_error, run_command
+from programs_support import session_for
+
+from data_builders.build import BuildSettings
+from ernie_paddle.config import load_settings
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.settings import AdamSettings, TrainSettings
+from ernie_paddle.training.needs import activation_bytes, needs, parameter_count
+from ernie_paddle.training.plan import PlanSettings, stage_plan
+from ernie_paddle.training.run_settings import PretrainSettings
+
+ROOT = Path(__file__).parents[3]
+PLANS = sorted((ROOT / "configs/plans").glob("*.yaml"))
+BATCH_OF_THE_PAPER = 393_216
+
+
+def test_parameters_are_those_of_the_programs() -> None:
+    session, tasks = session_for(AdamSettings(), "knowledge_masking", "sentence_distance")
+    shapes = session.parameter_shapes(tasks)
+    heads = [name for name in shapes if name.startswith("sentence_distance_fc")]
+    sizes = {name: prod(shape) for name, shape in shapes.items()}
+    assert parameter_count(session.config) == sum(sizes.values()) - sum(sizes[name] for name in heads)
+
+
+def test_the_released_sizes_have_the_parameters_that_are_known_of_them() -> None:
+    for name, millions in {"base_en": 110.1, "large_en": 336.2, "large_zh": 318.1}.items():
+        config = ErnieConfig.load(ROOT / f"configs/models/ernie_2.0_{name}.json")
+        assert parameter_count(config.model_copy(update={"use_task_id": False})) / 1e6 == pytest.approx(
+            millions, abs=0.1
+        )
+
+
+def test_samples_are_counted_where_they_are_built(toy_shards: Path) -> None:
+    plan = stage_plan(PlanSettings(tasks={"knowledge_masking": {"updates": 60}, "unknown": {"updates": 5}}))  # type: ignore[dict-item]
+    train = TrainSettings(batch_samples=8, accumulation=3, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
+    config = ErnieConfig.load(ROOT / "configs/models/quickstart.json")
+    wanted = needs(config, plan, train, toy_shards, devices=2)
+    assert set(wanted.tasks) == {"knowledge_masking"}
+    assert wanted.tasks["knowledge_masking"].samples_needed == 60 * 3 * 8
+    assert wanted.tasks["knowledge_masking"].epochs == 60 * 3 * 8 / 96
+    assert wanted.per_device == (1, 2)
+    half = train.model_copy(update={"precision": "bf16"})
+    assert activation_bytes(config, half, 512, 32) < activation_bytes(config, train, 512, 32)
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_every_plan_is_whole(path: Path) -> None:
+    settings = load_settings(PretrainSettings, path, [])
+    registry = load_plugins()
+    for task in settings.plan.tasks:
+        registry.pretraining_tasks.get(task, str(path))
+    config = ErnieConfig.load(ROOT / settings.model.config)
+    corpora = ROOT / "configs/corpora" / f"{settings.data.shards.parts[1]}.yaml"
+    built = load_settings(BuildSettings, corpora, [])
+    assert built.max_length <= config.max_position_embeddings
+    assert set(settings.plan.tasks) <= set(built.tasks)
+    if not path.stem.startswith("quickstart"):
+        assert settings.train.accumulation * (settings.train.batch_tokens or 0) == BATCH_OF_THE_PAPER
+
+
+def test_the_plans_of_the_ablation_differ_in_their_strategy_alone() -> None:
+    trees = {path.stem: yaml.safe_load(path.read_text()) for path in PLANS if path.stem.startswith("ablation_")}
+    assert {name.removeprefix("ablation_") for name in trees} == {t["plan"].pop("strategy") for t in trees.values()}
+    assert len(trees) == 3 and all(tree == trees["ablation_sequential"] for tree in trees.values())
+
+
+def test_the_plan_command_tells_what_each_device_gets() -> None:
+    plan = ROOT / "configs/plans/ernie2_base_en.yaml"
+    said = run_command("plan", plan, "--devices", 5, cwd=ROOT)
+    assert said.returncode == 0, said.stderr
+    assert "393,216" in said.stdout and "4 or 5" in said.stdout and "not shared evenly" in said.stdout
+    none = run_command("plan", plan, "--devices", 0, cwd=ROOT)
+    assert_user_error(none.returncode, none.stderr, "--devices")
