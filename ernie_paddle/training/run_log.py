@@ -89,6 +89,7 @@ class RunLog:
         self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1, write_to_disk=leads)
         self._interval = Interval()
+        self._programs: set[tuple[str, ...]] = set()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
         self._bar = Progress(
             *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
@@ -109,9 +110,24 @@ class RunLog:
         if self._interval.steps and self._interval.steps[-1].planned.stage != step.planned.stage:
             self.flush()
         self._interval.steps.append(step)
+        names = tuple(task.name for task in step.tasks)
+        if names not in self._programs:
+            self._programs.add(names)
+            self._program(step, names)
         if step.planned.number % self.trainer.impl.log_every == 0:
             self.flush()
         self._bar.update(self._bar_task, completed=step.planned.number)
+
+    def _program(self, step: StepResult, names: tuple[str, ...]) -> None:
+        """Write what the program of a combination of tasks is like, when it has run for the first time."""
+        products, low = self.trainer.session.products(step.tasks)
+        record = {"event": "program", "update": step.planned.number, "tasks": names, "matrix_products": products}
+        self._write({**record, "in_low_precision": low})
+        if self.trainer.train.precision != "fp32":
+            self.console.print(
+                f"{'+'.join(names)}: {low} of {products} matrix products in {self.trainer.train.precision}",
+                soft_wrap=True,
+            )
 
     def flush(self) -> None:
         """Write the record of the interval so far."""
