@@ -1,6 +1,8 @@
 """A session: the programs of a run, built when they are first needed, and the variables they share."""
 
+import resource
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -81,6 +83,13 @@ class Session:
     def gradient_norm(self) -> float:
         """Global norm of the last update's gradients before clipping."""
         return float(self.variables.get(GRADIENT_NORM)[0])
+
+    def memory_bytes(self) -> int:
+        """Memory in use: what is allocated on the GPU, or resident of this process."""
+        if not self.variables.place.is_cpu_place():
+            return int(paddle.device.cuda.memory_allocated())
+        resident = int(Path("/proc/self/statm").read_text().split()[1])
+        return resident * resource.getpagesize()
 
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Summed loss and right answers of a task on one batch, float64 [2]."""

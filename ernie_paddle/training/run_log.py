@@ -26,6 +26,7 @@ OF_THE_RUN = (  # what TensorBoard shows of each record beside losses and accura
     "tokens_per_second",
     "padding_share",
     "waiting_share",
+    "memory_bytes",
 )
 
 
@@ -67,6 +68,7 @@ class Interval:
             "padding_share": 1 - tokens / sum(step.padded_tokens for step in self.steps),
             "tokens_per_second": tokens / seconds,
             "waiting_share": sum(step.waited for step in self.steps) / seconds,
+            "memory_bytes": session.memory_bytes(),
             "seconds": seconds,
         }
 
@@ -139,15 +141,7 @@ class RunLog:
         for name, scores in record["tasks"].items():
             for what in ("loss", "accuracy"):
                 self._tensorboard.add_scalar(f"train_{what}/{name}", scores[what], record["update"])
-        for what in (
-            "learning_rate",
-            "gradient_norm",
-            "loss_scale",
-            "left_out",
-            "tokens_per_second",
-            "padding_share",
-            "waiting_share",
-        ):
+        for what in OF_THE_RUN:
             self._tensorboard.add_scalar(f"run/{what}", record[what], record["update"])
         losses = "  ".join(f"{name} {scores['loss']:.3f}" for name, scores in record["tasks"].items())
         stage = f"stage {record['stage']}/{self.trainer.plan.stages}"
