@@ -12,6 +12,8 @@ import warnings
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 os.environ.setdefault("FLAGS_use_mkldnn", "1")
 os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # one order of operators: repeatable dropout
+# oneDNN keeps kernels for the last so many shapes; its own 1024 take a gigabyte where lengths vary.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 os.environ.setdefault("GLOG_minloglevel", "2")
 
 with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
