@@ -1,6 +1,7 @@
 """What every run does around the stepping loop: start or go on, log, save at the right moments."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,11 +14,14 @@ from ernie_paddle.console import open_console
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import Preempted, UserError
 from ernie_paddle.files import read_json
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.initial import initialise
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.trainer import Progress, Trainer
+
+SECONDS_TO_BE_NAMED = 8.0
 
 
 def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, init: Path | None) -> None:
@@ -55,7 +59,7 @@ def run_stages(
     Raises:
         Preempted: SIGTERM came; a checkpoint was written.
     """
-    with RunLog(out, trainer) as log, terminations() as asked_to_stop:
+    with RunLog(out, trainer) as log, terminations() as asked_to_stop, dead_ranks_first(trainer.ranks):
         for step in trainer.updates(asked_to_stop):
             log.step(step)
             number, stage = step.planned.number, step.planned.stage
@@ -79,6 +83,17 @@ def terminations() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(came)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def dead_ranks_first(ranks: Ranks) -> Iterator[None]:
+    """Wait before an error of a sum over the ranks, so that the launcher first meets, and names, the rank that died."""
+    try:
+        yield
+    except RuntimeError:
+        if ranks.world > 1:
+            time.sleep(SECONDS_TO_BE_NAMED)
+        raise
 
 
 def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:

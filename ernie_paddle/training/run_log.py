@@ -123,7 +123,7 @@ class RunLog:
     def _program(self, step: StepResult, names: tuple[str, ...]) -> None:
         """Write what the program of a combination of tasks is like, when it has run for the first time."""
         products, low = self.trainer.session.products(step.tasks)
-        record = {"event": "program", "update": step.planned.number, "tasks": names, "matrix_products": products}
+        record = {"event": "program", "update": step.planned.number, "combination": names, "matrix_products": products}
         self._write({**record, "in_low_precision": low})
         if self.trainer.train.precision != "fp32":
             self.console.print(

@@ -93,5 +93,6 @@ def test_the_released_samples_train_as_they_are(tmp_path: Path, write_plan: Call
     )
     done = run_command("pretrain", plan, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    losses = [r["tasks"]["knowledge_masking"]["loss"] for r in read_log(tmp_path / "run" / LOG_FILE)]
+    records = [record for record in read_log(tmp_path / "run" / LOG_FILE) if "tasks" in record]
+    losses = [record["tasks"]["knowledge_masking"]["loss"] for record in records]
     assert losses[-1] < losses[0] - 0.5

@@ -138,7 +138,7 @@ def test_the_log_counts_the_updates_of_the_plan(write_plan: Callable[..., Path],
         (2, "sentence_distance"): 8,
     }
     programs = [record for record in read_log(tmp_path / "run" / LOG_FILE) if record["event"] == "program"]
-    assert {record["tasks"][0] for record in programs} == set(tasks)
+    assert {record["combination"][0] for record in programs} == set(tasks)
     assert all(record["matrix_products"] > 10 and not record["in_low_precision"] for record in programs)
     again = run_command("pretrain", plan, "--out", tmp_path / "run")
     assert_user_error(again.returncode, again.stderr, "--resume")
