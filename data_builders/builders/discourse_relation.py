@@ -18,7 +18,7 @@ from pydantic import Field
 from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Draft, Pool, Unsuitable
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
-from data_builders.builders.stretches import span_border
+from data_builders.builders.stretches import trimmed
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN
@@ -172,10 +172,7 @@ class Builder(CountingBuilder, DocumentBuilder):
 
     def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        start += opening.tokens
-        return document.columns.part(
-            start, end if end - start <= self._room else span_border(document.columns, start, self._room)
-        )
+        return trimmed(document.columns, (start + opening.tokens, end), self._room)
 
 
 def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:

@@ -58,7 +58,7 @@ def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]
     ids, codes, classes = (
         np.concatenate([title.of(name) for title in titles]) for name in ("input_ids", "word_codes", "word_classes")
     )
-    ordinary = np.flatnonzero((codes == BEGIN) & (classes == ORDINARY_WORD))
+    ordinary = np.flatnonzero(_ordinary(codes, classes))
     words, numbers = np.unique(word_keys(ids, codes)[ordinary], return_inverse=True)
     borders = np.searchsorted(ordinary, np.cumsum(lengths))
     return words, [part.tolist() for part in np.split(numbers, borders[:-1])]
@@ -66,5 +66,9 @@ def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]
 
 def ordinary_words(columns: Columns) -> np.ndarray:
     """Keys of the ordinary words that begin among these tokens."""
-    ordinary = (columns.of("word_codes") == BEGIN) & (columns.of("word_classes") == ORDINARY_WORD)
-    return columns.of(WORD_KEYS)[ordinary]
+    return columns.of(WORD_KEYS)[_ordinary(columns.of("word_codes"), columns.of("word_classes"))]
+
+
+def _ordinary(word_codes: np.ndarray, word_classes: np.ndarray) -> np.ndarray:
+    """At which tokens does an ordinary word begin?"""
+    return (word_codes == BEGIN) & (word_classes == ORDINARY_WORD)

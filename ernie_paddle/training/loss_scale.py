@@ -35,6 +35,6 @@ class LossScale:
         value, left_out = self.value, self.left_out + (not finite)
         if precision == "fp16" and good > GROW_AFTER:
             value, good = value * GROWTH, 0
-        if precision == "fp16" and bad > SHRINK_AFTER and bad % (SHRINK_AFTER + 1) == 0:
+        if precision == "fp16" and bad and bad % (SHRINK_AFTER + 1) == 0:
             value = max(FLOOR, value * SHRINKAGE)
         return LossScale(value, left_out, good, bad)

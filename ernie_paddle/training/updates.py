@@ -96,14 +96,11 @@ class UpdatePreparer:
         micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
         own = self.ranks.share(range(self.train.accumulation))
         for number in range(self.train.accumulation):
-            if number not in own:
-                cursor = order.after(cursor)
-                continue
-            rows = order.batch(cursor)
-            batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
-            key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
-            micro_batch, classes = feed_of(batch, objectives, self.vocabulary, key)
-            micro_batches[number] = micro_batch
-            counts += [int((ids != IGNORED).sum()) for ids in classes]
+            if number in own:
+                rows = order.batch(cursor)
+                batch = collate(table.take(rows), rows, self.vocabulary.pad_id, self.impl.length_multiple)
+                key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
+                micro_batches[number], classes = feed_of(batch, objectives, self.vocabulary, key)
+                counts += [int((ids != IGNORED).sum()) for ids in classes]
             cursor = order.after(cursor)
         return PreparedUpdate(planned, tasks, micro_batches, counts, cursor)
