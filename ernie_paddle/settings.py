@@ -8,6 +8,7 @@ from ernie_paddle.config import Settings
 from ernie_paddle.data.order import NO_LIMIT, BatchSize
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Attention = Literal["automatic", "rectangles", "flash"]
 
 
 class AdamSettings(Settings):
@@ -63,7 +64,8 @@ class ImplSettings(Settings):
     """What may change speed and memory, never the result."""
 
     prefetch: int = Field(default=4, ge=1)  # updates whose batches are prepared ahead
-    length_multiple: int = Field(default=1, ge=1)  # batches are padded to a multiple of it; 8 suits GPUs
+    recompute: bool = False  # compute layers again for their gradients: less memory, a third more time
+    attention: Attention = "automatic"  # flash needs a GPU of compute capability 8 and bf16 or fp16
     log_every: int = Field(default=20, ge=1)  # updates between two records in the log
     save_every: int = Field(default=500, ge=1)  # updates between two checkpoints
     keep_checkpoints: int = Field(default=2, ge=1)

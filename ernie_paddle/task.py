@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import LABEL_COLUMN, SampleBlock
+from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ernie_paddle.programs.network import Network
 
 Level = Literal["token", "sentence"]
+COUNT_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Labels:
-    """An objective's arrays for one batch, and the class ids among them, -1 where a position has none."""
+    """An objective's arrays for one batch.
 
+    `tokens` are those whose encoder outputs it reads, as numbers in the batch (repetitions are allowed, none is not);
+    `classes` are the class ids among its `feeds`, -1 where there is none.
+    """
+
+    tokens: np.ndarray
     feeds: dict[str, np.ndarray]
     classes: np.ndarray
+
+
+def padded(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and their class ids, with unlabelled ones added: to a multiple of 8, for few shapes, and never none."""
+    padding = -len(tokens) % COUNT_MULTIPLE if len(tokens) else COUNT_MULTIPLE
+    return np.pad(tokens, (0, padding)), np.pad(classes, (0, padding), constant_values=IGNORED)
 
 
 class NoOptions(Settings):
@@ -81,8 +93,11 @@ class Objective(ABC):
         """Labels of a batch. May alter the batch's `input_ids`; `key` keys every random draw."""
 
     @abstractmethod
-    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
-        """Add head and loss to a program; `inputs` holds the Values of `feeds` by name."""
+    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+        """Add head and loss to a program.
+
+        `outputs` [tokens, hidden] are the encoder's for `Labels.tokens`; `inputs` holds the Values of `feeds` by name.
+        """
 
     @abstractmethod
     def classes(self, vocabulary_size: int) -> int:
@@ -133,14 +148,14 @@ class SentenceClassification(Objective):
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         labels = batch.labels.astype(np.int64)
-        return Labels({f"{self.head}_label": labels}, labels)
+        return Labels(batch.first_tokens, {f"{self.head}_label": labels}, labels)
 
-    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
-        return Outcome(*network.cross_entropy(self.logits(network), inputs[f"{self.head}_label"]))
+    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+        return Outcome(*network.cross_entropy(self.logits(network, outputs), inputs[f"{self.head}_label"]))
 
-    def logits(self, network: "Network") -> Any:
-        """Scores of the classes, [batch, classes]."""
-        return network.sentence_logits(self.head, self.classes(0))
+    def logits(self, network: "Network", outputs: Any) -> Any:
+        """Scores of the classes, [samples, classes], from the outputs of first tokens."""
+        return network.sentence_logits(outputs, self.head, self.classes(0))
 
     def classes(self, vocabulary_size: int) -> int:
         if self.labels is None:
@@ -163,11 +178,13 @@ class TokenClassification(Objective):
         return (Feed(f"{self.head}_label", (-1,), "int64"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        labels = batch.columns[self.column].ravel().astype(np.int64)
-        return Labels({f"{self.head}_label": labels}, labels)
+        column = batch.columns[self.column]
+        tokens = np.flatnonzero(column != IGNORED)
+        tokens, labels = padded(tokens, column[tokens].astype(np.int64))
+        return Labels(tokens, {f"{self.head}_label": labels}, labels)
 
-    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
-        logits = network.token_logits(self.head, len(self.labels))
+    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+        logits = network.token_logits(outputs, self.head, len(self.labels))
         return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]))
 
     def classes(self, vocabulary_size: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_paddle.data.batch import collate
+from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable, task_folders
@@ -68,11 +68,11 @@ def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) ->
 
 def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
     """The sample as the tasks that always ride along make it when a batch is drawn."""
-    batch = collate(sample, np.array([row]), vocabulary.pad_id, length_multiple=1)
+    batch = Batch.of(sample, np.array([row]))
     for task in registry.pretraining_tasks:
         if task.always_companion:
             task.objective.label(batch, vocabulary, keyed_hash(seed, task.name))
-    return vocabulary.to_text(batch.columns["input_ids"][0].tolist())
+    return vocabulary.to_text(batch.columns["input_ids"].tolist())
 
 
 COMMAND = Command(

@@ -1,18 +1,20 @@
-"""Batches: samples padded to a rectangle."""
+"""Batches: samples end to end, and the rectangle that attention lays them out in."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock, ranges
+from ernie_paddle.data.samples import SampleBlock, ranges
+
+LENGTH_MULTIPLE = 8  # rectangles are as wide as a multiple of it: shapes stay few, and suit tensor cores
 
 
 @dataclass
 class Batch:
-    """Samples as padded arrays.
+    """Samples end to end: no token is padding.
 
-    `rows` [batch] are the samples' numbers in their table, `columns` [batch, length] the token columns
-    (padding: the vocabulary's pad id in `input_ids`, 0 in `sentence_ids`, -1 elsewhere), `labels` [batch].
+    `rows` [samples] are the samples' numbers in their table, `columns` each [tokens], `labels` [samples].
     """
 
     rows: np.ndarray
@@ -20,25 +22,51 @@ class Batch:
     columns: dict[str, np.ndarray]
     labels: np.ndarray
 
+    @classmethod
+    def of(cls, block: SampleBlock, rows: np.ndarray) -> "Batch":
+        """All samples of a block, which have these numbers in their table."""
+        return cls(rows, block.lengths, dict(block.columns), block.labels)
+
+    @cached_property
+    def first_tokens(self) -> np.ndarray:
+        """Where each sample begins, [samples]."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Each token's place in its sample, [tokens]."""
+        return ranges(np.zeros_like(self.lengths), self.lengths)
+
+    @cached_property
+    def row_of_token(self) -> np.ndarray:
+        """The number of each token's sample in its table, [tokens]."""
+        return np.repeat(self.rows, self.lengths)
+
     @property
     def tokens(self) -> int:
-        """Real tokens, padding left out."""
         return int(self.lengths.sum())
 
-    @property
-    def padded_tokens(self) -> int:
-        return int(self.columns["input_ids"].size)
 
+@dataclass(frozen=True)
+class Rectangle:
+    """Places of tokens that stand end to end in a rectangle with a sample a row.
 
-def collate(block: SampleBlock, rows: np.ndarray, pad_id: int, length_multiple: int) -> Batch:
-    """Pad samples to the longest of them, rounded up to a multiple of `length_multiple`."""
-    longest = int(block.lengths.max())
-    width = -(-longest // length_multiple) * length_multiple
-    cells = ranges(np.arange(len(block)) * width, block.lengths)
-    columns = {}
-    for name, dtype in TOKEN_COLUMNS.items():
-        filler = {"input_ids": pad_id, "sentence_ids": 0}.get(name, IGNORED)
-        column = np.full(len(block) * width, filler, dtype)
-        column[cells] = block.columns[name]
-        columns[name] = column.reshape(len(block), width)
-    return Batch(rows, block.lengths, columns, block.labels)
+    `token_of_cell` [samples, width] is -1 where there is none; `cell_of_token` [tokens] is row * width + column.
+    """
+
+    token_of_cell: np.ndarray
+    cell_of_token: np.ndarray
+
+    @classmethod
+    def of(cls, counts: np.ndarray) -> "Rectangle":
+        """The rectangle for samples of so many tokens each."""
+        longest = int(counts.max(initial=1))
+        width = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE if longest > 1 else 1
+        cells = ranges(np.arange(len(counts)) * width, counts)
+        tokens = np.full(len(counts) * width, -1, np.int64)
+        tokens[cells] = np.arange(len(cells))
+        return cls(tokens.reshape(len(counts), width), cells)
+
+    def filled(self, column: np.ndarray, padding: int) -> np.ndarray:
+        """A column of the tokens in the rectangle, `padding` elsewhere."""
+        return np.where(self.token_of_cell < 0, padding, column[self.token_of_cell]).astype(column.dtype)

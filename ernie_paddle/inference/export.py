@@ -11,8 +11,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, write_json
 from ernie_paddle.inference.predictor import MODEL_PREFIX, SIGNATURE_FILE, VOCABULARY_FILE, ExportSignature, Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.programs.inference_program import InferenceProgram
-from ernie_paddle.programs.task_program import ENCODER_FEEDS
+from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Signature
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -45,7 +44,7 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
     with folder_written_whole(out) as beside:
         program.save(beside / MODEL_PREFIX)
         vocabulary.save(beside / VOCABULARY_FILE)
-        inputs = {feed.name: feed.dtype for feed in ENCODER_FEEDS}
+        inputs = {feed.name: feed.dtype for feed in INPUTS}
         exported = ExportSignature(**signature.model_dump(), inputs=inputs)
         write_json(beside / SIGNATURE_FILE, exported.model_dump(mode="json"))
         difference = _largest_difference(program, beside, vocabulary, signature.max_length)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_paddle.config import check_settings
-from ernie_paddle.data.batch import collate
+from ernie_paddle.data.batch import Rectangle
 from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
@@ -69,8 +69,11 @@ class Predictor:
         table, rows = SampleTable([samples]), np.argsort(samples.lengths, kind="stable")
         predictions: dict[int, Prediction] = {}
         for batch_rows in cut_batches(rows, samples.lengths, BatchSize(batch_samples, NO_LIMIT)):
-            batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, length_multiple=1)
-            for row, probabilities in zip(batch_rows, self.probabilities(batch.columns), strict=True):
+            block = table.take(batch_rows)
+            cells = Rectangle.of(block.lengths)
+            padding = {"input_ids": self.vocabulary.pad_id, "sentence_ids": 0}
+            feed = {name: cells.filled(block.columns[name], filler) for name, filler in padding.items()}
+            for row, probabilities in zip(batch_rows, self.probabilities(feed), strict=True):
                 label = self.signature.labels[int(probabilities.argmax())]
                 predictions[int(row)] = Prediction(label, probabilities.tolist())
         return [predictions[row] for row in range(len(samples))]

@@ -44,6 +44,11 @@ def count_products(main: Any) -> tuple[int, int]:
     return len(products), len(low)
 
 
+def operators_so_far() -> set[int]:
+    """Ids of the current program's operators."""
+    return {operator.id() for operator in paddle.static.default_main_program().global_block().ops}
+
+
 def declare_inputs(feeds: Sequence[Feed]) -> dict[str, Any]:
     """The feeds as Values of the current program, by name."""
     return {feed.name: paddle.static.data(feed.name, list(feed.shape), feed.dtype) for feed in feeds}
@@ -53,6 +58,13 @@ def declare_parameter(spec: ParameterSpec) -> Any:
     """The parameter as a Value of the current program."""
     placeholder = paddle.ParamAttr(name=spec.name, initializer=paddle.nn.initializer.Constant(0.0))
     return paddle.static.create_parameter(list(spec.shape), "float32", name=spec.name, attr=placeholder)
+
+
+def column_of_ones(x: Any) -> Any:
+    """Ones [rows of x, 1]: times a bias [1, size] they add it in training."""
+    ones = paddle.ones([paddle.shape(x)[0], 1], "float32")
+    ones.stop_gradient = False  # oneDNN's gradient of a product crashes where an input needs none
+    return ones
 
 
 def gradient_buffer(spec: ParameterSpec) -> Any:

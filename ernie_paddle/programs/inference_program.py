@@ -1,17 +1,21 @@
 """The program of an exported model: token ids in, class probabilities out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle.nn import functional as F
 
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.attention import Layout
 from ernie_paddle.programs.building import declare_inputs, new_program
-from ernie_paddle.programs.network import Network
-from ernie_paddle.programs.task_program import ENCODER_FEEDS
+from ernie_paddle.programs.dropout import Dropout
+from ernie_paddle.programs.network import EncoderInputs, Network
 from ernie_paddle.programs.variables import Variables
-from ernie_paddle.task import SentenceClassification
+from ernie_paddle.task import Feed, SentenceClassification
+
+INPUTS = (Feed("input_ids", (-1, -1), "int64"), Feed("sentence_ids", (-1, -1), "int64"))
 
 
 class InferenceProgram:
@@ -32,9 +36,10 @@ class InferenceProgram:
         self._variables = Variables(paddle.CPUPlace())
         self._executor = paddle.static.Executor(self._variables.place)
         with new_program() as self._main:
-            self._inputs = declare_inputs(ENCODER_FEEDS)
-            network = Network(config, task_id, pad_id, training=False, inputs=self._inputs)
-            self._probabilities = F.softmax(objective.logits(network))
+            self._inputs = declare_inputs(INPUTS)
+            dropout = Dropout(active=False, keep_masks=False)
+            network = Network(config, task_id, first_tokens_wanted(self._inputs, pad_id), dropout)
+            self._probabilities = F.softmax(objective.logits(network, network.outputs))
         missing = network.parameters.keys() - parameters.keys()
         if missing:
             raise ValueError(f"the model lacks {', '.join(sorted(missing))}")
@@ -52,3 +57,22 @@ class InferenceProgram:
             paddle.static.save_inference_model(
                 str(prefix), list(self._inputs.values()), [self._probabilities], self._executor, program=self._main
             )
+
+
+def first_tokens_wanted(inputs: dict[str, Any], pad_id: int) -> EncoderInputs:
+    """Inputs padded to a rectangle, as the network takes them, if the first tokens' encoding is all that is wanted."""
+    ids = paddle.reshape(inputs["input_ids"], [-1])
+    width = paddle.shape(inputs["input_ids"])[1]
+    is_token = paddle.cast(ids != pad_id, "int64")
+    cells = paddle.reshape(paddle.nonzero(is_token), [-1])
+    token_of_cell = paddle.reshape(paddle.cumsum(is_token) * is_token - 1, paddle.shape(inputs["input_ids"]))
+    firsts = paddle.clip(token_of_cell[:, 0], min=0)  # a row may hold nothing but padding
+    rows = paddle.arange(0, paddle.shape(firsts)[0], dtype="int64")
+    return EncoderInputs(
+        paddle.gather(ids, cells),
+        paddle.gather(paddle.reshape(inputs["sentence_ids"], [-1]), cells),
+        cells % paddle.cast(width, "int64"),
+        firsts,
+        Layout(token_of_cell, cells, ("input_ids", 0), ("input_ids", 0), ("input_ids", 1)),
+        Layout(paddle.unsqueeze(rows, 1), rows, ("input_ids", 0), ("input_ids", 0), 1),
+    )

@@ -4,6 +4,7 @@ Parameter names are the release's (`model/ernie.py`): `word_embedding`,
 `encoder_layer_0_multi_head_att_query_fc.w_0`, ... Weights are [in, out].
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import paddle
@@ -11,54 +12,76 @@ from paddle.nn import functional as F
 
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.building import declare_parameter
+from ernie_paddle.programs.attention import AttentionFunction, Heads, Layout, rectangular_attention
+from ernie_paddle.programs.building import column_of_ones, declare_parameter, operators_so_far
+from ernie_paddle.programs.dropout import Dropout, Size
+from ernie_paddle.programs.recomputation import Segment
 from ernie_paddle.programs.variables import ParameterSpec
 
 LAYER_NORM_EPSILON = 1e-5
-MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding; safe in float16
+
+
+@dataclass(frozen=True)
+class EncoderInputs:
+    """Tokens end to end: `ids`, `sentence_ids` and `positions`, int64 [tokens], and where they stand for attention.
+
+    `outputs` are the tokens whose encoding is wanted.
+    """
+
+    ids: Any
+    sentence_ids: Any
+    positions: Any
+    outputs: Any
+    of_tokens: Layout
+    of_outputs: Layout
 
 
 class Network:
     """One ERNIE encoder in the current program.
 
-    `parameters` and `values` are its parameters by name, declared and as Values of the program.
-    `tokens` [batch * length, hidden] is its output, flat: linear layers on two dimensions are several
-    times faster on CPU, gradients included. Heads are added on demand.
+    `parameters` and `values` are its parameters by name, declared and as Values of the program; `layers` say where
+    its layers stand in the program. `outputs` [outputs, hidden] is what it gives. Heads are added on demand.
     """
 
-    def __init__(self, config: ErnieConfig, task_id: int, pad_id: int, training: bool, inputs: dict[str, Any]):
-        """`inputs`: `input_ids` and `sentence_ids`, int64 [batch, length]."""
+    def __init__(
+        self,
+        config: ErnieConfig,
+        task_id: int,
+        inputs: EncoderInputs,
+        dropout: Dropout,
+        attention: AttentionFunction = rectangular_attention,
+    ):
         self.config = config
-        self.training = training
         self.parameters: dict[str, ParameterSpec] = {}
         self.values: dict[str, Any] = {}
-        ids = inputs["input_ids"]
-        self.batch, self.length = paddle.shape(ids)[0], paddle.shape(ids)[1]
-        padding = paddle.cast(ids == pad_id, "float32")
-        self._score_bias = paddle.reshape(padding * -MASKED_SCORE, [self.batch, 1, 1, self.length])
-        self.tokens = self._embed(ids, inputs["sentence_ids"], task_id)
+        self.layers: list[Segment] = []
+        self._dropout, self._attention = dropout, attention
+        x, last = self._embed(inputs, task_id), config.num_hidden_layers - 1
         for i in range(config.num_hidden_layers):
-            self.tokens = self._encoder_layer(self.tokens, f"encoder_layer_{i}")
+            before = operators_so_far()
+            wanted, where = (x, inputs.of_tokens) if i < last else (paddle.gather(x, inputs.outputs), inputs.of_outputs)
+            x = self._encoder_layer(wanted, x, where, inputs.of_tokens, f"encoder_layer_{i}")
+            self.layers.append(Segment(operators_so_far() - before, x))
+        self.outputs = x
 
     # ---- heads ----
 
-    def pooled(self) -> Any:
-        """The first token through a tanh layer, [batch, hidden]."""
-        first = paddle.reshape(self.tokens, [self.batch, self.length, self.config.hidden_size])[:, 0]
-        return paddle.tanh(self._linear(first, self.config.hidden_size, "pooled_fc"))
+    def pooled(self, first_tokens: Any) -> Any:
+        """First tokens [samples, hidden] through a tanh layer."""
+        return paddle.tanh(self._linear(first_tokens, self.config.hidden_size, "pooled_fc"))
 
-    def sentence_logits(self, head: str, classes: int) -> Any:
-        """Scores of the sequence's classes, [batch, classes]."""
-        return self._linear(self._dropout(self.pooled(), self.config.hidden_dropout_prob), classes, head)
+    def sentence_logits(self, first_tokens: Any, head: str, classes: int) -> Any:
+        """Scores of the sequences' classes, [samples, classes], from their first tokens [samples, hidden]."""
+        return self.token_logits(self.pooled(first_tokens), head, classes)
 
-    def token_logits(self, head: str, classes: int) -> Any:
-        """Scores of every token's classes, [batch * length, classes]."""
-        return self._linear(self._dropout(self.tokens, self.config.hidden_dropout_prob), classes, head)
+    def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
+        """Scores of the tokens' classes, [tokens, classes], from [tokens, hidden]."""
+        sizes = ((f"{head}_label", 0), self.config.hidden_size)
+        return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
 
-    def masked_lm_logits(self, positions: Any) -> Any:
-        """Scores of the vocabulary at flat positions (row * length + column), [positions, vocabulary]."""
-        x = paddle.gather(self.tokens, positions)
-        x = self._activation(self._linear(x, self.config.hidden_size, "mask_lm_trans_fc"))
+    def masked_lm_logits(self, tokens: Any) -> Any:
+        """Scores of the vocabulary for tokens [tokens, hidden]: [tokens, vocabulary]."""
+        x = self._activation(self._linear(tokens, self.config.hidden_size, "mask_lm_trans_fc"))
         x = self._layer_norm(x, "mask_lm_trans_layer_norm")
         scores = paddle.matmul(x, self.values["word_embedding"], transpose_y=True)
         return self._add_bias(scores, self._parameter("mask_lm_out_fc.b_0", (self.config.vocab_size,), "zeros"))
@@ -73,58 +96,57 @@ class Network:
 
     # ---- encoder ----
 
-    def _embed(self, ids: Any, sentence_ids: Any, task_id: int) -> Any:
-        """Sum of the embeddings, all looked up in full: oneDNN's gradient of a broadcast sum fails on some shapes."""
+    def _embed(self, inputs: EncoderInputs, task_id: int) -> Any:
         config = self.config
-        nothing = paddle.zeros_like(ids)
-        x = self._look_up("word_embedding", config.vocab_size, ids)
-        x = x + self._look_up("sent_embedding", config.sent_type_vocab_size, sentence_ids)
-        positions = paddle.arange(0, self.length, dtype="int64") + nothing
-        x = x + self._look_up("pos_embedding", config.max_position_embeddings, positions)
+        x = self._look_up("word_embedding", config.vocab_size, inputs.ids)
+        x = x + self._look_up("sent_embedding", config.sent_type_vocab_size, inputs.sentence_ids)
+        x = x + self._look_up("pos_embedding", config.max_position_embeddings, inputs.positions)
         if config.use_task_id:
-            x = x + self._look_up("task_embedding", config.task_type_vocab_size, nothing + task_id)
-        x = self._layer_norm(paddle.reshape(x, [-1, config.hidden_size]), "pre_encoder_layer_norm")
-        return self._dropout(x, config.hidden_dropout_prob)
+            # Looked up for every token: oneDNN's gradient of a broadcast sum fails on some shapes.
+            x = x + self._look_up("task_embedding", config.task_type_vocab_size, paddle.full_like(inputs.ids, task_id))
+        x = self._layer_norm(x, "pre_encoder_layer_norm")
+        return self._drop(x, inputs.of_tokens)
 
     def _look_up(self, name: str, rows: int, ids: Any) -> Any:
         return F.embedding(ids, self._parameter(name, (rows, self.config.hidden_size)))
 
-    def _encoder_layer(self, x: Any, name: str) -> Any:
-        config = self.config
-        context = self._attention(x, f"{name}_multi_head_att")
-        x = self._layer_norm(x + self._dropout(context, config.hidden_dropout_prob), f"{name}_post_att_layer_norm")
-        inner = self._activation(self._linear(x, config.ffn_size, f"{name}_ffn_fc_0"))
-        outer = self._linear(inner, config.hidden_size, f"{name}_ffn_fc_1")
-        return self._layer_norm(x + self._dropout(outer, config.hidden_dropout_prob), f"{name}_post_ffn_layer_norm")
+    def _encoder_layer(self, wanted: Any, x: Any, of_wanted: Layout, of_tokens: Layout, name: str) -> Any:
+        """The layer's outputs for the tokens `wanted` among all tokens `x`."""
+        config, attention = self.config, f"{name}_multi_head_att"
 
-    def _attention(self, x: Any, name: str) -> Any:
-        config = self.config
-        heads, head_size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
+        def projected(part: str, source: Any, where: Layout) -> Any:
+            return self._linear(source, config.hidden_size, f"{attention}_{part}_fc", where.ones)
 
-        def split(part: str) -> Any:
-            projected = self._linear(x, config.hidden_size, f"{name}_{part}_fc")
-            return paddle.transpose(
-                paddle.reshape(projected, [self.batch, self.length, heads, head_size]), [0, 2, 1, 3]
-            )
+        heads = Heads(
+            projected("query", wanted, of_wanted),
+            projected("key", x, of_tokens),
+            projected("value", x, of_tokens),
+            of_wanted,
+            of_tokens,
+            config.num_attention_heads,
+        )
+        context = self._attention(heads, config.attention_probs_dropout_prob, self._dropout)
+        context = self._linear(context, config.hidden_size, f"{attention}_output_fc", of_wanted.ones)
+        x = self._layer_norm(wanted + self._drop(context, of_wanted), f"{name}_post_att_layer_norm")
+        inner = self._activation(self._linear(x, config.ffn_size, f"{name}_ffn_fc_0", of_wanted.ones))
+        outer = self._linear(inner, config.hidden_size, f"{name}_ffn_fc_1", of_wanted.ones)
+        return self._layer_norm(x + self._drop(outer, of_wanted), f"{name}_post_ffn_layer_norm")
 
-        scores = paddle.matmul(split("query") * head_size**-0.5, split("key"), transpose_y=True)
-        weights = self._dropout(F.softmax(scores + self._score_bias), config.attention_probs_dropout_prob)
-        # assign restores the plain layout: oneDNN's gradient of the product is wrong for a transposed one
-        context = paddle.transpose(paddle.assign(paddle.matmul(weights, split("value"))), [0, 2, 1, 3])
-        return self._linear(paddle.reshape(context, [-1, config.hidden_size]), config.hidden_size, f"{name}_output_fc")
+    def _drop(self, x: Any, layout: Layout) -> Any:
+        sizes: tuple[Size, ...] = (layout.tokens, self.config.hidden_size)
+        return self._dropout(x, self.config.hidden_dropout_prob, sizes)
 
     # ---- layers ----
 
-    def _linear(self, x: Any, size: int, name: str) -> Any:
+    def _linear(self, x: Any, size: int, name: str, ones: Any = None) -> Any:
         weight = self._parameter(f"{name}.w_0", (int(x.shape[-1]), size))
-        return self._add_bias(paddle.matmul(x, weight), self._parameter(f"{name}.b_0", (size,), "zeros"))
+        return self._add_bias(paddle.matmul(x, weight), self._parameter(f"{name}.b_0", (size,), "zeros"), ones)
 
-    def _add_bias(self, x: Any, bias: Any) -> Any:
+    def _add_bias(self, x: Any, bias: Any, ones: Any = None) -> Any:
         """x + bias; in training as a product with ones, whose gradient is a product too and not a slow sum."""
-        if not self.training or paddle.is_compiled_with_cuda():
+        if not self._dropout.active or paddle.is_compiled_with_cuda():
             return x + bias
-        ones = paddle.ones([paddle.shape(x)[0], 1], "float32")
-        ones.stop_gradient = False  # oneDNN's gradient of a product crashes where an input needs none
+        ones = column_of_ones(x) if ones is None else ones
         return x + paddle.matmul(ones, paddle.reshape(bias, [1, -1]))
 
     def _layer_norm(self, x: Any, name: str) -> Any:
@@ -134,9 +156,6 @@ class Network:
 
     def _activation(self, x: Any) -> Any:
         return F.gelu(x) if self.config.hidden_act == "gelu" else F.relu(x)
-
-    def _dropout(self, x: Any, rate: float) -> Any:
-        return F.dropout(x, rate, training=True, mode="upscale_in_train") if self.training and rate else x
 
     def _parameter(self, name: str, shape: tuple[int, ...], initializer: str = "normal") -> Any:
         if name not in self.values:

@@ -23,7 +23,7 @@ from ernie_paddle.programs.update_program import (
 )
 from ernie_paddle.programs.variables import Variables, check_precision, default_place
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import AdamSettings, Precision
+from ernie_paddle.settings import AdamSettings, ImplSettings, Precision
 from ernie_paddle.task import Task
 
 
@@ -33,14 +33,14 @@ class Session:
     def __init__(
         self,
         config: ErnieConfig,
-        pad_id: int,
         seed: int,
         adam: AdamSettings,
         precision: Precision = "fp32",
+        impl: ImplSettings | None = None,
         ranks: Ranks | None = None,
     ):
         """`ranks`: alone unless given; others must make the same calls in the same order."""
-        self.config, self.pad_id, self.seed, self.adam, self.precision = config, pad_id, seed, adam, precision
+        self.config, self.seed, self.adam, self.precision, self.impl = config, seed, adam, precision, impl
         self.ranks = ranks or Ranks()
         connect(self.ranks)
         self.variables = Variables(default_place())
@@ -54,7 +54,7 @@ class Session:
         """Run a micro-batch forward and backward. Waits for nothing."""
         program, _ = self._training_programs(tasks)
         paddle.seed(dropout_key)
-        self._run(program.main, program.check(feed))
+        self._run(program.main, program.complete(feed, dropout_key))
 
     def set_loss_scale(self, value: float) -> None:
         """The factor of the loss from the next micro-batch on."""
@@ -94,7 +94,7 @@ class Session:
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Summed loss and right answers of a task on one batch, float64 [2]."""
         program = self._evaluation_program(task)
-        return self._run(program.main, program.check(feed), program.metrics)[0].astype(np.float64)[0]
+        return self._run(program.main, program.complete(feed, 0), program.metrics)[0].astype(np.float64)[0]
 
     def parameter_shapes(self, tasks: Iterable[Task]) -> dict[str, tuple[int, ...]]:
         """Shapes of the encoder and of the tasks' heads, by name."""
@@ -154,7 +154,7 @@ class Session:
     def _training_programs(self, tasks: tuple[Task, ...]) -> tuple[TaskProgram, UpdateProgram]:
         names = tuple(task.name for task in tasks)
         if names not in self._training:
-            program = build_task_program(self.config, tasks, self.pad_id, training=True, precision=self.precision)
+            program = build_task_program(self.config, tasks, True, self.precision, self.impl)
             if self.precision != "fp32" and not program.products[1]:
                 raise RuntimeError(f"{'+'.join(names)}: no matrix product of the program is in {self.precision}")
             self.variables.add_parameters(program.parameters, self.seed)
@@ -165,7 +165,7 @@ class Session:
 
     def _evaluation_program(self, task: Task) -> TaskProgram:
         if task.name not in self._evaluation:
-            program = build_task_program(self.config, [task], self.pad_id, training=False)
+            program = build_task_program(self.config, [task], training=False)
             self.variables.add_parameters(program.parameters, self.seed)
             self._evaluation[task.name] = program
         return self._evaluation[task.name]

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import paddle
 
+from ernie_paddle.data.feeding import ENCODER_FEEDS, outputs_feed
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.attention import (
+    AttentionFunction,
+    Layout,
+    flash_attention,
+    rectangular_attention,
+    uses_flash,
+)
 from ernie_paddle.programs.building import (
     count_products,
     declare_inputs,
@@ -15,15 +23,18 @@ from ernie_paddle.programs.building import (
     kept_value,
     low_precision,
     new_program,
+    operators_so_far,
 )
-from ernie_paddle.programs.network import Network
+from ernie_paddle.programs.dropout import Dropout, Mask
+from ernie_paddle.programs.network import EncoderInputs, Network
+from ernie_paddle.programs.recomputation import recompute
 from ernie_paddle.programs.variables import ParameterSpec
-from ernie_paddle.settings import Precision
-from ernie_paddle.task import Feed, Task
+from ernie_paddle.settings import ImplSettings, Precision
+from ernie_paddle.task import Feed, Outcome, Task
 
-ENCODER_FEEDS = (Feed("input_ids", (-1, -1), "int64"), Feed("sentence_ids", (-1, -1), "int64"))
 LOSS_WEIGHTS = "loss_weights"
 LOSS_SCALE = "loss_scale"
+FLASH_SEED = Feed("flash_seed", (2,), "int64")
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,13 @@ class TaskProgram:
     metrics: Any
     metrics_name: str
     parameters: dict[str, ParameterSpec]
+    masks: tuple[Mask, ...]  # of dropout
     products: tuple[int, int]  # matrix products, and those of them in low precision
 
-    def check(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The feed, after a check of names, ranks and dtypes: Paddle itself would broadcast or cast."""
+    def complete(self, feed: dict[str, np.ndarray], dropout_key: int) -> dict[str, np.ndarray]:
+        """The feed with the masks of dropout, after a check of names, ranks and dtypes: Paddle would cast."""
+        if FLASH_SEED in self.feeds:
+            feed = {**feed, FLASH_SEED.name: np.array([dropout_key, 0], np.int64)}
         if feed.keys() != {declared.name for declared in self.feeds}:
             raise ValueError(f"fed {sorted(feed)}, declared {sorted(declared.name for declared in self.feeds)}")
         for declared in self.feeds:
@@ -57,11 +71,15 @@ class TaskProgram:
                     f"feed {declared.name}: declared {declared.dtype} {declared.shape}, "
                     f"found {found.dtype} {found.shape}"
                 )
-        return feed
+        return {**feed, **{mask.feed.name: mask.draw(feed, dropout_key) for mask in self.masks}}
 
 
 def build_task_program(
-    config: ErnieConfig, tasks: Sequence[Task], pad_id: int, training: bool, precision: Precision = "fp32"
+    config: ErnieConfig,
+    tasks: Sequence[Task],
+    training: bool,
+    precision: Precision = "fp32",
+    impl: ImplSettings | None = None,
 ) -> TaskProgram:
     """Build the program of a primary task (first, it names the task embedding) and its companions.
 
@@ -69,24 +87,64 @@ def build_task_program(
     1 / (labels of the whole update) makes it a mean over all micro-batches. Gradients, times `loss_scale` [1], are
     added to `<parameter>@GRAD`. Losses that are not finite are left out of the metrics.
     """
+    impl = impl or ImplSettings()
     metrics_name = "metrics@" + "+".join(task.name for task in tasks)
     with new_program() as main:
-        feeds = (*ENCODER_FEEDS, *(feed for task in tasks for feed in task.objective.feeds()))
+        feeds = [*ENCODER_FEEDS, *(outputs_feed(task.name) for task in tasks)]
+        feeds += [feed for task in tasks for feed in task.objective.feeds()]
         inputs = declare_inputs(feeds)
+        dropout = Dropout(training, impl.recompute)
+        attention: AttentionFunction = rectangular_attention
+        if uses_flash(impl.attention, precision):
+            feeds.append(FLASH_SEED)
+            seed = declare_inputs([FLASH_SEED])[FLASH_SEED.name]
+            attention = flash_attention(config.max_position_embeddings, seed)
         with low_precision(precision):
-            network = Network(config, tasks[0].task_id, pad_id, training, inputs)
-            outcomes = [task.objective.build(network, inputs) for task in tasks]
+            network = Network(config, tasks[0].task_id, encoder_inputs(inputs), dropout, attention)
+            outcomes = [_outcome(task, network, inputs) for task in tasks]
         products = count_products(main)
         metrics = paddle.stack([paddle.stack([outcome.loss_sum, outcome.correct]) for outcome in outcomes])
         if training:
             weights = Feed(LOSS_WEIGHTS, (len(tasks),), "float32")
-            feeds = (*feeds, weights)
+            feeds.append(weights)
             weight = declare_inputs((weights,))[LOSS_WEIGHTS] * kept_value(LOSS_SCALE, (1,))
             loss = paddle.sum(paddle.stack([outcome.loss_sum for outcome in outcomes]) * weight)
-            for parameter, gradient in paddle.static.append_backward(loss, list(network.values.values())):
-                buffer = gradient_buffer(network.parameters[parameter.name])
-                paddle.assign(buffer + gradient, output=buffer)
+            _collect_gradients(main, loss, network, dropout, impl.recompute)
             collected = kept_value(metrics_name, (len(tasks), 2))
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
             paddle.assign(collected + finite, output=collected)
-    return TaskProgram(tuple(tasks), main, feeds, metrics, metrics_name, network.parameters, products)
+    masks = tuple(dropout.masks)
+    return TaskProgram(tuple(tasks), main, tuple(feeds), metrics, metrics_name, network.parameters, masks, products)
+
+
+def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
+    """The Values of `ENCODER_FEEDS` as the network takes them."""
+
+    def layout(kind: str, tokens: str) -> Layout:
+        cells = f"{kind}_of_cell"
+        return Layout(inputs[cells], inputs[f"cell_of_{kind}"], (tokens, 0), (cells, 0), (cells, 1))
+
+    return EncoderInputs(
+        inputs["input_ids"],
+        inputs["sentence_ids"],
+        inputs["position_ids"],
+        inputs["outputs"],
+        layout("token", "input_ids"),
+        layout("output", "outputs"),
+    )
+
+
+def _outcome(task: Task, network: Network, inputs: dict[str, Any]) -> Outcome:
+    outputs = paddle.gather(network.outputs, inputs[outputs_feed(task.name).name])
+    return task.objective.build(network, outputs, inputs)
+
+
+def _collect_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, again: bool) -> None:
+    """Add the gradients of a loss to their buffers; `again`: compute the layers again for them."""
+    forward = operators_so_far()
+    gradients = paddle.static.append_backward(loss, list(network.values.values()))
+    if again:
+        recompute(main, forward, network.layers, dropout.kept)
+    for parameter, gradient in gradients:
+        buffer = gradient_buffer(network.parameters[parameter.name])
+        paddle.assign(buffer + gradient, output=buffer)

@@ -65,7 +65,7 @@ class Interval:
             "left_out": last.loss_scale.left_out,
             "samples": sum(step.samples for step in self.steps),
             "tokens": tokens,
-            "padding_share": 1 - tokens / sum(step.padded_tokens for step in self.steps),
+            "padding_share": 1 - tokens / sum(step.cells for step in self.steps),
             "tokens_per_second": tokens / seconds,
             "waiting_share": sum(step.waited for step in self.steps) / seconds,
             "memory_bytes": session.memory_bytes(),

@@ -8,7 +8,8 @@ from itertools import islice
 
 import numpy as np
 
-from ernie_paddle.data.batch import collate
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.feeding import feed_of
 from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetched
 from ernie_paddle.data.samples import IGNORED
@@ -26,7 +27,7 @@ from ernie_paddle.training.evaluation import Score, prior_scores
 from ernie_paddle.training.learning_rate import learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.plan import PlannedUpdate, StagePlan, planned_updates
-from ernie_paddle.training.updates import PreparedUpdate, TaskData, UpdatePreparer, feed_of
+from ernie_paddle.training.updates import PreparedUpdate, TaskData, UpdatePreparer
 
 SAMPLES_SHOWN = 8  # in the report of gradients that are not finite
 
@@ -53,7 +54,7 @@ class StepResult:
     learning_rate: float
     samples: int
     tokens: int
-    padded_tokens: int
+    cells: int
     waited: float
     loss_scale: LossScale
     stops: bool
@@ -88,9 +89,9 @@ class Trainer:
         self.plan, self.train, self.impl = plan, train, impl
         self.companions, self.loss_weights = tuple(companions), loss_weights or {}
         self.progress = Progress(LossScale.initial(train.precision))
-        self.session = Session(config, vocabulary.pad_id, train.seed, train.adam, train.precision, self.ranks)
+        self.session = Session(config, train.seed, train.adam, train.precision, impl, self.ranks)
         self.session.set_loss_scale(self.progress.loss_scale.value)
-        self._preparer = UpdatePreparer(train, impl, vocabulary, data, self.combination, self.ranks)
+        self._preparer = UpdatePreparer(train, vocabulary, data, self.combination, self.ranks)
 
     def combination(self, planned: PlannedUpdate) -> tuple[Task, ...]:
         """The primary task and the companions whose labels its samples carry."""
@@ -131,7 +132,7 @@ class Trainer:
         rows = rows[np.argsort(table.lengths[rows], kind="stable")]
         sums, frequencies = np.zeros(2), np.zeros(task.objective.classes(self.vocabulary.size))
         for batch_rows in self.ranks.share(cut_batches(rows, table.lengths, self.train.batch_size)):
-            batch = collate(table.take(batch_rows), batch_rows, self.vocabulary.pad_id, self.impl.length_multiple)
+            batch = Batch.of(table.take(batch_rows), batch_rows)
             key = keyed_hash(self.train.seed, "evaluation", name)
             micro_batch, (classes,) = feed_of(batch, {name: task.objective}, self.vocabulary, key)
             sums += self.session.evaluate(task, micro_batch.feed)
@@ -158,12 +159,12 @@ class Trainer:
         sizes = [
             sum(len(micro_batch.rows) for micro_batch in micro_batches),
             sum(micro_batch.tokens for micro_batch in micro_batches),
-            sum(micro_batch.padded_tokens for micro_batch in micro_batches),
+            sum(micro_batch.cells for micro_batch in micro_batches),
             int(stop),
         ]
         totals = self.session.sums(np.append(update.label_counts, sizes))
         label_counts = totals[: len(tasks)]
-        samples, tokens, padded_tokens, stops = totals[len(tasks) :].tolist()
+        samples, tokens, cells, stops = totals[len(tasks) :].tolist()
         loss_weights = (np.array(weights) / np.maximum(label_counts, 1)).astype(np.float32)
         for i, micro_batch in update.micro_batches.items():
             dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
@@ -180,7 +181,7 @@ class Trainer:
             rate,
             samples,
             tokens,
-            padded_tokens,
+            cells,
             waited,
             self.progress.loss_scale,
             stops > 0,

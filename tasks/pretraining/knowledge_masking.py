@@ -21,7 +21,7 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY
 from ernie_paddle.keyed_random import uniforms
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome, Task
+from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome, Task, padded
 from ernie_paddle.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MASKED_SHARE = 0.15
 MASK_UNTIL, RANDOM_UNTIL = 0.8, 0.9
 UNIT_DRAW = 3  # the counter of the draw of a sample's kind of unit
-COUNT_MULTIPLE = 8  # masked positions are padded to a multiple of it, to keep shapes few
 
 
 class UnitWeights(Settings):
@@ -72,32 +71,24 @@ class MaskedLanguageModel(Objective):
         return MaskedLanguageModel([self.units[min(stage, len(self.units) - 1)]])
 
     def feeds(self) -> tuple[Feed, ...]:
-        return (Feed("mask_positions", (-1,), "int64"), Feed("mask_labels", (-1,), "int64"))
+        return (Feed("mask_labels", (-1,), "int64"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         ids = batch.columns["input_ids"]
         codes = unit_codes(batch, self.units[-1], vocabulary, key)
-        chosen, masked_ids = mask_units(ids, codes, batch.rows, vocabulary, key)
-        positions = np.flatnonzero(chosen)
-        labels = ids.ravel()[positions].astype(np.int64)
-        batch.columns["input_ids"] = masked_ids
-        padding = -len(positions) % COUNT_MULTIPLE if len(positions) else COUNT_MULTIPLE
-        feeds = {
-            "mask_positions": np.pad(positions.astype(np.int64), (0, padding)),
-            "mask_labels": np.pad(labels, (0, padding), constant_values=IGNORED),
-        }
-        return Labels(feeds, labels)
+        chosen, batch.columns["input_ids"] = mask_units(batch, codes, vocabulary, key)
+        tokens, labels = padded(chosen, ids[chosen].astype(np.int64))
+        return Labels(tokens, {"mask_labels": labels}, labels)
 
-    def build(self, network: "Network", inputs: dict[str, Any]) -> Outcome:
-        logits = network.masked_lm_logits(inputs["mask_positions"])
-        return Outcome(*network.cross_entropy(logits, inputs["mask_labels"]))
+    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+        return Outcome(*network.cross_entropy(network.masked_lm_logits(outputs), inputs["mask_labels"]))
 
     def classes(self, vocabulary_size: int) -> int:
         return vocabulary_size
 
 
 def unit_codes(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: int) -> np.ndarray:
-    """Codes of the units to mask [batch, length], as `span_codes`, by a kind of unit drawn for each sample."""
+    """Codes of the units to mask [tokens], as `span_codes`, by a kind of unit drawn for each sample."""
     spans = batch.columns["span_codes"]
     if not weights.basic + weights.phrase:
         return spans
@@ -106,32 +97,29 @@ def unit_codes(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: 
     phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, spans)
     shares = np.cumsum([weights.basic, weights.phrase, weights.entity])
     kind = np.searchsorted(shares / shares[-1], uniforms(key, batch.rows, UNIT_DRAW), side="right")
-    return np.choose(kind[:, None], [basic, phrase, spans])
+    return np.choose(np.repeat(kind, batch.lengths), [basic, phrase, spans])
 
 
-def mask_units(
-    ids: np.ndarray, span_codes: np.ndarray, rows: np.ndarray, vocabulary: Vocabulary, key: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Choose units and mask them.
+def mask_units(batch: Batch, codes: np.ndarray, vocabulary: Vocabulary, key: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose units and mask them; `key` and the token's sample and position determine every draw.
 
-    Args:
-        ids: token ids [batch, length].
-        span_codes: 0 at the first token of a unit, 1 inside, -1 at special tokens and padding.
-        rows: sample numbers [batch]; with `key` and the position they determine every draw.
-
-    Returns:
-        which positions are predicted (bool), and the ids with those positions masked.
+    `codes` [tokens] are 0 at the first token of a unit, 1 inside, -1 at special tokens.
+    Returns the numbers of the tokens to predict, and the ids with those tokens masked.
     """
-    row, column = rows[:, None], np.arange(ids.shape[1])[None, :]
-    first = np.maximum.accumulate(np.where(span_codes == BEGIN, column, -1), axis=1)
-    select = uniforms(key, row, column)
-    selected = np.take_along_axis(select, np.maximum(first, 0), axis=1) < MASKED_SHARE
-    chosen = selected & (first >= 0) & (span_codes != IGNORED)
-    how, which = uniforms(key, row, column, 1), uniforms(key, row, column, 2)
+    ids = batch.columns["input_ids"]
+    row, column = batch.row_of_token, batch.positions
+    first = np.maximum.accumulate(np.where(codes == BEGIN, np.arange(len(ids)), -1))
+    first = np.where(first < np.repeat(batch.first_tokens, batch.lengths), -1, first)
+    selected = uniforms(key, row, column)[np.maximum(first, 0)] < MASKED_SHARE
+    chosen = np.flatnonzero(selected & (first >= 0) & (codes != IGNORED))
+    how, which = (uniforms(key, row[chosen], column[chosen], draw) for draw in (1, 2))
     ordinary = vocabulary.ordinary_ids
     random_ids = ordinary[(which * len(ordinary)).astype(np.int64)]
-    replaced = np.where(how < MASK_UNTIL, vocabulary.mask_id, np.where(how < RANDOM_UNTIL, random_ids, ids))
-    return chosen, np.where(chosen, replaced, ids).astype(ids.dtype)
+    masked = ids.copy()
+    masked[chosen] = np.where(
+        how < MASK_UNTIL, vocabulary.mask_id, np.where(how < RANDOM_UNTIL, random_ids, ids[chosen])
+    )
+    return chosen, masked
 
 
 def register(registry: Registry) -> None:

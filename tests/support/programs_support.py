@@ -1,13 +1,18 @@
 """Tiny sessions and random feeds."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.feeding import encoder_feed
+from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
-from ernie_paddle.task import Task
+from ernie_paddle.task import Labels, Task
 
 
 def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int = 3) -> tuple[Session, list[Task]]:
@@ -25,20 +30,39 @@ def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int
         use_task_id=True,
     )
     registry = load_plugins()
-    return Session(config, 0, seed, adam), [registry.pretraining_tasks.get(name) for name in names]
+    return Session(config, seed, adam), [registry.pretraining_tasks.get(name) for name in names]
+
+
+def random_batch(random: np.random.Generator, lengths: Sequence[int], vocabulary: int = 24) -> Batch:
+    """A batch of random tokens, ids 5 and above, in two sentences."""
+    tokens = sum(lengths)
+    columns = {"input_ids": random.integers(5, vocabulary, tokens), "sentence_ids": random.integers(0, 2, tokens)}
+    return Batch.of(SampleBlock(np.array(lengths), columns), np.arange(len(lengths)))
+
+
+def random_labels(random: np.random.Generator, task: Task, batch: Batch, vocabulary: int = 24) -> Labels:
+    """Random labels of a task for a batch: 8 tokens of knowledge masking, else every token or sample."""
+    classes = task.objective.classes(vocabulary)
+    if task.name == "knowledge_masking":
+        tokens, name = random.integers(0, batch.tokens, 8), "mask_labels"
+    else:
+        tokens = batch.first_tokens if task.objective.level == "sentence" else np.arange(batch.tokens)
+        name = f"{task.name}_fc_label"
+    labels = random.integers(0, classes, len(tokens))
+    return Labels(tokens, {name: labels}, labels)
+
+
+def joined(batch: Batch, labels: dict[str, Labels]) -> dict[str, np.ndarray]:
+    """The feed of a batch with these labels."""
+    feed = encoder_feed(batch, labels)
+    for one in labels.values():
+        feed |= one.feeds
+    return feed
 
 
 def feed_for(session: Session, tasks: tuple[Task, ...], seed: int) -> dict[str, np.ndarray]:
-    """A batch of 4 rows and 8 tokens with labels for the tasks, summed losses weighing 1."""
+    """A batch of 4 samples of 8 tokens with labels for the tasks, summed losses weighing 1."""
     random = np.random.default_rng(seed)
-    feed = {"input_ids": random.integers(5, 24, (4, 8)), "sentence_ids": random.integers(0, 2, (4, 8))}
-    for task in tasks:
-        for declared in task.objective.feeds():
-            if declared.name == "mask_positions":
-                feed[declared.name] = random.integers(0, 32, 8)
-            else:
-                sizes = {"mask_labels": 8}
-                count = sizes.get(declared.name, 4 if task.objective.level == "sentence" else 32)
-                feed[declared.name] = random.integers(0, task.objective.classes(24), count)
-    feed[LOSS_WEIGHTS] = np.ones(len(tasks), np.float32)
-    return feed
+    batch = random_batch(random, [8] * 4, session.config.vocab_size)
+    labels = {task.name: random_labels(random, task, batch) for task in tasks}
+    return {**joined(batch, labels), LOSS_WEIGHTS: np.ones(len(tasks), np.float32)}

@@ -9,7 +9,7 @@ import pytest
 from helpers import released
 from pydantic import ValidationError
 
-from ernie_paddle.data.batch import Batch, collate
+from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -35,21 +35,29 @@ def text(samples: int, length: int = 64) -> SampleBlock:
 
 
 def batch_of(block: SampleBlock) -> Batch:
-    return collate(block, np.arange(len(block)), pad_id=0, length_multiple=1)
+    return Batch.of(block, np.arange(len(block)))
+
+
+def alone(batch: Batch, sample: int) -> Batch:
+    """One sample of a batch as a batch."""
+    tokens = slice(batch.first_tokens[sample], batch.first_tokens[sample] + batch.lengths[sample])
+    columns = {name: column[tokens] for name, column in batch.columns.items()}
+    return Batch(batch.rows[[sample]], batch.lengths[[sample]], columns, batch.labels[[sample]])
 
 
 def units_of(codes: np.ndarray) -> np.ndarray:
     """Number of the unit of each token, in the whole batch."""
-    return np.cumsum(codes != 1).reshape(codes.shape)
+    return np.cumsum(codes != 1)
 
 
-def check_statistics(ids: np.ndarray, codes: np.ndarray, vocabulary: Vocabulary) -> None:
-    chosen, masked = mask_units(ids, codes, np.arange(len(ids)), vocabulary, key=5)
-    real = codes >= 0
+def check_statistics(batch: Batch, vocabulary: Vocabulary) -> None:
+    ids, codes = batch.columns["input_ids"], batch.columns["span_codes"]
+    tokens, masked = mask_units(batch, codes, vocabulary, key=5)
+    chosen, real = np.isin(np.arange(batch.tokens), tokens), codes >= 0
     assert not chosen[~real].any() and (masked[~chosen] == ids[~chosen]).all()
     assert 0.14 < chosen[real].mean() < 0.16
     units = units_of(codes)
-    whole = np.bincount(units.ravel(), chosen.ravel()) / np.bincount(units.ravel()).clip(1)
+    whole = np.bincount(units, chosen) / np.bincount(units).clip(1)
     assert set(np.unique(whole)) == {0.0, 1.0}
     kinds = (masked[chosen] == vocabulary.mask_id).mean(), (masked[chosen] == ids[chosen]).mean()
     assert 0.78 < kinds[0] < 0.82 and 0.08 < kinds[1] < 0.125
@@ -58,8 +66,7 @@ def check_statistics(ids: np.ndarray, codes: np.ndarray, vocabulary: Vocabulary)
 
 
 def test_15_percent_of_tokens_in_whole_units_80_10_10() -> None:
-    batch = batch_of(text(600))
-    check_statistics(batch.columns["input_ids"], batch.columns["span_codes"], VOCABULARY)
+    check_statistics(batch_of(text(600)), VOCABULARY)
 
 
 def test_the_same_on_the_samples_of_the_release() -> None:
@@ -68,28 +75,25 @@ def test_the_same_on_the_samples_of_the_release() -> None:
     rows = [(np.array(f[0].split(), int), np.array(f[3].split(), int)) for f in fields]
     ids, codes = (np.concatenate([row[i] for row in rows]) for i in range(2))
     block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "span_codes": codes})
-    batch = batch_of(block)
-    check_statistics(batch.columns["input_ids"], batch.columns["span_codes"], Vocabulary.load(released("vocab_zh.txt")))
+    check_statistics(batch_of(block), Vocabulary.load(released("vocab_zh.txt")))
 
 
 def test_a_sample_is_masked_alike_in_any_batch_and_anew_in_each_epoch() -> None:
     objective = load_plugins().pretraining_tasks.get("knowledge_masking").objective
-    block, alone = batch_of(text(30)), batch_of(text(30))
-    keep = slice(11, 12)
-    alone.rows, alone.columns = alone.rows[keep], {name: column[keep] for name, column in alone.columns.items()}
-    other = batch_of(text(30))
-    for batch, key in ((block, 1), (alone, 1), (other, 2)):
+    block, other = batch_of(text(30)), batch_of(text(30))
+    one = alone(block, 11)
+    for batch, key in ((block, 1), (one, 1), (other, 2)):
         objective.label(batch, VOCABULARY, key)
-    assert (block.columns["input_ids"][11] == alone.columns["input_ids"][0]).all()
+    assert (alone(block, 11).columns["input_ids"] == one.columns["input_ids"]).all()
     assert (block.columns["input_ids"] != other.columns["input_ids"]).any()
 
 
 def test_labels_are_the_tokens_that_stood_there_padded_to_a_multiple_of_8() -> None:
     objective = load_plugins().pretraining_tasks.get("knowledge_masking").objective
     batch = batch_of(text(5))
-    before = batch.columns["input_ids"].ravel().copy()
+    before = batch.columns["input_ids"].copy()
     labels = objective.label(batch, VOCABULARY, 3)
-    positions, ids = labels.feeds["mask_positions"], labels.feeds["mask_labels"]
+    positions, ids = labels.tokens, labels.feeds["mask_labels"]
     assert len(positions) % 8 == 0 == len(ids) % 8
     assert (before[positions[ids >= 0]] == ids[ids >= 0]).all()
     assert (ids >= 0).sum() > 0
@@ -116,16 +120,15 @@ def test_units_follow_the_stages_of_ernie_1() -> None:
         "entity": [-1, 0, 1, 1, 0, 1, 0, 1, -1],
     }
     for name, codes in expected.items():
-        assert unit_codes(batch, UnitWeights(**{name: 2.0}), PIECES, key=1)[0].tolist() == codes
+        assert unit_codes(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == codes
 
 
 def test_kinds_of_units_are_drawn_by_weight_sample_by_sample() -> None:
-    codes = unit_codes(named_text(4000), UnitWeights(basic=1, phrase=1, entity=2), PIECES, key=3)
+    batch, weights = named_text(4000), UnitWeights(basic=1, phrase=1, entity=2)
+    codes = unit_codes(batch, weights, PIECES, key=3).reshape(4000, 9)
     _, counts = np.unique(codes, axis=0, return_counts=True)
     assert len(counts) == 3 and (abs(np.sort(counts) - [1000, 1000, 2000]) < 150).all()
-    alone = named_text(4000)
-    alone.rows, alone.columns = alone.rows[77:78], {name: column[77:78] for name, column in alone.columns.items()}
-    assert (unit_codes(alone, UnitWeights(basic=1, phrase=1, entity=2), PIECES, key=3)[0] == codes[77]).all()
+    assert (unit_codes(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
 
 
 def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
@@ -144,7 +147,7 @@ def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trai
         tasks = {"knowledge_masking": {"updates": [1, 1], "options": options}}
         trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
         prepared = trainer._preparer.prepare_all(planned_updates(trainer.plan), {})
-        return [update.micro_batches[0].feed["mask_positions"].tolist() for update in prepared]
+        return [update.micro_batches[0].feed["outputs"].tolist() for update in prepared]
 
     whole, basic = masked({}), masked({"units": {"basic": 1}})
     changed = masked({"units": [{"basic": 1}, {"entity": 1}]})

@@ -3,17 +3,20 @@
 from typing import Any
 
 import numpy as np
+import paddle
 import pytest
+from programs_support import feed_for, joined, random_batch, random_labels
 
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.session import Session
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
+from ernie_paddle.programs.task_program import LOSS_WEIGHTS, build_task_program
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import AdamSettings
-from ernie_paddle.task import Task
+from ernie_paddle.settings import AdamSettings, ImplSettings
+from ernie_paddle.task import Labels, Task
 
-PAD = 0
 SIZES: dict[str, Any] = {
     "vocab_size": 24,
     "hidden_size": 8,
@@ -26,31 +29,33 @@ SIZES: dict[str, Any] = {
 }
 
 
-def session_of(**sizes: Any) -> Session:
-    return Session(ErnieConfig(**{**SIZES, "hidden_act": "gelu", **sizes}), PAD, seed=3, adam=AdamSettings())
+def session_of(impl: ImplSettings | None = None, **sizes: Any) -> Session:
+    return Session(ErnieConfig(**{**SIZES, "hidden_act": "gelu", **sizes}), seed=3, adam=AdamSettings(), impl=impl)
 
 
 def task_of(name: str) -> Task:
     return load_plugins().pretraining_tasks.get(name)
 
 
-def numpy_loss(values: dict[str, np.ndarray], config: ErnieConfig, task: Task, feed: dict[str, np.ndarray]) -> float:
+def numpy_loss(
+    values: dict[str, np.ndarray], config: ErnieConfig, task_id: int, task: Task, batch: Batch, labels: Labels
+) -> float:
     """Summed loss of a task: the encoder of the release written out in float64, sample by sample."""
     p = {name: value.astype(np.float64) for name, value in values.items()}
-    total, outputs = 0.0, []
-    for ids, sentence_ids in zip(feed["input_ids"], feed["sentence_ids"], strict=True):
-        outputs.append(numpy_encode(p, config, task.task_id, ids, sentence_ids))
+    borders = batch.first_tokens[1:]
+    samples = zip(*(np.split(batch.columns[n], borders) for n in ("input_ids", "sentence_ids")), strict=True)
+    outputs = [numpy_encode(p, config, task_id, ids, sentence_ids) for ids, sentence_ids in samples]
+    total, x = 0.0, np.concatenate(outputs)[labels.tokens]
     if task.name == "knowledge_masking":
-        flat = np.concatenate(outputs)[feed["mask_positions"]]
-        hidden = activation(flat @ p["mask_lm_trans_fc.w_0"] + p["mask_lm_trans_fc.b_0"], config.hidden_act)
+        hidden = activation(x @ p["mask_lm_trans_fc.w_0"] + p["mask_lm_trans_fc.b_0"], config.hidden_act)
         hidden = layer_norm(hidden, p, "mask_lm_trans_layer_norm")
-        logits, labels = hidden @ p["word_embedding"].T + p["mask_lm_out_fc.b_0"], feed["mask_labels"]
+        logits = hidden @ p["word_embedding"].T + p["mask_lm_out_fc.b_0"]
     elif task.objective.level == "sentence":
         pooled = np.tanh(np.stack([x[0] for x in outputs]) @ p["pooled_fc.w_0"] + p["pooled_fc.b_0"])
-        logits, labels = head(pooled, p, f"{task.name}_fc"), feed[f"{task.name}_fc_label"]
+        logits = head(pooled, p, f"{task.name}_fc")
     else:
-        logits, labels = head(np.concatenate(outputs), p, f"{task.name}_fc"), feed[f"{task.name}_fc_label"]
-    for row, label in zip(logits, labels, strict=True):
+        logits = head(x, p, f"{task.name}_fc")
+    for row, label in zip(logits, labels.classes, strict=True):
         if label >= 0:
             total += np.log(np.exp(row - row.max()).sum()) + row.max() - row[label]
     return total
@@ -74,7 +79,6 @@ def numpy_encode(
         for start in range(0, config.hidden_size, size):
             part = slice(start, start + size)
             scores = q[:, part] @ k[:, part].T / np.sqrt(size)
-            scores[:, ids == PAD] = -np.inf
             weights = np.exp(scores - scores.max(axis=1, keepdims=True))
             heads.append(weights / weights.sum(axis=1, keepdims=True) @ v[:, part])
         context = np.concatenate(heads, axis=1)
@@ -103,21 +107,6 @@ def activation(x: np.ndarray, kind: str) -> np.ndarray:
     return x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2))) if kind == "gelu" else np.maximum(x, 0)
 
 
-def random_feed(task: Task, rows: int, length: int, seed: int = 0) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(seed)
-    ids = random.integers(5, SIZES["vocab_size"], (rows, length))
-    for row in range(1, rows):
-        ids[row, random.integers(1, length + 1) :] = PAD
-    feed = {"input_ids": ids, "sentence_ids": random.integers(0, 3, (rows, length))}
-    if task.name == "knowledge_masking":
-        feed["mask_positions"] = random.integers(0, rows * length, 8)
-        feed["mask_labels"] = np.append(random.integers(0, SIZES["vocab_size"], 7), -1)
-    else:
-        count = rows if task.objective.level == "sentence" else rows * length
-        feed[f"{task.name}_fc_label"] = random.integers(-1, task.objective.classes(0), count)
-    return feed
-
-
 @pytest.mark.parametrize("name", ["knowledge_masking", "capitalization", "sentence_distance"])
 @pytest.mark.parametrize("sizes", [{}, {"hidden_act": "relu"}, {"use_task_id": True}])
 def test_the_loss_equals_an_encoder_written_out_in_numpy(name: str, sizes: dict[str, Any]) -> None:
@@ -125,46 +114,39 @@ def test_the_loss_equals_an_encoder_written_out_in_numpy(name: str, sizes: dict[
     session.parameter_shapes([task])
     spread = {n: v + np.random.default_rng(1).normal(0, 0.3, v.shape) for n, v in session.parameters().items()}
     session.set_parameters({n: v.astype(np.float32) for n, v in spread.items()})
-    for rows, length in (
-        (1, 1),
-        (1, 5),
-        (5, 1),
-        (5, 5),
-        (3, 12),
-    ):  # where rows and length agree, shapes may be confused
-        feed = random_feed(task, rows, length)
-        expected = numpy_loss(session.parameters(), session.config, task, feed)
-        np.testing.assert_allclose(session.evaluate(task, feed)[0], expected, rtol=2e-4, atol=1e-4)
+    # where samples and length agree, shapes may be confused
+    for lengths in ([1], [5], [1] * 5, [5] * 5, [8, 3, 1, 12], [2, 9]):
+        random = np.random.default_rng(0)
+        batch = random_batch(random, lengths)
+        labels = random_labels(random, task, batch)
+        labels.classes[-1] = -1
+        expected = numpy_loss(session.parameters(), session.config, task.task_id, task, batch, labels)
+        found = session.evaluate(task, joined(batch, {task.name: labels}))[0]
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-4)
 
 
-def test_padding_a_batch_further_changes_no_loss() -> None:
-    session, task = session_of(), task_of("sentence_distance")
-    feed = random_feed(task, 3, 7)
-    padded = {**feed, **{n: np.pad(feed[n], ((0, 0), (0, 5))) for n in ("input_ids", "sentence_ids")}}
-    np.testing.assert_allclose(session.evaluate(task, feed), session.evaluate(task, padded), rtol=1e-5)
+COMBINATIONS = [
+    ("knowledge_masking",),
+    ("sentence_distance", "knowledge_masking", "capitalization"),
+    ("capitalization",),
+]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [("knowledge_masking",), ("sentence_distance", "knowledge_masking", "capitalization"), ("capitalization",)],
-)
-def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("impl", [ImplSettings(), ImplSettings(recompute=True)], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("names", COMBINATIONS)
+def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], impl: ImplSettings) -> None:
     """Every parameter, along a random direction; the kernels that training uses on CPU are the ones at work."""
-    session, tasks = session_of(use_task_id=True), tuple(task_of(name) for name in names)
+    session, tasks = session_of(impl, use_task_id=True), tuple(task_of(name) for name in names)
     weights = np.array([0.5, 0.25, 0.125][: len(tasks)], np.float32)
-    feed = {LOSS_WEIGHTS: weights}
-    for number, task in enumerate(tasks):
-        feed = (
-            random_feed(task, 4, 6, seed=7)
-            | feed
-            | {n: v for n, v in random_feed(task, 4, 6, seed=number).items() if n not in ("input_ids", "sentence_ids")}
-        )
-    session.add_gradients(tasks, feed, dropout_key=1)
+    random = np.random.default_rng(7)
+    batch = random_batch(random, [6, 2, 9, 6])
+    labels = {task.name: random_labels(random, task, batch) for task in tasks}
+    session.add_gradients(tasks, {**joined(batch, labels), LOSS_WEIGHTS: weights}, dropout_key=1)
     values = {name: value.astype(np.float64) for name, value in session.parameters().items()}
 
     def loss() -> float:
         return sum(
-            float(weight) * numpy_loss(values, session.config, Task(task.name, tasks[0].task_id, task.objective), feed)
+            float(weight) * numpy_loss(values, session.config, tasks[0].task_id, task, batch, labels[task.name])
             for weight, task in zip(weights, tasks, strict=True)
         )
 
@@ -179,3 +161,65 @@ def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...]) -
         gradient = session.variables.get(name + GRADIENT_SUFFIX)
         scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
         assert abs(slope - float((gradient * direction).sum())) <= 2e-3 * scale + 1e-5, name
+
+
+@pytest.mark.parametrize("names", COMBINATIONS)
+def test_layers_computed_again_give_the_same_gradients_bit_for_bit(names: tuple[str, ...]) -> None:
+    found: dict[bool, dict[str, np.ndarray]] = {}
+    for again in (False, True):
+        impl, rates = ImplSettings(recompute=again), {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
+        session, tasks = session_of(impl, **rates), tuple(task_of(name) for name in names)
+        session.add_gradients(tasks, feed_for(session, tasks, seed=4), dropout_key=1)
+        found[again] = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
+    assert all((gradient == found[True][name]).all() for name, gradient in found[False].items())
+    assert any(gradient.any() for gradient in found[True].values())
+
+
+def test_all_matrix_products_of_layers_are_computed_again_but_the_last_of_each() -> None:
+    session, tasks = session_of(), (task_of("knowledge_masking"),)
+    products = {}
+    for again in (False, True):
+        program = build_task_program(session.config, tasks, True, impl=ImplSettings(recompute=again))
+        names = [operator.name() for operator in program.main.global_block().ops]
+        products[again] = names.count("pd_op.matmul"), names.count("pd_op.matmul_grad")
+    assert products[True][1] == products[False][1]
+    assert products[True][0] > products[False][0] + 8 * session.config.num_hidden_layers
+
+
+def attention_between_borders(  # type: ignore[no-untyped-def]
+    queries, keys, values, query_borders, key_borders, longest_query, longest_key, scale, rate, **_
+) -> tuple[Any, None]:
+    """What FlashAttention's kernel for varying lengths is documented to do, token by token, on any device."""
+
+    def sample_of(tokens: Any, borders: Any) -> Any:
+        numbers = paddle.arange(0, paddle.shape(tokens)[0], dtype="int32")
+        return paddle.sum(paddle.cast(numbers.unsqueeze(1) >= borders.unsqueeze(0), "int32"), axis=1)
+
+    apart = sample_of(queries, query_borders).unsqueeze(1) != sample_of(keys, key_borders).unsqueeze(0)
+    by_head = [paddle.transpose(x, [1, 0, 2]) for x in (queries, keys, values)]
+    scores = paddle.matmul(by_head[0], by_head[1], transpose_y=True) * scale - paddle.cast(apart, "float32") * 1e9
+    return paddle.transpose(paddle.matmul(paddle.nn.functional.softmax(scores), by_head[2]), [1, 0, 2]), None
+
+
+def test_flash_attention_is_asked_for_what_rectangles_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ernie_paddle.programs.attention.flash_attn_unpadded", attention_between_borders)
+    random, losses, task = np.random.default_rng(3), [], task_of("knowledge_masking")
+    batch = random_batch(random, [5, 1, 9, 4])
+    labels = random_labels(random, task, batch)
+    monkeypatch.setattr(
+        "ernie_paddle.programs.task_program.uses_flash", lambda attention, precision: attention == "flash"
+    )
+    for attention in ("rectangles", "flash"):
+        session = session_of(ImplSettings(attention=attention))
+        feed = {**joined(batch, {task.name: labels}), LOSS_WEIGHTS: np.ones(1, np.float32)}
+        session.add_gradients((task,), feed, dropout_key=1)
+        losses.append(session.take_metrics()[task.name][0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+@pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")
+def test_flash_attention_without_a_gpu_is_refused() -> None:
+    with pytest.raises(UserError, match=r"impl\.attention: flash needs a GPU"):
+        build_task_program(
+            session_of().config, [task_of("knowledge_masking")], True, "bf16", ImplSettings(attention="flash")
+        )

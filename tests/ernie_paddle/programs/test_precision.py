@@ -16,16 +16,16 @@ TASKS = ("knowledge_masking", "capitalization", "sentence_distance")
 def test_every_matrix_product_is_in_low_precision() -> None:
     """In bf16; Paddle for CPUs cannot even build a program in fp16."""
     session, tasks = session_for(AdamSettings(), *TASKS)
-    program = build_task_program(session.config, tasks, 0, training=True, precision="bf16")
+    program = build_task_program(session.config, tasks, training=True, precision="bf16")
     products, low = program.products
     assert low == products > 10
-    plain = build_task_program(session.config, tasks, 0, training=True)
+    plain = build_task_program(session.config, tasks, training=True)
     assert plain.products == (products, 0)
 
 
 def test_parameters_gradients_and_losses_stay_float32() -> None:
     session, tasks = session_for(AdamSettings(), *TASKS)
-    program = build_task_program(session.config, tasks, 0, training=True, precision="bf16")
+    program = build_task_program(session.config, tasks, training=True, precision="bf16")
     kept = [op for op in program.main.global_block().ops if op.name() in ("builtin.parameter", "pd_op.assign_out_")]
     assert len(kept) > len(program.parameters)
     assert {op.result(0).dtype for op in kept} == {paddle.float32}
@@ -36,7 +36,7 @@ def test_bf16_follows_fp32_within_its_rounding() -> None:
     losses: dict[str, list[float]] = {}
     for precision in ("fp32", "bf16"):
         plain, tasks = session_for(AdamSettings(), *TASKS, dropout=0.0)
-        session = Session(plain.config, 0, 3, AdamSettings(), precision)  # type: ignore[arg-type]
+        session = Session(plain.config, 3, AdamSettings(), precision)  # type: ignore[arg-type]
         for number in range(30):
             feed = feed_for(session, tuple(tasks), number % 3)
             session.add_gradients(tuple(tasks), feed, number + 1)
@@ -50,4 +50,4 @@ def test_bf16_follows_fp32_within_its_rounding() -> None:
 def test_precision_that_the_device_lacks_is_refused() -> None:
     plain, _ = session_for(AdamSettings(), *TASKS)
     with pytest.raises(UserError, match="fp16 needs a GPU"):
-        Session(plain.config, 0, 3, AdamSettings(), "fp16")
+        Session(plain.config, 3, AdamSettings(), "fp16")

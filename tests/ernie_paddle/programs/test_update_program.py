@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from programs_support import feed_for, session_for
+from programs_support import feed_for, joined, random_batch, random_labels, session_for
 
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.programs.update_program import accumulators, is_decayed
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import AdamSettings
+from ernie_paddle.task import Labels
 
 ADAM = AdamSettings(beta1=0.9, beta2=0.98, epsilon=1e-8, weight_decay=0.1, clip_norm=0.5)
 
@@ -56,18 +59,19 @@ def test_heads_of_absent_tasks_do_not_move() -> None:
 
 def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both() -> None:
     session, (capital,) = session_for(ADAM, "capitalization", dropout=0.0)
-    whole = feed_for(session, (capital,), 0)
-    labels = whole["capitalization_fc_label"].reshape(whole["input_ids"].shape)
-    labels[:2, 3:] = -1
-    whole["capitalization_fc_label"] = labels.ravel()
-    weight = np.array([1 / (labels >= 0).sum()], np.float32)
-    session.add_gradients((capital,), {**whole, LOSS_WEIGHTS: weight}, 1)
+    random = np.random.default_rng(0)
+    parts = [random_batch(random, [8, 8]), random_batch(random, [3, 8])]
+    labels = [random_labels(random, capital, part) for part in parts]
+    blocks = {name: np.concatenate([part.columns[name] for part in parts]) for name in ("input_ids", "sentence_ids")}
+    whole = Batch.of(SampleBlock(np.array([8, 8, 3, 8]), blocks), np.arange(4))
+    classes = np.concatenate([one.classes for one in labels])
+    both = Labels(np.arange(whole.tokens), {"capitalization_fc_label": classes}, classes)
+    weight = {LOSS_WEIGHTS: np.array([1 / len(classes)], np.float32)}
+    session.add_gradients((capital,), joined(whole, {capital.name: both}) | weight, 1)
     together = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
     session.update((capital,), 0.0)
-    for rows in (slice(0, 2), slice(2, None)):
-        part = {name: whole[name][rows] for name in ("input_ids", "sentence_ids")}
-        part |= {"capitalization_fc_label": labels[rows].ravel(), LOSS_WEIGHTS: weight}
-        session.add_gradients((capital,), part, 1)
+    for part, one in zip(parts, labels, strict=True):
+        session.add_gradients((capital,), joined(part, {capital.name: one}) | weight, 1)
     for name, gradient in together.items():
         np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), gradient, rtol=1e-3, atol=1e-6)
 

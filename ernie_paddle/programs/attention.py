@@ -1,0 +1,125 @@
+"""Attention between tokens that stand end to end, each with those of its own sample."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paddle
+from paddle.nn import functional as F
+from paddle.nn.functional.flash_attention import flash_attn_unpadded
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.programs.building import column_of_ones
+from ernie_paddle.programs.dropout import Dropout, Size
+from ernie_paddle.settings import Attention, Precision
+
+MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding; safe in float16
+FLASH_CAPABILITY = 8
+
+
+class Layout:
+    """Where some tokens stand in the rectangle of attention: `data.batch.Rectangle` as Values of a program.
+
+    `tokens`, `samples` and `width` are its sizes as those of feeds.
+    """
+
+    def __init__(self, token_of_cell: Any, cell_of_token: Any, tokens: Size, samples: Size, width: Size):
+        self.tokens, self.samples, self.width = tokens, samples, width
+        self._token_of_cell, self._cell_of_token = token_of_cell, cell_of_token
+        self._index = paddle.reshape(paddle.clip(token_of_cell, min=0), [-1])
+        shape = paddle.shape(token_of_cell)
+        self._shape = [shape[0], shape[1]]
+        nothing = paddle.cast(token_of_cell < 0, "float32") * -MASKED_SCORE
+        self.score_bias = paddle.unsqueeze(nothing, [1, 2])
+        self.ones = column_of_ones(cell_of_token)
+
+    def spread(self, x: Any, heads: int) -> Any:
+        """[tokens, hidden] to [samples, heads, width, hidden / heads]; any token where there is none."""
+        shape: list[Any] = [*self._shape, heads, int(x.shape[-1]) // heads]
+        return paddle.transpose(paddle.reshape(paddle.gather(x, self._index), shape), [0, 2, 1, 3])
+
+    def collect(self, x: Any) -> Any:
+        """[samples, heads, width, size] to [tokens, heads * size]."""
+        cells = paddle.reshape(paddle.transpose(x, [0, 2, 1, 3]), [-1, int(x.shape[1]) * int(x.shape[3])])
+        return paddle.gather(cells, self._cell_of_token)
+
+    def borders(self) -> Any:
+        """Where each sample begins among the tokens, and where the last ends, int32 [samples + 1]."""
+        counts = paddle.sum(paddle.cast(self._token_of_cell >= 0, "int32"), axis=1, dtype="int32")
+        return F.pad(paddle.cumsum(counts, dtype="int32"), [1, 0])
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Queries [outputs, hidden], keys and values [tokens, hidden] of one layer, and where they stand."""
+
+    queries: Any
+    keys: Any
+    values: Any
+    of_queries: Layout
+    of_keys: Layout
+    count: int
+
+    @property
+    def size(self) -> int:
+        return int(self.queries.shape[-1]) // self.count
+
+
+AttentionFunction = Callable[[Heads, float, Dropout], Any]
+
+
+def rectangular_attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
+    """Contexts [outputs, hidden], computed in the rectangles."""
+    of_queries, of_keys, count = heads.of_queries, heads.of_keys, heads.count
+    queries = of_queries.spread(heads.queries * heads.size**-0.5, count)
+    scores = paddle.matmul(queries, of_keys.spread(heads.keys, count), transpose_y=True)
+    sizes = (of_keys.samples, count, of_queries.width, of_keys.width)
+    weights = dropout(F.softmax(scores + of_keys.score_bias), rate, sizes)
+    # assign restores the plain layout: oneDNN's gradient of the product is wrong for a transposed one
+    return of_queries.collect(paddle.assign(paddle.matmul(weights, of_keys.spread(heads.values, count))))
+
+
+def flash_attention(longest: int, seed: Any) -> AttentionFunction:
+    """Attention by FlashAttention's kernel for sequences of varying length, for samples of up to `longest` tokens.
+
+    `seed` int64 [2] begins its draws of dropout; every layer takes other ones.
+    """
+    layers: list[Heads] = []
+
+    def attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
+        layers.append(heads)
+        queries, keys, values = (
+            paddle.reshape(part, [-1, heads.count, heads.size]) for part in (heads.queries, heads.keys, heads.values)
+        )
+        contexts, _ = flash_attn_unpadded(
+            queries,
+            keys,
+            values,
+            heads.of_queries.borders(),
+            heads.of_keys.borders(),
+            longest,
+            longest,
+            heads.size**-0.5,
+            rate if dropout.active else 0.0,
+            fixed_seed_offset=seed + len(layers),
+            training=dropout.active,
+        )
+        return paddle.reshape(contexts, [-1, heads.count * heads.size])
+
+    return attention
+
+
+def uses_flash(chosen: Attention, precision: Precision) -> bool:
+    """Which of the two does `impl.attention` mean here?
+
+    Raises:
+        UserError: FlashAttention is asked for where it cannot run.
+    """
+    fits = (
+        precision != "fp32"
+        and paddle.is_compiled_with_cuda()
+        and paddle.device.cuda.get_device_capability()[0] >= FLASH_CAPABILITY
+    )
+    if chosen == "flash" and not fits:
+        raise UserError("impl.attention: flash needs a GPU of compute capability 8 and train.precision bf16 or fp16")
+    return fits and chosen != "rectangles"
