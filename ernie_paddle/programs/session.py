@@ -1,6 +1,7 @@
 """A session: the programs of a run, built when they are first needed, and the variables they share."""
 
 import resource
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Session:
         self.variables = Variables(default_place())
         check_precision(precision, self.variables.place)
         self.sums = Sums(self.ranks, self.variables.place)
+        self.update_seconds = 0.0  # spent in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
         self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
         self._evaluation: dict[str, TaskProgram] = {}
@@ -64,7 +66,10 @@ class Session:
         """Apply the collected gradients to the parameters of these tasks; were they finite? If not, nothing changes."""
         _, program = self._training_programs(tasks)
         self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
-        return not bool(self._run(program.main, {}, program.non_finite)[0].any())
+        began = time.perf_counter()
+        (non_finite,) = self._run(program.main, {}, program.non_finite)
+        self.update_seconds += time.perf_counter() - began
+        return not bool(non_finite.any())
 
     def products(self, tasks: tuple[Task, ...]) -> tuple[int, int]:
         """Matrix products of the forward pass of these tasks, and how many of them are in low precision."""

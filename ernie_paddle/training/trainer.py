@@ -110,8 +110,13 @@ class Trainer:
 
     def updates(self, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[StepResult]:
         """Run what is left of the plan, an update a step; no more after one at which a rank was asked to stop."""
-        remaining = islice(planned_updates(self.plan), self.progress.update, None)
-        prepared = prefetched(self._preparer.prepare_all(remaining, self.progress.cursors), self.impl.prefetch)
+        return self.run(islice(planned_updates(self.plan), self.progress.update, None), asked_to_stop)
+
+    def run(
+        self, planned: Iterator[PlannedUpdate], asked_to_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[StepResult]:
+        """Run these updates, each task going on where it is in its samples."""
+        prepared = prefetched(self._preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch)
         asked = time.perf_counter()
         for update in prepared:
             step = self._step(update, time.perf_counter() - asked, asked_to_stop())

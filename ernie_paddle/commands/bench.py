@@ -1,0 +1,137 @@
+"""`ernie-paddle bench`."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from ernie_paddle.config import add_overrides, apply_overrides, check_settings, load_settings
+from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import write_json
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.run_settings import PretrainSettings
+
+if TYPE_CHECKING:
+    from ernie_paddle.programs.profiling import OperatorTime
+    from ernie_paddle.training.benchmark import Speed
+    from ernie_paddle.training.trainer import StepResult, Trainer
+
+SHOWN = 15
+RANDOM: dict[str, Any] = {"batch_samples": 8, "learning_rate": {"peak": 1e-4}}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", type=Path, nargs="?", help="plan to measure, with its shards; else random tokens")
+    parser.add_argument("--model", type=Path, help="without a plan: sizes of the encoder, a JSON file")
+    parser.add_argument("--length", type=int, default=128, help="without a plan: tokens of a sample (128)")
+    parser.add_argument("--updates", type=int, default=10, help="updates of each task that count (10)")
+    parser.add_argument("--profile", action="store_true", help="also show the time of each kind of operator")
+    parser.add_argument("--out", type=Path, help="also write everything as JSON")
+    add_overrides(parser, "train.batch_samples=32 impl.recompute=true")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    from ernie_paddle.training.benchmark import measure
+
+    if args.updates < 1:
+        raise UserError("--updates: at least 1")
+    console = open_console(stderr=True)
+    trainer = _trainer(args, registry)
+    speeds = measure(trainer, args.updates, report=lambda line: console.print(line, soft_wrap=True))
+    times = _profile(trainer) if args.profile else []
+    screen = open_console()
+    screen.print(speed_table(speeds, trainer))
+    if times:
+        screen.print(profile_table(times))
+    if args.plan:
+        seconds = sum(speed.median * speed.planned for speed in speeds)
+        screen.print(f"the whole plan, without scoring and saving: {timedelta(seconds=round(seconds))}")
+    if args.out:
+        memory = trainer.session.memory_bytes()
+        result = {"speeds": [asdict(one) for one in speeds], "memory_bytes": memory}
+        write_json(args.out, {**result, "operators": [asdict(one) for one in times]})
+
+
+def _trainer(args: argparse.Namespace, registry: Registry) -> "Trainer":
+    from ernie_paddle.settings import ImplSettings, TrainSettings
+    from ernie_paddle.training.benchmark import masked_lm_trainer
+    from ernie_paddle.training.pretraining import build_trainer
+
+    if args.plan:
+        if args.model:
+            raise UserError("--model: the plan names its model; leave one of the two out")
+        return build_trainer(load_settings(PretrainSettings, args.plan, args.set), registry)
+    if not args.model:
+        raise UserError("name a plan, or sizes of an encoder with --model configs/models/ernie_2.0_base_en.json")
+    config = ErnieConfig.load(args.model)
+    if not 0 < args.length <= config.max_position_embeddings:
+        raise UserError(f"--length {args.length}: the model has {config.max_position_embeddings} positions")
+    tree = apply_overrides({"train": RANDOM, "impl": {}}, args.set)
+    train = check_settings(TrainSettings, tree["train"], "--set train")
+    impl = check_settings(ImplSettings, tree["impl"], "--set impl")
+    samples = (train.batch_samples or max(1, (train.batch_tokens or 0) // args.length)) * train.accumulation
+    return masked_lm_trainer(config, registry, samples, args.length, train, impl)
+
+
+def _profile(trainer: "Trainer") -> "list[OperatorTime]":
+    from ernie_paddle.programs.profiling import operator_times
+    from ernie_paddle.training.plan import planned_updates
+
+    first = next(planned_updates(trainer.plan))
+    return operator_times(lambda: consume(trainer.run(iter([first]))))
+
+
+def consume(steps: "Iterator[StepResult]") -> None:
+    """Go through all of them."""
+    for _ in steps:
+        pass
+
+
+def speed_table(speeds: "Sequence[Speed]", trainer: "Trainer") -> Table:
+    """Time and throughput of each combination of tasks."""
+    memory = trainer.session.memory_bytes() / 1e9
+    table = Table("tasks", title=f"{trainer.train.precision}, {memory:.1f} GB of memory in use")
+    for column in ("ms an update", "in the update program", "waiting for data", "tokens/s", "padding of attention"):
+        table.add_column(column, justify="right")
+    for speed in speeds:
+        seconds = sum(speed.seconds)
+        shares = (speed.in_updates / seconds, speed.waiting / seconds)
+        table.add_row(
+            "+".join(speed.combination),
+            f"{speed.median * 1e3:,.0f}",
+            *(f"{share:.1%}" for share in shares),
+            f"{speed.tokens_per_second:,.0f}",
+            f"{1 - speed.tokens / speed.cells:.1%}",
+        )
+    return table
+
+
+def profile_table(times: "Sequence[OperatorTime]") -> Table:
+    """The kinds of operators that take longest."""
+    from ernie_paddle.programs.profiling import OperatorTime
+
+    total = sum(one.seconds for one in times)
+    table = Table("operator", title=f"one update, {total * 1e3:,.0f} ms in operators")
+    for column in ("calls", "ms", "share"):
+        table.add_column(column, justify="right")
+    rest = times[SHOWN:]
+    others = OperatorTime(f"{len(rest)} others", sum(one.calls for one in rest), sum(one.seconds for one in rest))
+    for one in [*times[:SHOWN], others]:
+        table.add_row(one.name, str(one.calls), f"{one.seconds * 1e3:,.1f}", f"{one.seconds / total:.1%}")
+    return table
+
+
+COMMAND = Command(
+    name="bench",
+    help="measure how fast a plan trains on this machine, and where the time goes",
+    example="ernie-paddle bench configs/plans/quickstart.yaml --profile\n"
+    "  ernie-paddle bench --model configs/models/ernie_2.0_base_en.json --set train.precision=bf16",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,66 @@
+"""Measuring a plan."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import assert_user_error, run_command, write_model
+
+from ernie_paddle.programs.profiling import operator_times
+from ernie_paddle.training.benchmark import measure
+from ernie_paddle.training.trainer import Trainer
+
+
+def test_each_task_of_a_plan_is_measured_where_it_was_last_active(toy_trainer: Callable[..., Trainer]) -> None:
+    tasks = {"knowledge_masking": {"updates": [4, 1]}, "sentence_distance": {"updates": [0, 7]}}
+    trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
+    said: list[str] = []
+    speeds = measure(trainer, 3, said.append)
+    assert [speed.combination for speed in speeds] == [
+        ("knowledge_masking",),
+        ("sentence_distance", "knowledge_masking"),
+    ]
+    assert [speed.planned for speed in speeds] == [5, 7] and len(said) == 2
+    for speed in speeds:
+        assert len(speed.seconds) == 3 and min(speed.seconds) > 0
+        assert 0 < speed.in_updates < sum(speed.seconds) and speed.waiting >= 0
+        assert 0 < speed.tokens <= speed.cells
+
+
+def test_a_profile_counts_the_operators_of_what_ran(toy_trainer: Callable[..., Trainer]) -> None:
+    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"updates": 3}}})
+    step = trainer.updates()
+    next(step)
+    times = {one.name: one for one in operator_times(lambda: next(step) and None)}
+    assert times["pd_op.adamw_"].calls == len(trainer.session.parameters())
+    assert all(one.calls > 0 and one.seconds >= 0 for one in times.values())
+
+
+@pytest.mark.slow
+def test_the_command_measures_plans_and_random_tokens(tmp_path: Path, toy_shards: Path) -> None:
+    model = write_model(tmp_path / "model.json", 64)
+    plan = {
+        "model": {"config": str(model)},
+        "data": {"shards": str(toy_shards)},
+        "plan": {"tasks": {"knowledge_masking": {"updates": 30}, "sentence_distance": {"updates": 30}}},
+        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
+    }
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    out = tmp_path / "bench.json"
+    done = run_command("bench", tmp_path / "plan.yaml", "--updates", "2", "--profile", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "the whole plan" in done.stdout and "pd_op.adamw_" in done.stdout
+    found = json.loads(out.read_text())
+    assert [len(speed["seconds"]) for speed in found["speeds"]] == [2, 2] and found["operators"]
+    done = run_command("bench", "--model", model, "--length", "20", "--updates", "1", "--set", "train.accumulation=2")
+    assert done.returncode == 0 and "knowledge_masking" in done.stdout
+
+
+def test_mistakes_are_said_in_a_line(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.json", 64)
+    done = run_command("bench", "--model", model, "--length", "100")
+    assert_user_error(done.returncode, done.stderr, "--length 100", "32 positions")
+    done = run_command("bench")
+    assert_user_error(done.returncode, done.stderr, "--model")

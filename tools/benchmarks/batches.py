@@ -1,0 +1,27 @@
+"""The batches that all peers train on, one numpy file each."""
+
+from pathlib import Path
+
+import numpy as np
+
+IGNORED = -100
+
+
+def write_batch(folder: Path, number: int, rows: list[np.ndarray], labels: list[np.ndarray]) -> None:
+    """Masked tokens, and what stood there, -100 elsewhere, padded to the longest of these samples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lengths = np.array([len(row) for row in rows])
+    arrays = {"ids": padded(rows, 0), "labels": padded(labels, IGNORED), "lengths": lengths}
+    np.savez(folder / f"{number}.npz", **arrays)  # type: ignore[arg-type]
+
+
+def read_batches(folder: Path) -> list[dict[str, np.ndarray]]:
+    """All batches, in order."""
+    paths = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))
+    return [dict(np.load(path)) for path in paths]
+
+
+def padded(rows: list[np.ndarray], filler: int) -> np.ndarray:
+    """Rows of different lengths as a rectangle, int64."""
+    longest = max(map(len, rows))
+    return np.stack([np.pad(row.astype(np.int64), (0, longest - len(row)), constant_values=filler) for row in rows])

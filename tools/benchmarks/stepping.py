@@ -1,0 +1,54 @@
+"""A process that makes one training step whenever it is asked to, and says how long that took.
+
+Peers take turns, step by step, so that whatever else the machine does meets all of them alike. Only the standard
+library is used here: peers run in environments of their own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+READY = "ready"
+
+
+def serve(step: Callable[[int], int]) -> None:
+    """Answer each line `n` on standard input with the seconds of `step(n)` and the real tokens it returns."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to standard error
+    print(READY, file=answers, flush=True)
+    for line in sys.stdin:
+        began = time.perf_counter()
+        tokens = step(int(line))
+        print(json.dumps([time.perf_counter() - began, tokens]), file=answers, flush=True)
+
+
+class Peer:
+    """Such a process, seen from outside."""
+
+    def __init__(self, name: str, python: str, script: Path, *arguments: str):
+        self.name = name
+        self._process = subprocess.Popen(
+            [python, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if self._read() != READY:
+            sys.exit(f"{name}: did not start, see above")
+
+    def step(self, number: int) -> tuple[float, int]:
+        """Seconds and real tokens of a step."""
+        assert self._process.stdin
+        print(number, file=self._process.stdin, flush=True)
+        seconds, tokens = json.loads(self._read() or sys.exit(f"{self.name}: ended, see above"))
+        return seconds, tokens
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
