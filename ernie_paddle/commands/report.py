@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.evaluation import score_table
+from ernie_paddle.training.evaluation import best_scores, score_table
 from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
 
 
@@ -22,8 +22,9 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     evaluations = write_report(args.run, results, args.out)
     console = open_console()
     if evaluations:
-        last = evaluations[-1]
-        console.print(score_table(f"{args.run}: held-out scores after stage {last['stage']}", last["tasks"]))
+        *before, last = evaluations
+        title = f"{args.run}: held-out scores after stage {last['stage']}"
+        console.print(score_table(title, last["tasks"], best_scores(before)))
     if results:
         table = Table(*RESULT_COLUMNS, title="fine-tuning: accuracy of the best model")
         for row in result_rows(results):

@@ -1,6 +1,6 @@
 """Held-out scores and tables of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +42,27 @@ def score_row(scores: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def score_table(title: str, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Loss and accuracy of each task beside what knowing only the classes' frequencies gives."""
+def best_scores(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, int]]:
+    """The lowest held-out loss of each task in `evaluation` records, and after which stage it was reached."""
+    best: dict[str, tuple[float, int]] = {}
+    for record in evaluations:
+        for name, scores in record["tasks"].items():
+            best[name] = min(best.get(name, (np.inf, 0)), (scores["loss"], record["stage"]))
+    return best
+
+
+def score_table(
+    title: str, tasks: Mapping[str, Mapping[str, Any]], best_before: Mapping[str, tuple[float, int]]
+) -> Table:
+    """Loss and accuracy of each task beside what knowing only the classes' frequencies gives, and its best before."""
     table = Table(title=title)
     table.add_column("task", no_wrap=True)
-    for column in COLUMNS:
+    for column in (*COLUMNS, "best loss before"):
         table.add_column(column, justify="right")
     for name, scores in tasks.items():
-        table.add_row(name, *score_row(scores))
+        before = "-"
+        if name in best_before:
+            loss, stage = best_before[name]
+            before = f"{loss:.3f} (stage {stage})"
+        table.add_row(name, *score_row(scores), before)
     return table

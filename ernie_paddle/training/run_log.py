@@ -14,8 +14,8 @@ from tensorboardX import SummaryWriter
 
 from ernie_paddle.console import open_console
 from ernie_paddle.programs.session import Session
-from ernie_paddle.training.evaluation import Score, score_table
-from ernie_paddle.training.log_file import LOG_FILE, drop_records_after
+from ernie_paddle.training.evaluation import Score, best_scores, score_table
+from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log
 from ernie_paddle.training.trainer import StepResult, Trainer
 
 OF_THE_RUN = (  # what TensorBoard shows of each record beside losses and accuracies
@@ -88,6 +88,8 @@ class RunLog:
         if leads:
             drop_records_after(folder / LOG_FILE, from_update)
         path = folder / LOG_FILE if leads else Path(os.devnull)
+        records = read_log(path) if path.exists() else []
+        self._evaluations = [record for record in records if record["event"] == "evaluation"]
         self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=from_update + 1, write_to_disk=leads)
         self._interval = Interval()
@@ -159,12 +161,14 @@ class RunLog:
         """Write held-out scores and show them."""
         chance = self.trainer.chance_losses()
         tasks = {name: {**vars(score), "chance_loss": chance[name]} for name, score in scores.items()}
-        self._write({"event": "evaluation", "update": update, "stage": stage + 1, "tasks": tasks})
+        record = {"event": "evaluation", "update": update, "stage": stage + 1, "tasks": tasks}
+        self._write(record)
         for name, score in scores.items():
             self._tensorboard.add_scalar(f"validation_loss/{name}", score.loss, update)
             self._tensorboard.add_scalar(f"validation_accuracy/{name}", score.accuracy, update)
         title = f"held-out scores after stage {stage + 1} of {self.trainer.plan.stages}"
-        self.console.print(score_table(title, tasks))
+        self.console.print(score_table(title, tasks, best_scores(self._evaluations)))
+        self._evaluations.append(record)
 
     def restart_clock(self) -> None:
         """Leave out of the next record the time that evaluating or saving took."""

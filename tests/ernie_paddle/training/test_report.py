@@ -9,6 +9,7 @@ import pytest
 from helpers import assert_user_error, run_command
 
 from ernie_paddle.files import write_json
+from ernie_paddle.training.evaluation import best_scores
 from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, drop_records_after, read_log
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -19,6 +20,7 @@ def run(write_plan: Callable[..., Path], tmp_path: Path) -> Path:
     tasks = {"knowledge_masking": {"updates": 6}, "sentence_distance": {"updates": 6}}
     done = run_command("pretrain", write_plan(plan={"tasks": tasks}), "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
+    assert "best loss before" in done.stderr and re.search(r"knowledge_masking .*\(stage 1\)", done.stderr), done.stderr
     assert re.search(r"update 5/12  stage 2/2  .*tokens/s  0:\d\d:\d\d left", done.stderr), done.stderr
     return tmp_path / "run"
 
@@ -56,3 +58,13 @@ def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_pat
     assert [record["update"] for record in read_log(path)] == [5, 10]
     drop_records_after(path, 7)
     assert path.read_text() == '{"event": "train", "update": 5}\n'
+
+
+def test_the_best_score_of_a_task_is_that_of_its_lowest_loss() -> None:
+    losses = {1: {"a": 2.0}, 2: {"a": 1.5, "b": 0.7}, 3: {"a": 1.8, "b": 0.6}}
+    records = [
+        {"stage": stage, "tasks": {name: {"loss": loss} for name, loss in of_stage.items()}}
+        for stage, of_stage in losses.items()
+    ]
+    assert best_scores(records) == {"a": (1.5, 2), "b": (0.6, 3)}
+    assert best_scores(records[:1]) == {"a": (2.0, 1)} and best_scores([]) == {}
