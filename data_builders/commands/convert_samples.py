@@ -1,4 +1,4 @@
-"""`ernie-paddle convert`: samples of the original release to shards, and back."""
+"""`ernie-paddle convert-samples`: samples of the original release to shards, and back."""
 
 import argparse
 from pathlib import Path
@@ -74,10 +74,10 @@ def _contents(block: SampleBlock) -> np.ndarray:
 
 
 COMMAND = Command(
-    name="convert",
+    name="convert-samples",
     help="turn gzipped samples of the original release into shards of knowledge masking, or shards into such lines",
-    example="ernie-paddle convert demo_train_set.gz --vocab vocab.txt --out runs/release/shards\n"
-    "  ernie-paddle convert runs/release/shards/knowledge_masking --out samples.gz",
+    example="ernie-paddle convert-samples demo_train_set.gz --vocab vocab.txt --out runs/release/shards\n"
+    "  ernie-paddle convert-samples runs/release/shards/knowledge_masking --out samples.gz",
     configure=configure,
     run=run,
 )

@@ -40,12 +40,14 @@ def test_lines_go_to_shards_and_back(tmp_path: Path, toy_vocabulary: Vocabulary)
     lines = random_lines(300)
     source = write_gz(tmp_path / "lines.gz", [*lines, *lines[:50]])
     shards = tmp_path / "shards"
-    done = run_command("convert", source, "--vocab", tmp_path / "vocab.txt", "--out", shards)
+    done = run_command("convert-samples", source, "--vocab", tmp_path / "vocab.txt", "--out", shards)
     assert done.returncode == 0, done.stderr
     found = {}
     for split in SPLITS:
         out = tmp_path / f"{split}.gz"
-        assert run_command("convert", shards / "knowledge_masking", "--out", out, "--split", split).returncode == 0
+        assert (
+            run_command("convert-samples", shards / "knowledge_masking", "--out", out, "--split", split).returncode == 0
+        )
         found[split] = gzip.decompress(out.read_bytes()).decode().splitlines()
     assert sorted(found["train"] + found["validation"]) == sorted([*lines, *lines[:50]])
     assert not set(found["train"]) & set(found["validation"])
@@ -73,14 +75,16 @@ def test_files_that_are_no_lines_leave_nothing_behind(tmp_path: Path, toy_vocabu
     (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "plain.gz").write_text("1 2;0 0;0 1;-1 -1;0\n")
     for name, word in (("cut.gz", "not a whole gzip"), ("plain.gz", "not a whole gzip"), ("no.gz", "not found")):
-        done = run_command("convert", tmp_path / name, "--vocab", tmp_path / "vocab.txt", "--out", tmp_path / "out")
+        done = run_command(
+            "convert-samples", tmp_path / name, "--vocab", tmp_path / "vocab.txt", "--out", tmp_path / "out"
+        )
         assert_user_error(done.returncode, done.stderr, name, word)
     assert not list(tmp_path.glob("out/*"))
 
 
 def test_the_released_samples_train_as_they_are(tmp_path: Path, write_plan: Callable[..., Path]) -> None:
     shards, vocab = tmp_path / "shards", released("vocab_zh.txt")
-    done = run_command("convert", released("demo_train_set.gz"), "--vocab", vocab, "--out", shards)
+    done = run_command("convert-samples", released("demo_train_set.gz"), "--vocab", vocab, "--out", shards)
     assert done.returncode == 0, done.stderr
     splits = read_json(shards / "knowledge_masking" / "manifest.json", "manifest")["splits"]
     assert sum(shard["samples"] for shards in splits.values() for shard in shards) == 10_000
