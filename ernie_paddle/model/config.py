@@ -31,6 +31,7 @@ class ErnieConfig(Settings):
     hidden_dropout_prob: float = Field(default=0.1, ge=0, lt=1)
     attention_probs_dropout_prob: float = Field(default=0.1, ge=0, lt=1)
     initializer_range: float = Field(default=0.02, gt=0)
+    layer_norm_epsilon: float = Field(default=1e-5, gt=0)  # fluid's, hence the release's; BERT has 1e-12
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> "ErnieConfig":

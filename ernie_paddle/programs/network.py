@@ -18,8 +18,6 @@ from ernie_paddle.programs.dropout import Dropout, Size
 from ernie_paddle.programs.recomputation import Segment
 from ernie_paddle.programs.variables import ParameterSpec
 
-LAYER_NORM_EPSILON = 1e-5
-
 
 @dataclass(frozen=True)
 class EncoderInputs:
@@ -152,7 +150,7 @@ class Network:
     def _layer_norm(self, x: Any, name: str) -> Any:
         size = (self.config.hidden_size,)
         scale, bias = self._parameter(f"{name}_scale", size, "ones"), self._parameter(f"{name}_bias", size, "zeros")
-        return F.layer_norm(x, size, scale, bias, LAYER_NORM_EPSILON)
+        return F.layer_norm(x, size, scale, bias, self.config.layer_norm_epsilon)
 
     def _activation(self, x: Any) -> Any:
         return F.gelu(x) if self.config.hidden_act == "gelu" else F.relu(x)
