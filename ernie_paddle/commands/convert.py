@@ -1,0 +1,44 @@
+"""`ernie-paddle convert`."""
+
+import argparse
+from pathlib import Path
+
+from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import Command, Registry
+from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="folder of a model, in any of these layouts")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; must not be there yet")
+    parser.add_argument("--to", choices=LAYOUTS, default="ernie-paddle", help="its layout (default: ernie-paddle)")
+    parser.add_argument("--vocab", type=Path, help="vocabulary to take instead of the folder's vocab.txt")
+    parser.add_argument("--config", type=Path, help="configuration of the source's layout to take instead of its own")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    source, target = recognise(args.source), LAYOUTS[args.to]
+    if source is target:
+        raise UserError(f"{args.source}: is of layout {source.name} already; choose another with --to")
+    if args.out.exists():
+        raise UserError(f"{args.out}: is there already; name a new folder")
+    console = open_console()
+    console.print(f"{args.source}: layout {source.name}, {source.signs}", soft_wrap=True)
+    model, report = read_source(source, args.source, args.config, args.vocab)
+    console.print(report.table())
+    report.check()
+    notes = report.notes + write_model(target, args.out, model)
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    print(f"{args.out}: written in layout {target.name}, {len(model.parameters):,} tensors")
+
+
+COMMAND = Command(
+    name="convert",
+    help="turn a model of the original release, PaddleNLP or Hugging Face into a checkpoint, and back",
+    example="ernie-paddle convert ERNIE_Base_en_stable-2.0.0 --out models/ernie_2.0_base_en\n"
+    "  ernie-paddle convert runs/reviews/best --to huggingface --out reviews_huggingface",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,93 @@
+"""`config.json` as PaddleNLP and Hugging Face write it for ERNIE and BERT, to and from `ErnieConfig`."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernie_paddle.config import check_settings
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.training.checkpoint import Model
+
+FAMILY = re.compile(r"(ernie|bert)(model|for\w+)?", re.IGNORECASE)  # a type, or a class such as ErnieForMaskedLM
+# The libraries' own defaults, for what a file does not say; the keys are ours.
+DEFAULTS: dict[str, Any] = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 512,
+    "sent_type_vocab_size": 2,
+    "task_type_vocab_size": 3,
+    "use_task_id": False,
+    "initializer_range": 0.02,
+    "layer_norm_epsilon": 1e-12,
+}
+CLASSIFIER, MASKED_LM, NEXT_SENTENCE = "cls_out.b_0", "mask_lm_out_fc.b_0", "next_sent_fc.b_0"
+THEIRS = {"sent_type_vocab_size": "type_vocab_size", "layer_norm_epsilon": "layer_norm_eps"}
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """The keys of a file; those of old PaddleNLP's `init_args`, which may hold others, are brought to the top."""
+    return _flattened(read_json(path, "model configuration"))
+
+
+def family(tree: dict[str, Any], path: Path) -> str:
+    """`ernie` or `bert`.
+
+    Raises:
+        UserError: the file is of another model.
+    """
+    classes = [tree.get("init_class"), *(tree.get("architectures") or [])]
+    named = tree.get("model_type") or next((str(name) for name in classes if name), "")
+    found = FAMILY.fullmatch(named)
+    if not found:
+        raise UserError(f"{path}: a model of type '{named}'; those of ERNIE 1.0 to 3.0 and BERT can be converted")
+    return found[1].lower()
+
+
+def to_config(tree: dict[str, Any], path: Path, **defaults: Any) -> ErnieConfig:
+    """Our configuration; `defaults` go before those above.
+
+    Raises:
+        UserError: an impossible value, or something that our encoder does not have.
+    """
+    for key, expected in (("position_embedding_type", "absolute"), ("pool_act", "tanh"), ("is_decoder", False)):
+        if tree.get(key, expected) != expected:
+            raise UserError(f"{path}: {key} is {tree[key]!r}, this project's encoder has {expected!r} only")
+    known = {ours: tree[THEIRS.get(ours, ours)] for ours in DEFAULTS if tree.get(THEIRS.get(ours, ours)) is not None}
+    return check_settings(ErnieConfig, {**DEFAULTS, **defaults, **known}, str(path))
+
+
+def from_model(model: Model) -> dict[str, Any]:
+    """The keys of both libraries for a model of ours."""
+    config = model.config.model_dump() | {"intermediate_size": model.config.ffn_size}
+    tree = {"model_type": "ernie", "pad_token_id": model.vocabulary.pad_id}
+    tree |= {THEIRS.get(ours, ours): config[ours] for ours in DEFAULTS}
+    if CLASSIFIER in model.parameters:
+        tree["num_labels"] = len(model.parameters[CLASSIFIER])
+    return tree | {"architectures": [_architecture(model.parameters)]}
+
+
+def _architecture(parameters: dict[str, np.ndarray]) -> str:
+    """The class that has the heads; Hugging Face's name, PaddleNLP takes it as well."""
+    if CLASSIFIER in parameters:
+        return "ErnieForSequenceClassification"
+    if MASKED_LM in parameters:
+        return "ErnieForPreTraining" if NEXT_SENTENCE in parameters else "ErnieForMaskedLM"
+    return "ErnieModel"
+
+
+def _flattened(tree: dict[str, Any]) -> dict[str, Any]:
+    inner = tree.pop("init_args", [])
+    for part in inner if isinstance(inner, list) else []:
+        if isinstance(part, dict):
+            tree = _flattened(part) | tree
+    return tree

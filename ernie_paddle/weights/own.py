@@ -1,0 +1,45 @@
+"""Our own checkpoints as one of the layouts."""
+
+from pathlib import Path
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.model.config import CONFIG_FILE
+from ernie_paddle.training.checkpoint import (
+    LATEST,
+    MODEL_FILE,
+    VOCABULARY_FILE,
+    Model,
+    load_model,
+    resolve,
+    save_model,
+)
+from ernie_paddle.weights.layout import Layout, Source
+from ernie_paddle.weights.names import names_of
+from ernie_paddle.weights.release import with_task_heads
+
+
+def recognises(folder: Path) -> bool:
+    return (folder / LATEST).is_file() or ((folder / MODEL_FILE).is_file() and (folder / CONFIG_FILE).is_file())
+
+
+def read(folder: Path, config_file: Path | None) -> Source:
+    """Read a checkpoint, or the newest of a run."""
+    if config_file is not None:
+        raise UserError(f"{folder}: is a checkpoint of this project and has its own configuration; leave --config out")
+    path, model = resolve(folder), load_model(folder)
+    names = with_task_heads(names_of("release", model.config), model.parameters, model.config)
+    return Source("release", path / MODEL_FILE, model.config, model.parameters, names, path / VOCABULARY_FILE)
+
+
+def write(folder: Path, model: Model) -> list[str]:
+    save_model(folder, model)
+    return []
+
+
+LAYOUT = Layout(
+    name="ernie-paddle",
+    signs=f"{MODEL_FILE} with {CONFIG_FILE}, or {LATEST}",
+    recognises=recognises,
+    read=read,
+    write=write,
+)

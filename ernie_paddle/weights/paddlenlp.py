@@ -1,0 +1,89 @@
+"""PaddleNLP's layout: `model_state.pdparams`, `config.json` (or the older `model_config.json`), `vocab.txt`.
+
+PaddleNLP's ERNIE computes LayerNorm with epsilon 1e-12 whatever its configuration says (2.8,
+`transformers/ernie/modeling.py`); its BERT goes by `layer_norm_eps`.
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import write_json, written_whole
+from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.weights import bert_config
+from ernie_paddle.weights.layout import Layout, Source, as_float32, bfloat16_as_float32, left_behind
+from ernie_paddle.weights.names import names_of, prefix_of
+from ernie_paddle.weights.restricted_pickle import read_arrays
+from ernie_paddle.weights.tokenizers import write_tokenizer
+
+WEIGHTS, SUFFIX = "model_state.pdparams", ".pdparams"
+CONFIG, OLD_CONFIG = "config.json", "model_config.json"
+EPSILON = 1e-12
+TYPES_OF_SENTENCES = 16  # the default of both models
+
+
+def recognises(folder: Path) -> bool:
+    return any(folder.glob(f"*{SUFFIX}"))
+
+
+def read(folder: Path, config_file: Path | None) -> Source:
+    """Read a folder of `save_pretrained`, or one with any single `.pdparams` file.
+
+    Raises:
+        UserError: a file missing, damaged or of another model.
+    """
+    path = config_file or (folder / CONFIG if (folder / CONFIG).is_file() else folder / OLD_CONFIG)
+    tree = bert_config.read_tree(path)
+    config = bert_config.to_config(tree, path, sent_type_vocab_size=TYPES_OF_SENTENCES)
+    notes = []
+    if bert_config.family(tree, path) == "ernie" and config.layer_norm_epsilon != EPSILON:
+        config = config.model_copy(update={"layer_norm_epsilon": EPSILON})
+        notes.append(f"LayerNorm's epsilon is {EPSILON}, as PaddleNLP's ERNIE computes, not that of {path.name}")
+    weights = _weights(folder)
+    # paddle.save writes bfloat16 as uint16, which no parameter is otherwise.
+    tensors = {
+        name: bfloat16_as_float32(values) if values.dtype == np.uint16 else as_float32(values)
+        for name, values in read_arrays(weights).items()
+    }
+    names = names_of("paddlenlp", config, prefix_of(tensors))
+    return Source("paddlenlp", weights, config, tensors, names, folder / VOCABULARY_FILE, tuple(notes))
+
+
+def write(folder: Path, model: Model) -> list[str]:
+    """Write what `ErnieModel.from_pretrained(folder)` and its like load."""
+    parameters, names = model.parameters, names_of("paddlenlp", model.config, "ernie.")
+    tensors = {name.theirs: parameters[name.ours] for name in names if name.ours in parameters}
+    if "mask_lm_out_fc.b_0" in parameters:
+        tensors["cls.predictions.decoder.weight"] = parameters["word_embedding"]
+        tensors["cls.predictions.decoder.bias"] = parameters["mask_lm_out_fc.b_0"]
+    with written_whole(folder / WEIGHTS, "wb") as file:
+        pickle.dump(tensors, file, protocol=4)
+    write_json(folder / CONFIG, bert_config.from_model(model))
+    write_tokenizer(folder, model, "ErnieTokenizer")
+    notes, epsilon = left_behind(model, names), model.config.layer_norm_epsilon
+    if epsilon != EPSILON:
+        notes.append(
+            f"PaddleNLP's ERNIE computes LayerNorm with epsilon {EPSILON}, this model with {epsilon}: "
+            "hidden states there will differ a little"
+        )
+    return notes
+
+
+def _weights(folder: Path) -> Path:
+    if (folder / WEIGHTS).is_file():
+        return folder / WEIGHTS
+    found = sorted(folder.glob(f"*{SUFFIX}"))
+    if len(found) != 1:
+        raise UserError(f"{folder}: {len(found)} files {SUFFIX} and none is {WEIGHTS}; leave one")
+    return found[0]
+
+
+LAYOUT = Layout(
+    name="paddlenlp",
+    signs=f"{WEIGHTS}, or another single file {SUFFIX}",
+    recognises=recognises,
+    read=read,
+    write=write,
+)

@@ -1,0 +1,95 @@
+"""The original release's layout: `params/` with a file a variable, `ernie_config.json`, `vocab.txt`.
+
+Written by `fluid.io.save_persistables`, so that checkpoints of its training hold the optimiser's variables too.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
+from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.weights.layout import Layout, Source, as_float32, bfloat16_as_float32
+from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
+from ernie_paddle.weights.names import Name, Part, names_of
+
+PARAMETERS = "params"
+MARK = "word_embedding"
+EPSILON = 1e-5  # of fluid's LayerNorm
+MASTER = ".master"  # the float32 copy of a parameter that is trained in fp16
+OF_TRAINING = re.compile(
+    r".*_(moment[12]|beta[12]_pow_acc)_\d+|learning_rate_\d+|scheduled_learning_rate|@LR_DECAY_COUNTER@"
+    r"|loss_scaling_\d+|num_(good|bad)_steps_\d+"
+)
+HEAD = re.compile(r"(?!encoder_layer_|mask_lm_)\w+_fc\.[wb]_0")  # of a task: <task>_fc.w_0 and .b_0
+CLASSIFIER = {"cls_out_w": "cls_out.w_0", "cls_out_b": "cls_out.b_0"}  # as the release's classifiers name them
+
+
+def recognises(folder: Path) -> bool:
+    return (_parameters(folder) / MARK).is_file()
+
+
+def read(folder: Path, config_file: Path | None) -> Source:
+    """Read the folder with `params/`, or `params/` itself; fp16 becomes float32, `.master` copies go first.
+
+    Raises:
+        UserError: a file missing or not a LoDTensor.
+    """
+    parameters = _parameters(folder)
+    homes = [folder, parameters.parent]
+    config = ErnieConfig.load(config_file or _first(homes, CONFIG_FILE))
+    files = sorted(path for path in parameters.iterdir() if path.is_file() and not path.name.startswith("."))
+    of_training = [path for path in files if OF_TRAINING.fullmatch(path.name)]
+    tensors = {path.name: _values(path) for path in files if path not in of_training}
+    for name in [name for name in tensors if name.endswith(MASTER)]:
+        tensors[name.removesuffix(MASTER)] = tensors.pop(name)
+    for name in CLASSIFIER.keys() & tensors.keys():
+        tensors[CLASSIFIER[name]] = tensors.pop(name)
+    notes = (f"{len(of_training)} files are state of the release's training and were not read",) if of_training else ()
+    names = with_task_heads(names_of("release", config), tensors, config)
+    return Source("release", parameters, config, tensors, names, _first(homes, VOCABULARY_FILE), notes)
+
+
+def with_task_heads(names: list[Name], tensors: dict[str, np.ndarray], config: ErnieConfig) -> list[Name]:
+    """`names` and those of the sentence and token tasks' heads among the tensors."""
+    known = {name.ours for name in names}
+    heads = sorted(name for name in tensors.keys() - known if HEAD.fullmatch(name))
+    shapes = ((config.hidden_size, None) if name.endswith(".w_0") else (None,) for name in heads)
+    return names + [Name(name, name, Part.OTHER_HEAD, shape) for name, shape in zip(heads, shapes, strict=True)]
+
+
+def write(folder: Path, model: Model) -> list[str]:
+    """Write what the release's scripts load: `--init_pretraining_params FOLDER/params`."""
+    classifier = {ours: theirs for theirs, ours in CLASSIFIER.items()}
+    for name, values in model.parameters.items():
+        write_tensor(folder / PARAMETERS / classifier.get(name, name), values)
+    model.config.save(folder / CONFIG_FILE)
+    model.vocabulary.save(folder / VOCABULARY_FILE)
+    epsilon = model.config.layer_norm_epsilon
+    if epsilon == EPSILON:
+        return []
+    return [f"the release computes LayerNorm with epsilon {EPSILON}, this model was trained with {epsilon}"]
+
+
+def _parameters(folder: Path) -> Path:
+    return folder / PARAMETERS if (folder / PARAMETERS).is_dir() else folder
+
+
+def _first(folders: list[Path], name: str) -> Path:
+    """The file in the first of the folders that has it; the last of them if none has."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), folders[-1] / name)
+
+
+def _values(path: Path) -> np.ndarray:
+    values, is_bfloat16 = read_tensor(path)
+    return bfloat16_as_float32(values) if is_bfloat16 else as_float32(values)
+
+
+LAYOUT = Layout(
+    name="release",
+    signs=f"{PARAMETERS}/{MARK}, a file for each parameter",
+    recognises=recognises,
+    read=read,
+    write=write,
+)
