@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import yaml
 from finetuning_support import pretrain_toy
-from helpers import write_model
+from helpers import Run, write_model
 from real_text_support import RealText, make_real_text
 
+from ernie_paddle.cli import main
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
@@ -21,6 +22,22 @@ from ernie_paddle.training.run_settings import PretrainSettings
 from ernie_paddle.training.trainer import Trainer
 
 TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process; its exit code and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        try:
+            main([str(argument) for argument in arguments])
+            code: Any = 0
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.fixture(scope="session")

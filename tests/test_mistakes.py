@@ -10,29 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from finetuning_support import LABELS, write_recipe
-from helpers import assert_user_error, write_model
+from helpers import Run, assert_user_error, write_model
 from real_text_support import RealText
 
-from ernie_paddle.cli import main
 from ernie_paddle.text.vocabulary import Vocabulary
-
-Run = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process; its exit code and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        capsys.readouterr()
-        try:
-            main([str(argument) for argument in arguments])
-            code: Any = 0
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
 
 
 def left_in(folder: Path) -> list[str]:

@@ -1,15 +1,22 @@
-"""Tiny sessions and random feeds."""
+"""Tiny sessions, random feeds, the encoder alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import paddle
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.feeding import encoder_feed
+from ernie_paddle.data.feeding import ENCODER_FEEDS, encoder_feed
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.building import declare_inputs, new_program
+from ernie_paddle.programs.dropout import Dropout
+from ernie_paddle.programs.network import Network
 from ernie_paddle.programs.session import Session
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
+from ernie_paddle.programs.task_program import LOSS_WEIGHTS, encoder_inputs
+from ernie_paddle.programs.variables import Variables
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Labels, Task
@@ -66,3 +73,41 @@ def feed_for(session: Session, tasks: tuple[Task, ...], seed: int) -> dict[str, 
     batch = random_batch(random, [8] * 4, session.config.vocab_size)
     labels = {task.name: random_labels(random, task, batch) for task in tasks}
     return {**joined(batch, labels), LOSS_WEIGHTS: np.ones(len(tasks), np.float32)}
+
+
+def hidden_states(
+    config: ErnieConfig,
+    parameters: dict[str, np.ndarray],
+    input_ids: np.ndarray,
+    sentence_ids: np.ndarray,
+    task_id: int,
+    pad_id: int,
+) -> np.ndarray:
+    """The encoder's output with these parameters, training off, [batch, length, hidden]; zeros where padding stands."""
+    real = input_ids != pad_id
+    columns = {"input_ids": input_ids[real], "sentence_ids": sentence_ids[real]}
+    batch = Batch.of(SampleBlock(real.sum(axis=1), columns), np.arange(len(input_ids)))
+    everything = np.arange(batch.tokens)
+    feed = encoder_feed(batch, {"all": Labels(everything, {}, everything)})
+    variables = Variables(paddle.CPUPlace())
+    with new_program() as main:
+        inputs = encoder_inputs(declare_inputs(ENCODER_FEEDS))
+        network = Network(config, task_id, inputs, Dropout(active=False, keep_masks=False))
+    for name in network.parameters:
+        variables.set_parameter(name, parameters[name])
+    feed = {declared.name: feed[declared.name] for declared in ENCODER_FEEDS}
+    executor = paddle.static.Executor(variables.place)
+    (outputs,) = executor.run(main, feed=feed, fetch_list=[network.outputs], scope=variables.scope)
+    states = np.zeros((*input_ids.shape, config.hidden_size), np.float32)
+    states[real] = outputs
+    return states
+
+
+@contextmanager
+def dynamic_paddle() -> Iterator[Any]:
+    """Paddle, within the block as it is before programs are built: operations run at once."""
+    paddle.disable_static()
+    try:
+        yield paddle
+    finally:
+        paddle.enable_static()

@@ -28,6 +28,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -161,7 +162,7 @@ def collating() -> dict[str, dict[int, float]]:
     for batch_tokens in (2048, 16384):
         train = TrainSettings(batch_tokens=batch_tokens, learning_rate={"peak": 1e-4})  # type: ignore[arg-type]
         data = {name: TaskData(table, table, frozenset())}
-        preparer = UpdatePreparer(train, vocabulary, data, lambda planned: (task,))
+        preparer = UpdatePreparer(train, vocabulary, data, lambda planned: (task,), Ranks())
         updates = preparer.prepare_all((PlannedUpdate(number, 0, name) for number in range(1, 10**6)), {})
         next(updates)
         tokens, began = 0, time.perf_counter()

@@ -1,0 +1,304 @@
+"""`ernie-paddle convert`: layouts there and back, what is said of every tensor, and sources with mistakes."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import Run, assert_user_error, released, run_command
+from safetensors.numpy import load_file, save_file
+from weights_support import SIZES, random_model
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.training.checkpoint import Model, load_model, save_model
+from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
+from ernie_paddle.weights.report import Outcome, Report
+
+
+def read(folder: Path, vocabulary: Path | None = None, config: Path | None = None) -> tuple[Model, Report]:
+    return read_source(recognise(folder), folder, config, vocabulary)
+
+
+def assert_equal(found: Model, expected: Model) -> None:
+    assert found.config == expected.config and found.vocabulary == expected.vocabulary
+    assert found.parameters.keys() == expected.parameters.keys()
+    for name, values in expected.parameters.items():
+        np.testing.assert_array_equal(found.parameters[name], values)
+
+
+def outcomes(report: Report, outcome: Outcome) -> list[str]:
+    return [line.theirs for line in report.lines if line.outcome is outcome]
+
+
+def change(path: Path, **values: Any) -> None:
+    """Set keys of a JSON file; None removes one."""
+    tree = json.loads(path.read_text()) | values
+    path.write_text(json.dumps({key: value for key, value in tree.items() if value is not None}))
+
+
+def alter(path: Path, edit: Callable[[dict[str, np.ndarray]], None]) -> None:
+    tensors = load_file(path)
+    edit(tensors)
+    save_file(tensors, path)
+
+
+# ---- there and back ----
+
+
+@pytest.mark.parametrize("layout", ["ernie-paddle", "release", "paddlenlp", "huggingface"])
+@pytest.mark.parametrize("settings", [{"hidden_act": "relu"}, {"use_task_id": True, "classes": 3}])
+def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings: dict[str, Any]) -> None:
+    model = random_model(**{"layer_norm_epsilon": 1e-12, **settings})
+    write_model(LAYOUTS[layout], tmp_path / "out", model)
+    assert recognise(tmp_path / "out").name == layout
+    found, report = read(tmp_path / "out")
+    report.check()
+    assert_equal(found, model)
+    assert len(outcomes(report, Outcome.MATCHED)) == len(model.parameters)
+    assert not outcomes(report, Outcome.LEFT_OVER)
+
+
+def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tmp_path: Path) -> None:
+    model = random_model()
+    heads = {
+        "sentence_distance_fc.w_0": np.ones((24, 3), np.float32),
+        "sentence_distance_fc.b_0": np.ones(3, np.float32),
+    }
+    model.parameters.update(heads)
+    assert write_model(LAYOUTS["release"], tmp_path / "release", model) == []
+    assert_equal(read(tmp_path / "release")[0], model)
+    (note,) = write_model(LAYOUTS["huggingface"], tmp_path / "huggingface", model)
+    assert all(name in note for name in heads)
+
+
+def test_the_command_says_layout_tensors_and_notes(tmp_path: Path) -> None:
+    model = random_model(classes=2)
+    for name in [name for name in model.parameters if name.startswith(("mask_lm", "pooled"))]:
+        del model.parameters[name]
+    (tmp_path / "mine").mkdir()
+    save_model(tmp_path / "mine", model)
+    done = run_command("convert", tmp_path / "mine", "--to", "huggingface", "--out", tmp_path / "theirs")
+    assert done.returncode == 0, done.stderr
+    done = run_command("convert", tmp_path / "theirs", "--out", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    assert "layout huggingface" in done.stdout and "ernie.encoder.layer.1.output.dense.weight" in done.stdout
+    for part in ("pooler", "masked-LM head", "task embedding"):
+        assert f"note: there is no {part}\n" in done.stdout
+    assert "39 matched, 0 tied, 8 missing, 0 left over, 0 another shape" in done.stdout
+    assert_equal(load_model(tmp_path / "again"), model)
+
+
+# ---- the release ----
+
+
+def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path) -> None:
+    model = random_model(classes=2)
+    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    folder = tmp_path / "out" / "params"
+    for path in list(folder.glob("encoder_layer_0*_0")):
+        write_tensor(folder / f"{path.name}.master", read_tensor(path)[0])
+        write_tensor(path, read_tensor(path)[0].astype(np.float16) + np.float16(1))
+    for name in ("word_embedding_moment1_0", "word_embedding_beta1_pow_acc_0", "@LR_DECAY_COUNTER@", "loss_scaling_0"):
+        write_tensor(folder / name, np.ones(1, np.float32))
+    assert (folder / "cls_out_w").is_file()
+    found, report = read(folder)  # the inner folder does as well
+    assert_equal(found, model)
+    assert report.notes[0].startswith("4 files are state")
+
+
+def test_half_precision_becomes_float32(tmp_path: Path) -> None:
+    model = random_model()
+    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    for path in (tmp_path / "out" / "params").iterdir():
+        write_tensor(path, read_tensor(path)[0].astype(np.float16))
+    found, _ = read(tmp_path / "out")
+    for name, values in model.parameters.items():
+        assert found.parameters[name].dtype == np.float32
+        np.testing.assert_array_equal(found.parameters[name], values.astype(np.float16).astype(np.float32))
+
+
+def test_a_head_that_is_not_tied_is_said(tmp_path: Path) -> None:
+    write_model(LAYOUTS["release"], tmp_path / "out", random_model())
+    write_tensor(tmp_path / "out" / "params" / "mask_lm_out_fc.w_0", np.ones((24, 40), np.float32))
+    _, report = read(tmp_path / "out")
+    assert outcomes(report, Outcome.LEFT_OVER) == ["mask_lm_out_fc.w_0"]
+    assert "mask_lm_out_fc.w_0 differs from word_embedding" in report.notes[0]
+
+
+def test_the_released_chinese_vocabulary_fits_an_embedding_with_more_rows(tmp_path: Path) -> None:
+    model = random_model(vocab_size=18000)
+    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    found, report = read(tmp_path / "out", released("vocab_zh.txt"))
+    assert found.vocabulary.size == 17964 and found.parameters["word_embedding"].shape == (18000, 24)
+    assert [note for note in report.notes if "18000 rows for 17964 entries" in note]
+    write_model(LAYOUTS["paddlenlp"], tmp_path / "theirs", found)
+    again = Vocabulary.load(tmp_path / "theirs" / "vocab.txt")
+    assert {token: again.ids[token] for token in found.vocabulary.ids} == found.vocabulary.ids
+    assert len((tmp_path / "theirs" / "vocab.txt").read_text().splitlines()) == 17964
+
+
+# ---- PaddleNLP ----
+
+
+def test_the_nested_configuration_of_old_paddlenlp_is_read(tmp_path: Path) -> None:
+    model = random_model(classes=3, layer_norm_epsilon=1e-12)
+    write_model(LAYOUTS["paddlenlp"], tmp_path / "out", model)
+    tree = json.loads((tmp_path / "out" / "config.json").read_text())
+    (tmp_path / "out" / "config.json").unlink()
+    keys = {key: value for key, value in tree.items() if key in SIZES or key == "hidden_act"}
+    keys |= {"type_vocab_size": tree["type_vocab_size"], "init_class": "ErnieModel"}
+    old = {"init_args": [keys], "num_classes": 3, "init_class": "ErnieForSequenceClassification"}
+    (tmp_path / "out" / "model_config.json").write_text(json.dumps(old))
+    (tmp_path / "out" / "model_state.pdparams").rename(tmp_path / "out" / "ernie_v2.pdparams")
+    assert_equal(read(tmp_path / "out")[0], model)
+
+
+def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Path) -> None:
+    """Sixteen types of sentences in PaddleNLP, two in Hugging Face."""
+    for layout, types in (("paddlenlp", 16), ("huggingface", 2)):
+        model = random_model(layer_norm_epsilon=1e-12, task_type_vocab_size=3, sent_type_vocab_size=types)
+        write_model(LAYOUTS[layout], tmp_path / layout, model)
+        left_out = ("type_vocab_size", "task_type_vocab_size", "layer_norm_eps", "use_task_id", "initializer_range")
+        change(tmp_path / layout / "config.json", **dict.fromkeys(left_out))
+        assert_equal(read(tmp_path / layout)[0], model)
+
+
+# ---- Hugging Face ----
+
+
+def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(tmp_path: Path) -> None:
+    model = random_model(classes=2)
+    write_model(LAYOUTS["huggingface"], tmp_path / "out", model)
+
+    def older(tensors: dict[str, np.ndarray]) -> None:
+        for name in list(tensors):
+            older = name.removeprefix("ernie.").replace("LayerNorm.weight", "LayerNorm.gamma")
+            tensors[older.replace("LayerNorm.bias", "LayerNorm.beta")] = tensors.pop(name)
+        tensors["embeddings.position_ids"] = np.arange(16)[None]
+        tensors["cls.predictions.decoder.weight"] = tensors["embeddings.word_embeddings.weight"].copy()
+        tensors["cls.predictions.decoder.bias"] = tensors["cls.predictions.bias"].copy()
+        tensors["qa_outputs.bias"] = np.zeros(2, np.float32)
+
+    alter(tmp_path / "out" / "model.safetensors", older)
+    found, report = read(tmp_path / "out")
+    assert_equal(found, model)
+    assert outcomes(report, Outcome.LEFT_OVER) == ["qa_outputs.bias"]
+    tied = ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]
+    assert sorted(outcomes(report, Outcome.TIED)) == tied
+
+
+def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:
+    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    change(tmp_path / "out" / "config.json", use_task_id=True)
+    model, report = read(tmp_path / "out")
+    assert not model.config.use_task_id
+    assert [note for note in report.notes if "use_task_id is turned off" in note]
+
+
+def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
+    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    change(tmp_path / "out" / "tokenizer_config.json", do_lower_case=False)
+    assert [note for note in read(tmp_path / "out")[1].notes if "keeps capital letters" in note]
+
+
+# ---- mistakes ----
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A good source in Hugging Face's layout."""
+    write_model(LAYOUTS["huggingface"], tmp_path / "source", random_model())
+    return tmp_path / "source"
+
+
+def drop(name: str) -> Callable[[dict[str, np.ndarray]], None]:
+    def edit(tensors: dict[str, np.ndarray]) -> None:
+        del tensors[name]
+
+    return edit
+
+
+def put(name: str, values: np.ndarray) -> Callable[[dict[str, np.ndarray]], None]:
+    return lambda tensors: tensors.update({name: values})
+
+
+NORM = "ernie.embeddings.LayerNorm.bias"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (drop("ernie.encoder.layer.1.output.dense.bias"), "1 encoder tensors are missing, .*layer.1.output.dense.bias"),
+        (drop("ernie.embeddings.word_embeddings.weight"), "encoder tensors are missing"),
+        (put(NORM, np.zeros(23, np.float32)), r"LayerNorm.bias is \[23\], expected \[24\] \(1 tensors"),
+        (
+            put("classifier.weight", np.zeros((2, 7), np.float32)),
+            r"classifier.weight is \[2, 7\], expected \[any, 24\]",
+        ),
+        (put(NORM, np.zeros(24, np.int64)), "LayerNorm.bias holds int64, expected floats"),
+        (put(NORM, np.full(24, np.nan, np.float32)), "LayerNorm.bias holds values that are not finite"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_named(source: Path, edit: Any, message: str) -> None:
+    alter(source / "model.safetensors", edit)
+    with pytest.raises(UserError, match=message):
+        read(source)[1].check()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_hidden_layers": 3}, "16 encoder tensors are missing"),
+        ({"hidden_size": 48}, "tensors of another shape"),
+        ({"hidden_act": "gelu_new"}, "config.json: key 'hidden_act'"),
+        ({"model_type": "roberta"}, "config.json: a model of type 'roberta'"),
+        ({"model_type": "ernie_m"}, "config.json: a model of type 'ernie_m'"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        ({"hidden_size": "wide"}, "config.json: key 'hidden_size'"),
+        ({"vocab_size": 30}, "vocab.txt: 40 entries, the word embedding has 30 rows"),
+    ],
+)
+def test_configurations_that_do_not_fit_are_named(source: Path, values: dict[str, Any], message: str) -> None:
+    change(source / "config.json", **values)
+    with pytest.raises(UserError, match=message):
+        read(source)[1].check()
+
+
+def test_a_configuration_beside_the_source_is_taken(source: Path, tmp_path: Path) -> None:
+    (source / "config.json").rename(tmp_path / "other.json")
+    (source / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="model of type"):
+        read(source)
+    read(source, config=tmp_path / "other.json")[1].check()
+
+
+def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_path: Path) -> None:
+    def fails(folder: Path, *words: str, options: tuple[object, ...] = ()) -> None:
+        assert_user_error(*run("convert", folder, "--out", tmp_path / "out", *options), *words)
+        assert not list(tmp_path.glob("*out*"))
+
+    (tmp_path / "empty").mkdir()
+    fails(tmp_path / "empty", "no model of a known layout", "params/word_embedding", "model_state.pdparams")
+    fails(tmp_path / "nowhere", "not a folder")
+    fails(source, "layout huggingface already", options=("--to", "huggingface"))
+    (source / "vocab.txt").rename(tmp_path / "vocab.txt")
+    fails(source, "vocab.txt", "not found")
+    few = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *map(str, range(36))])})
+    few.save(tmp_path / "vocab.txt")
+    fails(source, "41 entries", "40 rows", options=("--vocab", tmp_path / "vocab.txt"))
+    (source / "model.safetensors").rename(source / "pytorch_model.bin")
+    fails(source, "pytorch_model.bin", "model.safetensors", "save_pretrained")
+    (tmp_path / "pickled").mkdir()
+    (tmp_path / "pickled" / "config.json").write_text((source / "config.json").read_text())
+    (tmp_path / "pickled" / "model_state.pdparams").write_bytes(pickle.dumps({"a": print}))
+    fails(tmp_path / "pickled", "model_state.pdparams", "builtins.print")
+
+
+def test_an_existing_folder_is_not_written_over(run: Run, source: Path) -> None:
+    assert_user_error(*run("convert", source, "--out", source), "is there already")
+    assert recognise(source).name == "huggingface"

@@ -1,0 +1,126 @@
+"""A converted model computes what it computed before: PaddleNLP's models against our program, both ways."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from math import erf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from programs_support import hidden_states
+from weights_support import SIZES, random_model, write_inputs
+
+from ernie_paddle.training.checkpoint import Model, load_model
+from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+
+MINILM = os.environ.get("ERNIE_MINILM")
+PROGRAM = Path(__file__).parents[2] / "support" / "paddlenlp_models.py"
+SHAPE: dict[str, Any] = {**SIZES, "type_vocab_size": 4}
+MADE = {
+    "relu": ("ErnieForMaskedLM", {**SHAPE, "hidden_act": "relu"}, 0),
+    "gelu_task_ids": ("ErnieForPretraining", {**SHAPE, "use_task_id": True}, 3),
+    "base_only": ("ErnieModel", {**SHAPE, "use_task_id": True, "hidden_act": "relu"}, 1),
+    "bert": (
+        "BertForMaskedLM",
+        {k: v for k, v in SHAPE.items() if k != "task_type_vocab_size"} | {"layer_norm_eps": 1e-3},
+        0,
+    ),
+}
+EXPORTED = {
+    "relu": ({"hidden_act": "relu"}, 0),
+    "gelu_task_ids": ({"use_task_id": True}, 3),
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which one process of PaddleNLP has made its models and loaded ours."""
+    folder = tmp_path_factory.mktemp("paddlenlp")
+    for name, (kind, sizes, task_id) in MADE.items():
+        write_inputs(folder / "make" / name, SHAPE["vocab_size"], 4, task_id)
+        (folder / "make" / name / "task.json").write_text(json.dumps({"class": kind, "sizes": sizes}))
+    for name, (settings, task_id) in EXPORTED.items():
+        write_model(LAYOUTS["paddlenlp"], folder / "load" / name, exported(settings))
+        write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, task_id)
+    if MINILM:
+        shutil.copytree(MINILM, folder / "load" / "minilm")
+        write_inputs(folder / "load" / "minilm", 30522, 2)
+        (folder / "load" / "minilm" / "task.json").write_text(json.dumps({"class": "BertModel"}))
+    done = subprocess.run([sys.executable, PROGRAM, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def exported(settings: dict[str, Any]) -> Model:
+    return random_model(layer_norm_epsilon=1e-12, **settings)
+
+
+def of_our_program(model: Model, folder: Path) -> np.ndarray:
+    given = np.load(folder / "inputs.npz")
+    task_id = int(given["task_id"])
+    return hidden_states(model.config, model.parameters, given["input_ids"], given["sentence_ids"], task_id, 0)
+
+
+def masked_lm_scores(model: Model, hidden: np.ndarray) -> np.ndarray:
+    """The masked-LM head written out in numpy."""
+    p = {name: values.astype(np.float64) for name, values in model.parameters.items()}
+    x = hidden @ p["mask_lm_trans_fc.w_0"] + p["mask_lm_trans_fc.b_0"]
+    x = x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2))) if model.config.hidden_act == "gelu" else np.maximum(x, 0)
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + model.config.layer_norm_epsilon)
+    x = x * p["mask_lm_trans_layer_norm_scale"] + p["mask_lm_trans_layer_norm_bias"]
+    return x @ p["word_embedding"].T + p["mask_lm_out_fc.b_0"]
+
+
+def assert_same(model: Model, folder: Path, tolerance: float = 1e-5) -> None:
+    """Hidden states of all tokens but padding, whose own PaddleNLP looks up as zeros, and scores if there are any."""
+    answered = np.load(folder / "outputs.npz")
+    words = np.load(folder / "inputs.npz")["input_ids"] != 0
+    hidden = of_our_program(model, folder)
+    assert np.abs(answered["hidden"][words]).mean() > 0.05
+    np.testing.assert_allclose(hidden[words], answered["hidden"][words], atol=tolerance, rtol=0)
+    if "scores" in answered:
+        scores = masked_lm_scores(model, hidden[words])
+        np.testing.assert_allclose(scores, answered["scores"][words], atol=5 * tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_model_of_paddlenlp_computes_the_same_here(answers: Path, tmp_path: Path, name: str) -> None:
+    folder = answers / "make" / name
+    random_model().vocabulary.save(folder / "vocab.txt")
+    layout = recognise(folder)
+    assert layout.name == "paddlenlp"
+    model, report = read_source(layout, folder, None, None)
+    report.check()
+    write_model(LAYOUTS["ernie-paddle"], tmp_path / "out", model)
+    assert_same(load_model(tmp_path / "out"), folder)
+    assert ("there is no masked-LM head" in report.notes) == (name == "base_only")
+    assert ("next_sent_fc.w_0" in model.parameters) == (name == "gelu_task_ids")
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_model_of_ours_computes_the_same_in_paddlenlp(answers: Path, name: str) -> None:
+    assert_same(exported(EXPORTED[name][0]), answers / "load" / name)
+
+
+def test_another_epsilon_is_said_where_paddlenlp_does_not_take_it(tmp_path: Path) -> None:
+    notes = write_model(LAYOUTS["paddlenlp"], tmp_path / "out", random_model())
+    assert [note for note in notes if "epsilon 1e-12, this model with 1e-05" in note]
+    assert write_model(LAYOUTS["paddlenlp"], tmp_path / "out", exported({})) == []
+
+
+@pytest.mark.skipif(not MINILM, reason="ERNIE_MINILM does not name the folder of a small real BERT")
+@pytest.mark.parametrize("layout", ["huggingface", "paddlenlp"])
+def test_a_real_english_bert_computes_the_same_here(answers: Path, tmp_path: Path, layout: str) -> None:
+    """From Hugging Face's files, and from those that PaddleNLP made of them by its own table of names."""
+    folder = answers / "load" / "minilm"
+    model, report = read_source(LAYOUTS[layout], folder, None, None)
+    report.check()
+    assert len(model.parameters) == 103 and model.vocabulary.size == model.config.vocab_size == 30522
+    assert report.notes == ["there is no task embedding", "there is no masked-LM head"]
+    assert_same(model, folder, 1e-4)
