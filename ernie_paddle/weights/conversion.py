@@ -38,6 +38,8 @@ def read_source(layout: Layout, folder: Path, config: Path | None, vocabulary: P
         UserError: a file missing, damaged or of another model, a vocabulary too large for the embedding.
     """
     source = layout.read(folder, config)
+    if vocabulary is None and not source.vocabulary.is_file():
+        raise UserError(f"{source.vocabulary}: vocabulary not found; name one with --vocab")
     words = Vocabulary.load(vocabulary or source.vocabulary)
     parameters, report = match(source)
     settings = source.config

@@ -287,7 +287,7 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
     fails(tmp_path / "nowhere", "not a folder")
     fails(source, "layout huggingface already", options=("--to", "huggingface"))
     (source / "vocab.txt").rename(tmp_path / "vocab.txt")
-    fails(source, "vocab.txt", "not found")
+    fails(source, "vocab.txt", "not found", "--vocab")
     few = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *map(str, range(36))])})
     few.save(tmp_path / "vocab.txt")
     fails(source, "41 entries", "40 rows", options=("--vocab", tmp_path / "vocab.txt"))

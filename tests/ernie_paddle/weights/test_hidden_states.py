@@ -17,7 +17,7 @@ from weights_support import SIZES, random_model, write_inputs
 from ernie_paddle.training.checkpoint import Model, load_model
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
 
-MINILM = os.environ.get("ERNIE_MINILM")
+SMALL_BERT = os.environ.get("ERNIE_SMALL_BERT")
 PROGRAM = Path(__file__).parents[2] / "support" / "paddlenlp_models.py"
 SHAPE: dict[str, Any] = {**SIZES, "type_vocab_size": 4}
 MADE = {
@@ -48,10 +48,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (settings, task_id) in EXPORTED.items():
         write_model(LAYOUTS["paddlenlp"], folder / "load" / name, exported(settings))
         write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, task_id)
-    if MINILM:
-        shutil.copytree(MINILM, folder / "load" / "minilm")
-        write_inputs(folder / "load" / "minilm", 30522, 2)
-        (folder / "load" / "minilm" / "task.json").write_text(json.dumps({"class": "BertModel"}))
+    if SMALL_BERT:
+        shutil.copytree(SMALL_BERT, folder / "load" / "small_bert")
+        write_inputs(folder / "load" / "small_bert", 30522, 2)
+        (folder / "load" / "small_bert" / "task.json").write_text(json.dumps({"class": "BertModel"}))
     done = subprocess.run([sys.executable, PROGRAM, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -114,11 +114,11 @@ def test_another_epsilon_is_said_where_paddlenlp_does_not_take_it(tmp_path: Path
     assert write_model(LAYOUTS["paddlenlp"], tmp_path / "out", exported({})) == []
 
 
-@pytest.mark.skipif(not MINILM, reason="ERNIE_MINILM does not name the folder of a small real BERT")
+@pytest.mark.skipif(not SMALL_BERT, reason="ERNIE_SMALL_BERT does not name the folder of a small real BERT")
 @pytest.mark.parametrize("layout", ["huggingface", "paddlenlp"])
 def test_a_real_english_bert_computes_the_same_here(answers: Path, tmp_path: Path, layout: str) -> None:
     """From Hugging Face's files, and from those that PaddleNLP made of them by its own table of names."""
-    folder = answers / "load" / "minilm"
+    folder = answers / "load" / "small_bert"
     model, report = read_source(LAYOUTS[layout], folder, None, None)
     report.check()
     assert len(model.parameters) == 103 and model.vocabulary.size == model.config.vocab_size == 30522
