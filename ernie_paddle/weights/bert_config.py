@@ -77,7 +77,7 @@ def from_model(model: Model) -> dict[str, Any]:
 
 
 def _architecture(parameters: dict[str, np.ndarray]) -> str:
-    """The class that has the heads; Hugging Face's name, PaddleNLP takes it as well."""
+    """The class that has the heads, by Hugging Face's name."""
     if CLASSIFIER in parameters:
         return "ErnieForSequenceClassification"
     if MASKED_LM in parameters:

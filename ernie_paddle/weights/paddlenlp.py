@@ -60,7 +60,9 @@ def write(folder: Path, model: Model) -> list[str]:
         tensors["cls.predictions.decoder.bias"] = parameters["mask_lm_out_fc.b_0"]
     with written_whole(folder / WEIGHTS, "wb") as file:
         pickle.dump(tensors, file, protocol=4)
-    write_json(folder / CONFIG, bert_config.from_model(model))
+    tree = bert_config.from_model(model)
+    tree["architectures"] = [name.replace("PreTraining", "Pretraining") for name in tree["architectures"]]
+    write_json(folder / CONFIG, tree)
     write_tokenizer(folder, model, "ErnieTokenizer")
     notes, epsilon = left_behind(model, names), model.config.layer_norm_epsilon
     if epsilon != EPSILON:

@@ -21,13 +21,14 @@ SIZES: dict[str, Any] = {
 }
 
 
-def random_model(classes: int = 0, **settings: Any) -> Model:
-    """A model with a masked-LM head and, for so many classes, a classification head."""
+def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
+    """A model with a masked-LM head and others, `cls_out` or `next_sent_fc` with so many classes."""
     config = ErnieConfig(**{"hidden_act": "gelu", **SIZES, **settings})
     random = np.random.default_rng(1)
     parameters = {}
     for name in names_of("release", config):
-        wanted = (name.ours.startswith("cls_out") and classes) or name.part is not Part.OTHER_HEAD
+        classes = (heads or {}).get(name.ours.partition(".")[0], 0)
+        wanted = classes or name.part is not Part.OTHER_HEAD
         if wanted and (config.use_task_id or name.part is not Part.TASK_EMBEDDING):
             mean, shape = float(name.ours.endswith("_scale")), [size or classes for size in name.shape]
             values = random.normal(mean, 0.1, shape)

@@ -51,7 +51,7 @@ def alter(path: Path, edit: Callable[[dict[str, np.ndarray]], None]) -> None:
 
 
 @pytest.mark.parametrize("layout", ["ernie-paddle", "release", "paddlenlp", "huggingface"])
-@pytest.mark.parametrize("settings", [{"hidden_act": "relu"}, {"use_task_id": True, "classes": 3}])
+@pytest.mark.parametrize("settings", [{"hidden_act": "relu"}, {"use_task_id": True, "heads": {"cls_out": 3}}])
 def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings: dict[str, Any]) -> None:
     model = random_model(**{"layer_norm_epsilon": 1e-12, **settings})
     write_model(LAYOUTS[layout], tmp_path / "out", model)
@@ -77,7 +77,7 @@ def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tm
 
 
 def test_the_command_says_layout_tensors_and_notes(tmp_path: Path) -> None:
-    model = random_model(classes=2)
+    model = random_model(heads={"cls_out": 2})
     for name in [name for name in model.parameters if name.startswith(("mask_lm", "pooled"))]:
         del model.parameters[name]
     (tmp_path / "mine").mkdir()
@@ -97,7 +97,7 @@ def test_the_command_says_layout_tensors_and_notes(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path) -> None:
-    model = random_model(classes=2)
+    model = random_model(heads={"cls_out": 2})
     write_model(LAYOUTS["release"], tmp_path / "out", model)
     folder = tmp_path / "out" / "params"
     for path in list(folder.glob("encoder_layer_0*_0")):
@@ -146,7 +146,7 @@ def test_the_released_chinese_vocabulary_fits_an_embedding_with_more_rows(tmp_pa
 
 
 def test_the_nested_configuration_of_old_paddlenlp_is_read(tmp_path: Path) -> None:
-    model = random_model(classes=3, layer_norm_epsilon=1e-12)
+    model = random_model(heads={"cls_out": 3}, layer_norm_epsilon=1e-12)
     write_model(LAYOUTS["paddlenlp"], tmp_path / "out", model)
     tree = json.loads((tmp_path / "out" / "config.json").read_text())
     (tmp_path / "out" / "config.json").unlink()
@@ -172,7 +172,7 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
 
 
 def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(tmp_path: Path) -> None:
-    model = random_model(classes=2)
+    model = random_model(heads={"cls_out": 2})
     write_model(LAYOUTS["huggingface"], tmp_path / "out", model)
 
     def older(tensors: dict[str, np.ndarray]) -> None:
@@ -190,6 +190,47 @@ def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(t
     assert outcomes(report, Outcome.LEFT_OVER) == ["qa_outputs.bias"]
     tied = ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]
     assert sorted(outcomes(report, Outcome.TIED)) == tied
+
+
+NARROWED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "F64": lambda values: values.astype(np.float64),
+    "F16": lambda values: values.astype(np.float16),
+    "BF16": lambda values: (values.view(np.uint32) >> 16).astype(np.uint16),
+}
+
+
+@pytest.mark.parametrize("kind", NARROWED)
+def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
+    """bfloat16 has no numpy type: its bits are those of the upper half of a float32."""
+    model = random_model()
+    write_model(LAYOUTS["huggingface"], tmp_path / "out", model)
+    path = tmp_path / "out" / "model.safetensors"
+    header, data = {}, b""
+    for name, values in load_file(path).items():
+        written = NARROWED[kind](values).tobytes()
+        header[name] = {
+            "dtype": kind,
+            "shape": values.shape,
+            "data_offsets": [len(data), len(data) + len(written)],
+        }
+        data += written
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    found, report = read(tmp_path / "out")
+    report.check()
+    for name, values in model.parameters.items():
+        assert found.parameters[name].dtype == np.float32
+        np.testing.assert_allclose(found.parameters[name], values, rtol=2**-7, atol=1e-6)
+
+
+def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:
+    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    path = tmp_path / "out" / "model.safetensors"
+    whole = path.read_bytes()
+    for length in (0, 7, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match="cannot be read"):
+            read(tmp_path / "out")
 
 
 def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:

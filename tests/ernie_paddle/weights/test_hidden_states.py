@@ -32,7 +32,8 @@ MADE = {
 }
 EXPORTED = {
     "relu": ({"hidden_act": "relu"}, 0),
-    "gelu_task_ids": ({"use_task_id": True}, 3),
+    "gelu_task_ids": ({"use_task_id": True, "heads": {"next_sent_fc": 2}}, 3),
+    "classifier": ({"hidden_act": "relu", "heads": {"cls_out": 4}}, 0),
 }
 
 pytestmark = pytest.mark.slow

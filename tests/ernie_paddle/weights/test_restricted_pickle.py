@@ -120,6 +120,7 @@ def test_functions_and_classes_cannot_be_altered(tmp_path: Path) -> None:
             read_arrays(tmp_path / "x")
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 def test_every_beginning_and_every_altered_byte_ends_in_arrays_or_an_error(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     pickle.dump({"a": ARRAYS["a"], "n": [1, {"x": ("y", 2.5)}]}, buffer, 2)
