@@ -1,4 +1,4 @@
-"""What plug-ins add to the engine: commands, tasks, readers and sample builders.
+"""What plug-ins add to the engine: commands, tasks, metrics, readers and sample builders.
 
 A plug-in is a function `register(registry)` named in the entry-point group `ernie_paddle.plugins`.
 """
@@ -74,6 +74,7 @@ class Registry:
     commands: Catalog[Command] = field(default_factory=lambda: Catalog("command"))
     pretraining_tasks: Catalog[Any] = field(default_factory=lambda: Catalog("pre-training task"))
     finetuning_tasks: Catalog[Any] = field(default_factory=lambda: Catalog("fine-tuning task"))
+    metrics: Catalog[Any] = field(default_factory=lambda: Catalog("metric"))
     readers: Catalog[Any] = field(default_factory=lambda: Catalog("corpus format"))
     sample_builders: Catalog[Any] = field(default_factory=lambda: Catalog("sample builder"))
 

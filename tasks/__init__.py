@@ -1,7 +1,7 @@
 """What is learned: one file per pre-training task, one per kind of fine-tuning."""
 
 from ernie_paddle.registry import Registry
-from tasks.finetuning import classification
+from tasks.finetuning import classification, metrics
 from tasks.pretraining import (
     capitalization,
     discourse_relation,
@@ -14,7 +14,7 @@ from tasks.pretraining import (
 
 
 def register(registry: Registry) -> None:
-    """Add the tasks."""
+    """Add the tasks and the metrics."""
     for module in (
         knowledge_masking,
         capitalization,
@@ -24,5 +24,6 @@ def register(registry: Registry) -> None:
         discourse_relation,
         ir_relevance,
         classification,
+        metrics,
     ):
         module.register(registry)

@@ -1,0 +1,23 @@
+"""Metrics by name, one file a kind of prediction; no Paddle.
+
+| name                   | gold against predicted       | figures (the one that ranks first)    | options  |
+|------------------------|------------------------------|---------------------------------------|----------|
+| `accuracy`             | labels                       | accuracy                              |          |
+| `f1`                   | labels                       | f1                                    | positive |
+| `accuracy_and_f1`      | labels                       | mean, accuracy, f1                    | positive |
+| `matthews_correlation` | labels                       | matthews_correlation                  |          |
+| `pearson_and_spearman` | numbers                      | mean, pearson, spearman               |          |
+| `mrr`                  | relevance against scores     | mrr, map                              | queries  |
+| `entity_f1`            | sequences of tags            | f1, precision, recall, f1_lenient     |          |
+| `em_and_f1`            | accepted answers and a text  | mean, em, f1                          | language |
+"""
+
+from ernie_paddle.registry import Registry
+from tasks.finetuning.metrics import classification, ranking, reading_comprehension, regression, tagging
+
+
+def register(registry: Registry) -> None:
+    """Add the metrics."""
+    for module in (classification, regression, ranking, tagging, reading_comprehension):
+        for metric in module.METRICS:
+            registry.metrics.add(metric.name, metric)

@@ -1,0 +1,53 @@
+"""Classification metrics against their formulas."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ernie_paddle.metric import Scores
+
+Score = Callable[..., Scores]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_are_those_of_the_confusion_matrix(score: Score, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    gold, predicted = (random.choice(["0", "1"], 40, p=p).tolist() for p in ([0.3, 0.7], [0.4, 0.6]))
+    pairs = list(zip(gold, predicted, strict=True))
+    tp, tn, fp, fn = (pairs.count(pair) for pair in (("1", "1"), ("0", "0"), ("0", "1"), ("1", "0")))
+    accuracy, f1 = (tp + tn) / 40, 2 * tp / (2 * tp + fp + fn)
+    both = score("accuracy_and_f1", gold, predicted, positive="1")
+    assert both.figures == pytest.approx({"accuracy": accuracy, "f1": f1, "mean": (accuracy + f1) / 2})
+    assert both.rank == pytest.approx((accuracy + f1) / 2)
+    assert score("f1", gold, predicted, positive="1").rank == pytest.approx(f1)
+    assert score("f1", gold, predicted, positive="0").rank == pytest.approx(2 * tn / (2 * tn + fp + fn))
+    matthews = (tp * tn - fp * fn) / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    assert score("matthews_correlation", gold, predicted).rank == pytest.approx(matthews)
+
+
+def test_matthews_correlation_of_the_example_in_scikit_learns_documentation(score: Score) -> None:
+    assert score("matthews_correlation", [1, 1, 1, -1], [1, -1, 1, 1]).rank == pytest.approx(-1 / 3)
+
+
+def test_matthews_correlation_of_two_classes_is_pearsons(score: Score) -> None:
+    gold, predicted = np.random.default_rng(3).integers(0, 2, (2, 60))
+    expected = np.corrcoef(gold, predicted)[0, 1]
+    assert score("matthews_correlation", gold.tolist(), predicted.tolist()).rank == pytest.approx(expected)
+
+
+def test_the_majority_class_keeps_its_accuracy_and_is_marked(score: Score) -> None:
+    scores = score("accuracy", ["1", "1", "0"], ["1", "1", "1"])
+    assert scores == Scores({"accuracy": pytest.approx(2 / 3)}, "accuracy", 3, "every row is predicted as '1'")
+
+
+def test_labels_of_one_class_leave_accuracy_defined_but_no_correlation(score: Score) -> None:
+    assert score("accuracy", ["1", "1"], ["1", "1"]).degenerate is None
+    scores = score("matthews_correlation", ["1", "1"], ["1", "0"])
+    assert (scores.rank, scores.degenerate) == (0.0, "every row is labelled '1'")
+
+
+def test_f1_of_a_class_that_never_occurs_is_zero_and_marked(score: Score) -> None:
+    scores = score("f1", ["a", "b"], ["b", "a"], positive="1")
+    assert (scores.rank, scores.degenerate) == (0.0, "no row is or is predicted as '1'")

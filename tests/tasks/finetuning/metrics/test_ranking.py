@@ -1,0 +1,61 @@
+"""Rankings against textbook examples, scikit-learn and a plain recount."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from ernie_paddle.metric import Scores
+
+Score = Callable[..., Scores]
+
+
+def ranked(*queries: list[int]) -> tuple[list[int], list[float], list[int]]:
+    """Candidates of each query in the order of their rank: relevance, scores, queries."""
+    gold = [relevant for query in queries for relevant in query]
+    scores = [-float(rank) for query in queries for rank in range(len(query))]
+    return gold, scores, [number for number, query in enumerate(queries) for _ in query]
+
+
+def test_mrr_of_the_textbook_example(score: Score) -> None:
+    gold, predicted, queries = ranked([0, 0, 1], [0, 1, 0], [1, 0, 0])
+    assert score("mrr", gold, predicted, queries=queries).figures["mrr"] == pytest.approx((1 / 3 + 1 / 2 + 1) / 3)
+
+
+def test_map_of_the_textbook_example(score: Score) -> None:
+    first, second = [1, 0, 1, 0, 0, 1, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1, 0, 0, 0]
+    gold, predicted, queries = ranked(first, second)
+    assert score("mrr", gold, predicted, queries=queries).figures["map"] == pytest.approx((0.622 + 0.443) / 2, abs=5e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_are_those_of_each_query_alone(score: Score, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    queries = random.permutation(np.repeat(np.arange(12), random.integers(1, 9, 12)))  # rows of queries are mixed
+    gold, predicted = random.integers(0, 2, len(queries)), random.permutation(len(queries)) / 7.0
+    reciprocal, precision = [], []
+    for query in range(12):
+        rows = np.flatnonzero(queries == query)
+        order = rows[np.argsort(-predicted[rows])]
+        ranks = np.flatnonzero(gold[order]) + 1
+        reciprocal.append(1 / ranks[0] if len(ranks) else 0.0)
+        precision.append(average_precision_score(gold[rows], predicted[rows]) if len(ranks) else 0.0)
+    scores = score("mrr", gold, predicted, queries=queries.tolist())
+    assert scores.figures == pytest.approx({"mrr": np.mean(reciprocal), "map": np.mean(precision)})
+    assert scores.count == len(queries)
+
+
+def test_equal_scores_gain_nothing(score: Score) -> None:
+    scores = score("mrr", [1, 0, 0, 1], [0.5, 0.5, 0.5, 0.9], queries=["a", "a", "a", "b"])
+    assert scores.figures == pytest.approx({"mrr": (1 / 3 + 1) / 2, "map": (1 / 3 + 1) / 2})
+
+
+def test_scores_that_are_not_finite_are_marked(score: Score) -> None:
+    scores = score("mrr", [1, 0], [float("nan"), 1.0], queries=["a", "a"])
+    assert (scores.rank, scores.degenerate) == (0.0, "1 of 2 scores are NaN or infinite")
+
+
+def test_every_candidate_needs_a_query(score: Score) -> None:
+    with pytest.raises(ValueError, match="2 candidates, 1 queries"):
+        score("mrr", [1, 0], [0.1, 0.2], queries=["a"])

@@ -1,0 +1,56 @@
+"""Correlations against numpy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ernie_paddle.metric import Scores
+
+Score = Callable[..., Scores]
+
+
+def mean_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 up, equal values sharing the mean of theirs."""
+    less, equal = (values[:, None] > values).sum(axis=1), (values[:, None] == values).sum(axis=1)
+    return less + (equal + 1) / 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_correlations_are_numpys_of_values_and_of_ranks(score: Score, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    gold = random.integers(0, 6, 50).astype(float)  # with ties
+    predicted = (gold + random.normal(0, 2, 50)).round(1)
+    scores = score("pearson_and_spearman", gold, predicted)
+    pearson = np.corrcoef(gold, predicted)[0, 1]
+    spearman = np.corrcoef(mean_ranks(gold), mean_ranks(predicted))[0, 1]
+    assert scores.figures == pytest.approx({"pearson": pearson, "spearman": spearman, "mean": (pearson + spearman) / 2})
+    assert scores.ranks_by == "mean"
+
+
+def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) -> None:
+    gold = np.linspace(0, 5, 30)
+    assert score("pearson_and_spearman", gold, 1000 - 3 * gold).figures == pytest.approx(
+        {"pearson": -1.0, "spearman": -1.0, "mean": -1.0}
+    )
+    curved = score("pearson_and_spearman", gold, gold**5).figures
+    assert curved["spearman"] == pytest.approx(1)
+    assert curved["pearson"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("predicted", "reason"),
+    [
+        (np.float32(2.5) + np.float32(1e-7) * np.arange(4, dtype=np.float32), "every row is predicted as 2.5"),
+        ([0.0, 0.0, 0.0, 0.0], "every row is predicted as 0"),
+        ([1.0, float("nan"), 2.0, float("inf")], "2 of 4 rows are predicted as NaN or infinite"),
+    ],
+)
+def test_predictions_without_a_correlation_are_marked(score: Score, predicted: list[float], reason: str) -> None:
+    scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], predicted)
+    assert (set(scores.figures.values()), scores.degenerate) == ({0.0}, reason)
+
+
+def test_constant_labels_and_a_single_row_are_marked(score: Score) -> None:
+    assert score("pearson_and_spearman", [3.0, 3.0], [1.0, 2.0]).degenerate == "every row is labelled 3"
+    assert score("pearson_and_spearman", [3.0], [1.0]).degenerate == "every row is labelled 3"
