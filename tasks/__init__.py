@@ -1,6 +1,7 @@
-"""What is learned: one file per pre-training task, one per kind of fine-tuning."""
+"""What is learned: one file per pre-training task, one per kind of fine-tuning; metrics and submissions."""
 
 from ernie_paddle.registry import Registry
+from tasks import submission
 from tasks.finetuning import classification, metrics
 from tasks.pretraining import (
     capitalization,
@@ -14,7 +15,7 @@ from tasks.pretraining import (
 
 
 def register(registry: Registry) -> None:
-    """Add the tasks and the metrics."""
+    """Add the tasks, the metrics and the command of submissions."""
     for module in (
         knowledge_masking,
         capitalization,
@@ -25,5 +26,6 @@ def register(registry: Registry) -> None:
         ir_relevance,
         classification,
         metrics,
+        submission,
     ):
         module.register(registry)

@@ -1,0 +1,77 @@
+"""`ernie-paddle submission`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.table import Table
+
+from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import Command, Registry
+from tasks.submission.benchmarks import BENCHMARKS, SubmissionFile
+from tasks.submission.checking import check_zip
+from tasks.submission.writing import write_submission
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("benchmark", choices=list(BENCHMARKS))
+    parser.add_argument(
+        "predictions",
+        type=Path,
+        nargs="?",
+        help="folder with TASK.tsv files: a header 'index<TAB>prediction', then label names in the order of the test "
+        "file; for cmrc2018 cmrc2018.json, {id: text}",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's data as downloaded")
+    parser.add_argument("--out", type=Path, help="zip to write")
+    parser.add_argument("--check", type=Path, metavar="ZIP", help="only check this zip against the test files")
+    parser.add_argument("--partial", action="store_true", help="let tasks be missing")
+
+
+def run(args: argparse.Namespace, registry: Registry) -> None:
+    files = BENCHMARKS[args.benchmark]
+    if args.check is not None:
+        if args.predictions is not None or args.out is not None:
+            raise UserError("--check takes neither a folder with predictions nor --out")
+        rows, problems = check_zip(args.check, files, args.data, args.partial)
+        path, verdict = args.check, "fits the test files"
+    elif args.predictions is None or args.out is None:
+        raise UserError("give a folder with predictions and --out FILE.zip, or --check FILE.zip")
+    else:
+        rows, problems = write_submission(args.predictions, files, args.data, args.out, args.partial)
+        path, verdict = args.out, "written, fits the test files"
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        kept = "" if args.check else "; no zip was written"
+        raise UserError(f"{path}: mistakes are listed above{kept}")
+    console = open_console()
+    console.print(table(args.benchmark, files, rows))
+    console.print(f"{path}: {verdict}", soft_wrap=True)
+
+
+def table(title: str, files: tuple[SubmissionFile, ...], rows: dict[str, int]) -> Table:
+    """Rows of each file, beside those of the published test set."""
+    result = Table("file", title=title)
+    for column in ("rows", "published"):
+        result.add_column(column, justify="right")
+    result.add_column("")
+    for file in files:
+        if file.name in rows:
+            published = f"{file.rows:,}" if file.rows else "-"
+            note = "other than the published test set" if file.rows not in (None, rows[file.name]) else ""
+            result.add_row(file.name, f"{rows[file.name]:,}", published, note)
+        else:
+            result.add_row(file.name, "-", "", "left out")
+    return result
+
+
+COMMAND = Command(
+    name="submission",
+    help="write predictions on a benchmark's test files as the zip its leaderboard takes, or check such a zip",
+    example="ernie-paddle submission glue runs/glue/predictions --data data/glue --out runs/glue/submission.zip\n"
+    "  ernie-paddle submission glue --data data/glue --check runs/glue/submission.zip",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,88 @@
+"""The benchmarks' own test files: which rows or questions they have, in their order."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_text
+from tasks.submission.answers import Item
+
+BLANK = re.compile(r"#idiom\d+#")
+
+
+def glue_rows(path: Path) -> list[Item]:
+    """GLUE's TSV, never quoted: a header whose first column is `index` (`id` in QQP), then a row an item."""
+    lines = [line.removesuffix("\r") for line in read_text(path, "test file").removesuffix("\n").split("\n")]
+    header = lines[0].split("\t")
+    if header[0] not in ("index", "id"):
+        raise UserError(
+            f"{path} line 1: the first column is '{header[0]}', not 'index': is this the test file of GLUE?"
+        )
+    for number, line in enumerate(lines[1:], 2):
+        if "\t" not in line:
+            raise UserError(f"{path} line {number}: one field, the header has {len(header)}")
+    return [Item(line.split("\t", 1)[0]) for line in lines[1:]]
+
+
+def json_rows(path: Path) -> list[Item]:
+    """CLUE's JSON lines: the id is the row's `id` (`index` in the diagnostics) or, without one, its number from 0."""
+    items = []
+    for number, (where, row) in enumerate(_objects(path)):
+        id = row.get("id", row.get("index", number))
+        if not isinstance(id, int | str):
+            raise UserError(f"{where}: the id is {id!r}, neither a number nor a text")
+        items.append(Item(id))
+    return items
+
+
+def squad_rows(path: Path) -> list[Item]:
+    """The questions of CMRC2018's SQuAD file: data, paragraphs, qas."""
+    tree = _json(path)
+    try:
+        qas = [qa for article in tree["data"] for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+        return [Item(str(qa["id"])) for qa in qas]
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: expected data, paragraphs, qas and ids, as in SQuAD 1.1") from None
+
+
+def chid_rows(path: Path) -> list[Item]:
+    """The blanks `#idiom...#` of CHID's lines, each with the line's candidates."""
+    items = []
+    for where, row in _objects(path):
+        content, candidates = row.get("content"), row.get("candidates")
+        if not isinstance(content, list) or not isinstance(candidates, list):
+            raise UserError(f"{where}: expected the lists 'content' and 'candidates'")
+        items += [Item(blank, len(candidates)) for text in content for blank in BLANK.findall(str(text))]
+    return items
+
+
+def c3_rows(path: Path) -> list[Item]:
+    """The questions of C3, each with its choices: their `id` or, without one, their number from 0."""
+    tree = _json(path)
+    try:
+        questions = [question for _, questions, *_ in tree for question in questions]
+        return [Item(q.get("id", number), len(q["choice"])) for number, q in enumerate(questions)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: expected a list of [passage, [{{question, choice}}, ...], id]") from None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(read_text(path, "test file"))
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+
+
+def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(read_text(path, "test file").removesuffix("\n").split("\n"), 1):
+        where = f"{path} line {number}"
+        try:
+            row = json.loads(line)
+        except ValueError:
+            raise UserError(f"{where}: not JSON; the file should have an object a line") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: a {type(row).__name__}, not a JSON object")
+        yield where, row
