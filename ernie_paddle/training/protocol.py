@@ -66,7 +66,7 @@ class Protocol:
     """Runs and their statistics: over all of them, and over those that are not degenerate.
 
     `sound` is None where no run is sound; it equals `all` where none is degenerate. `paper` has published figures by
-    column, those that are known.
+    column, also of files that the runs do not have, such as a leaderboard's test set.
     """
 
     runs: tuple[RunRecord, ...]
@@ -86,7 +86,6 @@ def compare_runs(runs: Sequence[RunRecord], paper: Mapping[str, float] | None = 
 
     Raises:
         ValueError: no runs, or runs that do not have the same settings and figures.
-        UserError: `paper` names a column that the runs do not have.
     """
     if not runs:
         raise ValueError("no runs to compare")
@@ -94,9 +93,6 @@ def compare_runs(runs: Sequence[RunRecord], paper: Mapping[str, float] | None = 
     for run in runs:
         if list(run.figures()) != columns or list(run.settings) != list(runs[0].settings):
             raise ValueError(f"runs differ in their settings or figures: {runs[0].settings} and {run.settings}")
-    for name in paper or {}:
-        if name not in columns:
-            raise UserError(f"the paper's figure '{name}': the runs have {', '.join(columns)}")
     sound = [run for run in runs if run.degenerate is None]
     ranks_by = f"dev {runs[0].dev.ranks_by}"
     return Protocol(tuple(runs), ranks_by, _over(runs), _over(sound) if sound else None, dict(paper or {}))
@@ -151,7 +147,8 @@ def write_protocol(path: Path, protocol: Protocol) -> None:
 
 def _rows(protocol: Protocol, text: Callable[[float], str]) -> tuple[list[str], list[list[str]], list[list[str]]]:
     """Header, a row a run, and the rows below them; the last column says why a run is degenerate."""
-    settings, names = list(protocol.runs[0].settings), list(protocol.runs[0].figures())
+    settings = list(protocol.runs[0].settings)
+    names = list(protocol.runs[0].figures() | dict(protocol.paper))
 
     def row(name: str, given: Sequence[Any], step: str, figures: Mapping[str, float], reason: str = "") -> list[str]:
         values = [text(figures[column]) if column in figures else "-" for column in names]

@@ -106,6 +106,13 @@ def test_the_table_shows_per_cent_and_says_what_is_degenerate(five: Protocol) ->
     assert f"degenerate: run 2 (dev: {REASON})" in text
 
 
+def test_a_published_figure_that_the_runs_lack_has_a_column_of_its_own(tmp_path: Path) -> None:
+    write_protocol(tmp_path / "runs.tsv", compare_runs([run(1)], {"leaderboard accuracy": 0.802}))
+    header, *lines = (line.split("\t") for line in (tmp_path / "runs.tsv").read_text().splitlines())
+    column = [line[header.index("leaderboard accuracy")] for line in lines]
+    assert column == ["-", "-", "-", "-", "-", "0.802"]
+
+
 def test_without_degenerate_runs_statistics_are_written_once(tmp_path: Path) -> None:
     write_protocol(tmp_path / "runs.tsv", compare_runs([run(1), run(3)]))
     assert "not degenerate" not in (tmp_path / "runs.tsv").read_text()
@@ -124,7 +131,5 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         compare_runs([])
     with pytest.raises(ValueError, match="differ"):
         compare_runs([run(1), RunRecord({"seed": 2}, 1, run(2).dev)])
-    with pytest.raises(UserError, match="'dev matthews': the runs have dev accuracy, dev f1, test accuracy"):
-        compare_runs([run(1)], {"dev matthews": 0.5})
     with pytest.raises(UserError, match=r"\.json or \.tsv"):
         write_protocol(tmp_path / "runs.txt", compare_runs([run(1)]))
