@@ -3,7 +3,7 @@
 import argparse
 import copy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -90,9 +90,15 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
 
 
 def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    kinds = [kind]
     for part in path:
-        field = kind.model_fields.get(str(part)) if issubclass(kind, BaseModel) else None
-        inner = field.annotation if field else kind
-        candidates = [inner, *getattr(inner, "__args__", ())]
-        kind = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), kind)
-    return list(kind.model_fields)
+        fields = [kind.model_fields[part] for kind in kinds if part in kind.model_fields]
+        inner = [candidate for field in fields for candidate in _parts(field.annotation)]
+        # A part that is no field is a key of a mapping, or the value that tells records of a union apart.
+        alike = [kind for kind in kinds if any(field.default == part for field in kind.model_fields.values())]
+        kinds = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)] or alike or kinds
+    return list(kinds[0].model_fields)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    return [annotation, *(part for inner in get_args(annotation) for part in _parts(inner))]
