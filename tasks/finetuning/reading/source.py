@@ -39,7 +39,8 @@ class Labels:
         name = dict(self.renamed).get(written, written)
         if name not in (self.names or ()):
             hint = nearest(name, list(self.names or ()))
-            raise UserError(f"{place}: label '{written}' is not among the recipe's labels{hint}")
+            advice = "data.label_map renames, data.drop_labels leaves out"
+            raise UserError(f"{place}: label '{written}' is not among the recipe's labels{hint} ({advice})")
         return name
 
     def value(self, written: str, place: str) -> str | float:

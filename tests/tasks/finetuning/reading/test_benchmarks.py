@@ -1,0 +1,116 @@
+"""Every committed recipe reads the benchmark's own files."""
+
+import json
+import re
+from collections import Counter
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import pytest
+from benchmark_files import BENCHMARKS, cola, english, mnli
+
+from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
+from tasks.finetuning.reading.examples import Example
+from tasks.finetuning.recipe import Recipe, load_recipe
+
+RECIPES = Path(__file__).parents[4] / "configs" / "finetune"
+
+
+def values(example: Example) -> tuple[object, ...]:
+    """The fields of an example after id and place."""
+    return tuple(getattr(example, item.name) for item in fields(example)[2:])
+
+
+def all_sets(data: DataSettings, recipe: Recipe) -> dict[str, ExampleSet]:
+    return {
+        one.name: one for split in ("train", "dev", "test") for one in read_sets(data, split, recipe.signature.labels)
+    }
+
+
+def test_every_recipe_of_a_benchmark_has_files_here() -> None:
+    recipes = {str(path.relative_to(RECIPES).with_suffix("")) for path in RECIPES.glob("*/*.yaml")}
+    assert recipes == set(BENCHMARKS)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_recipe_reads_its_benchmarks_own_files(name: str, tmp_path: Path) -> None:
+    made = BENCHMARKS[name]()
+    made.write(tmp_path)
+    recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={tmp_path}"])
+    sets = all_sets(recipe.data, recipe)
+    assert list(sets) == list(made.sets)
+    for one in sets.values():
+        assert [values(example) for example in one.examples] == made.sets[one.name]
+        assert len({example.id for example in one.examples}) == len(one.examples) == one.report.examples
+        left_out = {reason: tally.count for reason, tally in one.report.left_out.items()}
+        corrected = {what: tally.count for what, tally in one.report.corrected.items()}
+        assert left_out == made.left_out.get(one.name, {})
+        assert corrected == made.corrected.get(one.name, {})
+        if one.name in made.ids:
+            assert [example.id for example in one.examples] == made.ids[one.name]
+
+
+@pytest.mark.parametrize("name", ["glue/qqp", "glue/mrpc", "clue/cmnli", "clue/chid", "ernie_zh/msra_ner"])
+def test_places_name_the_line_that_holds_the_example(name: str, tmp_path: Path) -> None:
+    BENCHMARKS[name]().write(tmp_path)
+    recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={tmp_path}"])
+    for one in all_sets(recipe.data, recipe).values():
+        for example in one.examples:
+            match = re.match(r"(.*) line (\d+)", example.place)
+            assert match
+            line = Path(match[1]).read_bytes().split(b"\n")[int(match[2]) - 1].decode("utf-8-sig")
+            texts = [part for part in astuple(example)[2:4] if part]
+            assert all(("\x02".join(text) if isinstance(text, tuple) else text) in line for text in texts)
+
+
+def test_left_out_rows_are_named(tmp_path: Path) -> None:
+    BENCHMARKS["glue/qqp"]().write(tmp_path)
+    recipe = load_recipe(RECIPES / "glue/qqp.yaml", overrides=[f"data.folder={tmp_path}"])
+    (train,) = read_sets(recipe.data, "train", recipe.signature.labels)
+    assert train.report.lines() == [
+        "28 rows, 24 examples",
+        f"left out: 2 for too few fields ({tmp_path}/train.tsv line 12; {tmp_path}/train.tsv line 13)",
+        f"left out: 1 for empty text_b ({tmp_path}/train.tsv line 14)",
+        f"left out: 1 for empty label ({tmp_path}/train.tsv line 15)",
+    ]
+
+
+def test_files_that_the_release_converted_are_read_with_their_columns_named(tmp_path: Path) -> None:
+    made = mnli()
+    codes = {"contradiction": "0", "neutral": "1", "entailment": "2"}
+    rows = [[first, second, codes[label]] for first, second, label, _ in made.sets["train"]]
+    made.table("train.tsv", rows, "text_a text_b label")
+    made.write(tmp_path)
+    columns = "{text_a: text_a, text_b: text_b, label: label}"
+    label_map = json.dumps({code: label for label, code in codes.items()})
+    overrides = [f"data.folder={tmp_path}", f"data.reading.columns={columns}", "data.reading.fields=[3]"]
+    recipe = load_recipe(RECIPES / "glue/mnli.yaml", overrides=[*overrides, f"data.label_map={label_map}"])
+    (train,) = read_sets(recipe.data, "train", recipe.signature.labels)
+    assert [values(example) for example in train.examples] == made.sets["train"]
+
+    made = cola()
+    made.table("train.tsv", [[label, text] for text, _, label, _ in made.sets["train"]], "label text_a")
+    made.write(tmp_path)
+    reading = "{format: tsv, columns: {text_a: text_a, label: label}}"
+    recipe = load_recipe(RECIPES / "glue/cola.yaml", overrides=[f"data.folder={tmp_path}", f"data.reading={reading}"])
+    (train,) = read_sets(recipe.data, "train", recipe.signature.labels)
+    assert [values(example) for example in train.examples] == made.sets["train"]
+
+
+def test_train_rows_takes_the_first_examples_of_train_alone(tmp_path: Path) -> None:
+    cola().write(tmp_path)
+    recipe = load_recipe(RECIPES / "glue/cola.yaml", overrides=[f"data.folder={tmp_path}", "data.train_rows=5"])
+    sets = all_sets(recipe.data, recipe)
+    assert [example.id for example in sets["train"].examples] == ["0", "1", "2", "3", "4"]
+    assert len(sets["dev"].examples) == 24
+    assert sets["dev"].examples[0].text_a == english(0, "dev")  # type: ignore[union-attr]
+
+
+def test_labels_are_spread_over_all_classes(tmp_path: Path) -> None:
+    """The files above exercise each class of each recipe, so that no label of a recipe is mistyped."""
+    for name, make in BENCHMARKS.items():
+        labels = load_recipe(RECIPES / f"{name}.yaml").signature.labels
+        train = make().sets.get("train", [])
+        if labels and train and name != "ernie_zh/msra_ner":
+            met = Counter(value for row in train for value in row if isinstance(value, str) and value in labels)
+            assert set(met) == set(labels), name
