@@ -7,7 +7,9 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 import pytest
-from benchmark_files import BENCHMARKS, cola, english, mnli
+from benchmark import english
+from benchmark_files import BENCHMARKS
+from glue_files import cola, mnli
 
 from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
 from tasks.finetuning.reading.examples import Example
@@ -103,7 +105,7 @@ def test_train_rows_takes_the_first_examples_of_train_alone(tmp_path: Path) -> N
     sets = all_sets(recipe.data, recipe)
     assert [example.id for example in sets["train"].examples] == ["0", "1", "2", "3", "4"]
     assert len(sets["dev"].examples) == 24
-    assert sets["dev"].examples[0].text_a == english(0, "dev")  # type: ignore[union-attr]
+    assert sets["dev"].examples[0].text_a == english(0, "dev")
 
 
 def test_labels_are_spread_over_all_classes(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_what_paddlenlp_downloads_is_put_into_the_folder_and_read(
     data = recipe_data("glue/cola", tmp_path / "CoLA")
     for _ in range(2):
         (one,) = read_sets(data, "train", ["0", "1"])
-        assert [example.text_a for example in one.examples] == ['They "left.']  # type: ignore[union-attr]
+        assert [example.text_a for example in one.examples] == ['They "left.']
     assert len(asked) == 1 and asked[0].endswith("CoLA.zip")
     assert [path.name for path in (tmp_path / "CoLA").iterdir()] == ["train.tsv"]
 
@@ -83,7 +83,7 @@ def test_of_a_split_in_several_files_each_finds_its_own(
 
     monkeypatch.setattr("paddlenlp.datasets.c3.get_path_from_url", download)
     (one,) = read_sets(recipe_data("clue/c3", tmp_path / "c3"), "dev", None)
-    assert [example.question for example in one.examples] == ["c3-d-dev.json", "c3-m-dev.json"]  # type: ignore[union-attr]
+    assert [example.question for example in one.examples] == ["c3-d-dev.json", "c3-m-dev.json"]
     with pytest.raises(UserError, match=r"test1\.1\.json: not found.*does not have it"):
         read_sets(recipe_data("clue/c3", tmp_path / "c3"), "test", None)
 

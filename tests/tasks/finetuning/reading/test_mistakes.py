@@ -5,29 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reading_support import LABELS, QUESTION, read, refused, squad
 
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
+from tasks.finetuning.reading.data import DataSettings, read_sets
 
-LABELS = ["no", "yes"]
 PAIRS = {"columns": {"text_b": "text_b"}}
-
-
-def read(
-    folder: Path, content: str | bytes, reading: dict[str, Any], labels: list[str] | None = None, **keys: Any
-) -> ExampleSet:
-    """Read a training file of this content."""
-    (folder / "train.json").write_bytes(content.encode() if isinstance(content, str) else content)
-    tree = {"folder": str(folder), "train": "train.json", "reading": reading, **keys}
-    (one,) = read_sets(check_settings(DataSettings, tree, "recipe.yaml"), "train", labels)
-    return one
-
-
-def refused(error: pytest.ExceptionInfo[UserError], words: list[str]) -> None:
-    message = str(error.value)
-    assert "\n" not in message
-    assert [word for word in words if word not in message] == []
 
 
 @pytest.mark.parametrize(
@@ -60,16 +44,6 @@ def test_scores_are_numbers(tmp_path: Path, score: str) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path, f"text_a\tlabel\na\t{score}\n", {"format": "tsv"})
     refused(error, ["train.json line 2", f"'{score}' is not a number"])
-
-
-def test_tabs_within_a_text_are_taken_where_the_recipe_says_so(tmp_path: Path) -> None:
-    content = "sentence\tlabel\nno tab\tno\na\tb\t\tyes\n"
-    reading: dict[str, Any] = {"format": "tsv", "columns": {"text_a": "sentence"}}
-    with pytest.raises(UserError) as error:
-        read(tmp_path, content, reading, LABELS)
-    refused(error, ["line 3", "4 fields, expected 2"])
-    one = read(tmp_path, content, {**reading, "rest": "text_a"}, LABELS)
-    assert [(example.text_a, example.label) for example in one.examples] == [("no tab", "no"), ("a\tb\t", "yes")]  # type: ignore[union-attr]
 
 
 def test_incomplete_rows_without_labels_are_never_left_out(tmp_path: Path) -> None:
@@ -132,11 +106,6 @@ def test_answers_to_blanks_that_are_missing(tmp_path: Path) -> None:
     refused(error, ["train_answer.json", "not found", "train.json"])
 
 
-def squad(question: dict[str, Any]) -> dict[str, Any]:
-    return {"data": [{"paragraphs": [{"context": "北京是首都。", "qas": [question]}]}]}
-
-
-GOOD = {"id": "Q1", "question": "哪里？", "answers": [{"text": "北京", "answer_start": 0}]}
 CHOICES = {"question": "哪里？", "choice": ["北京", "上海"], "answer": "北京"}
 
 
@@ -149,13 +118,13 @@ CHOICES = {"question": "哪里？", "choice": ["北京", "上海"], "answer": "�
         ("squad", {"data": [{"paragraphs": [{"qas": []}]}]}, ["paragraphs[0]", "'context' is missing"]),
         ("squad", {"data": []}, ["no examples"]),
         ("squad", squad({"question": "?", "answers": []}), ["'id' is missing"]),
-        ("squad", squad({"id": "Q1", "answers": GOOD["answers"]}), ["question Q1", "'question' is missing"]),
+        ("squad", squad({"id": "Q1", "answers": QUESTION["answers"]}), ["question Q1", "'question' is missing"]),
         ("squad", squad({"id": "Q1", "question": "?"}), ["question Q1", "'answers' is missing"]),
-        ("squad", squad({**GOOD, "answers": []}), ["no examples", "no answer", "Q1"]),
-        ("squad", squad({**GOOD, "answers": [{"text": "", "answer_start": 0}]}), ["no answer", "Q1"]),
-        ("squad", squad({**GOOD, "answers": [{"text": "北京"}]}), ["question Q1", "'answer_start' is missing"]),
-        ("squad", squad({**GOOD, "answers": [{"text": "南京", "answer_start": 0}]}), ["not in its context", "Q1"]),
-        ("squad", {"data": squad(GOOD)["data"] * 2}, ["question Q1", "also that of"]),
+        ("squad", squad({**QUESTION, "answers": []}), ["no examples", "no answer", "Q1"]),
+        ("squad", squad({**QUESTION, "answers": [{"text": "", "answer_start": 0}]}), ["no answer", "Q1"]),
+        ("squad", squad({**QUESTION, "answers": [{"text": "北京"}]}), ["question Q1", "'answer_start' is missing"]),
+        ("squad", squad({**QUESTION, "answers": [{"text": "南京", "answer_start": 0}]}), ["not in its context", "Q1"]),
+        ("squad", {"data": squad(QUESTION)["data"] * 2}, ["question Q1", "also that of"]),
         ("c3", {}, ["a list"]),
         ("c3", [[["句"]]], ["passage 0", "1 parts"]),
         (
@@ -182,29 +151,6 @@ def test_documents_that_are_cut_short_name_the_line(tmp_path: Path, format: str)
 
 
 @pytest.mark.parametrize(
-    ("start", "corrected"),
-    [(0, {}), (4, {}), (1, {0}), (3, {4}), (-7, {0}), (99, {4})],
-)
-def test_answers_are_taken_where_they_are_nearest_to_their_offset(
-    tmp_path: Path, start: int, corrected: set[int]
-) -> None:
-    value = squad({**GOOD, "answers": [{"text": "北京", "answer_start": start}]})
-    value["data"][0]["paragraphs"][0]["context"] = "北京就是北京。"
-    one = read(tmp_path, json.dumps(value), {"format": "squad"})
-    (answer,) = one.examples[0].answers  # type: ignore[union-attr]
-    assert {answer.start} == (corrected or {start})
-    assert sum(tally.count for tally in one.report.corrected.values()) == len(corrected)
-
-
-def test_answers_with_blanks_around_them_are_found_without(tmp_path: Path) -> None:
-    one = read(
-        tmp_path, json.dumps(squad({**GOOD, "answers": [{"text": " 首都 ", "answer_start": 2}]})), {"format": "squad"}
-    )
-    (answer,) = one.examples[0].answers  # type: ignore[union-attr]
-    assert (answer.text, answer.start) == ("首都", 3)
-
-
-@pytest.mark.parametrize(
     ("format", "content", "words"),
     [
         ("tagged_rows", "text_a\tlabel\n海\x02钓\tO\n", ["line 2", "2 tokens and 1 tags"]),
@@ -220,16 +166,6 @@ def test_tags(tmp_path: Path, format: str, content: str, words: list[str]) -> No
     with pytest.raises(UserError) as error:
         read(tmp_path, content, {"format": format}, ["O", "B-PER"])
     refused(error, ["train.json", *words])
-
-
-@pytest.mark.parametrize("separator", ["\t", " "])
-def test_columns_of_conll(tmp_path: Path, separator: str) -> None:
-    lines = ["", "EU NNP B-ORG", "rejects VBZ O", "", "", "Peter NNP B-PER"]
-    content = "\r\n".join(line.replace(" ", separator) for line in lines)
-    one = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
-    taken = [(example.tokens, example.tags) for example in one.examples]  # type: ignore[union-attr]
-    assert taken == [(("EU", "rejects"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
-    assert [example.place.split()[-1] for example in one.examples] == ["2", "6"]
 
 
 @pytest.mark.parametrize("format", ["tsv", "json_lines", "squad", "chid", "c3", "wsc", "tagged_rows", "tagged_columns"])
