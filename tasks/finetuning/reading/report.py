@@ -46,6 +46,6 @@ class Report:
         text = [f"{self.rows:,} rows, {self.examples:,} examples"]
         for verb, tallies in (("left out", self.left_out), ("corrected", self.corrected)):
             for reason, tally in tallies.items():
-                more = ", ..." if tally.count > len(tally.places) else ""
+                more = "; ..." if tally.count > len(tally.places) else ""
                 text.append(f"{verb}: {tally.count:,} for {reason} ({'; '.join(tally.places)}{more})")
         return text
