@@ -4,17 +4,15 @@ Nothing here imports Paddle: an objective builds its part of a program through t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, SampleBlock
+from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -36,10 +34,14 @@ class Feed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Scalars of a program: summed loss and number of right answers over the labelled positions."""
+    """Values of a program: summed loss and number of right answers over the labelled positions, and `logits`.
+
+    `logits` [tokens, n] have a row for each of `Labels.tokens`.
+    """
 
     loss_sum: Any
     correct: Any
+    logits: Any
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,14 @@ class Objective(ABC):
         """
 
     @abstractmethod
+    def logits(self, network: "Network", outputs: Any) -> Any:
+        """Add the head alone: [tokens, n] from the encoder's outputs [tokens, hidden]."""
+
+    def answer_scores(self, logits: Any) -> Any:
+        """What answers are read from, [tokens, n]: the logits themselves, or probabilities."""
+        return logits
+
+    @abstractmethod
     def classes(self, vocabulary_size: int) -> int:
         """Number of classes; guessing has loss ln(classes)."""
 
@@ -151,11 +161,14 @@ class SentenceClassification(Objective):
         return Labels(batch.first_tokens, {f"{self.head}_label": labels}, labels)
 
     def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
-        return Outcome(*network.cross_entropy(self.logits(network, outputs), inputs[f"{self.head}_label"]))
+        logits = self.logits(network, outputs)
+        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
 
     def logits(self, network: "Network", outputs: Any) -> Any:
-        """Scores of the classes, [samples, classes], from the outputs of first tokens."""
         return network.sentence_logits(outputs, self.head, self.classes(0))
+
+    def answer_scores(self, logits: Any) -> Any:
+        return logits.softmax()
 
     def classes(self, vocabulary_size: int) -> int:
         if self.labels is None:
@@ -184,34 +197,14 @@ class TokenClassification(Objective):
         return Labels(tokens, {f"{self.head}_label": labels}, labels)
 
     def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
-        logits = network.token_logits(outputs, self.head, len(self.labels))
-        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]))
+        logits = self.logits(network, outputs)
+        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
+
+    def logits(self, network: "Network", outputs: Any) -> Any:
+        return network.token_logits(outputs, self.head, len(self.labels))
+
+    def answer_scores(self, logits: Any) -> Any:
+        return logits.softmax()
 
     def classes(self, vocabulary_size: int) -> int:
         return len(self.labels)
-
-
-class Signature(Settings):
-    """What a fine-tuned model expects and answers; kept beside it as `signature.json`.
-
-    `task` is the kind of fine-tuning, `labels` the classes in the order of their ids, `max_length` the longest
-    input in tokens, special ones included, `task_id` the row of the task embedding.
-    """
-
-    task: str
-    labels: list[str] = Field(min_length=2)
-    max_length: int = Field(ge=3)
-    task_id: int = Field(default=0, ge=0)
-
-
-@dataclass(frozen=True)
-class FinetuningKind:
-    """A kind of fine-tuning: its objective, and how its files become samples.
-
-    `objective` takes the labels. `read` takes a file, a vocabulary, the signature and whether labels are
-    wanted; without them the samples' labels are -1.
-    """
-
-    name: str
-    objective: Callable[[Sequence[str]], SentenceClassification]
-    read: Callable[[Path, Vocabulary, Signature, bool], SampleBlock]

@@ -2,7 +2,16 @@
 
 from ernie_paddle.registry import Registry
 from tasks import submission
-from tasks.finetuning import classification, metrics
+from tasks.finetuning import (
+    classification,
+    cloze,
+    metrics,
+    multiple_choice,
+    pronoun_resolution,
+    reading_comprehension,
+    regression,
+    sequence_labelling,
+)
 from tasks.pretraining import (
     capitalization,
     discourse_relation,
@@ -25,6 +34,12 @@ def register(registry: Registry) -> None:
         discourse_relation,
         ir_relevance,
         classification,
+        regression,
+        sequence_labelling,
+        reading_comprehension,
+        multiple_choice,
+        cloze,
+        pronoun_resolution,
         metrics,
         submission,
     ):

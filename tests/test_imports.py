@@ -51,7 +51,7 @@ def test_only_programs_and_prediction_import_paddle_themselves() -> None:
         ("import ernie_paddle.training.pretraining, ernie_paddle.inference.export", ["tasks", "data_builders"]),
         ("import data_builders.build, data_builders.commands.inspect", ["paddle", "tasks"]),
         ("import ernie_paddle.data.shards, ernie_paddle.text.vocabulary", ["paddle"]),
-        ("import tasks.finetuning.recipe", ["paddle", "paddlenlp", "data_builders"]),
+        ("import tasks, ernie_paddle.training.run_settings", ["paddle", "paddlenlp", "data_builders"]),
         ("from ernie_paddle.registry import load_plugins; load_plugins()", ["paddle"]),
     ],
 )

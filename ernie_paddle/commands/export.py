@@ -17,7 +17,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.inference.export import export
 
     difference = export(args.model, args.out, registry)
-    print(f"{args.out}: written; probabilities differ by at most {difference:.1e} from the model's in a fresh process")
+    print(f"{args.out}: written; scores differ by at most {difference:.1e} from the model's in a fresh process")
 
 
 COMMAND = Command(

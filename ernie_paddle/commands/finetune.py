@@ -3,33 +3,47 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.config import add_overrides, load_settings
+from ernie_paddle.config import add_overrides
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.training.run_settings import SIZES, load_recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, help="YAML file with signature, data, epochs and train")
+    parser.add_argument("recipe", type=Path, help="YAML file with signature, data, metric, epochs and train")
     parser.add_argument("--model", type=Path, required=True, help="pre-trained model, or a run's folder for its newest")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; its best/ holds the result")
+    parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="which section of the recipe (base)")
+    parser.add_argument("--seeds", help="run once for each, as 1,2,3,4,5, and write a table of all")
+    parser.add_argument(
+        "--grid", nargs="+", default=[], metavar="KEY=A,B", help="run every combination of these values, and as --seeds"
+    )
     parser.add_argument(
         "--from-scratch", action="store_true", help="take sizes and vocabulary of --model, no parameters"
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
+    parser.add_argument("--resume", action="store_true", help="go on where the run, or the series, was stopped")
     add_overrides(parser, "train.seed=2")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from ernie_paddle.training.finetuning import finetune
+    from ernie_paddle.training.finetuning import Finetuning
+    from ernie_paddle.training.series import Point, points, run_series
 
-    settings = load_settings(FinetuneSettings, args.config, args.set)
-    finetune(settings, args.model, args.out, registry, args.resume, args.from_scratch)
+    def run_point(point: Point, out: Path) -> None:
+        settings = load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
+        Finetuning(settings, args.model, out, registry, args.from_scratch).run(args.resume)
+
+    if args.seeds is None and not args.grid:
+        run_point(Point(), args.out)
+        return
+    paper = load_recipe(args.recipe, args.size, args.set).paper
+    run_series(points(args.seeds, args.grid), args.out, run_point, paper, args.resume)
 
 
 COMMAND = Command(
     name="finetune",
-    help="train a pre-trained model on a labelled task and keep the best on its dev file",
-    example="ernie-paddle finetune configs/finetune/reviews.yaml --model runs/quickstart/pretrain --out runs/reviews",
+    help="train a pre-trained model on a labelled task and keep the best on its dev data",
+    example="ernie-paddle finetune configs/finetune/reviews.yaml --model runs/quickstart/pretrain --out runs/reviews\n"
+    "  ernie-paddle finetune configs/finetune/glue/rte.yaml --model models/en --seeds 1,2,3,4,5 --out runs/rte",
     configure=configure,
     run=run,
 )

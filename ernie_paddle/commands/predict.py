@@ -4,40 +4,50 @@ import argparse
 import sys
 from pathlib import Path
 
-from ernie_paddle.files import written_whole
+from ernie_paddle.config import add_overrides
+from ernie_paddle.errors import UserError
+from ernie_paddle.inference.answer_files import answer_lines, write_answers
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.run_settings import SIZES, load_recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("export", type=Path, help="folder that ernie-paddle export wrote")
-    parser.add_argument(
-        "--input", type=Path, required=True, help="TSV file with a header; a label column is not looked at"
-    )
-    parser.add_argument("--output", type=Path, help="TSV file to write (default: standard output)")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--input", type=Path, help="file laid out as the test file of the recipe; labels are not read")
+    given.add_argument("--recipe", type=Path, help="another recipe, whose test data are to be answered")
+    parser.add_argument("--output", type=Path, help="file to write, .tsv or .json (default: standard output)")
     parser.add_argument("--batch-samples", type=int, default=64, help="inputs of a batch (default: 64)")
+    add_overrides(parser, "data.folder=/data/AX")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.inference.predictor import Predictor
 
     predictor = Predictor(args.export)
-    kind = registry.finetuning_tasks.get(predictor.signature.task, str(args.export))
-    samples = kind.read(args.input, predictor.vocabulary, predictor.signature, False)
-    predictions = predictor.predict(samples, args.batch_samples)
-    lines = ["\t".join(["label", *predictor.signature.labels])]
-    lines += ["\t".join([p.label, *(f"{value:.6f}" for value in p.probabilities)]) for p in predictions]
-    text = "".join(f"{line}\n" for line in lines)
+    signature = predictor.signature
+    kind = registry.finetuning_tasks.get(signature.task, str(args.export))
+    if args.recipe:
+        recipe = load_recipe(args.recipe, SIZES[0], args.set)
+        if recipe.signature.task != signature.task or recipe.signature.labels != signature.labels:
+            raise UserError(f"{args.recipe}: its task or labels are not those of {args.export}")
+        data = recipe.data
+    else:
+        data = {**signature.data, "folder": "", "train": None, "dev": {}, "test": str(args.input)}
+    (examples, *others) = kind.read({**data, "labelled": []}, "test", signature)
+    if others:
+        raise UserError(f"{args.recipe}: has {1 + len(others)} test sets; choose one with --set data.test=FILE")
+    answers = predictor.predict(kind, examples.examples, args.batch_samples)
     if args.output is None:
-        sys.stdout.write(text)
+        sys.stdout.writelines(f"{line}\n" for line in answer_lines(examples.examples, answers, signature))
         return
-    with written_whole(args.output) as file:
-        file.write(text)
-    print(f"{args.output}: {len(predictions):,} predictions")
+    written = write_answers(args.output.with_suffix(""), examples.examples, answers, signature)
+    print(f"{written}: {len(answers):,} predictions", *examples.notes, sep="; ")
 
 
 COMMAND = Command(
     name="predict",
-    help="label a file with an exported model: a label and all probabilities a row, in order",
+    help="answer a file with an exported model: a prediction and all scores a row, in order",
     example="ernie-paddle predict runs/reviews/export --input reviews.tsv --output predictions.tsv",
     configure=configure,
     run=run,

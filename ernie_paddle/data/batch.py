@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ernie_paddle.data.samples import SampleBlock, ranges
+from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock, ranges
 
 LENGTH_MULTIPLE = 8  # rectangles are as wide as a multiple of it: shapes stay few, and suit tensor cores
 
@@ -14,10 +14,12 @@ LENGTH_MULTIPLE = 8  # rectangles are as wide as a multiple of it: shapes stay f
 class Batch:
     """Samples end to end: no token is padding.
 
-    `rows` [samples] are the samples' numbers in their table, `columns` each [tokens], `labels` [samples].
+    `rows` [samples] are the samples' numbers in their table, `columns` each [tokens], `labels` [samples, ...]. A sample
+    is one sequence of tokens, or several: `sequences` [samples] says how many, `lengths` [sequences] of which length.
     """
 
     rows: np.ndarray
+    sequences: np.ndarray
     lengths: np.ndarray
     columns: dict[str, np.ndarray]
     labels: np.ndarray
@@ -25,22 +27,27 @@ class Batch:
     @classmethod
     def of(cls, block: SampleBlock, rows: np.ndarray) -> "Batch":
         """All samples of a block, which have these numbers in their table."""
-        return cls(rows, block.lengths, dict(block.columns), block.labels)
+        lengths, sequences = block.lengths, np.ones(len(block), np.int64)
+        if SEQUENCE_STARTS in block.columns:
+            starts = np.append(np.flatnonzero(block.columns[SEQUENCE_STARTS]), block.lengths.sum())
+            lengths = np.diff(starts)
+            sequences = np.diff(np.searchsorted(starts, np.append(0, np.cumsum(block.lengths))))
+        return cls(rows, sequences, lengths, dict(block.columns), block.labels)
 
     @cached_property
     def first_tokens(self) -> np.ndarray:
-        """Where each sample begins, [samples]."""
+        """Where each sequence begins, [sequences]."""
         return np.cumsum(self.lengths) - self.lengths
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """Each token's place in its sample, [tokens]."""
+        """Each token's place in its sequence, [tokens]."""
         return ranges(np.zeros_like(self.lengths), self.lengths)
 
     @cached_property
     def row_of_token(self) -> np.ndarray:
         """The number of each token's sample in its table, [tokens]."""
-        return np.repeat(self.rows, self.lengths)
+        return np.repeat(np.repeat(self.rows, self.sequences), self.lengths)
 
     @property
     def tokens(self) -> int:

@@ -23,6 +23,7 @@ TOKEN_COLUMNS: dict[str, np.dtype[Any]] = {
     "token_document": np.dtype(np.int8),
 }
 LABEL_COLUMN = "label"
+SEQUENCE_STARTS = "sequence_starts"  # a column of samples of several sequences: 1 where one begins, else 0
 
 SCHEMA = pa.schema(
     [
@@ -35,9 +36,9 @@ SCHEMA = pa.schema(
 
 @dataclass
 class SampleBlock:
-    """Many samples as flat columns: token columns end to end, `lengths` [samples], `labels` [samples].
+    """Many samples as flat columns: token columns end to end, `lengths` [samples], `labels` [samples, ...].
 
-    A token column that is not given is filled with -1 (sentence ids with 0).
+    A token column that is not given is filled with -1 (sentence ids with 0); there may be others beside these.
     """
 
     lengths: np.ndarray
@@ -48,12 +49,12 @@ class SampleBlock:
         tokens = int(self.lengths.sum())
         for name, dtype in TOKEN_COLUMNS.items():
             if name in self.columns:
-                column = np.asarray(self.columns[name], dtype)
+                self.columns[name] = np.asarray(self.columns[name], dtype)
             else:
-                column = np.full(tokens, 0 if name == "sentence_ids" else IGNORED, dtype)
+                self.columns[name] = np.full(tokens, 0 if name == "sentence_ids" else IGNORED, dtype)
+        for name, column in self.columns.items():
             if column.shape != (tokens,):
                 raise ValueError(f"column {name} holds {column.shape} values for {tokens} tokens")
-            self.columns[name] = column
         if len(self.labels) == 0:
             self.labels = np.full(len(self.lengths), IGNORED, np.int16)
         if len(self.labels) != len(self.lengths):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ernie_paddle.data.samples import SCHEMA, TOKEN_COLUMNS, SampleBlock, ranges
+from ernie_paddle.data.samples import SCHEMA, SampleBlock, ranges
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 
@@ -120,8 +120,9 @@ class SampleTable:
         rows = np.asarray(rows, np.int64)
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        columns = {name: np.empty(starts[-1], dtype) for name, dtype in TOKEN_COLUMNS.items()}
-        labels = np.empty(len(rows), np.int16)
+        like = self._blocks[0]
+        columns = {name: np.empty(starts[-1], column.dtype) for name, column in like.columns.items()}
+        labels = np.empty((len(rows), *like.labels.shape[1:]), like.labels.dtype)
         block_of_row = np.searchsorted(self._first_row, rows, side="right") - 1
         for number in np.unique(block_of_row):
             chosen = np.flatnonzero(block_of_row == number)

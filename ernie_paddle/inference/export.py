@@ -11,9 +11,9 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, write_json
 from ernie_paddle.inference.predictor import MODEL_PREFIX, SIGNATURE_FILE, VOCABULARY_FILE, ExportSignature, Predictor
 from ernie_paddle.keyed_random import generator
+from ernie_paddle.kind import KeptSignature
 from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Signature
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import load_model
 
@@ -23,21 +23,21 @@ TOLERANCE = 1e-5
 def export(model_folder: Path, out: Path, registry: Registry) -> float:
     """Write the exported model, then compare it, loaded in a fresh process, with the program it was made from.
 
-    Returns the largest difference of a probability.
+    Returns the largest difference of a score.
 
     Raises:
-        UserError: not a fine-tuned model, or the two differ by more than 1e-5.
+        UserError: not a fine-tuned model, or the two differ by more than 1e-5 of the largest score.
     """
     path = model_folder / SIGNATURE_FILE
     if not path.is_file():
         raise UserError(f"{model_folder}: not a fine-tuned model, {SIGNATURE_FILE} is missing; fine-tune one first")
-    signature = check_settings(Signature, read_json(path, "signature"), str(path))
+    signature = check_settings(KeptSignature, read_json(path, "signature"), str(path))
     kind = registry.finetuning_tasks.get(signature.task, str(path))
     model = load_model(model_folder)
     vocabulary = model.vocabulary
     try:
         program = InferenceProgram(
-            model.config, kind.objective(signature.labels), signature.task_id, vocabulary.pad_id, model.parameters
+            model.config, kind.objective(signature), signature.task_id, vocabulary.pad_id, model.parameters
         )
     except ValueError as error:
         raise UserError(f"{model_folder}: {error}") from None
@@ -49,17 +49,16 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
         write_json(beside / SIGNATURE_FILE, exported.model_dump(mode="json"))
         difference = _largest_difference(program, beside, vocabulary, signature.max_length)
         if not difference <= TOLERANCE:
-            raise UserError(f"{out}: not written, the exported model's probabilities differ by {difference:.1e}")
+            raise UserError(f"{out}: not written, the exported model's scores differ by {difference:.1e}")
     return difference
 
 
 def _largest_difference(program: InferenceProgram, folder: Path, vocabulary: Vocabulary, max_length: int) -> float:
     feeds = [_random_feed(vocabulary, rows, length) for rows, length in ((1, 3), (4, max_length))]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        answers = fresh.submit(_probabilities_from, folder, feeds).result()
-    return max(
-        float(np.abs(program.probabilities(feed) - answer).max()) for feed, answer in zip(feeds, answers, strict=True)
-    )
+        answers = fresh.submit(_scores_from, folder, feeds).result()
+    pairs = [(program.scores(feed), answer) for feed, answer in zip(feeds, answers, strict=True)]
+    return max(float(np.abs(own - answer).max() / max(1.0, np.abs(own).max())) for own, answer in pairs)
 
 
 def _random_feed(vocabulary: Vocabulary, rows: int, length: int) -> dict[str, np.ndarray]:
@@ -67,6 +66,6 @@ def _random_feed(vocabulary: Vocabulary, rows: int, length: int) -> dict[str, np
     return {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
 
 
-def _probabilities_from(folder: Path, feeds: list[dict[str, np.ndarray]]) -> list[np.ndarray]:
+def _scores_from(folder: Path, feeds: list[dict[str, np.ndarray]]) -> list[np.ndarray]:
     predictor = Predictor(folder)
-    return [predictor.probabilities(feed) for feed in feeds]
+    return [predictor.scores(feed) for feed in feeds]

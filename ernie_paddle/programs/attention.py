@@ -35,8 +35,13 @@ class Layout:
 
     def spread(self, x: Any, heads: int) -> Any:
         """[tokens, hidden] to [samples, heads, width, hidden / heads]; any token where there is none."""
-        shape: list[Any] = [*self._shape, heads, int(x.shape[-1]) // heads]
-        return paddle.transpose(paddle.reshape(paddle.gather(x, self._index), shape), [0, 2, 1, 3])
+        rectangle = self.rectangle(x, heads, int(x.shape[-1]) // heads)
+        return paddle.transpose(rectangle, [0, 2, 1, 3])
+
+    def rectangle(self, x: Any, *sizes: int) -> Any:
+        """[tokens, n] to [samples, width, n], or n cut to several sizes; any token where there is none."""
+        shape: list[Any] = [*self._shape, *(sizes or (int(x.shape[-1]),))]
+        return paddle.reshape(paddle.gather(x, self._index), shape)
 
     def collect(self, x: Any) -> Any:
         """[samples, heads, width, size] to [tokens, heads * size]."""

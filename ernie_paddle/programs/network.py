@@ -12,7 +12,7 @@ from paddle.nn import functional as F
 
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.attention import AttentionFunction, Heads, Layout, rectangular_attention
+from ernie_paddle.programs.attention import MASKED_SCORE, AttentionFunction, Heads, Layout, rectangular_attention
 from ernie_paddle.programs.building import column_of_ones, declare_parameter, operators_so_far
 from ernie_paddle.programs.dropout import Dropout, Size
 from ernie_paddle.programs.recomputation import Segment
@@ -77,6 +77,17 @@ class Network:
         sizes = ((f"{head}_label", 0), self.config.hidden_size)
         return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
 
+    def plain_logits(self, tokens: Any, head: str, classes: int) -> Any:
+        """As `token_logits`, without dropout."""
+        return self._linear(tokens, classes, head)
+
+    def laid_out(self, scores: Any, cells: Any) -> Any:
+        """Scores [n, 1] at the numbers in `cells` [rows, width]; where these are -1, so low that nothing is there."""
+        rows, width = paddle.shape(cells)[0], paddle.shape(cells)[1]
+        found = paddle.gather(scores, paddle.reshape(paddle.clip(cells, min=0), [-1]))
+        nothing = paddle.cast(cells < 0, "float32") * -MASKED_SCORE
+        return paddle.reshape(paddle.cast(found, "float32"), [rows, width]) + nothing
+
     def masked_lm_logits(self, tokens: Any) -> Any:
         """Scores of the vocabulary for tokens [tokens, hidden]: [tokens, vocabulary]."""
         x = self._activation(self._linear(tokens, self.config.hidden_size, "mask_lm_trans_fc"))
@@ -91,6 +102,12 @@ class Network:
         losses = F.cross_entropy(logits, column, ignore_index=IGNORED, reduction="none")
         right = paddle.cast(paddle.argmax(logits, axis=-1) == labels, "float32")
         return paddle.sum(losses), paddle.sum(right)
+
+    def squared_error(self, numbers: Any, wanted: Any, near: float) -> tuple[Any, Any]:
+        """Summed squared error of numbers [n, 1], and how many are at most `near` from what is wanted, [n]."""
+        difference = paddle.reshape(paddle.cast(numbers, "float32"), [-1]) - wanted
+        right = paddle.cast(paddle.abs(difference) <= near, "float32")
+        return paddle.sum(difference * difference), paddle.sum(right)
 
     # ---- encoder ----
 

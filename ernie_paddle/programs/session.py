@@ -101,6 +101,12 @@ class Session:
         program = self._evaluation_program(task)
         return self._run(program.main, program.complete(feed, 0), program.metrics)[0].astype(np.float64)[0]
 
+    def scores(self, task: Task, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """As `evaluate`, and what a task's answers are read from, float32 [tokens, ...]."""
+        program = self._evaluation_program(task)
+        metrics, scores = self._run(program.main, program.complete(feed, 0), program.metrics, program.scores)
+        return metrics.astype(np.float64)[0], scores
+
     def parameter_shapes(self, tasks: Iterable[Task]) -> dict[str, tuple[int, ...]]:
         """Shapes of the encoder and of the tasks' heads, by name."""
         programs = [self._evaluation_program(task) for task in tasks]

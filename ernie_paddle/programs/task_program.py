@@ -41,14 +41,15 @@ FLASH_SEED = Feed("flash_seed", (2,), "int64")
 class TaskProgram:
     """A built program.
 
-    `metrics` is float32 [tasks, 2]: summed loss and right answers of each task, in the order of `tasks`. A
-    training program adds them up under `metrics_name` instead of handing them out, so that nothing waits for
-    the device between two records in the log.
+    `scores` are what answers of the first task are read from, None in training. `metrics` is float32 [tasks, 2]: summed
+    loss and right answers of each task, in the order of `tasks`. A training program adds them up under
+    `metrics_name` instead of handing them out, so that nothing waits for the device between two records in the log.
     """
 
     tasks: tuple[Task, ...]
     main: Any
     feeds: tuple[Feed, ...]
+    scores: Any
     metrics: Any
     metrics_name: str
     parameters: dict[str, ParameterSpec]
@@ -103,6 +104,7 @@ def build_task_program(
             network = Network(config, tasks[0].task_id, encoder_inputs(inputs), dropout, attention)
             outcomes = [_outcome(task, network, inputs) for task in tasks]
         products = count_products(main)
+        scores = None if training else tasks[0].objective.answer_scores(outcomes[0].logits)
         metrics = paddle.stack([paddle.stack([outcome.loss_sum, outcome.correct]) for outcome in outcomes])
         if training:
             weights = Feed(LOSS_WEIGHTS, (len(tasks),), "float32")
@@ -114,7 +116,9 @@ def build_task_program(
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
             paddle.assign(collected + finite, output=collected)
     masks = tuple(dropout.masks)
-    return TaskProgram(tuple(tasks), main, tuple(feeds), metrics, metrics_name, network.parameters, masks, products)
+    return TaskProgram(
+        tuple(tasks), main, tuple(feeds), scores, metrics, metrics_name, network.parameters, masks, products
+    )
 
 
 def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:

@@ -1,21 +1,26 @@
-"""A fine-tuning run: a model and labelled files in, the best model on the dev set out."""
+"""A fine-tuning run: a model and a recipe in, the best model on the dev data and its answers out."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from ernie_paddle.console import open_console
 from ernie_paddle.data.order import BatchOrder
-from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json
+from ernie_paddle.inference.answer_files import write_answers
+from ernie_paddle.kind import Answer, Encoded, ExampleSet, FinetuningKind, KeptSignature
+from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Signature, Task
+from ernie_paddle.settings import TrainSettings
+from ernie_paddle.task import Task
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.plan import StagePlan
@@ -25,93 +30,169 @@ from ernie_paddle.training.run_settings import FinetuneSettings
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
-BEST, SIGNATURE_FILE, SCORES_FILE = "best", "signature.json", "scores.json"
+BEST, SIGNATURE_FILE, SCORES_FILE, ANSWERS = "best", "signature.json", "scores.json", "predictions"
+SUBMISSION = "submission"  # answers to test sets under the names that `ernie-paddle submission` takes
+DEV, TEST = "dev", "test"
 
 
-def finetune(
-    settings: FinetuneSettings, model: Path, out: Path, registry: Registry, resume: bool, from_scratch: bool
-) -> dict[str, Any]:
-    """Train on the training file an epoch a stage, keep the best on the dev file, score it on the test file.
+@dataclass(frozen=True)
+class Held:
+    """A set of examples to score or to answer."""
 
-    `model` gives sizes, vocabulary and, unless `from_scratch`, parameters.
-    Returns the scores that are also written to `result.json`.
-    """
-    kind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
-    given = checkpoint.load_model(model)
-    signature = settings.signature
-    if signature.max_length > given.config.max_position_embeddings:
-        positions = given.config.max_position_embeddings
-        raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
-    blocks = {
-        split: kind.read(path, given.vocabulary, signature, True) for split, path in settings.data.files().items()
-    }
-    train_rows = np.arange(min(len(blocks["train"]), settings.data.train_rows or len(blocks["train"])))
-    blocks["train"] = SampleTable([blocks["train"]]).take(train_rows)
-    task = Task(kind.name, signature.task_id, kind.objective(signature.labels))
-    trainer = Trainer(
-        given.config if settings.dropout is None else given.config.with_dropout(settings.dropout),
-        given.vocabulary,
-        {task.name: task},
-        {task.name: TaskData(SampleTable([blocks["train"]]), SampleTable([blocks["dev"]]), frozenset())},
-        _epoch_plan(settings, task, blocks["train"]),
-        settings.train,
-        settings.impl,
-        ranks=Ranks.of_this_process(),
-    )
-    identity = {
-        "settings": settings.model_dump(mode="json", exclude={"impl"}),
-        "files": {split: sha256_of(path) for split, path in settings.data.files().items()},
-        "model": sha256_of(checkpoint.resolve(model) / checkpoint.MODEL_FILE),
-        "from_scratch": from_scratch,
-    }
-
-    def keep_best(stage: int, log: RunLog) -> None:
-        dev = trainer.evaluate(task.name, SampleTable([blocks["dev"]]))
-        log.evaluation(trainer.plan.end_of(stage), stage, {task.name: dev})
-        best = out / BEST
-        if not trainer.ranks.leads:
-            return
-        if not (best / SCORES_FILE).exists() or dev.accuracy > read_json(best / SCORES_FILE, "scores")["accuracy"]:
-            _save_best(best, trainer, signature, {**vars(dev), "epoch": stage + 1})
-
-    if not resume and trainer.ranks.leads:
-        shutil.rmtree(out / BEST, ignore_errors=True)
-    start(trainer, out, identity, resume, None if from_scratch else model)
-    run_stages(trainer, out, identity, keep_best)
-    return _conclude(trainer, task, blocks, out)
+    examples: ExampleSet
+    encoded: Encoded
+    labelled: bool
 
 
-def _epoch_plan(settings: FinetuneSettings, task: Task, samples: SampleBlock) -> StagePlan:
-    """A stage an epoch; each as many updates as the epoch has whole groups of micro-batches."""
-    train = settings.train
-    order = BatchOrder(samples.lengths, train.batch_size, train.seed, task.name)
-    updates = (max(1, order.batches_in(epoch) // train.accumulation) for epoch in range(settings.epochs))
-    return StagePlan((task.name,), tuple((count,) for count in updates))
+class Finetuning:
+    """One run of a recipe on a model: `model` gives sizes, vocabulary and, unless `from_scratch`, parameters."""
 
+    def __init__(
+        self, settings: FinetuneSettings, model: Path, out: Path, registry: Registry, from_scratch: bool = False
+    ):
+        if settings.train is None:
+            raise UserError("the recipe has no train section: it is for prediction, with a model of another recipe")
+        self.settings, self.model, self.out, self.from_scratch = settings, model, out, from_scratch
+        self.ranks = Ranks.of_this_process()
+        self.console = open_console(quiet=not self.ranks.leads)
+        self.kind: FinetuningKind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
+        self.kind.check_data(settings.data, "data")
+        self.metric = registry.metrics.get(settings.metric, "metric")
+        given = checkpoint.load_model(model)
+        self.vocabulary, config, signature = given.vocabulary, given.config, settings.signature
+        if signature.max_length > config.max_position_embeddings:
+            positions = config.max_position_embeddings
+            raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
+        self.config = config if settings.dropout is None else config.with_dropout(settings.dropout)
+        training = self._read("train")
+        if not training:
+            raise UserError("data.train: names no file to train on")
+        self.held = {one.name: self._held(one) for split in (DEV, TEST) for one in self._read(split)}
+        self.chooser = next((name for name in self.held if name.startswith(DEV)), "")
+        if not self.chooser or not self.held[self.chooser].labelled:
+            raise UserError("data.dev: names no labelled file; the best model is chosen on it")
+        self.trainer = self._trainer(training[0], settings.train)
 
-def _save_best(folder: Path, trainer: Trainer, signature: Signature, scores: dict[str, Any]) -> None:
-    with folder_written_whole(folder) as beside:
-        checkpoint.save_model(
-            beside, checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
+    def run(self, resume: bool) -> dict[str, Any]:
+        """Train, keep the best model, answer dev and test data with it; the result, as in `result.json`."""
+        if not resume and self.ranks.leads:
+            shutil.rmtree(self.out / BEST, ignore_errors=True)
+        identity = {
+            "settings": self.settings.model_dump(mode="json", exclude={"impl", "paper", "submission"}),
+            "examples": {name: len(held.examples.examples) for name, held in self.held.items()},
+            "model": sha256_of(checkpoint.resolve(self.model) / checkpoint.MODEL_FILE),
+            "from_scratch": self.from_scratch,
+        }
+        start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
+        run_stages(self.trainer, self.out, identity, self._keep_best)
+        return self._conclude()
+
+    def _read(self, split: str) -> list[ExampleSet]:
+        sets = self.kind.read(self.settings.data, split, self.settings.signature)
+        for one in sets:
+            self.console.print(f"{one.name}: {len(one.examples):,} examples", *one.notes, sep="; ", soft_wrap=True)
+        return sets
+
+    def _held(self, examples: ExampleSet) -> Held:
+        encoded = self.kind.encode(examples.examples, self.vocabulary, self.settings.signature)
+        return Held(examples, encoded, all(self.kind.is_labelled(one) for one in examples.examples))
+
+    def _trainer(self, training: ExampleSet, train: TrainSettings) -> Trainer:
+        signature = self.settings.signature
+        samples = self.kind.encode(training.examples, self.vocabulary, signature).samples
+        task = Task(self.kind.name, signature.task_id, self.kind.objective(signature))
+        table = SampleTable([samples])
+        return Trainer(
+            self.config,
+            self.vocabulary,
+            {task.name: task},
+            {task.name: TaskData(table, SampleTable([self.held[self.chooser].encoded.samples]), frozenset())},
+            self._plan(task.name, table, train),
+            train,
+            self.settings.impl,
+            ranks=self.ranks,
         )
-        write_json(beside / SIGNATURE_FILE, signature.model_dump(mode="json"))
-        write_json(beside / SCORES_FILE, scores)
+
+    def _plan(self, name: str, table: SampleTable, train: TrainSettings) -> StagePlan:
+        """Stages of an epoch, or of its parts; an epoch has as many updates as whole groups of micro-batches."""
+        order = BatchOrder(table.lengths, train.batch_size, train.seed, name)
+        parts, rows = self.settings.evaluations_per_epoch, []
+        for epoch in range(self.settings.epochs):
+            updates = max(1, order.batches_in(epoch) // train.accumulation)
+            ends = [updates * part // parts for part in range(parts + 1)]
+            rows += [(end - begin,) for begin, end in pairwise(ends) if end > begin]
+        return StagePlan((name,), tuple(rows))
+
+    def _keep_best(self, stage: int, log: RunLog) -> None:
+        update = self.trainer.plan.end_of(stage)
+        scores = {}
+        for name, held in self.held.items():
+            if name.startswith(DEV) and held.labelled:
+                answers, loss = self._answers(held)
+                scores[name] = {"loss": loss, **self._scores(held, answers).as_record()}
+        log.figures(update, stage, scores)
+        chosen = scores[self.chooser]
+        rank = chosen["figures"][chosen["ranks_by"]]
+        best = self.out / BEST
+        if self.ranks.leads and (
+            not (best / SCORES_FILE).exists() or rank > read_json(best / SCORES_FILE, "scores")["rank"]
+        ):
+            epoch = (stage + 1) / self.settings.evaluations_per_epoch
+            self._save_best(best, {"rank": rank, "update": update, "epoch": epoch, "sets": scores})
+
+    def _answers(self, held: Held) -> tuple[list[Answer], float]:
+        scores, loss = self.trainer.scores(self.kind.name, SampleTable([held.encoded.samples]))
+        return self.kind.answers(held.examples.examples, held.encoded, scores, self.settings.signature), loss
+
+    def _scores(self, held: Held, answers: list[Answer]) -> Scores:
+        settings = self.settings
+        return self.kind.score(
+            self.metric, settings.metric_options, held.examples.examples, answers, settings.signature
+        )
+
+    def _save_best(self, folder: Path, scores: dict[str, Any]) -> None:
+        model = checkpoint.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters())
+        with folder_written_whole(folder) as beside:
+            checkpoint.save_model(beside, model)
+            signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
+            write_json(beside / SIGNATURE_FILE, signature.model_dump(mode="json"))
+            write_json(beside / SCORES_FILE, scores)
+
+    def _conclude(self) -> dict[str, Any]:
+        self.trainer.session.meet()  # the best model is there when its writer comes
+        best = read_json(self.out / BEST / SCORES_FILE, "scores")
+        self.trainer.session.set_parameters(checkpoint.load_model(self.out / BEST).parameters)
+        sets: dict[str, Any] = {}
+        for name, held in self.held.items():
+            answers, loss = self._answers(held)
+            if held.labelled:
+                sets[name] = {"loss": loss, **self._scores(held, answers).as_record()}
+            if self.ranks.leads:
+                self._write(name, held.examples.examples, answers)
+        result = {"update": best["update"], "epoch": best["epoch"], "chosen_on": self.chooser, "sets": sets}
+        if self.ranks.leads:
+            write_json(self.out / RESULT_FILE, result)
+        self.console.print(result_table(result))
+        self.console.print(f"{self.out / BEST}: the best model; {self.out / ANSWERS}: its answers", soft_wrap=True)
+        return result
+
+    def _write(self, name: str, examples: Sequence[Any], answers: list[Answer]) -> None:
+        signature = self.settings.signature
+        write_answers(self.out / ANSWERS / name, examples, answers, signature)
+        if name in self.settings.submission:
+            file = self.settings.submission[name]
+            write_answers(self.out / SUBMISSION / file, examples, answers, signature, with_scores=False)
 
 
-def _conclude(trainer: Trainer, task: Task, blocks: dict[str, SampleBlock], out: Path) -> dict[str, Any]:
-    trainer.session.meet()  # the best model is there when its writer comes
-    trainer.session.set_parameters(checkpoint.load_model(out / BEST).parameters)
-    result: dict[str, Any] = {"dev": read_json(out / BEST / SCORES_FILE, "scores")}
-    if "test" in blocks:
-        result["test"] = vars(trainer.evaluate(task.name, SampleTable([blocks["test"]])))
-    if trainer.ranks.leads:
-        write_json(out / RESULT_FILE, result)
-    table = Table("file", title=f"best model: epoch {result['dev']['epoch']}")
-    for column in ("loss", "accuracy", "samples"):
+def result_table(result: dict[str, Any]) -> Table:
+    """Figures of the best model by set, in per cent."""
+    figures = list(dict.fromkeys(name for scores in result["sets"].values() for name in scores["figures"]))
+    table = Table("set", title=f"best model: epoch {result['epoch']:g}, update {result['update']:,}")
+    for column in ("loss", *figures, "examples"):
         table.add_column(column, justify="right")
-    for split, score in result.items():
-        table.add_row(split, f"{score['loss']:.4f}", f"{score['accuracy']:.2%}", f"{score['labels']:,}")
-    console = open_console(quiet=not trainer.ranks.leads)
-    console.print(table)
-    console.print(f"{out / BEST}: the best model", soft_wrap=True)
-    return result
+    for name, scores in result["sets"].items():
+        shown = (f"{100 * scores['figures'][figure]:.2f}" for figure in figures)
+        table.add_row(name, f"{scores['loss']:.4f}", *shown, f"{scores['count']:,}")
+        if scores["degenerate"]:
+            table.caption = f"{name}: {scores['degenerate']}"
+    return table

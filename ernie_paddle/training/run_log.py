@@ -170,6 +170,18 @@ class RunLog:
         self.console.print(score_table(title, tasks, best_scores(self._evaluations)))
         self._evaluations.append(record)
 
+    def figures(self, update: int, stage: int, sets: dict[str, dict[str, Any]]) -> None:
+        """Write the scores of fine-tuning's dev sets and show them in a line each."""
+        self._write({"event": "scores", "update": update, "stage": stage + 1, "sets": sets})
+        for name, scores in sets.items():
+            for figure, value in {"loss": scores["loss"], **scores["figures"]}.items():
+                self._tensorboard.add_scalar(f"{figure}/{name}", value, update)
+            shown = "  ".join(f"{figure} {value:.2%}" for figure, value in scores["figures"].items())
+            note = f"  ({scores['degenerate']})" if scores["degenerate"] else ""
+            self.console.print(
+                f"{name} after update {update:,}: loss {scores['loss']:.4f}  {shown}{note}", soft_wrap=True
+            )
+
     def restart_clock(self) -> None:
         """Leave out of the next record the time that evaluating or saving took."""
         self._interval.began = time.perf_counter()

@@ -1,13 +1,17 @@
 """The YAML files of pre-training and fine-tuning runs; imports no Paddle."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from ernie_paddle.config import Settings
+from ernie_paddle.config import Settings, apply_overrides, check_settings, read_yaml
+from ernie_paddle.errors import UserError
+from ernie_paddle.kind import Signature
 from ernie_paddle.settings import ImplSettings, TrainSettings
-from ernie_paddle.task import Signature
 from ernie_paddle.training.plan import PlanSettings
+
+SIZES = ("base", "large")
 
 
 class ModelSection(Settings):
@@ -33,25 +37,45 @@ class PretrainSettings(Settings):
     impl: ImplSettings = ImplSettings()
 
 
-class LabelledFiles(Settings):
-    """The `data` section of a fine-tuning run; `train_rows`: how many rows of the training file, from its start."""
-
-    train: Path
-    dev: Path
-    test: Path | None = None
-    train_rows: int | None = Field(default=None, ge=1)
-
-    def files(self) -> dict[str, Path]:
-        """The files that are given, by split."""
-        return {split: path for split, path in (("train", self.train), ("dev", self.dev), ("test", self.test)) if path}
-
-
 class FinetuneSettings(Settings):
-    """A fine-tuning run. All sections but `impl` decide the result. `dropout`: the model's own unless given."""
+    """A recipe of fine-tuning. All sections but `impl` decide the result.
+
+    `data` is read by the kind of fine-tuning. `metric` scores each set of the dev and test data, the first of dev
+    chooses the model; `metric_options` are the metric's own. An epoch is scored `evaluations_per_epoch` times.
+    `dropout`: the model's own unless given. `paper`: published figures in per cent by set and figure. `submission`: the
+    names of the leaderboard's files by set. A recipe without `train` is for prediction, with a model of another recipe.
+    """
 
     signature: Signature
-    data: LabelledFiles
-    epochs: int = Field(ge=1)
+    metric: str = "accuracy"
+    metric_options: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any]
+    epochs: int = Field(default=1, ge=1)
+    evaluations_per_epoch: int = Field(default=1, ge=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
-    train: TrainSettings
+    train: TrainSettings | None = None
     impl: ImplSettings = ImplSettings()
+    paper: dict[str, dict[str, float]] = Field(default_factory=dict)
+    submission: dict[str, str] = Field(default_factory=dict)
+
+
+def load_recipe(path: Path, size: str, overrides: list[str]) -> FinetuneSettings:
+    """Read a recipe for a size of model and apply `a.b=value` overrides.
+
+    The section of that size is laid over the rest; a recipe without such sections is for all sizes.
+
+    Raises:
+        UserError: file missing, unknown key, value of the wrong type, sections of other sizes only.
+    """
+    tree = read_yaml(path)
+    sections = {name: tree.pop(name) for name in SIZES if name in tree}
+    if sections and size not in sections:
+        raise UserError(f"{path}: no section for the size '{size}'; there are: {', '.join(sections)}")
+    tree = apply_overrides(_laid_over(tree, sections.get(size, {})), overrides)
+    return check_settings(FinetuneSettings, tree, str(path))
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _laid_over(below.get(key), value) for key, value in above.items()}

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.feeding import feed_of
+from ernie_paddle.data.feeding import MicroBatch, feed_of
 from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetched
 from ernie_paddle.data.samples import IGNORED
@@ -125,26 +125,56 @@ class Trainer:
                 return
             asked = time.perf_counter()
 
-    def evaluate(self, name: str, table: SampleTable | None = None) -> Score:
-        """Score of a task alone on held-out samples (`table`: on these instead, all of them)."""
-        task = self.tasks[name]
-        if table is None:
-            table = self.data[name].validation
-            chosen = generator(self.train.seed, "evaluation", name).permutation(len(table))
-            rows = np.sort(chosen[: self.train.validation_samples])
-        else:
-            rows = np.arange(len(table))
-        rows = rows[np.argsort(table.lengths[rows], kind="stable")]
+    def evaluate(self, name: str) -> Score:
+        """Score of a task alone on held-out samples."""
+        task, table = self.tasks[name], self.data[name].validation
+        chosen = generator(self.train.seed, "evaluation", name).permutation(len(table))
+        rows = np.sort(chosen[: self.train.validation_samples])
         sums, frequencies = np.zeros(2), np.zeros(task.objective.classes(self.vocabulary.size))
-        for batch_rows in self.ranks.share(cut_batches(rows, table.lengths, self.train.batch_size)):
-            batch = Batch.of(table.take(batch_rows), batch_rows)
-            key = keyed_hash(self.train.seed, "evaluation", name)
-            micro_batch, (classes,) = feed_of(batch, {name: task.objective}, self.vocabulary, key)
+        for _, micro_batch, classes in self._held_out(task, table, rows):
             sums += self.session.evaluate(task, micro_batch.feed)
             frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
         sums, frequencies = self.session.sums(sums), self.session.sums(frequencies)
         labels = max(int(frequencies.sum()), 1)
         return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *prior_scores(frequencies))
+
+    def scores(self, name: str, table: SampleTable) -> tuple[list[np.ndarray], float]:
+        """What a task's answers are read from, [tokens or sequences, n] for each sample in order; and the mean loss."""
+        task, own = self.tasks[name], dict[int, np.ndarray]()
+        sums = np.zeros(2)
+        for batch, micro_batch, classes in self._held_out(task, table, np.arange(len(table))):
+            metrics, scores = self.session.scores(task, micro_batch.feed)
+            sums += (metrics[0], (classes != IGNORED).sum())
+            counts = batch.sequences if task.objective.level == "sentence" else batch.lengths
+            own |= zip(batch.rows.tolist(), np.split(scores, np.cumsum(counts)[:-1]), strict=True)
+        loss, labels = self.session.sums(sums)
+        return self._of_all_ranks(own, len(table)), loss / max(labels, 1)
+
+    def _of_all_ranks(self, own: dict[int, np.ndarray], samples: int) -> list[np.ndarray]:
+        """Arrays [n, width] by sample, each of which one rank has, in order."""
+        if self.ranks.world == 1:
+            return [own[row] for row in range(samples)]
+        counts = np.zeros(samples, np.int64)
+        for row, array in own.items():
+            counts[row] = len(array)
+        counts = self.session.sums(counts)
+        width = max(self.session.sums.gathered(max((array.shape[1] for array in own.values()), default=0)))
+        together = np.zeros((int(counts.sum()), width), np.float32)
+        ends = np.cumsum(counts)
+        for row, array in own.items():
+            together[ends[row] - counts[row] : ends[row]] = array
+        return np.split(self.session.sums(together), ends[:-1])
+
+    def _held_out(
+        self, task: Task, table: SampleTable, rows: np.ndarray
+    ) -> Iterator[tuple[Batch, MicroBatch, np.ndarray]]:
+        """This rank's batches of some samples, those of similar length together, with class ids."""
+        rows = rows[np.argsort(table.lengths[rows], kind="stable")]
+        for batch_rows in self.ranks.share(cut_batches(rows, table.lengths, self.train.batch_size)):
+            batch = Batch.of(table.take(batch_rows), batch_rows)
+            key = keyed_hash(self.train.seed, "evaluation", task.name)
+            micro_batch, (classes,) = feed_of(batch, {task.name: task.objective}, self.vocabulary, key)
+            yield batch, micro_batch, classes
 
     def restore(self, progress: Progress, parameters: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
         """Go on where a run of the same plan and model was."""

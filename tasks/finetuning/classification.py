@@ -1,61 +1,67 @@
-"""Classification of one sentence: a TSV file with the columns `text_a` and `label` (as in the release)."""
+"""Classification of one text or of a pair, by the first token (release, `finetune/classifier.py`)."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ernie_paddle.data.samples import IGNORED, SampleBlock
+from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
-from ernie_paddle.registry import Registry, nearest
-from ernie_paddle.task import FinetuningKind, SentenceClassification, Signature
+from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.metric import Metric, Scores
+from ernie_paddle.registry import Registry
+from ernie_paddle.task import Objective, SentenceClassification
 from ernie_paddle.text.vocabulary import Vocabulary
-
-TEXT, LABEL = "text_a", "label"
-
-
-def read(path: Path, vocabulary: Vocabulary, signature: Signature, labelled: bool) -> SampleBlock:
-    """Rows as `[CLS] text [SEP]`, cut to the signature's length; row i is sample i.
-
-    Raises:
-        UserError: file, column or label missing, a row with too many or too few fields, no rows.
-    """
-    texts, labels = [], []
-    label_ids = {label: i for i, label in enumerate(signature.labels)}
-    for where, row in read_rows(path, [TEXT, LABEL] if labelled else [TEXT]):
-        texts.append(row[TEXT])
-        if labelled and row[LABEL] not in label_ids:
-            raise UserError(f"{where}: unknown label '{row[LABEL]}'{nearest(row[LABEL], signature.labels)}")
-        labels.append(label_ids[row[LABEL]] if labelled else IGNORED)
-    encodings = vocabulary.tokenizer().encode_batch(texts, add_special_tokens=False)
-    room = signature.max_length - 2
-    ids = [[vocabulary.cls_id, *encoding.ids[:room], vocabulary.sep_id] for encoding in encodings]
-    lengths = np.array([len(row) for row in ids])
-    return SampleBlock(lengths, {"input_ids": np.concatenate(ids)}, np.array(labels, np.int16))
+from tasks.finetuning.encoding import pair, samples_of, tokenized
+from tasks.finetuning.kind import ReadingKind
 
 
-def read_rows(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a TSV file with a header, each with its place (`file line n`) for errors."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"{path}: file not found") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    header = lines[0].rstrip("\r").split("\t")
-    for column in columns:
-        if column not in header:
-            raise UserError(f"{path} line 1: no column '{column}'; the header has: {', '.join(header)}")
-    rows = [(number, line.rstrip("\r")) for number, line in enumerate(lines[1:], 2) if line.strip()]
-    if not rows:
-        raise UserError(f"{path}: no rows below the header")
-    for number, line in rows:
-        fields = line.split("\t")
-        if len(fields) != len(header):
-            raise UserError(f"{path} line {number}: {len(fields)} fields, the header has {len(header)}")
-        yield f"{path} line {number}", dict(zip(header, fields, strict=True))
+class Classification(ReadingKind):
+    """A label of the signature's for a text or a pair of texts."""
+
+    name = "classification"
+
+    def objective(self, signature: Signature) -> Objective:
+        if signature.labels is None:
+            raise UserError(f"signature.labels: {self.name} needs the names of its classes")
+        return SentenceClassification(signature.labels, head="cls_out")
+
+    def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
+        firsts = tokenized([one.text_a for one in examples], vocabulary)
+        seconds = tokenized([one.text_b or "" for one in examples], vocabulary)
+        sequences = [
+            pair(first.ids, None if one.text_b is None else second.ids, signature.max_length)
+            for one, first, second in zip(examples, firsts, seconds, strict=True)
+        ]
+        return Encoded(samples_of(sequences, self.labels(examples, signature), vocabulary))
+
+    def labels(self, examples: Sequence[Any], signature: Signature) -> np.ndarray:
+        """The number of each example's label, -1 without one."""
+        numbers = {label: i for i, label in enumerate(signature.labels or ())}
+        return np.array([IGNORED if one.label is None else numbers[one.label] for one in examples], np.int64)
+
+    def answers(
+        self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
+    ) -> list[Answer]:
+        names = signature.labels or ()
+        return [Answer(names[int(one[0].argmax())], one[0].tolist()) for one in scores]
+
+    def score(
+        self,
+        metric: Metric,
+        options: Mapping[str, Any],
+        examples: Sequence[Any],
+        answers: Sequence[Answer],
+        signature: Signature,
+    ) -> Scores:
+        """As every kind; rankings are by the probability of the last label, which stands for what is relevant."""
+        if metric.needs != "relevance":
+            return super().score(metric, options, examples, answers, signature)
+        relevant = (signature.labels or ("",))[-1]
+        gold = [int(one.label == relevant) for one in examples]
+        probabilities = [answer.scores[-1] for answer in answers]
+        return metric(gold, probabilities, **options, queries=[one.group for one in examples])
 
 
 def register(registry: Registry) -> None:
-    kind = FinetuningKind("classification", lambda labels: SentenceClassification(labels, head="cls_out"), read)
-    registry.finetuning_tasks.add(kind.name, kind)
+    registry.finetuning_tasks.add(Classification.name, Classification())

@@ -81,7 +81,11 @@ class MaskedLanguageModel(Objective):
         return Labels(tokens, {"mask_labels": labels}, labels)
 
     def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
-        return Outcome(*network.cross_entropy(network.masked_lm_logits(outputs), inputs["mask_labels"]))
+        logits = self.logits(network, outputs)
+        return Outcome(*network.cross_entropy(logits, inputs["mask_labels"]), logits)
+
+    def logits(self, network: "Network", outputs: Any) -> Any:
+        return network.masked_lm_logits(outputs)
 
     def classes(self, vocabulary_size: int) -> int:
         return vocabulary_size

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
+from recipe_support import RECIPES, load_recipe
 
 from ernie_paddle.errors import UserError
-from tasks.finetuning.recipe import load_recipe
-
-RECIPES = Path(__file__).parents[3] / "configs" / "finetune"
 
 # Of the release's scripts: peak, samples of an update over all cards, epochs, longest input; base, then large.
 RELEASE = """
@@ -46,12 +44,13 @@ def test_hyper_parameters_are_those_that_were_published(row: str) -> None:
     name, *numbers, length = row.split()
     for size, (peak, batch, epochs) in (("base", numbers[:3]), ("large", numbers[3:])):
         recipe = load_recipe(RECIPES / f"{name}.yaml", size)
-        assert recipe.train
-        found = (recipe.train.learning_rate.peak, recipe.train.batch_samples, recipe.epochs)
+        recipe_train = recipe.settings.train
+        assert recipe_train
+        found = (recipe_train.learning_rate.peak, recipe_train.batch_samples, recipe.settings.epochs)
         assert found == (float(peak), int(batch), int(epochs))
         assert recipe.signature.max_length == int(length)
-        assert recipe.train.accumulation == 1
-        rate, adam = recipe.train.learning_rate, recipe.train.adam
+        assert recipe_train.accumulation == 1
+        rate, adam = recipe_train.learning_rate, recipe_train.adam
         if name.startswith("ernie_zh"):
             assert rate.schedule == "constant" and adam.weight_decay == (0 if name.endswith("lcqmc") else 0.01)
         else:
@@ -66,8 +65,9 @@ def test_every_recipe_holds_for_both_sizes() -> None:
         base, large = (load_recipe(path, size) for size in ("base", "large"))
         assert base.data == large.data and base.signature == large.signature
         sets = {*base.data.sets("train"), *base.data.sets("dev"), *base.data.sets("test")}
-        assert {*base.paper, *large.paper} <= sets, path
-        assert (base.train is None) == (base.data.train is None) == (base.epochs is None)
+        assert {*base.settings.paper, *large.settings.paper} <= sets, path
+        assert (base.settings.train is None) == (base.data.train is None)
+        assert set(base.settings.submission) <= sets
 
 
 def test_a_size_is_laid_over_the_rest_and_overrides_over_both(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ train: {seed: 5, batch_samples: 8, learning_rate: {peak: 0.1, warmup_share: 0.1}
 large: {epochs: 7, train: {learning_rate: {peak: 0.2}}}
 """
     path.write_text(text)
-    recipe = load_recipe(path, "large", ["train.batch_samples=4"])
+    recipe = load_recipe(path, "large", ["train.batch_samples=4"]).settings
     assert recipe.train
     assert (recipe.epochs, recipe.train.seed, recipe.train.batch_samples) == (7, 5, 4)
     assert (recipe.train.learning_rate.peak, recipe.train.learning_rate.warmup_share) == (0.2, 0.1)

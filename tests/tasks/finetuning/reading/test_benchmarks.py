@@ -10,12 +10,10 @@ import pytest
 from benchmark import english
 from benchmark_files import BENCHMARKS
 from glue_files import cola, mnli
+from recipe_support import RECIPES, Recipe, load_recipe
 
 from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
 from tasks.finetuning.reading.examples import Example
-from tasks.finetuning.recipe import Recipe, load_recipe
-
-RECIPES = Path(__file__).parents[4] / "configs" / "finetune"
 
 
 def values(example: Example) -> tuple[object, ...]:

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recipe_support import RECIPES, load_recipe
 
 from ernie_paddle.errors import UserError
 from tasks.finetuning.reading.data import DataSettings, read_sets
-from tasks.finetuning.recipe import load_recipe
-
-RECIPES = Path(__file__).parents[4] / "configs" / "finetune"
 
 
 def recipe_data(name: str, folder: Path) -> DataSettings:

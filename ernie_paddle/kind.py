@@ -1,0 +1,118 @@
+"""What a kind of fine-tuning is to the engine: examples to samples, scores to answers. No Paddle here."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from ernie_paddle.config import Settings
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.metric import Metric, Scores
+from ernie_paddle.task import NoOptions, Objective
+from ernie_paddle.text.vocabulary import Vocabulary
+
+
+class Signature(Settings):
+    """What a fine-tuned model expects and answers; kept beside it as `signature.json`.
+
+    `task` is the kind of fine-tuning, `labels` the classes in the order of their ids (None where there are none),
+    `max_length` the longest input in tokens, special ones included, `task_id` the row of the task embedding, `options`
+    those of the kind.
+    """
+
+    task: str
+    labels: tuple[str, ...] | None = Field(default=None, min_length=2)
+    max_length: int = Field(ge=3)
+    task_id: int = Field(default=0, ge=0)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class KeptSignature(Signature):
+    """The signature of a fine-tuned model: `data` says how the files it was trained on are read."""
+
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """The examples of a set of files, in their order; `notes` say what was met in reading them."""
+
+    name: str
+    examples: Sequence[Any]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Examples as samples. `details` are what the kind needs to read answers from their scores."""
+
+    samples: SampleBlock
+    details: Any = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of an example: a label, a number, tags, a text or the number of a choice.
+
+    `scores` are what it was chosen by: probabilities in the order of the labels or choices, if there are such.
+    """
+
+    value: Any
+    scores: Sequence[float] = field(default_factory=tuple)
+
+
+class FinetuningKind(ABC):
+    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`."""
+
+    name: ClassVar[str]
+    Options: ClassVar[type[Settings]] = NoOptions
+
+    @abstractmethod
+    def objective(self, signature: Signature) -> Objective:
+        """Head and loss."""
+
+    @abstractmethod
+    def check_data(self, data: Mapping[str, Any], where: str) -> None:
+        """Raise a `UserError` if the `data` section of a recipe is not as it should be; `where` begins it."""
+
+    @abstractmethod
+    def read(self, data: Mapping[str, Any], split: str, signature: Signature) -> list[ExampleSet]:
+        """The sets of a split (train, dev or test) as a recipe's `data` section names them.
+
+        Raises:
+            UserError: a file is missing or not as the recipe says.
+        """
+
+    @abstractmethod
+    def is_labelled(self, example: Any) -> bool:
+        """Does the example come with what it should be answered?"""
+
+    @abstractmethod
+    def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
+        """Examples as samples; those without labels carry -1 or zeros instead."""
+
+    @abstractmethod
+    def answers(
+        self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
+    ) -> list[Answer]:
+        """An answer an example, in order. `scores` [tokens or sequences, ...] are the objective's, one a sample."""
+
+    @abstractmethod
+    def gold(self, example: Any) -> Any:
+        """What a labelled example should be answered, as its metric takes it."""
+
+    def score(
+        self,
+        metric: Metric,
+        options: Mapping[str, Any],
+        examples: Sequence[Any],
+        answers: Sequence[Answer],
+        signature: Signature,
+    ) -> Scores:
+        """Score answers to labelled examples; where the metric needs a positive class, it is the last unless given."""
+        if "positive" in metric.options and signature.labels:
+            options = {"positive": signature.labels[-1], **options}
+        return metric([self.gold(one) for one in examples], [answer.value for answer in answers], **options)

@@ -1,0 +1,129 @@
+"""The same recipe over seeds and the points of a grid, and the tables of all runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json
+from ernie_paddle.metric import Scores
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
+
+SEED, TABLE = "train.seed", "table"
+
+
+@dataclass(frozen=True)
+class Point:
+    """What varies between the runs of a series: dotted keys and YAML values of the grid, and the seed."""
+
+    grid: Mapping[str, str] = field(default_factory=dict)
+    seed: str | None = None
+
+    @property
+    def overrides(self) -> list[str]:
+        """What `--set` would take."""
+        return [f"{key}={value}" for key, value in self.grid.items()] + ([f"{SEED}={self.seed}"] if self.seed else [])
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The values by the last part of their keys, as tables show them."""
+        values = {key.rpartition(".")[2]: value for key, value in self.grid.items()}
+        return values | ({"seed": self.seed} if self.seed else {})
+
+    @property
+    def folder(self) -> Path:
+        """Where its run goes: `peak=1e-5,batch_samples=16/seed=1`, or what there is of it."""
+        grid = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in self.grid.items())
+        return Path(grid, f"seed={self.seed}" if self.seed else "")
+
+
+def points(seeds: str | None, grid: Sequence[str]) -> list[Point]:
+    """Every combination of the values in `key=a,b` and of the seeds `1,2`.
+
+    Raises:
+        UserError: a part of the grid has no values, seeds are no numbers.
+    """
+    axes: dict[str, list[str]] = {}
+    for axis in grid:
+        key, _, values = axis.partition("=")
+        axes[key] = _listed(values)
+        if not key or not axes[key]:
+            raise UserError(f"--grid {axis}: write it as key.key=value,value")
+    named = _listed(seeds or "")
+    if seeds is not None and not (named and all(seed.isdigit() for seed in named)):
+        raise UserError(f"--seeds {seeds}: write numbers with commas between them, as 1,2,3")
+    places = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return [Point(place, seed) for place in places for seed in (named or (None,))]
+
+
+def _listed(values: str) -> list[str]:
+    return [value.strip() for value in values.split(",") if value.strip()]
+
+
+def run_series(
+    series: Sequence[Point],
+    out: Path,
+    run_point: Callable[[Point, Path], None],
+    paper: Mapping[str, Mapping[str, float]],
+    resume: bool,
+) -> None:
+    """Run every point in a folder of its own; then write and show a table of all, or of the seeds of each grid point.
+
+    `paper` has published figures in per cent by set and figure. With `resume`, finished runs are left as they are.
+    """
+    console = open_console(stderr=True, quiet=not Ranks.of_this_process().leads)
+    for number, point in enumerate(series, 1):
+        folder = out / point.folder
+        if resume and (folder / RESULT_FILE).exists():
+            console.print(f"{folder}: finished before", soft_wrap=True)
+            continue
+        console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
+        run_point(point, folder)
+    if Ranks.of_this_process().leads:
+        write_tables(series, out, paper)
+
+
+def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> None:
+    """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point."""
+    groups: dict[Path, list[Point]] = {}
+    for point in series:
+        groups.setdefault(out / point.folder.parent if point.seed else out, []).append(point)
+    console = open_console()
+    medians = {}
+    for folder, of_group in groups.items():
+        protocol = protocol_of(of_group, out, paper)
+        for suffix in ("tsv", "json"):
+            write_protocol(folder / f"{TABLE}.{suffix}", protocol)
+        console.print(protocol_table(str(folder), protocol))
+        console.print(f"{folder / TABLE}.tsv, .json: written", soft_wrap=True)
+        medians[folder] = protocol.all.median[protocol.ranks_by]
+    if len(groups) > 1:
+        best = max(medians, key=lambda folder: medians[folder])
+        console.print(f"best median on dev: {best}, {100 * medians[best]:.2f}", soft_wrap=True)
+
+
+def protocol_of(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> Protocol:
+    """Runs beside each other and, as far as they have the same figures or those of a test set, published ones."""
+    results = [read_json(out / point.folder / RESULT_FILE, "result") for point in series]
+    records = [record_of(result, point) for result, point in zip(results, series, strict=True)]
+    chosen, known = results[0]["chosen_on"], records[0].figures()
+    published: dict[str, float] = {}
+    for name, figures in paper.items():
+        column = "dev" if name == chosen else name
+        published |= {f"{column} {figure}": value / 100 for figure, value in figures.items()}
+    return compare_runs(records, {n: value for n, value in published.items() if n in known or n.startswith("test")})
+
+
+def record_of(result: dict[str, Any], point: Point) -> RunRecord:
+    """A run's `result.json` as a record of the protocol."""
+    sets = {
+        name: Scores(one["figures"], one["ranks_by"], one["count"], one["degenerate"])
+        for name, one in result["sets"].items()
+    }
+    dev = sets.pop(result["chosen_on"])
+    return RunRecord(point.settings, result["update"], dev, sets)

@@ -1,0 +1,84 @@
+"""Cloze of idioms (CHID): which of the candidates fills the blank?
+
+As in PaddleNLP's example: `[CLS] idiom [SEP] left [unused1] right [SEP]` for each candidate, with a window of the
+passage around the blank; other blanks are four `[MASK]`. Blanks that share their candidates are answered together:
+greedily, the surest blank first, each candidate once.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.registry import Registry
+from ernie_paddle.text.vocabulary import Vocabulary
+from tasks.finetuning.encoding import Segments, tokenized
+from tasks.finetuning.multiple_choice import MultipleChoice, choices_encoded, softmax
+
+OTHER_BLANK = re.compile(r"#idiom\d+#")
+BLANK = "[unused1]"
+IDIOM = 4  # characters
+
+
+class Cloze(MultipleChoice):
+    """The number of the right candidate."""
+
+    name = "cloze"
+
+    def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
+        blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
+        lefts, rights = ([pieces(getattr(one, side), vocabulary) for one in examples] for side in ("left", "right"))
+        sequences: list[Segments] = []
+        for one, left, right in zip(examples, lefts, rights, strict=True):
+            for idiom in tokenized(one.candidates, vocabulary):
+                room = signature.max_length - 4 - len(idiom.ids)
+                before, after = window(len(left), len(right), room)
+                sequences.append([idiom.ids, [*left[len(left) - before :], blank, *right[:after]]])
+        return choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+
+    def answers(
+        self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
+    ) -> list[Answer]:
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, one in enumerate(examples):
+            groups[one.group].append(number)
+        chosen: dict[int, int] = {}
+        for numbers in groups.values():
+            chosen |= zip(numbers, each_once([scores[number][:, 0] for number in numbers]), strict=True)
+        return [Answer(chosen[number], softmax(one[:, 0]).tolist()) for number, one in enumerate(scores)]
+
+
+def pieces(text: str, vocabulary: Vocabulary) -> list[int]:
+    """Token ids of one side of a passage; other blanks are masked."""
+    parts = tokenized(OTHER_BLANK.split(text), vocabulary)
+    ids = list(parts[0].ids)
+    for part in parts[1:]:
+        ids += [vocabulary.mask_id] * IDIOM + part.ids
+    return ids
+
+
+def window(left: int, right: int, room: int) -> tuple[int, int]:
+    """How many tokens before and after the blank fit: half of the room each, more where the other side is short."""
+    before = min(left, max(room // 2, room - right))
+    return before, min(right, room - before)
+
+
+def each_once(scores: Sequence[np.ndarray]) -> list[int]:
+    """A candidate for each blank, no candidate twice while there are others: greedily by score."""
+    table = np.array(scores, np.float64)
+    chosen = np.full(len(table), -1)
+    free = table.copy()
+    for _ in range(len(table)):
+        if not np.isfinite(free).any():  # more blanks than candidates
+            free = np.where(chosen[:, None] < 0, table, -np.inf)
+        blank, candidate = np.unravel_index(np.argmax(free), free.shape)
+        chosen[blank] = candidate
+        free[blank], free[:, candidate] = -np.inf, -np.inf
+    return [int(one) for one in chosen]
+
+
+def register(registry: Registry) -> None:
+    registry.finetuning_tasks.add(Cloze.name, Cloze())

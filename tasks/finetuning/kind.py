@@ -1,0 +1,28 @@
+"""What all kinds of fine-tuning here share: their files are read as the `data` section of a recipe says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ernie_paddle.config import check_settings
+from ernie_paddle.kind import ExampleSet, FinetuningKind, Signature
+from tasks.finetuning.reading.data import DataSettings, Split, read_sets
+
+
+class ReadingKind(FinetuningKind):
+    """A kind whose examples are read by `tasks.finetuning.reading`."""
+
+    def check_data(self, data: Mapping[str, Any], where: str) -> None:
+        check_settings(DataSettings, dict(data), where)
+
+    def read(self, data: Mapping[str, Any], split: Split, signature: Signature) -> list[ExampleSet]:  # type: ignore[override]
+        settings = check_settings(DataSettings, dict(data), "data")
+        return [
+            ExampleSet(one.name, one.examples, one.report.lines()[1:])
+            for one in read_sets(settings, split, signature.labels)
+        ]
+
+    def is_labelled(self, example: Any) -> bool:
+        return self.gold(example) is not None
+
+    def gold(self, example: Any) -> Any:
+        return example.label

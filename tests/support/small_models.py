@@ -1,0 +1,41 @@
+"""Small models for text of any kind."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.session import Session
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.settings import AdamSettings
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.training.checkpoint import Model, save_model
+
+
+def character_vocabulary(folder: Path) -> Vocabulary:
+    """All characters of a folder's files, each also as a piece inside a word: no text is unknown."""
+    texts = (path.read_text(encoding="utf-8", errors="ignore").lower() for path in folder.rglob("*") if path.is_file())
+    characters = sorted({character for text in texts for character in text if not character.isspace()})
+    pieces = [*SPECIAL_TOKENS, "[unused1]", *characters, *(f"##{character}" for character in characters)]
+    return Vocabulary({piece: i for i, piece in enumerate(pieces)})
+
+
+def write_small_model(folder: Path, vocabulary: Vocabulary, positions: int, hidden: int = 32) -> Path:
+    """A model with random weights, as `--model` takes it."""
+    config = ErnieConfig(
+        vocab_size=vocabulary.size,
+        hidden_size=hidden,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=positions,
+        hidden_act="gelu",
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=hidden**-0.5,
+    )
+    session = Session(config, 1, AdamSettings())
+    session.parameter_shapes([load_plugins().pretraining_tasks.get("knowledge_masking")])
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = {name: np.array(value) for name, value in session.parameters().items()}
+    save_model(folder, Model(config, vocabulary, parameters))
+    return folder
