@@ -139,17 +139,24 @@ def chid() -> Benchmark:
         for row in range(ROWS):
             one, two, three = (f"#idiom{tag + n:06d}#" for n in range(3))
             tag += 3
+            right = [(row + 3 * n) % 10 for n in range(3)]
+            first, second, third = ("甲乙丙丁戊己庚辛壬癸"[answer] for answer in right)  # what can be learnt
             parts = [
-                ("他们希望能", "再进一步。"),
-                ("去", f"？诚然，{three}远比随大流更辛苦。"),
-                (f"去{two}？诚然，", "远比随大流更辛苦。"),
+                (f"{first}，他们希望能", "再进一步。"),
+                (f"去{second}", f"？{third}，诚然，{three}远比随大流更辛苦。"),
+                (f"去{second}{two}？{third}，诚然，", "远比随大流更辛苦。"),
             ]
-            content = [f"他们希望能{one}再进一步。", "没有空的一段。", f"去{two}？诚然，{three}远比随大流更辛苦。"]
+            content = [
+                f"{first}，他们希望能{one}再进一步。",
+                "没有空的一段。",
+                f"去{second}{two}？{third}，诚然，{three}远比随大流更辛苦。",
+            ]
             records.append({"content": content, "candidates": candidates})
-            for (left, right), blank, passage in zip(parts, (one, two, three), (0, 2, 2), strict=True):
-                answers[blank] = (row + passage) % 10
-                answer = None if name == "test" else answers[blank]
-                made.sets[name].append((left, right, tuple(candidates), answer, str(row), passage))
+            blanks = zip(parts, (one, two, three), (0, 2, 2), right, strict=True)
+            for (before, after), blank, passage, answer in blanks:
+                answers[blank] = answer
+                known = None if name == "test" else answer
+                made.sets[name].append((before, after, tuple(candidates), known, str(row), passage))
                 made.ids[name].append(blank)
         made.lines(file, records)
         if name != "test":

@@ -1,7 +1,9 @@
 """A fine-tuned model, exported: the same answers in the same order, from the export alone."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +11,14 @@ from finetuning_support import LABELS, write_recipe
 from helpers import run_command
 
 from ernie_paddle.cli import main
-from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.files import read_json
 from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.programs.inference_program import InferenceProgram
-from ernie_paddle.registry import load_plugins
 from ernie_paddle.training.checkpoint import load_model
-from tasks.finetuning.classification import read
+from tasks.finetuning.classification import Classification
 
 BATCH = 8
+CLASSIFICATION = Classification()
 
 
 def sentence(random: np.random.Generator, positive: bool) -> str:
@@ -50,37 +51,40 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_pretrained: Path) ->
 
 def test_finetuning_learns_and_keeps_its_best_epoch(finetuned: Path) -> None:
     result = read_json(finetuned / "run" / "result.json", "result")
-    assert result["test"]["accuracy"] > 0.9 and result["test"]["labels"] == 101
-    assert result["dev"] == read_json(finetuned / "run" / "best" / "scores.json", "scores")
+    test = result["sets"]["test"]
+    assert test["figures"]["accuracy"] > 0.9 and test["count"] == 101
+    kept = read_json(finetuned / "run" / "best" / "scores.json", "scores")
+    assert result["sets"]["dev"] == kept["sets"]["dev"] and result["update"] == kept["update"]
 
 
-def samples_of(finetuned: Path, predictor: Predictor, rows: int) -> SampleBlock:
-    path = write_rows(finetuned / "rows.tsv", rows, seed=rows)
-    return read(path, predictor.vocabulary, predictor.signature, False)
+def examples_of(finetuned: Path, predictor: Predictor, rows: int) -> Sequence[Any]:
+    write_rows(finetuned / "rows.tsv", rows, seed=rows)
+    data = {"folder": str(finetuned), "test": "rows.tsv", "labelled": []}
+    return CLASSIFICATION.read(data, "test", predictor.signature)[0].examples
 
 
 @pytest.mark.parametrize("rows", [1, BATCH - 1, BATCH, BATCH + 1])
 def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: Path, rows: int) -> None:
     predictor = Predictor(finetuned / "export")
-    samples = samples_of(finetuned, predictor, rows)
-    together = predictor.predict(samples, BATCH)
-    alone = predictor.predict(samples, 1)
+    examples = examples_of(finetuned, predictor, rows)
+    together = predictor.predict(CLASSIFICATION, examples, BATCH)
+    alone = predictor.predict(CLASSIFICATION, examples, 1)
     assert len(together) == rows
     for one, other in zip(together, alone, strict=True):
-        assert np.allclose(one.probabilities, other.probabilities, atol=1e-5)
-        assert one.label == LABELS[int(np.argmax(one.probabilities))]
-        assert np.isclose(sum(one.probabilities), 1, atol=1e-5)
+        assert np.allclose(one.scores, other.scores, atol=1e-5)
+        assert one.value == LABELS[int(np.argmax(one.scores))]
+        assert np.isclose(sum(one.scores), 1, atol=1e-5)
 
 
 def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> None:
     model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
-    kind = load_plugins().finetuning_tasks.get("classification")
-    program = InferenceProgram(model.config, kind.objective(LABELS), 0, model.vocabulary.pad_id, model.parameters)
+    objective = CLASSIFICATION.objective(predictor.signature)
+    program = InferenceProgram(model.config, objective, 0, model.vocabulary.pad_id, model.parameters)
     random = np.random.default_rng(0)
     for shape in ((1, 3), (5, 16)):
         ids = random.integers(5, 60, shape)
         feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
-        assert np.abs(program.probabilities(feed) - predictor.probabilities(feed)).max() < 1e-5
+        assert np.abs(program.scores(feed) - predictor.scores(feed)).max() < 1e-5
 
 
 def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:
@@ -94,5 +98,6 @@ def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(fi
     assert done.returncode == 0, done.stderr
     with open(output) as answers, open(finetuned / "test.tsv") as truth:
         pairs = list(zip(csv.DictReader(answers, delimiter="\t"), csv.DictReader(truth, delimiter="\t"), strict=True))
-    right = sum(answer["label"] == true["label"] for answer, true in pairs)
-    assert right / 101 == pytest.approx(read_json(finetuned / "run" / "result.json", "result")["test"]["accuracy"])
+    right = sum(answer["prediction"] == true["label"] for answer, true in pairs)
+    result = read_json(finetuned / "run" / "result.json", "result")
+    assert right / 101 == pytest.approx(result["sets"]["test"]["figures"]["accuracy"])

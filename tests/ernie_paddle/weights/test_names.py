@@ -14,7 +14,7 @@ from ernie_paddle.weights.names import Library, Part, names_of, prefix_of
 def test_the_release_names_and_shapes_are_those_of_our_programs(use_task_id: bool) -> None:
     config = ErnieConfig(**SIZES, hidden_act="gelu", use_task_id=use_task_id)
     tasks = load_plugins().pretraining_tasks
-    session = Session(config, 0, 1, AdamSettings())
+    session = Session(config, 1, AdamSettings())
     declared = session.parameter_shapes([tasks.get("knowledge_masking"), tasks.get("sentence_distance")])
     named = {
         name.ours: name.shape

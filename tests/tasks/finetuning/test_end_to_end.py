@@ -1,0 +1,86 @@
+"""Every recipe runs through on small files in its benchmark's own format: training, scores, answers, submission."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmark_files import BENCHMARKS
+from recipe_support import RECIPES, load_recipe
+from small_models import character_vocabulary, write_small_model
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.training.finetuning import ANSWERS, SUBMISSION, Finetuning
+
+FOR_PREDICTION = {"glue/ax", "clue/diagnostics"}
+QUICK = ["epochs=2", "train.learning_rate.peak=0.003"]
+
+
+def run_recipe(name: str, folder: Path, overrides: list[str]) -> tuple[dict[str, Any], Path]:
+    """The result of a recipe on its benchmark's small files, and the folder of the run."""
+    data, out = folder / "data", folder / "run"
+    BENCHMARKS[name]().write(data)
+    model = write_small_model(folder / "model", character_vocabulary(data), positions=512)
+    recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={data}", *overrides])
+    return Finetuning(recipe.settings, model, out, load_plugins()).run(resume=False), out
+
+
+def answered(path: Path) -> list[str]:
+    """The ids of a file of answers, in its order."""
+    if path.suffix == ".json":
+        return list(json.loads(path.read_text()))
+    with open(path) as file:
+        return [row["index"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - FOR_PREDICTION))
+def test_a_recipe_runs_and_answers_every_row_in_order(name: str, tmp_path: Path) -> None:
+    made = BENCHMARKS[name]()
+    sizes = [] if name == "ernie_zh/xnli" else ["train.batch_samples=8"]
+    result, out = run_recipe(name, tmp_path, [*QUICK, *sizes])
+    recipe = load_recipe(RECIPES / f"{name}.yaml").settings
+    metric = load_plugins().metrics.get(recipe.metric)
+    for scores in result["sets"].values():
+        assert set(scores["figures"]) == set(metric.figures) and scores["ranks_by"] == metric.ranks_by
+    assert result["chosen_on"] == next(iter(result["sets"])).replace("mismatched", "matched")
+    files = {path.stem: path for path in (out / ANSWERS).iterdir()}
+    assert set(files) == set(made.sets) - {"train"}
+    for one, path in files.items():
+        ids = answered(path)
+        assert len(ids) == len(made.sets[one]) and ids == made.ids.get(one, ids)
+    names = {recipe.submission[one] for one in recipe.submission}
+    assert {path.stem for path in (out / SUBMISSION).glob("*")} == names
+
+
+@pytest.mark.parametrize("name", sorted(FOR_PREDICTION))
+def test_a_recipe_for_prediction_alone_says_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="it is for prediction"):
+        run_recipe(name, tmp_path, [])
+
+
+# A kind, a recipe of it, and what it takes to learn the small training file by heart.
+LEARNT = {
+    "classification": ("clue/csl", "accuracy"),
+    "regression": ("glue/sts-b", "pearson"),
+    "sequence_labelling": ("ernie_zh/msra_ner", "f1"),
+    "reading_comprehension": ("clue/cmrc2018", "em"),
+    "multiple_choice": ("clue/c3", "accuracy"),
+    "cloze": ("clue/chid", "accuracy"),
+    "pronoun_resolution": ("clue/cluewsc2020", "accuracy"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LEARNT)
+def test_each_kind_learns_its_training_file_by_heart(kind: str, tmp_path: Path) -> None:
+    name, figure = LEARNT[kind]
+    train = load_recipe(RECIPES / f"{name}.yaml").data.train
+    dev = json.dumps([str(path) for path in train or ()])
+    batch = 4 if kind == "multiple_choice" else 8
+    overrides = ["epochs=40", f"train.batch_samples={batch}", "train.learning_rate.peak=0.003"]
+    result, _ = run_recipe(name, tmp_path, [*overrides, f"data.dev={{'': {dev}}}", "data.test={}"])
+    assert load_recipe(RECIPES / f"{name}.yaml").signature.task == kind
+    assert result["sets"]["dev"]["figures"][figure] > 0.9, result

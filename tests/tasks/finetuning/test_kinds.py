@@ -1,0 +1,187 @@
+"""From examples to samples, and from scores to answers."""
+
+from itertools import permutations, product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.errors import UserError
+from ernie_paddle.kind import Signature
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from tasks.finetuning.classification import Classification
+from tasks.finetuning.cloze import Cloze, each_once, window
+from tasks.finetuning.encoding import cut_pair
+from tasks.finetuning.multiple_choice import MultipleChoice, fitted
+from tasks.finetuning.pronoun_resolution import marked
+from tasks.finetuning.reading.examples import (
+    Answer,
+    ChoiceExample,
+    ClozeExample,
+    QuestionExample,
+    ReferenceExample,
+    Span,
+    TaggedExample,
+    TextExample,
+)
+from tasks.finetuning.reading_comprehension import ReadingComprehension, ReadingOptions, best_spans, window_begins
+from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
+VOCABULARY = Vocabulary(
+    {token: i for i, token in enumerate([*SPECIAL_TOKENS, "[unused1]", *LETTERS, *(f"##{c}" for c in LETTERS)])}
+)
+
+
+def signature(task: str, length: int, labels: tuple[str, ...] | None = None, **options: int) -> Signature:
+    return Signature(task=task, max_length=length, labels=labels, options=options)
+
+
+# ---- texts and pairs ----
+
+
+def test_a_pair_is_cut_as_the_release_pops_tokens() -> None:
+    for first, second, room in product(range(9), range(9), range(1, 14)):
+        a, b = first, second
+        while a + b > room:
+            a, b = (a - 1, b) if a > b else (a, b - 1)
+        assert cut_pair(first, second, room) == (a, b)
+
+
+def test_texts_stand_between_special_tokens_with_their_sentence_ids() -> None:
+    examples = [TextExample("0", "", "甲乙", "丙丁戊", "y"), TextExample("1", "", "甲乙丙丁戊己", None, None)]
+    encoded = Classification().encode(examples, VOCABULARY, signature("classification", 7, ("x", "y"))).samples
+    text = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"]]
+    assert text == [*"[CLS] 甲 乙 [SEP] 丙 丁 [SEP]".split(), *"[CLS] 甲 乙 丙 丁 戊 [SEP]".split()]
+    assert encoded.columns["sentence_ids"].tolist() == [0, 0, 0, 0, 1, 1, 1, *[0] * 7]
+    assert encoded.labels.tolist() == [1, -1] and encoded.lengths.tolist() == [7, 7]
+
+
+def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
+    text = "甲见乙，她笑"
+    noun, pronoun = Span("甲", 0), Span("她", 4)
+    assert marked(ReferenceExample("0", "", text, noun, pronoun, None)) == "_甲_见乙，[她]笑"
+    assert marked(ReferenceExample("0", "", text, Span("笑", 5), Span("甲", 0), None)) == "[甲]见乙，她_笑_"
+
+
+# ---- tags ----
+
+
+def test_every_token_of_a_long_text_gets_the_tag_of_its_first_piece() -> None:
+    labels = ("B-X", "I-X", "O")
+    tokens = ("甲", "abc", "乙", "\u3000", "丙", "de", "丁")
+    tags = ("B-X", "I-X", "O", "O", "B-X", "O", "I-X")
+    examples = [TaggedExample("0", "", tokens, tags), TaggedExample("1", "", ("戊",), None)]
+    kind, long = SequenceLabelling(), signature("sequence_labelling", 5, labels)
+    encoded = kind.encode(examples, VOCABULARY, long)
+    assert encoded.samples.lengths.tolist() == [5, 5, 3, 3]
+    assert encoded.samples.columns[TAGS].tolist() == [-1, 0, 1, 2, -1, -1, 2, 0, 2, -1, -1, 1, -1, -1, -1, -1]
+    scores = [
+        np.eye(3)[np.maximum(encoded.samples.columns[TAGS], 0)][i : i + n]
+        for i, n in ((0, 5), (5, 5), (10, 3), (13, 3))
+    ]
+    answers = kind.answers(examples, encoded, scores, long)
+    assert answers[0].value == tags and answers[1].value == ("B-X",)
+
+
+# ---- choices ----
+
+
+def test_choices_are_the_sequences_of_one_sample() -> None:
+    examples = [
+        ChoiceExample("0", "", "甲乙丙丁", "戊", ("己", "庚庚"), 1),
+        ChoiceExample("1", "", "甲", "戊", ("己", "庚", "辛"), None),
+    ]
+    encoded = MultipleChoice().encode(examples, VOCABULARY, signature("multiple_choice", 8)).samples
+    batch = Batch.of(encoded, np.arange(2))
+    assert batch.sequences.tolist() == [2, 3] and encoded.lengths.tolist() == [16, 21]
+    assert batch.lengths.tolist() == [8, 8, 7, 7, 7]
+    first = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"][:8]]
+    assert first == "[CLS] 甲 乙 [SEP] 戊 [SEP] 己 [SEP]".split()
+    assert encoded.labels.tolist() == [1, -1]
+    scores = [np.array([[0.1], [3.0]]), np.array([[2.0], [1.0], [0.0]])]
+    answers = MultipleChoice().answers(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
+    assert [answer.value for answer in answers] == [1, 0] and sum(answers[1].scores) == pytest.approx(1)
+
+
+def test_the_text_gives_way_to_question_and_choice() -> None:
+    for lengths in product((0, 1, 5, 9), repeat=3):
+        kept = fitted([list(range(length)) for length in lengths], max_length=12)
+        assert sum(map(len, kept)) == min(sum(lengths), 8)
+        assert all(list(part) == list(range(len(part))) for part in kept)
+        if lengths[1] + lengths[2] <= 8:
+            assert [len(part) for part in kept[1:]] == list(lengths[1:])
+
+
+def test_idioms_are_chosen_once_each_the_surest_first() -> None:
+    assert each_once([np.array([3.0, 2.0]), np.array([4.0, 1.0])]) == [1, 0]
+    random = np.random.default_rng(0)
+    for blanks in (1, 3, 5):
+        scores = random.normal(size=(blanks, 5))
+        chosen = each_once(list(scores))
+        assert len(set(chosen)) == blanks
+        best = max(range(blanks), key=lambda i: scores[i].max())
+        assert chosen[best] == scores[best].argmax()
+    assert sorted(each_once(list(random.normal(size=(3, 2))))) in ([0, 0, 1], [0, 1, 1])
+    assert all(len(set(order)) == 2 for order in permutations(each_once([np.array([0.0, -5]), np.array([0.0, -9])])))
+
+
+def test_a_window_around_the_blank_uses_all_its_room() -> None:
+    for left, right, room in product(range(0, 30, 3), range(0, 30, 3), (5, 10, 21)):
+        before, after = window(left, right, room)
+        assert before <= left and after <= right and before + after == min(left + right, room)
+        assert abs(before - after) <= 1 or before == left or after == right
+
+
+def test_the_blank_is_marked_and_others_are_masked() -> None:
+    example = ClozeExample("#idiom000002#", "", "甲乙#idiom000001#丙", "丁", ("abcd", "戊己庚辛"), 1, "0", 0)
+    encoded = Cloze().encode([example], VOCABULARY, signature("cloze", 20)).samples
+    text = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"]]
+    second = text[text.index("[SEP]", text.index("[SEP]") + 1) + 1 :]
+    assert second == ["[CLS]", *"戊己庚辛", "[SEP]", "甲", "乙", *["[MASK]"] * 4, "丙", "[unused1]", "丁", "[SEP]"]
+
+
+# ---- answers in texts ----
+
+
+def test_windows_reach_every_token() -> None:
+    for tokens, room, stride in product(range(0, 40), (8, 13), (3, 8)):
+        begins = window_begins(tokens, room, stride)
+        covered = {i for begin in begins for i in range(begin, min(begin + room, tokens))}
+        assert covered == set(range(tokens)) and begins[0] == 0
+        assert len(begins) == 1 or begins[-2] + room < tokens
+
+
+def test_an_answer_near_a_border_is_found_in_the_window_that_holds_it() -> None:
+    context = "甲乙丙丁戊己庚辛" * 4
+    short = signature("reading_comprehension", 16, stride=4, max_question_length=2, max_answer_length=8)
+    kind = ReadingComprehension()
+    for start in range(len(context) - 3):
+        example = QuestionExample("q", "", "甲乙", context, (Answer(context[start : start + 3], start),))
+        encoded = kind.encode([example], VOCABULARY, short)
+        labels, ends = encoded.samples.labels, np.cumsum(encoded.samples.lengths)
+        whole = [row for row, (first, _) in enumerate(labels) if first]
+        assert whole and (labels[labels[:, 0] == 0] == 0).all()
+        scores = []
+        for row, (first, last) in enumerate(labels):
+            table = np.zeros((encoded.samples.lengths[row], 2))
+            table[first, 0] = table[last, 1] = 1 + (row in whole)
+            scores.append(table)
+            if row in whole:
+                ids = encoded.samples.columns["input_ids"][ends[row] - len(table) :][first : last + 1]
+                assert "".join(VOCABULARY.tokens[i] for i in ids) == context[start : start + 3]
+        assert kind.answers([example], encoded, scores, short)[0].value == context[start : start + 3]
+
+
+def test_the_best_part_is_that_of_all_pairs() -> None:
+    scores = np.random.default_rng(2).normal(size=(12, 2))
+    options = ReadingOptions(max_answer_length=4, best_answers=12)
+    expected = max((scores[i, 0] + scores[j, 1], i, j) for i in range(12) for j in range(i, min(i + 4, 12)))
+    assert max(best_spans(scores, options)) == pytest.approx(expected)
+
+
+def test_a_stride_that_skips_tokens_is_refused() -> None:
+    wrong = signature("reading_comprehension", 100, stride=60, max_question_length=64)
+    with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
+        ReadingComprehension().encode([], VOCABULARY, wrong)
