@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         title = f"{args.run}: held-out scores after stage {last['stage']}"
         console.print(score_table(title, last["tasks"], best_scores(before)))
     if results:
-        table = Table(*RESULT_COLUMNS, title="fine-tuning: accuracy of the best model")
+        table = Table(*RESULT_COLUMNS, title="fine-tuning: the best models, per cent")
         for row in result_rows(results):
             table.add_row(*row)
         console.print(table)

@@ -16,7 +16,7 @@ from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log
 
 Record = dict[str, Any]
 
-RESULT_COLUMNS = ("run", "dev", "test")
+RESULT_COLUMNS = ("run", "figure", "dev", "test")
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -32,11 +32,15 @@ def read_results(runs: list[Path]) -> dict[str, Record]:
 
 
 def result_rows(results: dict[str, Record]) -> list[list[str]]:
-    """Fine-tuning runs as rows of text, in the order of `RESULT_COLUMNS`."""
-    return [
-        [run, *(f"{result[split]['accuracy']:.2%}" if split in result else "-" for split in ("dev", "test"))]
-        for run, result in results.items()
-    ]
+    """Fine-tuning runs as rows of text, in the order of `RESULT_COLUMNS`: what ranks models, in per cent."""
+    rows = []
+    for run, result in results.items():
+        sets = result["sets"]
+        test = next((scores for name, scores in sets.items() if name.startswith("test")), None)
+        dev = sets[result["chosen_on"]]
+        shown = (f"{100 * scores['figures'][scores['ranks_by']]:.2f}" if scores else "-" for scores in (dev, test))
+        rows.append([run, dev["ranks_by"], *shown])
+    return rows
 
 
 def write_report(run: Path, results: dict[str, Record], out: Path) -> list[Record]:
@@ -114,7 +118,7 @@ def _page(run: Path, train: list[Record], evaluations: list[Record], results: di
         _forgetting_table(evaluations),
     ]
     if results:
-        parts.append(_table("Fine-tuning: accuracy of the best model", list(RESULT_COLUMNS), result_rows(results)))
+        parts.append(_table("Fine-tuning: the best models, per cent", list(RESULT_COLUMNS), result_rows(results)))
     title = html.escape(str(run))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'

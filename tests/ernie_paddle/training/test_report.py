@@ -36,12 +36,15 @@ def test_a_run_leaves_records_events_and_a_page(run: Path, tmp_path: Path) -> No
     assert all(0 <= record["waiting_share"] <= 1 and record["gradient_norm"] > 0 for record in train)
     assert list((run / "tensorboard").glob("events*"))
 
-    write_json(tmp_path / "tuned" / RESULT_FILE, {"dev": {"accuracy": 0.75}, "test": {"accuracy": 0.5}})
+    sets = {
+        name: {"figures": {"accuracy": value}, "ranks_by": "accuracy"} for name, value in (("dev", 0.75), ("test", 0.5))
+    }
+    write_json(tmp_path / "tuned" / RESULT_FILE, {"chosen_on": "dev", "sets": sets})
     page = tmp_path / "report.html"
     done = run_command("report", run, "--compare", tmp_path / "tuned", "--out", page)
     assert done.returncode == 0, done.stderr
     html = page.read_text(encoding="utf-8")
-    for words in ("Held-out scores after stage 2", "Updates spent on each task", "Forgetting", "75.00%", "50.00%"):
+    for words in ("Held-out scores after stage 2", "Updates spent on each task", "Forgetting", "75.00", "50.00"):
         assert words in html
     score = evaluations[-1]["tasks"]["sentence_distance"]["loss"]
     assert f"{score:.3f}" in html and f"{score:.3f}" in done.stdout
