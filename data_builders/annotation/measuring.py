@@ -90,10 +90,22 @@ def measure(path: Path, finders: dict[str, Finder]) -> dict[str, Measured]:
 def tagged_lines(path: Path) -> Iterator[tuple[str, list[Span]]]:
     """The text of each line and its words."""
     for number, line in enumerate(read_text(path, "tagged text").splitlines(), 1):
-        words = [tuple(item.rpartition("/")[::2]) for item in line.split()]
-        if not all(word and tag for word, tag in words):
-            raise UserError(f"{path} line {number}: expected 'word/tag' between blanks")
-        yield "".join(word for word, _ in words), _gold_spans(words)
+        try:
+            yield tagged_words(line)
+        except ValueError:
+            raise UserError(f"{path} line {number}: expected 'word/tag' between blanks") from None
+
+
+def tagged_words(line: str) -> tuple[str, list[Span]]:
+    """The text of a line and its words.
+
+    Raises:
+        ValueError: something in it is no `word/tag`.
+    """
+    words = [tuple(item.rpartition("/")[::2]) for item in line.split()]
+    if not all(word and tag for word, tag in words):
+        raise ValueError(line)
+    return "".join(word for word, _ in words), _gold_spans(words)
 
 
 def _gold_spans(words: list[tuple[str, ...]]) -> list[Span]:

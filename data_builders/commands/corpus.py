@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from data_builders.demo import peoples_daily, reviews, wikipedia
+from data_builders.demo import newspaper_tasks, peoples_daily, reviews, wikipedia
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 
@@ -24,7 +24,10 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     for name, write in CORPORA.items():
         documents, characters = write(args.out / name)
         table.add_row(name, str(args.out / name), f"{documents:,}", f"{characters:,}")
-    open_console().print(table)
+    console = open_console()
+    console.print(table)
+    lines, titles = newspaper_tasks.write(args.out / "peoples_daily" / "gold.txt", args.out / "newspaper_tasks")
+    console.print(f"{args.out / 'newspaper_tasks'}: {lines:,} lines with tagged names, {titles:,} titles beside texts")
 
 
 COMMAND = Command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.demo import peoples_daily, reviews
+from data_builders.demo import newspaper_tasks, peoples_daily, reviews
 from data_builders.demo.peoples_daily import split_articles, untagged
 
 
@@ -56,3 +56,43 @@ def test_the_unlabelled_reviews_are_those_of_the_training_split(corpora: Path) -
     with open(corpora / "reviews" / "train.tsv", encoding="utf-8") as file:
         texts = [row["text_a"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
     assert [text.strip() for text in unlabelled] == texts
+
+
+@pytest.fixture(scope="module")
+def tasks(corpora: Path) -> Path:
+    newspaper_tasks.write(corpora / "peoples_daily" / "gold.txt", corpora / "newspaper_tasks")
+    return corpora / "newspaper_tasks"
+
+
+def test_names_are_tagged_as_the_gold_tags_say(corpora: Path, tasks: Path) -> None:
+    names: Counter[str] = Counter()
+    characters = 0
+    for split in ("train", "dev", "test"):
+        rows = (tasks / f"entities_{split}.tsv").read_text(encoding="utf-8").split("\n")[1:-1]
+        for text, tags in (row.split("\t") for row in rows):
+            tokens, labels = text.split("\x02"), tags.split("\x02")
+            assert len(tokens) == len(labels) and all(len(token) == 1 for token in tokens)
+            names.update(label for label in labels if label.startswith("B-"))
+            for before, label in zip(["O", *labels], labels, strict=False):
+                assert not label.startswith("I-") or before[1:] == label[1:]
+            characters += len(tokens)
+    gold = (corpora / "peoples_daily" / "gold.txt").read_text(encoding="utf-8")
+    words = Counter(item.rpartition("/")[2] for item in gold.split())
+    assert (names["B-LOC"], names["B-ORG"]) == (words["ns"], words["nt"])
+    assert words["nr"] / 2 < names["B-PER"] < words["nr"]  # a surname and its given name are two words, one person
+    assert characters == len("".join((corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").split()))
+
+
+def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) -> None:
+    articles = (corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").strip("\n").split("\n\n")
+    bodies = {(title, "".join(rest)[:200]) for title, *rest in (article.split("\n") for article in articles)}
+    seen: dict[str, set[str]] = {}
+    for split in ("train", "dev", "test"):
+        with open(tasks / f"titles_{split}.tsv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        matches = sum(row["label"] == "match" for row in rows)
+        assert abs(2 * matches - len(rows)) <= 1 and len(rows) > 100
+        own = [(row["text_a"], row["text_b"]) in bodies for row in rows]
+        assert sum(found != (row["label"] == "match") for found, row in zip(own, rows, strict=True)) < 0.01 * len(rows)
+        seen[split] = {row["text_b"] for row in rows}
+    assert len(seen["test"] & seen["train"]) < 0.02 * len(seen["test"])
