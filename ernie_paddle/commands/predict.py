@@ -7,6 +7,7 @@ from pathlib import Path
 from ernie_paddle.config import add_overrides
 from ernie_paddle.errors import UserError
 from ernie_paddle.inference.answer_files import answer_lines, write_answers
+from ernie_paddle.kind import Answer
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.run_settings import SIZES, load_recipe
 
@@ -17,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--input", type=Path, help="file laid out as the test file of the recipe; labels are not read")
     given.add_argument("--recipe", type=Path, help="another recipe, whose test data are to be answered")
     parser.add_argument("--output", type=Path, help="file to write, .tsv or .json (default: standard output)")
+    parser.add_argument("--no-scores", action="store_true", help="predictions alone, as ernie-paddle submission takes")
     parser.add_argument("--batch-samples", type=int, default=64, help="inputs of a batch (default: 64)")
     add_overrides(parser, "data.folder=/data/AX")
 
@@ -38,6 +40,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if others:
         raise UserError(f"{args.recipe}: has {1 + len(others)} test sets; choose one with --set data.test=FILE")
     answers = predictor.predict(kind, examples.examples, args.batch_samples)
+    if args.no_scores:
+        answers = [Answer(answer.value) for answer in answers]
     if args.output is None:
         sys.stdout.writelines(f"{line}\n" for line in answer_lines(examples.examples, answers, signature))
         return

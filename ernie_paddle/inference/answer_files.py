@@ -8,15 +8,11 @@ from ernie_paddle.files import write_json, written_whole
 from ernie_paddle.kind import Answer, Signature
 
 
-def write_answers(
-    path: Path, examples: Sequence[Any], answers: Sequence[Answer], signature: Signature, with_scores: bool = True
-) -> Path:
+def write_answers(path: Path, examples: Sequence[Any], answers: Sequence[Answer], signature: Signature) -> Path:
     """Write `<path>.json`, {id: text}, where answers are texts of their own, else `<path>.tsv`; which one is returned.
 
-    The table's columns are `index`, `prediction` and, `with_scores`, the score of each label or choice.
+    The table's columns are `index`, `prediction` and the score of each label or choice, if answers have scores.
     """
-    if not with_scores:
-        answers = [Answer(answer.value) for answer in answers]
     if signature.labels is None and all(isinstance(answer.value, str) for answer in answers):
         target = path.with_name(f"{path.name}.json")
         write_json(target, {example.id: answer.value for example, answer in zip(examples, answers, strict=True)})

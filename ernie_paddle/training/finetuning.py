@@ -181,7 +181,8 @@ class Finetuning:
         write_answers(self.out / ANSWERS / name, examples, answers, signature)
         if name in self.settings.submission:
             file = self.settings.submission[name]
-            write_answers(self.out / SUBMISSION / file, examples, answers, signature, with_scores=False)
+            alone = [Answer(answer.value) for answer in answers]
+            write_answers(self.out / SUBMISSION / file, examples, alone, signature)
 
 
 def result_table(result: dict[str, Any]) -> Table:

@@ -47,6 +47,13 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
         console.print(f"{out}: no whole checkpoint to go on from, starting with update 1", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
+    world, accumulation = trainer.ranks.world, trainer.train.accumulation
+    if world > accumulation:
+        console.print(
+            f"{world} processes share {accumulation} micro-batches of an update, so that {world - accumulation} have "
+            f"nothing to do; set train.accumulation={world} and smaller batches",
+            soft_wrap=True,
+        )
     trainer.session.take_from_first()
     trainer.session.check_equal()
 

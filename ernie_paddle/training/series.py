@@ -8,13 +8,14 @@ from typing import Any
 
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json
+from ernie_paddle.files import read_json, written_whole
 from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
 
 SEED, TABLE = "train.seed", "table"
+BEST_RUN = "best_run"  # a file with the name of the folder of the run that is best on dev
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,17 @@ def run_series(
 
 
 def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> None:
-    """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point."""
+    """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point.
+
+    `best_run` names the folder of the run that is best on dev.
+    """
     groups: dict[Path, list[Point]] = {}
     for point in series:
         groups.setdefault(out / point.folder.parent if point.seed else out, []).append(point)
     console = open_console()
+    ranks = [protocol_of([point], out, {}).runs[0].dev.rank for point in series]
+    with written_whole(out / BEST_RUN) as file:
+        file.write(f"{series[ranks.index(max(ranks))].folder}\n")
     medians = {}
     for folder, of_group in groups.items():
         protocol = protocol_of(of_group, out, paper)

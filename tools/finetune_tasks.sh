@@ -1,0 +1,56 @@
+# Sourced by finetune_glue.sh and finetune_clue.sh: fine-tunes a model on tasks of a benchmark, one after the other, and
+# gathers the leaderboard's zip. The caller sets benchmark, tasks and, as "recipe=task", the recipe that another's model answers.
+
+fail() { echo "$0: $1" >&2; exit 2; }
+
+finetune_tasks() {
+    local model="" data="data/$benchmark" out="runs/$benchmark" size=base processes=1 options=() chosen=()
+    while [ $# -gt 0 ]; do
+        case "$1" in
+            --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+            --model | --data | --out | --size | --processes)
+                [ $# -gt 1 ] || fail "$1 needs a value"
+                printf -v "${1#--}" '%s' "$2"; shift 2 ;;
+            --seeds) [ $# -gt 1 ] || fail "$1 needs a value"; options+=(--seeds "$2"); shift 2 ;;
+            --resume | --from-scratch) options+=("$1"); shift ;;
+            --set | --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
+            -*) fail "unknown option $1; see --help" ;;
+            *) [[ " $tasks ${answered%=*} " == *" $1 "* ]] || fail "unknown task $1; there are: $tasks"; chosen+=("$1"); shift ;;
+        esac
+    done
+    [ -n "$model" ] || fail "--model is missing: a folder that ernie-paddle convert or pretrain wrote"
+    [ ${#chosen[@]} -gt 0 ] || read -ra chosen <<< "$tasks"
+
+    local task recipe folder run
+    mkdir -p "$out/predictions"
+    for task in "${chosen[@]}"; do
+        recipe="configs/finetune/$benchmark/$task.yaml"
+        folder=$(sed -n 's/^  folder: *\([^ ]*\).*/\1/p' "$recipe")
+        echo "== $task"
+        run=(finetune "$recipe" --model "$model" --out "$out/$task" --size "$size")
+        options_of_data=(--set "data.folder=$data/${folder##*/}")
+        if [ "$processes" -gt 1 ]; then
+            bash tools/launch.sh --processes "$processes" "${run[@]}" "${options_of_data[@]}" "${options[@]}"
+        else
+            ernie-paddle "${run[@]}" "${options_of_data[@]}" "${options[@]}"
+        fi
+        run="$out/$task"
+        [ ! -f "$run/best_run" ] || run="$run/$(cat "$run/best_run")"
+        [ ! -d "$run/submission" ] || cp "$run"/submission/* "$out/predictions/"
+        [ "$task" != "${answered#*=}" ] || answer_with "$run"
+    done
+    echo "answers to test data: $out/predictions/"
+    if [ "${#chosen[@]}" -eq "$(wc -w <<< "$tasks")" ]; then
+        ernie-paddle submission "$benchmark" "$out/predictions" --data "$data" --out "$out/submission.zip"
+    fi
+}
+
+# Answer the diagnostic set with a model of the task that it is for.
+answer_with() {
+    local recipe="configs/finetune/$benchmark/${answered%=*}.yaml" folder name
+    folder=$(sed -n 's/^  folder: *\([^ ]*\).*/\1/p' "$recipe")
+    name=$(sed -n 's/^submission: {test: \(.*\)}$/\1/p' "$recipe")
+    ernie-paddle export "$1/best" --out "$1/export"
+    ernie-paddle predict "$1/export" --recipe "$recipe" --set "data.folder=$data/${folder##*/}" \
+        --output "$out/predictions/$name.tsv" --no-scores
+}
