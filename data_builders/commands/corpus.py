@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from data_builders.demo import newspaper_tasks, peoples_daily, reviews, wikipedia
+from data_builders.demo import labelled_tasks, peoples_daily, reviews, wikipedia
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 
@@ -26,8 +26,10 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         table.add_row(name, str(args.out / name), f"{documents:,}", f"{characters:,}")
     console = open_console()
     console.print(table)
-    lines, titles = newspaper_tasks.write(args.out / "peoples_daily" / "gold.txt", args.out / "newspaper_tasks")
-    console.print(f"{args.out / 'newspaper_tasks'}: {lines:,} lines with tagged names, {titles:,} titles beside texts")
+    out = args.out / "tasks"
+    rows = labelled_tasks.write_newspaper(args.out / "peoples_daily" / "gold.txt", out)
+    rows |= labelled_tasks.write_wikipedia(args.out / "wikipedia" / wikipedia.ARTICLES, out)
+    console.print(f"{out}: labelled tasks,", ", ".join(f"{name} {count:,}" for name, count in rows.items()), "rows")
 
 
 COMMAND = Command(

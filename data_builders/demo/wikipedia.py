@@ -9,12 +9,13 @@ from data_builders.readers.reader import Source
 from ernie_paddle.files import written_whole
 
 DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2"  # in gensim
+ARTICLES = "articles.xml.bz2"
 
 
 def write(out: Path) -> tuple[int, int]:
-    """Write `articles.xml.bz2`. Returns articles, characters of plain text in them."""
+    """Write `ARTICLES`. Returns articles, characters of plain text in them."""
     source = package_file("gensim", DUMP)
-    target = out / "articles.xml.bz2"
+    target = out / ARTICLES
     with open(source, "rb") as original, written_whole(target, "wb") as copy:
         shutil.copyfileobj(original, copy)
     documents = Source("wikipedia", target, MediaWikiReader(), "en").documents()

@@ -68,6 +68,12 @@ def main() -> None:
     result["samples"] = compare(
         "fp32, samples of the People's Daily as they come", [ours, huggingface], (samples, config, "fp32"), args.rounds
     )
+    result["finetuning"] = compare(
+        "fp32, fine-tuning (classification) beside pre-training on the same tokens",
+        [(sys.executable, "ours_finetuning"), ours],
+        (fixed, config, "fp32"),
+        args.rounds,
+    )
     write_json(OUT / "train.json", result)
     CONSOLE.print(f"{OUT / 'train.json'}: written")
 

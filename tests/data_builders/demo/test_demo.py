@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.demo import newspaper_tasks, peoples_daily, reviews
+from data_builders.demo import labelled_tasks, peoples_daily, reviews, wikipedia
 from data_builders.demo.peoples_daily import split_articles, untagged
 
 
@@ -60,8 +60,8 @@ def test_the_unlabelled_reviews_are_those_of_the_training_split(corpora: Path) -
 
 @pytest.fixture(scope="module")
 def tasks(corpora: Path) -> Path:
-    newspaper_tasks.write(corpora / "peoples_daily" / "gold.txt", corpora / "newspaper_tasks")
-    return corpora / "newspaper_tasks"
+    labelled_tasks.write_newspaper(corpora / "peoples_daily" / "gold.txt", corpora / "tasks")
+    return corpora / "tasks"
 
 
 def test_names_are_tagged_as_the_gold_tags_say(corpora: Path, tasks: Path) -> None:
@@ -85,7 +85,10 @@ def test_names_are_tagged_as_the_gold_tags_say(corpora: Path, tasks: Path) -> No
 
 def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) -> None:
     articles = (corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").strip("\n").split("\n\n")
-    bodies = {(title, "".join(rest)[:200]) for title, *rest in (article.split("\n") for article in articles)}
+    bodies = {
+        (" ".join(title.split()), " ".join("".join(rest).split())[:200])
+        for title, *rest in (article.split("\n") for article in articles)
+    }
     seen: dict[str, set[str]] = {}
     for split in ("train", "dev", "test"):
         with open(tasks / f"titles_{split}.tsv", encoding="utf-8") as file:
@@ -96,3 +99,16 @@ def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) 
         assert sum(found != (row["label"] == "match") for found, row in zip(own, rows, strict=True)) < 0.01 * len(rows)
         seen[split] = {row["text_b"] for row in rows}
     assert len(seen["test"] & seen["train"]) < 0.02 * len(seen["test"])
+
+
+def test_pages_of_the_wikipedia_are_in_one_split_each(tmp_path: Path) -> None:
+    wikipedia.write(tmp_path)
+    counts = labelled_tasks.write_wikipedia(tmp_path / wikipedia.ARTICLES, tmp_path)
+    titles = {}
+    for split in ("train", "dev", "test"):
+        with open(tmp_path / f"titles_en_{split}.tsv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        titles[split] = {row["text_a"] for row in rows}
+        counts["titles_en"] -= len(rows)
+        assert len(rows) > 100 and all(20 <= len(row["text_b"]) <= 200 for row in rows)
+    assert counts == {"titles_en": 0} and not titles["train"] & (titles["dev"] | titles["test"])

@@ -4,6 +4,7 @@ usage: ours.py BATCHES CONFIG fp32|bf16
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +23,29 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
-from ernie_paddle.task import Labels, padded
+from ernie_paddle.task import Labels, Task, padded
+from ernie_paddle.text.vocabulary import Vocabulary
+
+NO_WORDS = Vocabulary({})  # labels that do not depend on words
 
 
 def main() -> None:
     folder, config, precision = sys.argv[1:]
-    batches = read_batches(Path(folder))
+    serve(stepper(Path(folder), Path(config), precision, load_plugins().pretraining_tasks.get("knowledge_masking")))
+
+
+def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[[int], int]:
+    """Steps of a task; masked tokens are those of the batches, all other labels 0."""
+    batches = read_batches(folder)
     lengths = np.concatenate([batch["lengths"] for batch in batches])
-    ids, labels = (
+    ids, masked = (
         np.concatenate([row[:n] for batch in batches for row, n in zip(batch[key], batch["lengths"], strict=True)])
         for key in ("ids", "labels")
     )
-    table = SampleTable([SampleBlock(lengths, {"input_ids": ids})])
-    starts = np.cumsum(lengths) - lengths
-    task = load_plugins().pretraining_tasks.get("knowledge_masking")
-    session = Session(ErnieConfig.load(Path(config)), 1, AdamSettings(), precision)  # type: ignore[arg-type]
+    # What was masked goes along in a column that is no task's own.
+    samples = SampleBlock(lengths, {"input_ids": ids, "masked": masked}, np.zeros(len(lengths), np.int16))
+    table = SampleTable([samples])
+    session = Session(ErnieConfig.load(config), 1, AdamSettings(), precision)  # type: ignore[arg-type]
     tokens_a_step = round(float(np.mean([batch["lengths"].sum() for batch in batches])))
     order = BatchOrder(lengths, BatchSize(NO_LIMIT, tokens_a_step), 1, task.name)
     cursor = Cursor()
@@ -46,16 +55,22 @@ def main() -> None:
         rows = order.batch(cursor)
         cursor = order.after(cursor)
         batch = Batch.of(table.take(rows), rows)
-        wanted = np.concatenate([labels[starts[row] : starts[row] + lengths[row]] for row in rows])
-        tokens = np.flatnonzero(wanted != IGNORED)
-        tokens, classes = padded(tokens, wanted[tokens].astype(np.int64))
-        feed = encoder_feed(batch, {task.name: Labels(tokens, {}, classes)}) | {"mask_labels": classes}
-        feed[LOSS_WEIGHTS] = np.array([1 / max((classes >= 0).sum(), 1)], np.float32)
+        labels = masked_labels(batch) if task.name == "knowledge_masking" else task.objective.label(batch, NO_WORDS, 1)
+        feed = encoder_feed(batch, {task.name: labels}) | labels.feeds
+        feed[LOSS_WEIGHTS] = np.array([1 / max((labels.classes >= 0).sum(), 1)], np.float32)
         session.add_gradients((task,), feed, number)
         session.update((task,), 1e-4)
         return batch.tokens
 
-    serve(step)
+    return step
 
 
-main()
+def masked_labels(batch: Batch) -> Labels:
+    """The labels of knowledge masking, as they came with the batch."""
+    tokens = np.flatnonzero(batch.columns["masked"] != IGNORED)
+    tokens, classes = padded(tokens, batch.columns["masked"][tokens])
+    return Labels(tokens, {"mask_labels": classes}, classes)
+
+
+if __name__ == "__main__":
+    main()
