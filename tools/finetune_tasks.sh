@@ -4,7 +4,7 @@
 fail() { echo "$0: $1" >&2; exit 2; }
 
 finetune_tasks() {
-    local model="" data="data/$benchmark" out="runs/$benchmark" size=base processes=1 options=() chosen=()
+    local model="" data="data/$benchmark" out="runs/$benchmark" size=base processes=1 options=() sets=() chosen=()
     while [ $# -gt 0 ]; do
         case "$1" in
             --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
@@ -13,7 +13,8 @@ finetune_tasks() {
                 printf -v "${1#--}" '%s' "$2"; shift 2 ;;
             --seeds) [ $# -gt 1 ] || fail "$1 needs a value"; options+=(--seeds "$2"); shift 2 ;;
             --resume | --from-scratch) options+=("$1"); shift ;;
-            --set | --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
+            --set) shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do sets+=("$1"); shift; done ;;
+            --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
             -*) fail "unknown option $1; see --help" ;;
             *) [[ " $tasks ${answered%=*} " == *" $1 "* ]] || fail "unknown task $1; there are: $tasks"; chosen+=("$1"); shift ;;
         esac
@@ -21,18 +22,18 @@ finetune_tasks() {
     [ -n "$model" ] || fail "--model is missing: a folder that ernie-paddle convert or pretrain wrote"
     [ ${#chosen[@]} -gt 0 ] || read -ra chosen <<< "$tasks"
 
-    local task recipe folder run
+    local task recipe folder run command
     mkdir -p "$out/predictions"
     for task in "${chosen[@]}"; do
         recipe="configs/finetune/$benchmark/$task.yaml"
         folder=$(sed -n 's/^  folder: *\([^ ]*\).*/\1/p' "$recipe")
         echo "== $task"
-        run=(finetune "$recipe" --model "$model" --out "$out/$task" --size "$size")
-        options_of_data=(--set "data.folder=$data/${folder##*/}")
+        command=(finetune "$recipe" --model "$model" --out "$out/$task" --size "$size" "${options[@]}"
+            --set "data.folder=$data/${folder##*/}" "${sets[@]}")
         if [ "$processes" -gt 1 ]; then
-            bash tools/launch.sh --processes "$processes" "${run[@]}" "${options_of_data[@]}" "${options[@]}"
+            bash tools/launch.sh --processes "$processes" "${command[@]}"
         else
-            ernie-paddle "${run[@]}" "${options_of_data[@]}" "${options[@]}"
+            ernie-paddle "${command[@]}"
         fi
         run="$out/$task"
         [ ! -f "$run/best_run" ] || run="$run/$(cat "$run/best_run")"

@@ -9,13 +9,14 @@ from typing import Any
 
 from rich.table import Table
 
+from ernie_paddle.config import check_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.data.order import BatchOrder
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json
 from ernie_paddle.inference.answer_files import write_answers
-from ernie_paddle.kind import Answer, Encoded, ExampleSet, FinetuningKind, KeptSignature
+from ernie_paddle.kind import Answer, Encoded, ExampleSet, FinetuningKind, KeptSignature, Signature
 from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
@@ -60,6 +61,7 @@ class Finetuning:
         self.metric = registry.metrics.get(settings.metric, "metric")
         given = checkpoint.load_model(model)
         self.vocabulary, config, signature = given.vocabulary, given.config, settings.signature
+        check_labels(checkpoint.resolve(model), signature)
         if signature.max_length > config.max_position_embeddings:
             positions = config.max_position_embeddings
             raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
@@ -183,6 +185,20 @@ class Finetuning:
             file = self.settings.submission[name]
             alone = [Answer(answer.value) for answer in answers]
             write_answers(self.out / SUBMISSION / file, examples, alone, signature)
+
+
+def check_labels(model: Path, signature: Signature) -> None:
+    """Raise a `UserError` if a model was fine-tuned for the same kind of task with other labels, or in other order."""
+    path = model / SIGNATURE_FILE
+    if not path.is_file():
+        return
+    stored = check_settings(KeptSignature, read_json(path, "signature"), str(path))
+    if stored.task == signature.task and stored.labels != signature.labels:
+        labels = [", ".join(one.labels or ("none",)) for one in (stored, signature)]
+        raise UserError(
+            f"{path}: this model was fine-tuned for the labels {labels[0]}; the recipe has {labels[1]}, for which its "
+            "head would mean something else; name them alike and in that order, or start from a pre-trained model"
+        )
 
 
 def result_table(result: dict[str, Any]) -> Table:

@@ -1,6 +1,7 @@
 """The files of a data set: on disk, or fetched through `paddlenlp.datasets`, or an error that says where they are."""
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def _fetch(file: str, path: Path, source: PaddleNlpDataset | None) -> str | None
     if source is None or file not in source.splits:
         return "paddlenlp.datasets does not have it"
     try:
-        fetched = _downloaded(source, file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the packages that paddlenlp loads
+            fetched = _downloaded(source, file)
     except KeyError as error:
         return f"paddlenlp.datasets.{source.dataset} has no {error}"
     except (ImportError, OSError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from finetuning_support import write_recipe
+from helpers import assert_user_error, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.training import checkpoint
@@ -64,3 +65,32 @@ def test_dropout_of_the_recipe_takes_the_place_of_the_model_s(toy_pretrained: Pa
     ]
     assert ends[0] != ends[1]
     assert checkpoint.load_model(tmp_path / "run1" / "best").config.hidden_dropout_prob == 0.5
+
+
+def answers_of(run: Path) -> tuple[list[str], np.ndarray]:
+    """Index and prediction of each row, and the scores."""
+    rows = [line.split("\t") for line in (run / "predictions" / "dev.tsv").read_text().splitlines()[1:]]
+    return [row[0] for row in rows], np.array([row[2:] for row in rows], np.float64)
+
+
+def test_answers_do_not_depend_on_how_the_data_are_batched(toy_pretrained: Path, tmp_path: Path) -> None:
+    """No learning, so that nothing but the batches of the evaluation differs."""
+    found = []
+    for number, size in enumerate(({"batch_samples": 1}, {"batch_samples": 7}, {"batch_tokens": 300})):
+        train = {**size, "learning_rate": {"peak": 1e-12}}
+        finetune(recipe_over(tmp_path, 45, epochs=1, train=train), toy_pretrained, tmp_path / f"run{number}")
+        found.append(answers_of(tmp_path / f"run{number}"))
+    assert found[0][0] == [str(row) for row in range(45)]
+    for ids, scores in found[1:]:
+        assert ids == found[0][0]
+        np.testing.assert_allclose(scores, found[0][1], atol=2e-6)
+    assert len(np.unique(found[0][1][:, 0])) > 20, "rows differ"
+
+
+def test_a_model_tuned_for_other_labels_is_refused(toy_pretrained: Path, tmp_path: Path) -> None:
+    finetune(recipe_over(tmp_path, 16, epochs=1), toy_pretrained, tmp_path / "first")
+    signature = {"task": "classification", "labels": ["yes", "no"], "max_length": 16}
+    turned = recipe_over(tmp_path, 16, epochs=1, signature=signature)
+    done = run_command("finetune", turned, "--model", tmp_path / "first" / "best", "--out", tmp_path / "second")
+    assert_user_error(done.returncode, done.stderr, "signature.json", "fine-tuned for the labels no, yes", "yes, no")
+    finetune(recipe_over(tmp_path, 16, epochs=1), tmp_path / "first" / "best", tmp_path / "third")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from finetuning_support import write_recipe
 from helpers import run_command
 
 from ernie_paddle.ranks import Ranks
@@ -178,3 +179,26 @@ def test_a_rank_that_diverges_or_dies_ends_the_job_and_is_named(
     assert process.returncode != 0
     assert word in said, said
     assert checkpoint.resolve(run).name == "step_5"
+
+
+@pytest.mark.slow
+def test_two_ranks_finetune_and_answer_as_one(toy_pretrained: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = random.integers(0, 55, (37, 5))
+    rows = "".join(f"{' '.join(f'w{word}' for word in row)}\t{('no', 'yes')[row[0] % 2]}\n" for row in words)
+    (tmp_path / "data.tsv").write_text("text_a\tlabel\n" + rows)
+    train = {"batch_samples": 8, "accumulation": 2, "learning_rate": {"peak": 0.003}}
+    files = {"train": tmp_path / "data.tsv", "dev": tmp_path / "data.tsv", "test": tmp_path / "data.tsv"}
+    recipe = write_recipe(tmp_path / "recipe.yaml", files, train=train)
+    command = ("finetune", recipe, "--model", toy_pretrained, "--out")
+    assert run_command(*command, tmp_path / "one").returncode == 0
+    process = started("bash", LAUNCH, "--processes", 2, *command, tmp_path / "two")
+    said = output_of(process, tmp_path / "two" / "ranks")
+    assert process.returncode == 0, said
+    tables = [
+        [line.split("\t") for line in (tmp_path / run / "predictions" / "test.tsv").read_text().splitlines()]
+        for run in ("one", "two")
+    ]
+    assert [row[0] for row in tables[0]] == [row[0] for row in tables[1]] == ["index", *map(str, range(37))]
+    scores = [np.array([row[2:] for row in table[1:]], np.float64) for table in tables]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-3)
