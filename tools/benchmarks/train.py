@@ -30,9 +30,10 @@ from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import TrainSettings
+from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.plan import PlannedUpdate
+from ernie_paddle.training.plan import PlannedUpdate, StagePlan
+from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData, UpdatePreparer
 
 OUT = Path("runs/benchmark")
@@ -54,7 +55,7 @@ def main() -> None:
     config.parent.mkdir(parents=True, exist_ok=True)
     ErnieConfig.load(args.config).model_copy(update={"hidden_act": "gelu", "use_task_id": False}).save(config)
     fixed, samples = fixed_batches(config), sample_batches()
-    result = {"profile": profile(config), **collating(), **accumulation(config)}
+    result = {**memory(), "profile": profile(config), **collating(), **accumulation(config)}
     ours = (sys.executable, "ours")
     huggingface = (args.peers, "huggingface")
     result["fixed"] = compare(
@@ -189,6 +190,32 @@ def accumulation(config: Path) -> dict[str, float]:
     share = speed["in_updates"] / sum(speed["seconds"])
     CONSOLE.print(f"accumulation 4: {share:.1%} of the time in the update program")
     return {"update_share": share}
+
+
+def memory(updates: int = 5000) -> dict[str, dict[int, float]]:
+    """Resident memory in MB over the updates of a tiny model, on samples of many lengths."""
+    table, vocabulary = shards()
+    name = "knowledge_masking"
+    config = ErnieConfig(
+        vocab_size=vocabulary.size,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=LENGTH,
+        hidden_act="gelu",
+    )
+    train = TrainSettings(batch_tokens=512, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
+    tasks = {name: load_plugins().pretraining_tasks.get(name)}
+    plan = StagePlan((name,), ((updates,),))
+    data = {name: TaskData(table, table, frozenset())}
+    trainer = Trainer(config, vocabulary, tasks, data, plan, train, ImplSettings())
+    found = {
+        step.planned.number: trainer.session.memory_bytes() / 1e6
+        for step in trainer.updates()
+        if step.planned.number % (updates // 5) == 0
+    }
+    CONSOLE.print("resident memory, MB:", ", ".join(f"{size:.0f} after {number:,}" for number, size in found.items()))
+    return {"memory": found}
 
 
 def profile(config: Path) -> list[dict[str, float]]:
