@@ -7,6 +7,8 @@ from benchmark import ROWS, Benchmark, chinese
 
 from tasks.finetuning.reading.examples import Span
 
+IDIOMS = "百尺竿头 随波逐流 方兴未艾 身体力行 一日千里 三十而立 逆水行舟 日新月异 百花齐放 沧海一粟".split()
+
 
 def clue_lines(
     labels: list[str],
@@ -121,18 +123,7 @@ def cluewsc2020() -> Benchmark:
 
 def chid() -> Benchmark:
     made = Benchmark()
-    candidates = [
-        "百尺竿头",
-        "随波逐流",
-        "方兴未艾",
-        "身体力行",
-        "一日千里",
-        "三十而立",
-        "逆水行舟",
-        "日新月异",
-        "百花齐放",
-        "沧海一粟",
-    ]
+    candidates = list(IDIOMS)
     tag = 378
     for name, file in {"train": "train.json", "dev": "dev.json", "test": "test1.1.json"}.items():
         records, made.sets[name], made.ids[name], answers = [], [], [], {}

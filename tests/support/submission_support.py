@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from clue_files import IDIOMS
+
 ROWS = 5
 MNLI_HEADER = (
     "index promptID pairID genre sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse "
@@ -111,23 +113,11 @@ def write_clue_data(folder: Path) -> None:
     qas = [{"id": f"TEST_0_QUERY_{i}", "question": "？", "answers": []} for i in range(3)]
     squad = {"version": "1.0", "data": [{"title": "", "paragraphs": [{"id": "TEST_0", "context": "舰", "qas": qas}]}]}
     write(folder / "cmrc2018_public/test.json", json.dumps(squad, ensure_ascii=False))
-    candidates = [
-        "百尺竿头",
-        "随波逐流",
-        "方兴未艾",
-        "身体力行",
-        "一日千里",
-        "三十而立",
-        "逆水行舟",
-        "日新月异",
-        "百花齐放",
-        "沧海一粟",
-    ]
     blanks = [
         ["希望能#idiom623377#再进一步。", "去#idiom623378#？诚然，#idiom623379#更辛苦。"],
         ["发展可谓#idiom623380#。"],
     ]
-    write_json_lines(folder / "chid_public/test1.1.json", [{"content": b, "candidates": candidates} for b in blanks])
+    write_json_lines(folder / "chid_public/test1.1.json", [{"content": b, "candidates": IDIOMS} for b in blanks])
     c3 = [
         [["男：你好。", "女：你好。"], [{"question": "谁？", "choice": ["男", "女"], "id": 0}], "1-140"],
         [["文"], [{"question": "？", "choice": list("甲乙丙丁"), "id": i} for i in (1, 2)], "m-12"],
