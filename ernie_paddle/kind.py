@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.errors import UserError
 from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import NoOptions, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -69,6 +70,19 @@ class FinetuningKind(ABC):
 
     name: ClassVar[str]
     Options: ClassVar[type[Settings]] = NoOptions
+    answers_are: ClassVar[tuple[str, ...]] = ("labels",)  # what metrics need that can score them
+
+    def check_metric(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> None:
+        """Raise a `UserError` if a metric cannot score answers of this kind, or lacks an option or has another."""
+        if metric.needs not in self.answers_are:
+            raise UserError(f"metric: '{metric.name}' scores {metric.needs}; {self.name} answers {self.answers_are[0]}")
+        metric.check_options([*options, *self.given_options(metric, options, signature)], "metric_options")
+
+    def given_options(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
+        """The metric's options that the kind itself gives: the positive class is the last, unless it is named."""
+        if "positive" in metric.options and "positive" not in options and signature.labels:
+            return {"positive": signature.labels[-1]}
+        return {}
 
     @abstractmethod
     def objective(self, signature: Signature) -> Objective:
@@ -112,7 +126,6 @@ class FinetuningKind(ABC):
         answers: Sequence[Answer],
         signature: Signature,
     ) -> Scores:
-        """Score answers to labelled examples; where the metric needs a positive class, it is the last unless given."""
-        if "positive" in metric.options and signature.labels:
-            options = {"positive": signature.labels[-1], **options}
+        """Score answers to labelled examples."""
+        options = {**options, **self.given_options(metric, options, signature)}
         return metric([self.gold(one) for one in examples], [answer.value for answer in answers], **options)

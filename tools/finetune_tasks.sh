@@ -16,7 +16,7 @@ finetune_tasks() {
             --set) shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do sets+=("$1"); shift; done ;;
             --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
             -*) fail "unknown option $1; see --help" ;;
-            *) [[ " $tasks ${answered%=*} " == *" $1 "* ]] || fail "unknown task $1; there are: $tasks"; chosen+=("$1"); shift ;;
+            *) [[ " $tasks " == *" $1 "* ]] || fail "unknown task $1; there are: $tasks (${answered#*=} also answers ${answered%=*})"; chosen+=("$1"); shift ;;
         esac
     done
     [ -n "$model" ] || fail "--model is missing: a folder that ernie-paddle convert or pretrain wrote"

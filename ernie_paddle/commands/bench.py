@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from ernie_paddle.config import add_overrides, apply_overrides, check_settings, load_settings
+from ernie_paddle.config import Settings, add_overrides, apply_overrides, check_settings, load_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.run_settings import PretrainSettings
 
 if TYPE_CHECKING:
@@ -23,13 +24,21 @@ if TYPE_CHECKING:
     from ernie_paddle.training.trainer import StepResult, Trainer
 
 SHOWN = 15
+LENGTH = 128
 RANDOM: dict[str, Any] = {"batch_samples": 8, "learning_rate": {"peak": 1e-4}}
+
+
+class RandomTokens(Settings):
+    """What `--set` may change where there is no plan."""
+
+    train: TrainSettings
+    impl: ImplSettings = ImplSettings()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, nargs="?", help="plan to measure, with its shards; else random tokens")
     parser.add_argument("--model", type=Path, help="without a plan: sizes of the encoder, a JSON file")
-    parser.add_argument("--length", type=int, default=128, help="without a plan: tokens of a sample (128)")
+    parser.add_argument("--length", type=int, help="without a plan: tokens of a sample (128)")
     parser.add_argument("--updates", type=int, default=10, help="updates of each task that count (10)")
     parser.add_argument("--profile", action="store_true", help="also show the time of each kind of operator")
     parser.add_argument("--out", type=Path, help="also write everything as JSON")
@@ -59,24 +68,25 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 
 
 def _trainer(args: argparse.Namespace, registry: Registry) -> "Trainer":
-    from ernie_paddle.settings import ImplSettings, TrainSettings
     from ernie_paddle.training.benchmark import masked_lm_trainer
     from ernie_paddle.training.pretraining import build_trainer
 
     if args.plan:
-        if args.model:
-            raise UserError("--model: the plan names its model; leave one of the two out")
+        if args.model or args.length:
+            raise UserError("--model and --length are for random tokens; the plan has a model and samples of its own")
         return build_trainer(load_settings(PretrainSettings, args.plan, args.set), registry)
     if not args.model:
         raise UserError("name a plan, or sizes of an encoder with --model configs/models/ernie_2.0_base_en.json")
-    config = ErnieConfig.load(args.model)
-    if not 0 < args.length <= config.max_position_embeddings:
-        raise UserError(f"--length {args.length}: the model has {config.max_position_embeddings} positions")
-    tree = apply_overrides({"train": RANDOM, "impl": {}}, args.set)
-    train = check_settings(TrainSettings, tree["train"], "--set train")
-    impl = check_settings(ImplSettings, tree["impl"], "--set impl")
-    samples = (train.batch_samples or max(1, (train.batch_tokens or 0) // args.length)) * train.accumulation
-    return masked_lm_trainer(config, registry, samples, args.length, train, impl)
+    config, length = ErnieConfig.load(args.model), LENGTH if args.length is None else args.length
+    if not 0 < length <= config.max_position_embeddings:
+        raise UserError(f"--length {length}: the model has {config.max_position_embeddings} positions")
+    tree = apply_overrides({"train": RANDOM}, args.set)
+    if "batch_tokens" in tree["train"]:
+        tree["train"].pop("batch_samples")
+    settings = check_settings(RandomTokens, tree, "--set")
+    train, impl = settings.train, settings.impl
+    samples = (train.batch_samples or max(1, (train.batch_tokens or 0) // length)) * train.accumulation
+    return masked_lm_trainer(config, registry, samples, length, train, impl)
 
 
 def _profile(trainer: "Trainer") -> "list[OperatorTime]":
@@ -101,11 +111,13 @@ def speed_table(speeds: "Sequence[Speed]", trainer: "Trainer") -> Table:
         table.add_column(column, justify="right")
     for speed in speeds:
         seconds = sum(speed.seconds)
-        shares = (speed.in_updates / seconds, speed.waiting / seconds)
+        # On a GPU the update program's time is also that of all work queued before it.
+        updating = f"{speed.in_updates / seconds:.1%}" if trainer.session.on_cpu else "-"
         table.add_row(
             "+".join(speed.combination),
             f"{speed.median * 1e3:,.0f}",
-            *(f"{share:.1%}" for share in shares),
+            updating,
+            f"{speed.waiting / seconds:.1%}",
             f"{speed.tokens_per_second:,.0f}",
             f"{1 - speed.tokens / speed.cells:.1%}",
         )

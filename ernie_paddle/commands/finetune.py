@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ernie_paddle.config import add_overrides
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import SIZES, load_recipe
+from ernie_paddle.training.run_settings import SIZES, FinetuneSettings, load_recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,15 +28,16 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.training.finetuning import Finetuning
     from ernie_paddle.training.series import Point, points, run_series
 
+    def settings_of(point: Point) -> FinetuneSettings:
+        return load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
+
     def run_point(point: Point, out: Path) -> None:
-        settings = load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
-        Finetuning(settings, args.model, out, registry, args.from_scratch).run(args.resume)
+        Finetuning(settings_of(point), args.model, out, registry, args.from_scratch).run(args.resume)
 
     if args.seeds is None and not args.grid:
         run_point(Point(), args.out)
-        return
-    paper = load_recipe(args.recipe, args.size, args.set).paper
-    run_series(points(args.seeds, args.grid), args.out, run_point, paper, args.resume)
+    else:
+        run_series(points(args.seeds, args.grid), args.out, run_point, settings_of, args.resume)
 
 
 COMMAND = Command(

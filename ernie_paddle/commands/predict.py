@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ernie_paddle.config import add_overrides
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.answer_files import answer_lines, write_answers
+from ernie_paddle.inference.answer_files import answer_suffix, answers_as_text, write_answers
 from ernie_paddle.kind import Answer
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.run_settings import SIZES, load_recipe
@@ -34,17 +34,23 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         if recipe.signature.task != signature.task or recipe.signature.labels != signature.labels:
             raise UserError(f"{args.recipe}: its task or labels are not those of {args.export}")
         data = recipe.data
+    elif args.set:
+        raise UserError("--set: changes the recipe of --recipe; --input is read as the model's own recipe says")
     else:
         data = {**signature.data, "folder": "", "train": None, "dev": {}, "test": str(args.input)}
-    (examples, *others) = kind.read({**data, "labelled": []}, "test", signature)
-    if others:
-        raise UserError(f"{args.recipe}: has {1 + len(others)} test sets; choose one with --set data.test=FILE")
+    found = kind.read({**data, "labelled": []}, "test", signature)
+    if len(found) != 1:
+        raise UserError(f"{args.recipe}: has {len(found)} test sets; choose one with --set data.test=FILE")
+    (examples,) = found
     answers = predictor.predict(kind, examples.examples, args.batch_samples)
     if args.no_scores:
         answers = [Answer(answer.value) for answer in answers]
     if args.output is None:
-        sys.stdout.writelines(f"{line}\n" for line in answer_lines(examples.examples, answers, signature))
+        sys.stdout.write(answers_as_text(examples.examples, answers, signature))
         return
+    suffix = answer_suffix(answers, signature)
+    if args.output.suffix != suffix:
+        raise UserError(f"--output {args.output}: answers of {signature.task} are written as {suffix}")
     written = write_answers(args.output.with_suffix(""), examples.examples, answers, signature)
     print(f"{written}: {len(answers):,} predictions", *examples.notes, sep="; ")
 

@@ -4,6 +4,7 @@
 or language has no such label, and as `label` of samples without one.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +63,14 @@ class SampleBlock:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def digest(self) -> str:
+        """A hash of all values."""
+        found = hashlib.sha256(self.lengths.astype(np.int64).tobytes())
+        for name in sorted(self.columns):
+            found.update(name.encode() + self.columns[name].tobytes())
+        found.update(np.ascontiguousarray(self.labels).tobytes())
+        return found.hexdigest()
 
     def to_arrow(self) -> pa.RecordBatch:
         """The samples as one record batch of `SCHEMA`."""

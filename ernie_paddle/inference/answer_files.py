@@ -1,10 +1,11 @@
 """Answers as files: a row an example in its order, or a JSON object of texts."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_paddle.files import write_json, written_whole
+from ernie_paddle.files import written_whole
 from ernie_paddle.kind import Answer, Signature
 
 
@@ -13,14 +14,24 @@ def write_answers(path: Path, examples: Sequence[Any], answers: Sequence[Answer]
 
     The table's columns are `index`, `prediction` and the score of each label or choice, if answers have scores.
     """
-    if signature.labels is None and all(isinstance(answer.value, str) for answer in answers):
-        target = path.with_name(f"{path.name}.json")
-        write_json(target, {example.id: answer.value for example, answer in zip(examples, answers, strict=True)})
-        return target
-    target = path.with_name(f"{path.name}.tsv")
+    target = path.with_name(path.name + answer_suffix(answers, signature))
     with written_whole(target) as file:
-        file.writelines(f"{line}\n" for line in answer_lines(examples, answers, signature))
+        file.write(answers_as_text(examples, answers, signature))
     return target
+
+
+def answer_suffix(answers: Sequence[Answer], signature: Signature) -> str:
+    """`.json` where answers are texts of their own, else `.tsv`."""
+    texts = signature.labels is None and all(isinstance(answer.value, str) for answer in answers)
+    return ".json" if texts else ".tsv"
+
+
+def answers_as_text(examples: Sequence[Any], answers: Sequence[Answer], signature: Signature) -> str:
+    """What `write_answers` writes."""
+    if answer_suffix(answers, signature) == ".json":
+        texts = {example.id: answer.value for example, answer in zip(examples, answers, strict=True)}
+        return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
+    return "".join(f"{line}\n" for line in answer_lines(examples, answers, signature))
 
 
 def answer_lines(examples: Sequence[Any], answers: Sequence[Answer], signature: Signature) -> list[str]:

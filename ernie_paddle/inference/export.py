@@ -67,5 +67,5 @@ def _random_feed(vocabulary: Vocabulary, rows: int, length: int) -> dict[str, np
 
 
 def _scores_from(folder: Path, feeds: list[dict[str, np.ndarray]]) -> list[np.ndarray]:
-    predictor = Predictor(folder)
+    predictor = Predictor(folder, on_gpu=False)  # as the program that it is compared with
     return [predictor.scores(feed) for feed in feeds]

@@ -35,7 +35,8 @@ class Predictor:
         UserError: a file of the export is missing or does not fit.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, on_gpu: bool = True):
+        """`on_gpu`: use a GPU if there is one."""
         for name in (*MODEL_FILES, SIGNATURE_FILE, VOCABULARY_FILE):
             if not (folder / name).is_file():
                 raise UserError(
@@ -46,7 +47,7 @@ class Predictor:
         self.vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
         config = paddle.inference.Config(*(str(folder / name) for name in MODEL_FILES))
         config.disable_glog_info()
-        if paddle.is_compiled_with_cuda():
+        if on_gpu and paddle.is_compiled_with_cuda():
             config.enable_use_gpu(256, 0)
         self._predictor = paddle.inference.create_predictor(config)
 

@@ -84,17 +84,17 @@ def rectangular_attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
     return of_queries.collect(paddle.assign(paddle.matmul(weights, of_keys.spread(heads.values, count))))
 
 
-def flash_attention(longest: int, seed: Any) -> AttentionFunction:
+def flash_attention(longest: int, precision: Precision) -> AttentionFunction:
     """Attention by FlashAttention's kernel for sequences of varying length, for samples of up to `longest` tokens.
 
-    `seed` int64 [2] begins its draws of dropout; every layer takes other ones.
+    Its dropout draws from the device's generator, which is seeded for every micro-batch. It takes low precision only.
     """
-    layers: list[Heads] = []
+    dtype = {"bf16": paddle.bfloat16, "fp16": paddle.float16, "fp32": paddle.float32}[precision]
 
     def attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
-        layers.append(heads)
         queries, keys, values = (
-            paddle.reshape(part, [-1, heads.count, heads.size]) for part in (heads.queries, heads.keys, heads.values)
+            paddle.cast(paddle.reshape(part, [-1, heads.count, heads.size]), dtype)
+            for part in (heads.queries, heads.keys, heads.values)
         )
         contexts, _ = flash_attn_unpadded(
             queries,
@@ -106,9 +106,9 @@ def flash_attention(longest: int, seed: Any) -> AttentionFunction:
             longest,
             heads.size**-0.5,
             rate if dropout.active else 0.0,
-            fixed_seed_offset=seed + len(layers),
             training=dropout.active,
         )
+        dropout.keep(contexts)
         return paddle.reshape(contexts, [-1, heads.count * heads.size])
 
     return attention

@@ -37,7 +37,7 @@ class Dropout:
     """The dropout of one program. On CPU `masks` are what it is to be fed; a GPU draws its own."""
 
     def __init__(self, active: bool, keep_masks: bool):
-        """`keep_masks`: the layers will be computed twice, with the same masks, which become `kept`."""
+        """`keep_masks`: the layers will be computed twice; what they draw is drawn once, and `kept`."""
         self.active, self.keep_masks = active, keep_masks
         self.masks: list[Mask] = []
         self.kept: list[Any] = []
@@ -52,7 +52,12 @@ class Dropout:
             mask = declare_inputs([feed])[feed.name]
         elif self.keep_masks:
             mask = paddle.cast(paddle.bernoulli(paddle.full_like(x, 1 - rate, "float32")), "uint8")
-            self.kept.append(mask)
+            self.keep(mask)
         else:
             return F.dropout(x, rate, training=True, mode="upscale_in_train")
         return x * (paddle.cast(mask, x.dtype) * (1 / (1 - rate)))
+
+    def keep(self, drawn: Any) -> None:
+        """Note a Value that random draws of the device went into: it is not to be computed again."""
+        if self.keep_masks:
+            self.kept.append(drawn)

@@ -61,20 +61,26 @@ class Network:
             x = self._encoder_layer(wanted, x, where, inputs.of_tokens, f"encoder_layer_{i}")
             self.layers.append(Segment(operators_so_far() - before, x))
         self.outputs = x
+        self._read: Size = inputs.of_outputs.tokens
 
     # ---- heads ----
+
+    def read(self, places: Any, feed: str) -> Any:
+        """The outputs at some places, [n, hidden], for a head that is built next; `feed` [n] has the places."""
+        self._read = (feed, 0)
+        return paddle.gather(self.outputs, places)
 
     def pooled(self, first_tokens: Any) -> Any:
         """First tokens [samples, hidden] through a tanh layer."""
         return paddle.tanh(self._linear(first_tokens, self.config.hidden_size, "pooled_fc"))
 
     def sentence_logits(self, first_tokens: Any, head: str, classes: int) -> Any:
-        """Scores of the sequences' classes, [samples, classes], from their first tokens [samples, hidden]."""
+        """Scores of the sequences' classes, [sequences, classes], from their first tokens [sequences, hidden]."""
         return self.token_logits(self.pooled(first_tokens), head, classes)
 
     def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
         """Scores of the tokens' classes, [tokens, classes], from [tokens, hidden]."""
-        sizes = ((f"{head}_label", 0), self.config.hidden_size)
+        sizes = (self._read, self.config.hidden_size)
         return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
 
     def plain_logits(self, tokens: Any, head: str, classes: int) -> Any:

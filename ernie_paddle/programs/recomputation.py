@@ -20,14 +20,14 @@ class Segment:
 def recompute(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
     """Let the gradients of a program use copies of its layers that run right before them.
 
-    All operators but those of `forward` belong to the gradients. Outputs of layers, and `kept` (random masks), are
-    not computed again.
+    All operators but those of `forward` belong to the gradients. Outputs of layers are not computed again, nor is
+    anything that an operator gives which gave one of `kept`: it drew random numbers.
     """
     block = main.global_block()
     gradients = {operator.id() for operator in block.ops} - forward
     for segment in reversed(segments):
         operators = block.ops
-        again, first_user = _needed(operators, segment, gradients, [segment.output, *kept])
+        again, first_user = _needed(operators, segment, gradients, kept)
         values = paddle.pir.IrMapping()
         for value in (value for operator in operators for value in operator.results()):
             values.add(value, value)
@@ -35,7 +35,7 @@ def recompute(main: Any, forward: set[int], segments: Sequence[Segment], kept: S
         for i in again:
             copy = operators[i].clone(values, paddle.pir.CloneOptions(False, True, True))
             for value, copied in zip(operators[i].results(), copy.results(), strict=True):
-                if _is_among(value, [segment.output, *kept]):
+                if value.is_same(segment.output):
                     values.add(value, value)
                 else:
                     users = {user for user in value.all_used_ops() if user.id() in gradients}
@@ -51,10 +51,11 @@ def _needed(
     needed: set[int] = set()
     first_user = len(operators) - 1
     for i in sorted((place[one] for one in segment.operators), reverse=True):
-        if operators[i].name() in NEVER_AGAIN:
+        results = operators[i].results()
+        if operators[i].name() in NEVER_AGAIN or any(value.is_same(one) for value in results for one in kept):
             continue
-        for value in operators[i].results():
-            if _is_among(value, kept):
+        for value in results:
+            if value.is_same(segment.output):
                 continue
             users = {place[user.id()] for user in value.all_used_ops()}
             by_gradients = {user for user in users if operators[user].id() in gradients}
@@ -62,7 +63,3 @@ def _needed(
                 needed.add(i)
             first_user = min([first_user, *by_gradients])
     return sorted(needed), first_user
-
-
-def _is_among(value: Any, values: Sequence[Any]) -> bool:
-    return any(value.is_same(one) for one in values)

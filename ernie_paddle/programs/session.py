@@ -89,9 +89,13 @@ class Session:
         """Global norm of the last update's gradients before clipping."""
         return float(self.variables.get(GRADIENT_NORM)[0])
 
+    @property
+    def on_cpu(self) -> bool:
+        return self.variables.place.is_cpu_place()
+
     def memory_bytes(self) -> int:
         """Memory in use: what is allocated on the GPU, or resident of this process."""
-        if not self.variables.place.is_cpu_place():
+        if not self.on_cpu:
             return int(paddle.device.cuda.memory_allocated())
         resident = int(Path("/proc/self/statm").read_text().split()[1])
         return resident * resource.getpagesize()

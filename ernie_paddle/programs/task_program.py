@@ -34,7 +34,6 @@ from ernie_paddle.task import Feed, Outcome, Task
 
 LOSS_WEIGHTS = "loss_weights"
 LOSS_SCALE = "loss_scale"
-FLASH_SEED = Feed("flash_seed", (2,), "int64")
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,6 @@ class TaskProgram:
 
     def complete(self, feed: dict[str, np.ndarray], dropout_key: int) -> dict[str, np.ndarray]:
         """The feed with the masks of dropout, after a check of names, ranks and dtypes: Paddle would cast."""
-        if FLASH_SEED in self.feeds:
-            feed = {**feed, FLASH_SEED.name: np.array([dropout_key, 0], np.int64)}
         if feed.keys() != {declared.name for declared in self.feeds}:
             raise ValueError(f"fed {sorted(feed)}, declared {sorted(declared.name for declared in self.feeds)}")
         for declared in self.feeds:
@@ -97,9 +94,7 @@ def build_task_program(
         dropout = Dropout(training, impl.recompute)
         attention: AttentionFunction = rectangular_attention
         if uses_flash(impl.attention, precision):
-            feeds.append(FLASH_SEED)
-            seed = declare_inputs([FLASH_SEED])[FLASH_SEED.name]
-            attention = flash_attention(config.max_position_embeddings, seed)
+            attention = flash_attention(config.max_position_embeddings, precision)
         with low_precision(precision):
             network = Network(config, tasks[0].task_id, encoder_inputs(inputs), dropout, attention)
             outcomes = [_outcome(task, network, inputs) for task in tasks]
@@ -139,8 +134,8 @@ def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
 
 
 def _outcome(task: Task, network: Network, inputs: dict[str, Any]) -> Outcome:
-    outputs = paddle.gather(network.outputs, inputs[outputs_feed(task.name).name])
-    return task.objective.build(network, outputs, inputs)
+    feed = outputs_feed(task.name).name
+    return task.objective.build(network, network.read(inputs[feed], feed), inputs)
 
 
 def _collect_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, again: bool) -> None:

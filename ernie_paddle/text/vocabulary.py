@@ -104,6 +104,11 @@ class Vocabulary:
         table[[i for token, i in self.ids.items() if token.startswith(CONTINUATION) and len(token) > 2]] = True
         return table
 
+    @cached_property
+    def lower_case_tokenizer(self) -> Tokenizer:
+        """The tokenizer of lower-cased text, made once."""
+        return self.tokenizer()
+
     def tokenizer(self, lower_case: bool = True) -> Tokenizer:
         """The WordPiece tokenizer of BERT and ERNIE; encoding adds no special tokens."""
         tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))

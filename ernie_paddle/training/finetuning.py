@@ -58,10 +58,13 @@ class Finetuning:
         self.console = open_console(quiet=not self.ranks.leads)
         self.kind: FinetuningKind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
         self.kind.check_data(settings.data, "data")
+        check_settings(self.kind.Options, settings.signature.options, "signature.options")
         self.metric = registry.metrics.get(settings.metric, "metric")
+        self.kind.check_metric(self.metric, settings.metric_options, settings.signature)
         given = checkpoint.load_model(model)
         self.vocabulary, config, signature = given.vocabulary, given.config, settings.signature
-        check_labels(checkpoint.resolve(model), signature)
+        if not from_scratch:
+            check_labels(model, signature)
         if signature.max_length > config.max_position_embeddings:
             positions = config.max_position_embeddings
             raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
@@ -73,21 +76,27 @@ class Finetuning:
         self.chooser = next((name for name in self.held if name.startswith(DEV)), "")
         if not self.chooser or not self.held[self.chooser].labelled:
             raise UserError("data.dev: names no labelled file; the best model is chosen on it")
-        self.trainer = self._trainer(training[0], settings.train)
+        self.samples = self.kind.encode(training[0].examples, self.vocabulary, signature).samples
+        self.trainer = self._trainer(settings.train)
 
     def run(self, resume: bool) -> dict[str, Any]:
         """Train, keep the best model, answer dev and test data with it; the result, as in `result.json`."""
-        if not resume and self.ranks.leads:
-            shutil.rmtree(self.out / BEST, ignore_errors=True)
-        identity = {
-            "settings": self.settings.model_dump(mode="json", exclude={"impl", "paper", "submission"}),
-            "examples": {name: len(held.examples.examples) for name, held in self.held.items()},
+        identity = self._identity()
+        start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
+        if self.trainer.progress.update == 0 and self.ranks.leads:
+            shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
+        run_stages(self.trainer, self.out, identity, self._keep_best)
+        return self._conclude()
+
+    def _identity(self) -> dict[str, Any]:
+        """What decides the result: a resumed run must have the same."""
+        sets = {name: held.encoded.samples for name, held in self.held.items()} | {"train": self.samples}
+        return {
+            "settings": self.settings.identity(),
+            "samples": {name: samples.digest() for name, samples in sets.items()},
             "model": sha256_of(checkpoint.resolve(self.model) / checkpoint.MODEL_FILE),
             "from_scratch": self.from_scratch,
         }
-        start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
-        run_stages(self.trainer, self.out, identity, self._keep_best)
-        return self._conclude()
 
     def _read(self, split: str) -> list[ExampleSet]:
         sets = self.kind.read(self.settings.data, split, self.settings.signature)
@@ -99,11 +108,10 @@ class Finetuning:
         encoded = self.kind.encode(examples.examples, self.vocabulary, self.settings.signature)
         return Held(examples, encoded, all(self.kind.is_labelled(one) for one in examples.examples))
 
-    def _trainer(self, training: ExampleSet, train: TrainSettings) -> Trainer:
+    def _trainer(self, train: TrainSettings) -> Trainer:
         signature = self.settings.signature
-        samples = self.kind.encode(training.examples, self.vocabulary, signature).samples
         task = Task(self.kind.name, signature.task_id, self.kind.objective(signature))
-        table = SampleTable([samples])
+        table = SampleTable([self.samples])
         return Trainer(
             self.config,
             self.vocabulary,
@@ -139,8 +147,8 @@ class Finetuning:
         if self.ranks.leads and (
             not (best / SCORES_FILE).exists() or rank > read_json(best / SCORES_FILE, "scores")["rank"]
         ):
-            epoch = (stage + 1) / self.settings.evaluations_per_epoch
-            self._save_best(best, {"rank": rank, "update": update, "epoch": epoch, "sets": scores})
+            epoch = self.settings.epochs * update / self.trainer.plan.total
+            self._save_best(best, {"rank": rank, "update": update, "epoch": round(epoch, 2), "sets": scores})
 
     def _answers(self, held: Held) -> tuple[list[Answer], float]:
         scores, loss = self.trainer.scores(self.kind.name, SampleTable([held.encoded.samples]))
@@ -171,7 +179,8 @@ class Finetuning:
                 sets[name] = {"loss": loss, **self._scores(held, answers).as_record()}
             if self.ranks.leads:
                 self._write(name, held.examples.examples, answers)
-        result = {"update": best["update"], "epoch": best["epoch"], "chosen_on": self.chooser, "sets": sets}
+        chosen = {"update": best["update"], "epoch": best["epoch"], "chosen_on": self.chooser}
+        result = {**chosen, "sets": sets, "run": self._identity()}
         if self.ranks.leads:
             write_json(self.out / RESULT_FILE, result)
         self.console.print(result_table(result))
@@ -189,8 +198,9 @@ class Finetuning:
 
 def check_labels(model: Path, signature: Signature) -> None:
     """Raise a `UserError` if a model was fine-tuned for the same kind of task with other labels, or in other order."""
-    path = model / SIGNATURE_FILE
-    if not path.is_file():
+    paths = (model / SIGNATURE_FILE, model / BEST / SIGNATURE_FILE, model.parent / BEST / SIGNATURE_FILE)
+    path = next((path for path in paths if path.is_file()), None)  # of the model itself, or of the run it is of
+    if path is None:
         return
     stored = check_settings(KeptSignature, read_json(path, "signature"), str(path))
     if stored.task == signature.task and stored.labels != signature.labels:

@@ -77,7 +77,7 @@ def run_stages(
                     at_stage_end(stage, log)
                 save(trainer, out, identity)
                 log.restart_clock()
-            if step.stops and number < trainer.plan.total:
+            if step.stops or (stage_over and trainer.ranks.world == 1 and asked_to_stop()):
                 raise Preempted(f"asked to stop; {out}/step_{number} is whole, go on with --resume")
 
 

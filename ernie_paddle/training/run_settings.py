@@ -58,6 +58,10 @@ class FinetuneSettings(Settings):
     paper: dict[str, dict[str, float]] = Field(default_factory=dict)
     submission: dict[str, str] = Field(default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """All that decides the result, as JSON."""
+        return self.model_dump(mode="json", exclude={"impl", "paper", "submission"})
+
 
 def load_recipe(path: Path, size: str, overrides: list[str]) -> FinetuneSettings:
     """Read a recipe for a size of model and apply `a.b=value` overrides.

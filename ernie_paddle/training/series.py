@@ -13,6 +13,7 @@ from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
+from ernie_paddle.training.run_settings import FinetuneSettings
 
 SEED, TABLE = "train.seed", "table"
 BEST_RUN = "best_run"  # a file with the name of the folder of the run that is best on dev
@@ -52,9 +53,12 @@ def points(seeds: str | None, grid: Sequence[str]) -> list[Point]:
     axes: dict[str, list[str]] = {}
     for axis in grid:
         key, _, values = axis.partition("=")
-        axes[key] = _listed(values)
-        if not key or not axes[key]:
+        if not key or not _listed(values):
             raise UserError(f"--grid {axis}: write it as key.key=value,value")
+        last = key.rpartition(".")[2]
+        if key.partition(".")[0].startswith("metric") or last in {one.rpartition(".")[2] for one in axes} | {"seed"}:
+            raise UserError(f"--grid {axis}: runs with this key would not stand apart in one table")
+        axes[key] = _listed(values)
     named = _listed(seeds or "")
     if seeds is not None and not (named and all(seed.isdigit() for seed in named)):
         raise UserError(f"--seeds {seeds}: write numbers with commas between them, as 1,2,3")
@@ -63,36 +67,42 @@ def points(seeds: str | None, grid: Sequence[str]) -> list[Point]:
 
 
 def _listed(values: str) -> list[str]:
-    return [value.strip() for value in values.split(",") if value.strip()]
+    """The values, each once."""
+    return list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
 
 
 def run_series(
     series: Sequence[Point],
     out: Path,
     run_point: Callable[[Point, Path], None],
-    paper: Mapping[str, Mapping[str, float]],
+    settings_of: Callable[[Point], FinetuneSettings],
     resume: bool,
 ) -> None:
     """Run every point in a folder of its own; then write and show a table of all, or of the seeds of each grid point.
 
-    `paper` has published figures in per cent by set and figure. With `resume`, finished runs are left as they are.
+    With `resume`, finished runs are left as they are.
+
+    Raises:
+        UserError: a finished run had other settings.
     """
     console = open_console(stderr=True, quiet=not Ranks.of_this_process().leads)
     for number, point in enumerate(series, 1):
         folder = out / point.folder
         if resume and (folder / RESULT_FILE).exists():
+            if read_json(folder / RESULT_FILE, "result")["run"]["settings"] != settings_of(point).identity():
+                raise UserError(f"{folder}: finished with other settings; choose another --out, or remove that folder")
             console.print(f"{folder}: finished before", soft_wrap=True)
             continue
         console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
         run_point(point, folder)
     if Ranks.of_this_process().leads:
-        write_tables(series, out, paper)
+        write_tables(series, out, settings_of(series[0]).paper)
 
 
 def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> None:
     """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point.
 
-    `best_run` names the folder of the run that is best on dev.
+    `paper` has published figures in per cent by set and figure. `best_run` names the folder of the run best on dev.
     """
     groups: dict[Path, list[Point]] = {}
     for point in series:

@@ -1,7 +1,7 @@
 """Classification of one text or of a pair, by the first token (release, `finetune/classifier.py`)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Classification(ReadingKind):
     """A label of the signature's for a text or a pair of texts."""
 
     name = "classification"
+    answers_are: ClassVar[tuple[str, ...]] = ("labels", "relevance")
 
     def objective(self, signature: Signature) -> Objective:
         if signature.labels is None:
@@ -45,6 +46,10 @@ class Classification(ReadingKind):
     ) -> list[Answer]:
         names = signature.labels or ()
         return [Answer(names[int(one[0].argmax())], one[0].tolist()) for one in scores]
+
+    def given_options(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
+        given = super().given_options(metric, options, signature)
+        return {**given, "queries": []} if metric.needs == "relevance" else given
 
     def score(
         self,

@@ -32,8 +32,10 @@ class Cloze(MultipleChoice):
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
         lefts, rights = ([pieces(getattr(one, side), vocabulary) for one in examples] for side in ("left", "right"))
         sequences: list[Segments] = []
+        known = sorted({idiom for one in examples for idiom in one.candidates})
+        idioms = dict(zip(known, tokenized(known, vocabulary), strict=True))
         for one, left, right in zip(examples, lefts, rights, strict=True):
-            for idiom in tokenized(one.candidates, vocabulary):
+            for idiom in (idioms[candidate] for candidate in one.candidates):
                 room = signature.max_length - 4 - len(idiom.ids)
                 before, after = window(len(left), len(right), room)
                 sequences.append([idiom.ids, [*left[len(left) - before :], blank, *right[:after]]])

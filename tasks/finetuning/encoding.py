@@ -13,7 +13,7 @@ Segments = Sequence[Sequence[int]]  # token ids of the texts of one sequence, wi
 
 def tokenized(texts: Sequence[str], vocabulary: Vocabulary) -> list[Encoding]:
     """Each text's tokens, with their offsets in it."""
-    return vocabulary.tokenizer().encode_batch(list(texts), add_special_tokens=False)
+    return vocabulary.lower_case_tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
 
 def cut_pair(first: int, second: int, room: int) -> tuple[int, int]:

@@ -79,6 +79,7 @@ class ReadingComprehension(ReadingKind):
     """A part of the text."""
 
     name = "reading_comprehension"
+    answers_are = ("texts",)
     Options: ClassVar[type[Settings]] = ReadingOptions
 
     def objective(self, signature: Signature) -> Objective:

@@ -47,6 +47,7 @@ class Regression(Classification):
     """A number for a text or a pair of texts."""
 
     name = "regression"
+    answers_are = ("numbers",)
 
     def objective(self, signature: Signature) -> Objective:
         return SquaredError()

@@ -33,6 +33,7 @@ class SequenceLabelling(ReadingKind):
     """Tags of the signature's labels."""
 
     name = "sequence_labelling"
+    answers_are = ("tags",)
 
     def objective(self, signature: Signature) -> Objective:
         if signature.labels is None:
@@ -44,7 +45,7 @@ class SequenceLabelling(ReadingKind):
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         """`details` are the pieces: the number of the example and the word of each token, -1 at special ones."""
-        tokenizer, numbers = vocabulary.tokenizer(), {tag: i for i, tag in enumerate(signature.labels or ())}
+        tokenizer, numbers = vocabulary.lower_case_tokenizer, {tag: i for i, tag in enumerate(signature.labels or ())}
         sequences, tags, pieces = [], list[np.ndarray](), list[tuple[int, np.ndarray]]()
         room = signature.max_length - 2
         for number, one in enumerate(examples):

@@ -198,23 +198,57 @@ def attention_between_borders(  # type: ignore[no-untyped-def]
     apart = sample_of(queries, query_borders).unsqueeze(1) != sample_of(keys, key_borders).unsqueeze(0)
     by_head = [paddle.transpose(x, [1, 0, 2]) for x in (queries, keys, values)]
     scores = paddle.matmul(by_head[0], by_head[1], transpose_y=True) * scale - paddle.cast(apart, "float32") * 1e9
-    return paddle.transpose(paddle.matmul(paddle.nn.functional.softmax(scores), by_head[2]), [1, 0, 2]), None
+    contexts = paddle.assign(paddle.matmul(paddle.nn.functional.softmax(scores), by_head[2]))
+    return paddle.transpose(contexts, [1, 0, 2]), None
 
 
-def test_flash_attention_is_asked_for_what_rectangles_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ernie_paddle.programs.attention.flash_attn_unpadded", attention_between_borders)
-    random, losses, task = np.random.default_rng(3), [], task_of("knowledge_masking")
+@pytest.fixture
+def flash(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """FlashAttention is used where a plan asks for it, with another kernel; the dtypes that it is given."""
+    given: list[tuple[Any, ...]] = []
+
+    def kernel(queries: Any, keys: Any, values: Any, *arguments: Any, **options: Any) -> tuple[Any, None]:
+        given.append((queries.dtype, keys.dtype, values.dtype))
+        plain = (paddle.cast(part, "float32") for part in (queries, keys, values))
+        contexts, _ = attention_between_borders(*plain, *arguments, **options)
+        return paddle.cast(contexts, queries.dtype), None
+
+    monkeypatch.setattr("ernie_paddle.programs.attention.flash_attn_unpadded", kernel)
+    chooses = "ernie_paddle.programs.task_program.uses_flash"
+    monkeypatch.setattr(chooses, lambda chosen, precision: chosen == "flash")
+    return given
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "recomputed"])
+def test_flash_attention_gives_the_loss_and_gradients_of_rectangles(flash: list[tuple[Any, ...]], again: bool) -> None:
+    random, found, task = np.random.default_rng(3), [], task_of("knowledge_masking")
     batch = random_batch(random, [5, 1, 9, 4])
     labels = random_labels(random, task, batch)
-    monkeypatch.setattr(
-        "ernie_paddle.programs.task_program.uses_flash", lambda attention, precision: attention == "flash"
-    )
     for attention in ("rectangles", "flash"):
-        session = session_of(ImplSettings(attention=attention))
+        session = session_of(ImplSettings(attention=attention, recompute=again))
         feed = {**joined(batch, {task.name: labels}), LOSS_WEIGHTS: np.ones(1, np.float32)}
         session.add_gradients((task,), feed, dropout_key=1)
-        losses.append(session.take_metrics()[task.name][0])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+        gradients = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
+        found.append({"loss": session.take_metrics()[task.name][0], **gradients})
+    assert len(flash) == session.config.num_hidden_layers
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "recomputed"])
+def test_what_a_gpu_would_be_given_is_built_with_every_attention_in_low_precision(
+    flash: list[tuple[Any, ...]], again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Biases are added in float32 there, dropout is the device's own: only building can be tried here."""
+    config = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1).config
+    monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: True)
+    impl = ImplSettings(attention="flash", recompute=again)
+    program = build_task_program(config, [task_of("knowledge_masking")], True, "bf16", impl)
+    assert flash == [(paddle.bfloat16,) * 3] * config.num_hidden_layers
+    assert program.masks == () and program.products[1] > 0
+    names = [operator.name() for operator in program.main.global_block().ops]
+    drawn = names.count("pd_op.bernoulli" if again else "pd_op.dropout")
+    assert drawn == 1 + 2 * config.num_hidden_layers, "embedding, attention's output and feed-forward; drawn once"
 
 
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")

@@ -8,7 +8,9 @@ from helpers import assert_user_error, run_command
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
+from ernie_paddle.kind import Signature
 from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.run_settings import FinetuneSettings
 from ernie_paddle.training.series import BEST_RUN, Point, points, run_series
 
 
@@ -21,15 +23,33 @@ def test_points_are_all_combinations_each_in_a_folder_of_its_own() -> None:
     assert [point.overrides for point in points(None, ["dropout=0.1,0.0"])] == [["dropout=0.1"], ["dropout=0.0"]]
 
 
-@pytest.mark.parametrize(("seeds", "grid"), [("", []), ("a,b", []), ("1", ["train.batch_samples"]), (None, ["=3"])])
+@pytest.mark.parametrize(
+    ("seeds", "grid"),
+    [
+        ("", []),
+        ("a,b", []),
+        ("1", ["train.batch_samples"]),
+        (None, ["=3"]),
+        (None, ["metric=a,b"]),
+        (None, ["a.x=1", "b.x=2"]),
+    ],
+)
 def test_a_series_without_values_is_refused(seeds: str | None, grid: list[str]) -> None:
     with pytest.raises(UserError, match=r"--seeds|--grid"):
         points(seeds, grid)
 
 
-def result(accuracy: float) -> dict[str, object]:
+def settings_of(point: Point) -> FinetuneSettings:
+    paper = {"dev_matched": {"accuracy": 86.0}, "dev_mismatched": {"accuracy": 1.0}, "test": {"f1": 70.0}}
+    signature = Signature(task="classification", labels=("a", "b"), max_length=8)
+    return FinetuneSettings(signature=signature, data={"train": point.seed}, paper=paper)
+
+
+def result(point: Point, accuracy: float) -> dict[str, object]:
     scores = {"loss": 1.0, "figures": {"accuracy": accuracy}, "ranks_by": "accuracy", "count": 10, "degenerate": None}
-    return {"update": 5, "epoch": 1, "chosen_on": "dev_matched", "sets": {"dev_matched": scores, "test": scores}}
+    return {"update": 5, "epoch": 1, "chosen_on": "dev_matched", "sets": {"dev_matched": scores, "test": scores}} | {
+        "run": {"settings": settings_of(point).identity()}
+    }
 
 
 def test_tables_the_best_run_and_resumption(tmp_path: Path) -> None:
@@ -39,19 +59,21 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path) -> None:
 
     def run_point(point: Point, out: Path) -> None:
         ran.append(point.folder)
-        write_json(out / RESULT_FILE, result(accuracies[point.folder]))
+        write_json(out / RESULT_FILE, result(point, accuracies[point.folder]))
 
     series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
-    paper = {"dev_matched": {"accuracy": 86.0}, "dev_mismatched": {"accuracy": 1.0}, "test": {"f1": 70.0}}
-    run_series(series, tmp_path, run_point, paper, resume=False)
+    run_series(series, tmp_path, run_point, settings_of, resume=False)
     assert ran == list(accuracies)
     assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
     table = read_json(tmp_path / "peak=3e-5" / "table.json", "table")
     assert table["all"]["median"]["dev accuracy"] == 0.75 and len(table["runs"]) == 2
     assert table["paper"] == {"dev accuracy": 0.86, "test f1": 0.7}
     (tmp_path / "peak=3e-5/seed=1" / RESULT_FILE).unlink()
-    run_series(series, tmp_path, run_point, paper, resume=True)
+    run_series(series, tmp_path, run_point, settings_of, resume=True)
     assert ran[4:] == [Path("peak=3e-5/seed=1")]
+    changed = settings_of(Point()).model_copy(update={"epochs": 9})
+    with pytest.raises(UserError, match="finished with other settings"):
+        run_series(series, tmp_path, run_point, lambda point: changed, resume=True)
 
 
 @pytest.mark.slow
