@@ -35,10 +35,12 @@ class Cloze(MultipleChoice):
         known = sorted({idiom for one in examples for idiom in one.candidates})
         idioms = dict(zip(known, tokenized(known, vocabulary), strict=True))
         for one, left, right in zip(examples, lefts, rights, strict=True):
-            for idiom in (idioms[candidate] for candidate in one.candidates):
-                room = signature.max_length - 4 - len(idiom.ids)
-                before, after = window(len(left), len(right), room)
-                sequences.append([idiom.ids, [*left[len(left) - before :], blank, *right[:after]]])
+            around: dict[int, list[int]] = {}  # the passage by the length of the idiom, mostly one for all candidates
+            for idiom in (idioms[candidate].ids for candidate in one.candidates):
+                if len(idiom) not in around:
+                    before, after = window(len(left), len(right), signature.max_length - 4 - len(idiom))
+                    around[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]
+                sequences.append([idiom, around[len(idiom)]])
         return choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
 
     def answers(
