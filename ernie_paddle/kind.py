@@ -76,13 +76,11 @@ class FinetuningKind(ABC):
         """Raise a `UserError` if a metric cannot score answers of this kind, or lacks an option or has another."""
         if metric.needs not in self.answers_are:
             raise UserError(f"metric: '{metric.name}' scores {metric.needs}; {self.name} answers {self.answers_are[0]}")
-        metric.check_options([*options, *self.given_options(metric, options, signature)], "metric_options")
+        metric.check_options([*{**self.given_options(metric, (), signature), **options}], "metric_options")
 
-    def given_options(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
+    def given_options(self, metric: Metric, examples: Sequence[Any], signature: Signature) -> dict[str, Any]:
         """The metric's options that the kind itself gives: the positive class is the last, unless it is named."""
-        if "positive" in metric.options and "positive" not in options and signature.labels:
-            return {"positive": signature.labels[-1]}
-        return {}
+        return {"positive": signature.labels[-1]} if "positive" in metric.options and signature.labels else {}
 
     @abstractmethod
     def objective(self, signature: Signature) -> Objective:
@@ -127,5 +125,11 @@ class FinetuningKind(ABC):
         signature: Signature,
     ) -> Scores:
         """Score answers to labelled examples."""
-        options = {**options, **self.given_options(metric, options, signature)}
-        return metric([self.gold(one) for one in examples], [answer.value for answer in answers], **options)
+        options = {**self.given_options(metric, examples, signature), **options}
+        return metric(*self.compared(metric, examples, answers, signature), **options)
+
+    def compared(
+        self, metric: Metric, examples: Sequence[Any], answers: Sequence[Answer], signature: Signature
+    ) -> tuple[list[Any], list[Any]]:
+        """Gold and answered values, as the metric takes them."""
+        return [self.gold(one) for one in examples], [answer.value for answer in answers]

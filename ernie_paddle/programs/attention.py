@@ -17,31 +17,41 @@ MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding;
 FLASH_CAPABILITY = 8
 
 
-class Layout:
+class Cells:
+    """A rectangle: the number in each cell [rows, width], -1 where there is nothing.
+
+    `nothing` [rows, width] is so low where there is nothing that added to scores it rules these cells out.
+    """
+
+    def __init__(self, numbers: Any):
+        shape = paddle.shape(numbers)
+        self._shape = [shape[0], shape[1]]
+        self._index = paddle.reshape(paddle.clip(numbers, min=0), [-1])
+        self.nothing = paddle.cast(numbers < 0, "float32") * -MASKED_SCORE
+
+    def rectangle(self, x: Any, *sizes: int) -> Any:
+        """Gather rows of x by cell: [n, product of sizes] to [rows, width, *sizes]; empty cells hold some row."""
+        shape: list[Any] = [*self._shape, *sizes]
+        return paddle.reshape(paddle.gather(x, self._index), shape)
+
+
+class Layout(Cells):
     """Where some tokens stand in the rectangle of attention: `data.batch.Rectangle` as Values of a program.
 
     `tokens`, `samples` and `width` are its sizes as those of feeds.
     """
 
     def __init__(self, token_of_cell: Any, cell_of_token: Any, tokens: Size, samples: Size, width: Size):
+        super().__init__(token_of_cell)
         self.tokens, self.samples, self.width = tokens, samples, width
         self._token_of_cell, self._cell_of_token = token_of_cell, cell_of_token
-        self._index = paddle.reshape(paddle.clip(token_of_cell, min=0), [-1])
-        shape = paddle.shape(token_of_cell)
-        self._shape = [shape[0], shape[1]]
-        nothing = paddle.cast(token_of_cell < 0, "float32") * -MASKED_SCORE
-        self.score_bias = paddle.unsqueeze(nothing, [1, 2])
+        self.score_bias = paddle.unsqueeze(self.nothing, [1, 2])
         self.ones = column_of_ones(cell_of_token)
 
     def spread(self, x: Any, heads: int) -> Any:
         """[tokens, hidden] to [samples, heads, width, hidden / heads]; any token where there is none."""
         rectangle = self.rectangle(x, heads, int(x.shape[-1]) // heads)
         return paddle.transpose(rectangle, [0, 2, 1, 3])
-
-    def rectangle(self, x: Any, *sizes: int) -> Any:
-        """[tokens, n] to [samples, width, n], or n cut to several sizes; any token where there is none."""
-        shape: list[Any] = [*self._shape, *(sizes or (int(x.shape[-1]),))]
-        return paddle.reshape(paddle.gather(x, self._index), shape)
 
     def collect(self, x: Any) -> Any:
         """[samples, heads, width, size] to [tokens, heads * size]."""

@@ -35,7 +35,7 @@ class InferenceProgram:
             inputs = packed(self._inputs, pad_id, every_token)
             network = Network(config, task_id, inputs, Dropout(active=False, keep_masks=False))
             scores = objective.answer_scores(objective.logits(network, network.outputs))
-            self._scores = inputs.of_outputs.rectangle(scores) if every_token else scores
+            self._scores = inputs.of_outputs.rectangle(scores, int(scores.shape[-1])) if every_token else scores
         missing = network.parameters.keys() - parameters.keys()
         if missing:
             raise ValueError(f"the model lacks {', '.join(sorted(missing))}")

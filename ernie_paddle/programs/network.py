@@ -12,7 +12,7 @@ from paddle.nn import functional as F
 
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.attention import MASKED_SCORE, AttentionFunction, Heads, Layout, rectangular_attention
+from ernie_paddle.programs.attention import AttentionFunction, Cells, Heads, Layout, rectangular_attention
 from ernie_paddle.programs.building import column_of_ones, declare_parameter, operators_so_far
 from ernie_paddle.programs.dropout import Dropout, Size
 from ernie_paddle.programs.recomputation import Segment
@@ -89,10 +89,8 @@ class Network:
 
     def laid_out(self, scores: Any, cells: Any) -> Any:
         """Scores [n, 1] at the numbers in `cells` [rows, width]; where these are -1, so low that nothing is there."""
-        rows, width = paddle.shape(cells)[0], paddle.shape(cells)[1]
-        found = paddle.gather(scores, paddle.reshape(paddle.clip(cells, min=0), [-1]))
-        nothing = paddle.cast(cells < 0, "float32") * -MASKED_SCORE
-        return paddle.reshape(paddle.cast(found, "float32"), [rows, width]) + nothing
+        rectangle = Cells(cells)
+        return rectangle.rectangle(paddle.cast(scores, "float32")) + rectangle.nothing
 
     def masked_lm_logits(self, tokens: Any) -> Any:
         """Scores of the vocabulary for tokens [tokens, hidden]: [tokens, vocabulary]."""

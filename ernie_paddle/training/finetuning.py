@@ -86,7 +86,7 @@ class Finetuning:
         if self.trainer.progress.update == 0 and self.ranks.leads:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
         run_stages(self.trainer, self.out, identity, self._keep_best)
-        return self._conclude()
+        return self._conclude(identity)
 
     def _identity(self) -> dict[str, Any]:
         """What decides the result: a resumed run must have the same."""
@@ -168,7 +168,7 @@ class Finetuning:
             write_json(beside / SIGNATURE_FILE, signature.model_dump(mode="json"))
             write_json(beside / SCORES_FILE, scores)
 
-    def _conclude(self) -> dict[str, Any]:
+    def _conclude(self, identity: dict[str, Any]) -> dict[str, Any]:
         self.trainer.session.meet()  # the best model is there when its writer comes
         best = read_json(self.out / BEST / SCORES_FILE, "scores")
         self.trainer.session.set_parameters(checkpoint.load_model(self.out / BEST).parameters)
@@ -180,7 +180,7 @@ class Finetuning:
             if self.ranks.leads:
                 self._write(name, held.examples.examples, answers)
         chosen = {"update": best["update"], "epoch": best["epoch"], "chosen_on": self.chooser}
-        result = {**chosen, "sets": sets, "run": self._identity()}
+        result = {**chosen, "sets": sets, "run": identity}
         if self.ranks.leads:
             write_json(self.out / RESULT_FILE, result)
         self.console.print(result_table(result))

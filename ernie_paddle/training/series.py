@@ -108,17 +108,17 @@ def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping
     for point in series:
         groups.setdefault(out / point.folder.parent if point.seed else out, []).append(point)
     console = open_console()
-    ranks = [protocol_of([point], out, {}).runs[0].dev.rank for point in series]
-    with written_whole(out / BEST_RUN) as file:
-        file.write(f"{series[ranks.index(max(ranks))].folder}\n")
-    medians = {}
+    ranks, medians = dict[Path, float](), dict[Path, float]()
     for folder, of_group in groups.items():
         protocol = protocol_of(of_group, out, paper)
         for suffix in ("tsv", "json"):
             write_protocol(folder / f"{TABLE}.{suffix}", protocol)
         console.print(protocol_table(str(folder), protocol))
         console.print(f"{folder / TABLE}.tsv, .json: written", soft_wrap=True)
+        ranks |= {point.folder: run.dev.rank for point, run in zip(of_group, protocol.runs, strict=True)}
         medians[folder] = protocol.all.median[protocol.ranks_by]
+    with written_whole(out / BEST_RUN) as file:
+        file.write(f"{max(ranks, key=lambda folder: ranks[folder])}\n")
     if len(groups) > 1:
         best = max(medians, key=lambda folder: medians[folder])
         console.print(f"best median on dev: {best}, {100 * medians[best]:.2f}", soft_wrap=True)

@@ -1,6 +1,6 @@
 """Classification of one text or of a pair, by the first token (release, `finetune/classifier.py`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.kind import Answer, Encoded, Signature
-from ernie_paddle.metric import Metric, Scores
+from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Objective, SentenceClassification
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -47,25 +47,18 @@ class Classification(ReadingKind):
         names = signature.labels or ()
         return [Answer(names[int(one[0].argmax())], one[0].tolist()) for one in scores]
 
-    def given_options(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
-        given = super().given_options(metric, options, signature)
-        return {**given, "queries": []} if metric.needs == "relevance" else given
+    def given_options(self, metric: Metric, examples: Sequence[Any], signature: Signature) -> dict[str, Any]:
+        given = super().given_options(metric, examples, signature)
+        return {**given, "queries": [one.group for one in examples]} if metric.needs == "relevance" else given
 
-    def score(
-        self,
-        metric: Metric,
-        options: Mapping[str, Any],
-        examples: Sequence[Any],
-        answers: Sequence[Answer],
-        signature: Signature,
-    ) -> Scores:
+    def compared(
+        self, metric: Metric, examples: Sequence[Any], answers: Sequence[Answer], signature: Signature
+    ) -> tuple[list[Any], list[Any]]:
         """As every kind; rankings are by the probability of the last label, which stands for what is relevant."""
         if metric.needs != "relevance":
-            return super().score(metric, options, examples, answers, signature)
+            return super().compared(metric, examples, answers, signature)
         relevant = (signature.labels or ("",))[-1]
-        gold = [int(one.label == relevant) for one in examples]
-        probabilities = [answer.scores[-1] for answer in answers]
-        return metric(gold, probabilities, **options, queries=[one.group for one in examples])
+        return [int(one.label == relevant) for one in examples], [answer.scores[-1] for answer in answers]
 
 
 def register(registry: Registry) -> None:
