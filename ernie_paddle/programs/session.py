@@ -13,6 +13,7 @@ import paddle
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.collectives import Sums, connect
+from ernie_paddle.programs.devices import check_precision, default_place
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
     GRADIENT_NORM,
@@ -22,7 +23,7 @@ from ernie_paddle.programs.update_program import (
     add_update_variables,
     build_update_program,
 )
-from ernie_paddle.programs.variables import Variables, check_precision, default_place
+from ernie_paddle.programs.variables import Variables
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import AdamSettings, ImplSettings, Precision
 from ernie_paddle.task import Task

@@ -1,15 +1,12 @@
 """Parameters and the other values that programs share, by name, in one scope."""
 
-import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import paddle
 
-from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.settings import Precision
 
 GRADIENT_SUFFIX = "@GRAD"
 
@@ -73,25 +70,3 @@ class Variables:
     def parameters(self) -> dict[str, np.ndarray]:
         """All parameters, by name."""
         return {name: self.get(name) for name in self._parameters}
-
-
-def default_place() -> Any:
-    """The GPU that the launcher gave this process, else the first, where Paddle was built for GPUs; else the CPU."""
-    if not paddle.is_compiled_with_cuda():
-        return paddle.CPUPlace()
-    given = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 - Paddle's launcher names it so
-    return paddle.CUDAPlace(int(given.split(",")[0]))
-
-
-def check_precision(precision: Precision, place: Any) -> None:
-    """Can matrix products be computed so on this device?
-
-    Raises:
-        UserError: they cannot.
-    """
-    if precision == "fp32" or not place.is_cpu_place():
-        return
-    if precision == "fp16" or not paddle.base.core.supports_bfloat16():
-        raise UserError(
-            f"train.precision: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
-        )

@@ -238,7 +238,7 @@ def bench(config: Path, *options: str) -> None:
 
 def can_bf16() -> bool:
     """Whether this machine computes in bf16; if not, that is said."""
-    from ernie_paddle.programs.variables import check_precision, default_place
+    from ernie_paddle.programs.devices import check_precision, default_place
 
     try:
         check_precision("bf16", default_place())

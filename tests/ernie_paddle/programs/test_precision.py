@@ -1,11 +1,16 @@
 """Mixed precision: what programs hold, and where hardware allows it, what they compute."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import paddle
 import pytest
 from programs_support import feed_for, session_for
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.programs.devices import cpu_supports_bf16
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.settings import AdamSettings
@@ -31,7 +36,7 @@ def test_parameters_gradients_and_losses_stay_float32() -> None:
     assert {op.result(0).dtype for op in kept} == {paddle.float32}
 
 
-@pytest.mark.skipif(not paddle.base.core.supports_bfloat16(), reason="this CPU computes no bf16")
+@pytest.mark.skipif(not cpu_supports_bf16(), reason="needs a CPU with AVX-512 that oneDNN may use")
 def test_bf16_follows_fp32_within_its_rounding() -> None:
     losses: dict[str, list[float]] = {}
     for precision in ("fp32", "bf16"):
@@ -43,7 +48,9 @@ def test_bf16_follows_fp32_within_its_rounding() -> None:
             assert session.update(tuple(tasks), 0.01)
             losses.setdefault(precision, []).append(sum(value[0] for value in session.take_metrics().values()))
     np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.1)
-    assert losses["bf16"][-1] < 0.5 * losses["bf16"][0]
+    # Each of the three batches is learnt; the three last losses are one of each.
+    fall = {precision: found[0] - np.mean(found[-3:]) for precision, found in losses.items()}
+    assert fall["fp32"] > 0.25 * losses["fp32"][0] and 0.9 < fall["bf16"] / fall["fp32"] < 1.1
 
 
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")
@@ -51,3 +58,21 @@ def test_precision_that_the_device_lacks_is_refused() -> None:
     plain, _ = session_for(AdamSettings(), *TASKS)
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         Session(plain.config, 3, AdamSettings(), "fp16")
+
+
+@pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")
+def test_bf16_is_refused_where_onednn_may_not_use_avx512() -> None:
+    """Paddle asks the hardware alone and would crash in the first product."""
+    code = (
+        "from ernie_paddle.programs.devices import check_precision, default_place\n"
+        "check_precision('fp32', default_place())\n"
+        "check_precision('bf16', default_place())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "UserError: train.precision: bf16 needs a GPU or a CPU with AVX-512" in found.stderr
