@@ -44,6 +44,7 @@ class TrainSettings(Settings):
     precision: Precision = "fp32"  # of matrix products; parameters, moments and losses are always fp32
     batch_tokens: int | None = Field(default=None, ge=1)  # padded tokens of a micro-batch, or:
     batch_samples: int | None = Field(default=None, ge=1)  # samples of a micro-batch
+    group_by_length: bool = True  # micro-batches of samples of similar length: less padding, a less random order
     accumulation: int = Field(default=1, ge=1)  # micro-batches of an update
     learning_rate: LearningRateSettings
     adam: AdamSettings = AdamSettings()

@@ -27,15 +27,24 @@ class BatchSize:
 
 
 class BatchOrder:
-    """Shuffled batches of samples of similar length.
+    """Shuffled batches.
 
-    Each epoch is a permutation of all samples. Stretches of `pool` samples are sorted by length and cut into
-    batches of at most `size`; then the batches are shuffled.
+    Each epoch is a permutation of all samples, cut into batches of at most the given size. To group samples by length,
+    chunks of `pool` samples are sorted before they are cut, and the batches are shuffled.
     """
 
-    def __init__(self, lengths: np.ndarray, size: BatchSize, seed: int, name: str, pool: int = 4096):
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        size: BatchSize,
+        seed: int,
+        name: str,
+        group_by_length: bool = True,
+        pool: int = 4096,
+    ):
         self.lengths = lengths
         self.size = size
+        self.group_by_length = group_by_length
         self.seed = seed
         self.name = name
         self.pool = pool
@@ -63,6 +72,8 @@ class BatchOrder:
     def _batches_of_epoch(self, epoch: int) -> list[np.ndarray]:
         random = generator(self.seed, "order", self.name, epoch)
         rows = random.permutation(len(self.lengths))
+        if not self.group_by_length:
+            return cut_batches(rows, self.lengths, self.size)
         batches: list[np.ndarray] = []
         for start in range(0, len(rows), self.pool):
             pool = rows[start : start + self.pool]
@@ -71,12 +82,12 @@ class BatchOrder:
 
 
 def cut_batches(rows: np.ndarray, lengths: np.ndarray, size: BatchSize) -> list[np.ndarray]:
-    """Cut rows, sorted by length, into batches of at most `size`, each of at least one row."""
+    """Cut rows, in their order, into batches of at most `size`, each of at least one row."""
     batches, start = [], 0
-    sorted_lengths = lengths[rows]
+    ordered_lengths = lengths[rows]
     while start < len(rows):
-        window = sorted_lengths[start : start + min(size.samples, size.tokens)]
-        padded = window * np.arange(1, len(window) + 1)
+        window = ordered_lengths[start : start + min(size.samples, size.tokens)]
+        padded = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
         count = max(1, int(np.searchsorted(padded, size.tokens, side="right")))
         batches.append(rows[start : start + count])
         start += count

@@ -125,7 +125,7 @@ class Finetuning:
 
     def _plan(self, name: str, table: SampleTable, train: TrainSettings) -> StagePlan:
         """Stages of an epoch, or of its parts; an epoch has as many updates as whole groups of micro-batches."""
-        order = BatchOrder(table.lengths, train.batch_size, train.seed, name)
+        order = BatchOrder(table.lengths, train.batch_size, train.seed, name, train.group_by_length)
         parts, rows = self.settings.evaluations_per_epoch, []
         for epoch in range(self.settings.epochs):
             updates = max(1, order.batches_in(epoch) // train.accumulation)

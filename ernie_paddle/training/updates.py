@@ -56,7 +56,8 @@ class UpdatePreparer:
         self.ranks = ranks
         self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
         self.orders = {
-            name: BatchOrder(item.train.lengths, train.batch_size, train.seed, name) for name, item in data.items()
+            name: BatchOrder(item.train.lengths, train.batch_size, train.seed, name, train.group_by_length)
+            for name, item in data.items()
         }
 
     def prepare_all(self, planned: Iterator[PlannedUpdate], cursors: dict[str, Cursor]) -> Iterator[PreparedUpdate]:

@@ -16,9 +16,10 @@ def walk(order: BatchOrder, cursor: Cursor, batches: int) -> list[np.ndarray]:
     return found
 
 
+@pytest.mark.parametrize("group_by_length", [True, False])
 @pytest.mark.parametrize("size", [BatchSize(NO_LIMIT, 256), BatchSize(8, NO_LIMIT), BatchSize(8, 256)])
-def test_an_epoch_takes_every_sample_once_in_batches_within_the_size(size: BatchSize) -> None:
-    order = BatchOrder(LENGTHS, size, 1, "task", pool=128)
+def test_an_epoch_takes_every_sample_once_in_batches_within_the_size(size: BatchSize, group_by_length: bool) -> None:
+    order = BatchOrder(LENGTHS, size, 1, "task", group_by_length, pool=128)
     for epoch in range(2):
         batches = [order.batch(Cursor(epoch, i)) for i in range(order.batches_in(epoch))]
         assert sorted(np.concatenate(batches).tolist()) == list(range(len(LENGTHS)))
@@ -45,3 +46,12 @@ def test_epochs_seeds_and_tasks_have_orders_of_their_own() -> None:
 
     orders = [first(1, "a", 0), first(2, "a", 0), first(1, "b", 0), first(1, "a", 1)]
     assert len({tuple(order) for order in orders}) == 4
+
+
+def test_grouping_by_length_saves_padding_and_random_order_ignores_lengths() -> None:
+    def spread(group_by_length: bool, lengths: np.ndarray) -> float:
+        order = BatchOrder(lengths, BatchSize(16, NO_LIMIT), 1, "task", group_by_length)
+        return float(np.mean([np.ptp(LENGTHS[order.batch(Cursor(0, i))]) for i in range(order.batches_in(0))]))
+
+    assert spread(True, LENGTHS) < 0.1 * spread(False, LENGTHS)
+    assert spread(False, LENGTHS) == spread(False, LENGTHS[::-1])
