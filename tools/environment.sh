@@ -7,7 +7,7 @@ PYTHON=${PYTHON:-python3}
 
 ensure_environment() {
     local extras=$1 wanted
-    wanted="$extras $(cat setup.py constraints.txt | sha256sum)"
+    wanted="$extras $(cat setup.py pyproject.toml constraints.txt | sha256sum)"
     if [ "$(cat "$VENV/installed" 2>/dev/null)" != "$wanted" ]; then
         echo "installing into $VENV (several minutes the first time) ..."
         if ! "$PYTHON" -m venv "$VENV"; then
