@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from finetuning_support import LABELS, write_recipe
 from helpers import Run, assert_user_error, write_model
 from real_text_support import RealText
 
+from ernie_paddle.data.shards import Manifest
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -124,13 +126,14 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     plan = write_plan(data={"shards": str(shards)})
     file = shards / "sentence_distance" / "train" / "shard-00001.arrow"
 
+    manifest = Manifest.load(shards / "sentence_distance")
+    replace(manifest, labels=["near", "far"]).save(shards / "sentence_distance")
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "classes near, far", "adjacent")
+    manifest.save(shards / "sentence_distance")
     os.truncate(file, file.stat().st_size - 100)
     assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance/train/shard-00001.arrow", "build it")
     file.unlink()
     assert_user_error(*run("pretrain", plan, "--out", out), "shard-00001.arrow", "missing")
-    manifest = json.loads((shards / "sentence_distance" / "manifest.json").read_text())
-    (shards / "sentence_distance" / "manifest.json").write_text(json.dumps({**manifest, "labels": ["near", "far"]}))
-    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "classes near, far", "adjacent")
     (shards / "sentence_distance" / "manifest.json").write_text('{"format_version": 1}')
     assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
     shutil.rmtree(shards / "sentence_distance")

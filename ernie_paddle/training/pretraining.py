@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.config import check_settings
+from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
@@ -50,7 +51,10 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
             "entries of the vocabulary; raise it or take another vocabulary"
         )
-    opened = {name: open_task(settings.data.shards, task, config, vocabulary) for name, task in registered.items()}
+    ranks = Ranks.of_this_process()
+    opened = {
+        name: open_task(settings.data.shards, task, config, vocabulary, ranks) for name, task in registered.items()
+    }
     tasks = {name: _configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
     return Trainer(
         config,
@@ -62,7 +66,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
         settings.impl,
         companions_of(settings.plan, tasks),
         {name: quota.weight for name, quota in settings.plan.tasks.items()},
-        Ranks.of_this_process(),
+        ranks,
     )
 
 
@@ -82,8 +86,16 @@ def companions_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:
     return plan.companions
 
 
-def open_task(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> tuple[Task, TaskData]:
-    """The task with the classes that its samples have, and the samples, which model and vocabulary must fit."""
+def open_task(
+    shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary, ranks: Ranks | None = None
+) -> tuple[Task, TaskData]:
+    """Open a task's samples and give the task the classes that they have.
+
+    The processes share the work of checking every file against its checksum and every value against its range.
+
+    Raises:
+        UserError: samples that are missing or damaged, or do not fit the task, the model or the vocabulary.
+    """
     folder = shards / task.name
     if not folder.is_dir():
         raise UserError(f"{folder}: the plan names the task '{task.name}', but it has no samples there; build them")
@@ -92,11 +104,7 @@ def open_task(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabul
         objective = task.objective.bound(manifest.labels)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
-    if manifest.vocabulary_digest != vocabulary.digest:
-        raise UserError(
-            f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
-            f"this one has {vocabulary.size}); build the shards again or take theirs"
-        )
+    check_shards(folder, vocabulary, ranks)
     if manifest.max_length > config.max_position_embeddings:
         raise UserError(
             f"{folder}: samples have up to {manifest.max_length} tokens, the model "

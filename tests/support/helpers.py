@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 Run = Callable[..., tuple[int, str]]
@@ -49,3 +51,20 @@ def released(name: str) -> Path:
     if not (RELEASE / name).exists():
         pytest.skip(f"{name} of the original release is not here; ERNIE_ORIGINAL_RELEASE names its folder")
     return RELEASE / name
+
+
+@contextmanager
+def damaged(path: Path, random: np.random.Generator) -> Iterator[None]:
+    """Flip a random bit of a file, or cut it at a random place; restore it afterwards."""
+    content = path.read_bytes()
+    place = int(random.integers(len(content)))
+    if random.random() < 0.7:
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(changed)
+    else:
+        path.write_bytes(content[:place])
+    try:
+        yield
+    finally:
+        path.write_bytes(content)
