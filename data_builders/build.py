@@ -16,13 +16,14 @@ from data_builders.documents import Language
 from data_builders.progress import Bars
 from data_builders.readers.pairs import PairReader
 from data_builders.readers.reader import Source
-from data_builders.resumable import alone_in, resumable_folder
+from data_builders.resumable import resumable_folder
 from data_builders.workers import Engine
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -100,7 +101,7 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
         for name, corpus in settings.corpora.items()
     }
     builders = [_builder(name, task, settings, sources, vocabulary, registry) for name, task in settings.tasks.items()]
-    with alone_in(out), Bars() as bars:
+    with locked_folder(out), Bars() as bars:
         work = _Work(settings, sources, vocabulary, out, engine, bars)
         corpora = {name: work.annotate(source) for name, source in sources.items()}
         tasks = {builder.name: work.compose(builder, corpora) for builder in builders}

@@ -13,9 +13,9 @@ from ernie_paddle.registry import nearest
 
 
 class Settings(BaseModel):
-    """Base of all configuration records: immutable, no unknown keys."""
+    """Base of all configuration records: immutable, no unknown keys, no infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)

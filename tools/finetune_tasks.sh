@@ -12,7 +12,8 @@ finetune_tasks() {
                 [ $# -gt 1 ] || fail "$1 needs a value"
                 printf -v "${1#--}" '%s' "$2"; shift 2 ;;
             --seeds) [ $# -gt 1 ] || fail "$1 needs a value"; options+=(--seeds "$2"); shift 2 ;;
-            --resume | --from-scratch) options+=("$1"); shift ;;
+            --resume) options+=(--resume auto); shift; [ "${1:-}" != auto ] || shift ;;
+            --from-scratch) options+=("$1"); shift ;;
             --set) shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do sets+=("$1"); shift; done ;;
             --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
             -*) fail "unknown option $1; see --help" ;;

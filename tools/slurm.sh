@@ -14,6 +14,4 @@ dry=()
 [ $# -ge 2 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 plan="$1" out="$2"
 shift 2
-resume=()
-[ -e "$out/latest" ] && resume=(--resume)
-exec srun bash tools/launch.sh "${dry[@]}" pretrain "$plan" --out "$out" "${resume[@]}" "$@"
+exec srun bash tools/launch.sh "${dry[@]}" pretrain "$plan" --out "$out" --resume auto "$@"

@@ -95,4 +95,5 @@ COMMAND = Command(
     example="ernie-paddle build --plan configs/corpora/quickstart.yaml --out runs/quickstart/shards --workers 2",
     configure=configure,
     run=run,
+    after_stop="run the same command again, it keeps what is finished",
 )

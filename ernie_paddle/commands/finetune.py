@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ernie_paddle.config import add_overrides
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import SIZES, FinetuneSettings, load_recipe
+from ernie_paddle.training.run_settings import SIZES, FinetuneSettings, Resume, add_resume, load_recipe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-scratch", action="store_true", help="take sizes and vocabulary of --model, no parameters"
     )
-    parser.add_argument("--resume", action="store_true", help="go on where the run, or the series, was stopped")
+    add_resume(parser)
     add_overrides(parser, "train.seed=2")
 
 
@@ -31,11 +31,11 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     def settings_of(point: Point) -> FinetuneSettings:
         return load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
 
-    def run_point(point: Point, out: Path) -> None:
-        Finetuning(settings_of(point), args.model, out, registry, args.from_scratch).run(args.resume)
+    def run_point(point: Point, out: Path, resume: Resume) -> None:
+        Finetuning(settings_of(point), args.model, out, registry, args.from_scratch).run(resume)
 
     if args.seeds is None and not args.grid:
-        run_point(Point(), args.out)
+        run_point(Point(), args.out, args.resume)
     else:
         run_series(points(args.seeds, args.grid), args.out, run_point, settings_of, args.resume)
 
@@ -47,4 +47,5 @@ COMMAND = Command(
     "  ernie-paddle finetune configs/finetune/glue/rte.yaml --model models/en --seeds 1,2,3,4,5 --out runs/rte",
     configure=configure,
     run=run,
+    after_stop="run the same command with --resume auto",
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.training.run_settings import PretrainSettings, add_resume
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser, "train.seed=2")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, log, TensorBoard")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
+    add_resume(start)
     start.add_argument("--init", type=Path, help="start from a model's parameters only (never step or moments)")
 
 
@@ -30,4 +30,5 @@ COMMAND = Command(
     example="ernie-paddle pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain --resume",
     configure=configure,
     run=run,
+    after_stop="run the same command with --resume auto",
 )

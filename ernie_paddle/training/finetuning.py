@@ -25,9 +25,9 @@ from ernie_paddle.task import Task
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.plan import StagePlan
-from ernie_paddle.training.run import run_stages, start
+from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.training.run_settings import FinetuneSettings, Resume
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
@@ -79,8 +79,12 @@ class Finetuning:
         self.samples = self.kind.encode(training[0].examples, self.vocabulary, signature).samples
         self.trainer = self._trainer(settings.train)
 
-    def run(self, resume: bool) -> dict[str, Any]:
+    def run(self, resume: Resume) -> dict[str, Any]:
         """Train, keep the best model, answer dev and test data with it; the result, as in `result.json`."""
+        with run_folder(self.out, self.ranks):
+            return self._run(resume)
+
+    def _run(self, resume: Resume) -> dict[str, Any]:
         identity = self._identity()
         start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
         if self.trainer.progress.update == 0 and self.ranks.leads:

@@ -16,15 +16,15 @@ from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
 from ernie_paddle.training.plan import PlanSettings, TaskQuota, stage_plan
-from ernie_paddle.training.run import run_stages, start
+from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.training.run_settings import PretrainSettings, Resume
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
 
-def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: bool, init: Path | None) -> None:
-    """Train through all stages of the plan; go on from the newest whole checkpoint if `resume`.
+def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: Resume, init: Path | None) -> None:
+    """Train through all stages of the plan; resume from the newest complete checkpoint as `resume` says.
 
     At the end of each stage every task met so far is scored on held-out samples.
 
@@ -37,8 +37,9 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
         scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(stage)}
         log.evaluation(trainer.plan.end_of(stage), stage, scores)
 
-    start(trainer, out, run_identity(settings), resume, init)
-    run_stages(trainer, out, run_identity(settings), score_stage)
+    with run_folder(out, trainer.ranks):
+        start(trainer, out, run_identity(settings), resume, init)
+        run_stages(trainer, out, run_identity(settings), score_stage)
 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:

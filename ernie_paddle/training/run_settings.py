@@ -1,7 +1,8 @@
 """The YAML files of pre-training and fine-tuning runs; imports no Paddle."""
 
+import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +13,19 @@ from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.plan import PlanSettings
 
 SIZES = ("base", "large")
+Resume = Literal["no", "yes", "auto"]
+
+
+def add_resume(parser: argparse._ActionsContainer) -> None:
+    """Add the option `--resume [auto]`, a `Resume`."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="yes",
+        default="no",
+        choices=("yes", "auto"),
+        help="resume from the newest complete checkpoint in --out; with 'auto', start anew where there is none",
+    )
 
 
 class ModelSection(Settings):

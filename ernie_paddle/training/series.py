@@ -13,7 +13,7 @@ from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.training.run_settings import FinetuneSettings, Resume
 
 SEED, TABLE = "train.seed", "table"
 BEST_RUN = "best_run"  # a file with the name of the folder of the run that is best on dev
@@ -74,27 +74,29 @@ def _listed(values: str) -> list[str]:
 def run_series(
     series: Sequence[Point],
     out: Path,
-    run_point: Callable[[Point, Path], None],
+    run_point: Callable[[Point, Path, Resume], None],
     settings_of: Callable[[Point], FinetuneSettings],
-    resume: bool,
+    resume: Resume,
 ) -> None:
     """Run every point in a folder of its own; then write and show a table of all, or of the seeds of each grid point.
 
-    With `resume`, finished runs are left as they are.
+    Unless `resume` is "no", finished runs are left as they are.
 
     Raises:
-        UserError: a finished run had other settings.
+        UserError: a finished run had other settings, or `resume` is "yes" and no run was begun.
     """
+    if resume == "yes" and not any((out / point.folder).exists() for point in series):
+        raise UserError(f"{out}: no run to resume; --resume auto starts anew where there is none")
     console = open_console(stderr=True, quiet=not Ranks.of_this_process().leads)
     for number, point in enumerate(series, 1):
         folder = out / point.folder
-        if resume and (folder / RESULT_FILE).exists():
+        if resume != "no" and (folder / RESULT_FILE).exists():
             if read_json(folder / RESULT_FILE, "result")["run"]["settings"] != settings_of(point).identity():
                 raise UserError(f"{folder}: finished with other settings; choose another --out, or remove that folder")
             console.print(f"{folder}: finished before", soft_wrap=True)
             continue
         console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
-        run_point(point, folder)
+        run_point(point, folder, "no" if resume == "no" else "auto")
     if Ranks.of_this_process().leads:
         write_tables(series, out, settings_of(series[0]).paper)
 

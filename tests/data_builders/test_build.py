@@ -17,11 +17,11 @@ from data_builders.annotation import store
 from data_builders.build import BuildResult, BuildSettings, build
 from data_builders.demo import peoples_daily
 from data_builders.ray_engine import RayWorkers
-from data_builders.resumable import alone_in
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest
 from ernie_paddle.errors import UserError
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import load_plugins
 
 
@@ -120,7 +120,7 @@ def test_a_killed_build_goes_on_with_what_it_had_finished(real_text: RealText, t
 
 
 def test_two_builds_in_one_folder_do_not_mix(real_text: RealText, tmp_path: Path) -> None:
-    with alone_in(tmp_path), pytest.raises(UserError, match="another process is building here"):
+    with locked_folder(tmp_path), pytest.raises(UserError, match="another process is at work here"):
         build_again(real_text, tmp_path)
     build_again(real_text, tmp_path, tasks={"knowledge_masking": {"corpora": ["zh"]}})
 

@@ -22,6 +22,15 @@ def recipe_over(folder: Path, rows: int, **keys: object) -> Path:
     return write_recipe(folder / "recipe.yaml", {"train": data, "dev": data}, **keys)
 
 
+def test_a_run_that_diverges_ends_in_one_line_and_keeps_no_best_model(toy_pretrained: Path, tmp_path: Path) -> None:
+    """The one update of the epoch makes parameters infinite; its own loss and gradients were not."""
+    learning_rate = {"peak": 1e38, "schedule": "constant"}
+    recipe = recipe_over(tmp_path, 8, train={"batch_samples": 8, "learning_rate": learning_rate})
+    result = run_command("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run")
+    assert_user_error(result.returncode, result.stderr, "update 1", "training diverged", "learning_rate.peak")
+    assert not (tmp_path / "run" / "best").exists()
+
+
 def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, bytes]:
     """Run a recipe; the files of its newest checkpoint."""
     main(["finetune", str(recipe), "--model", str(model), "--out", str(out), *options])

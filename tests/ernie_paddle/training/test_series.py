@@ -57,23 +57,26 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path) -> None:
     accuracies |= {Path("peak=3e-5/seed=1"): 0.8, Path("peak=3e-5/seed=2"): 0.7}
     ran = []
 
-    def run_point(point: Point, out: Path) -> None:
+    def run_point(point: Point, out: Path, resume: str) -> None:
         ran.append(point.folder)
+        assert resume == ("no" if len(ran) <= 4 else "auto")
         write_json(out / RESULT_FILE, result(point, accuracies[point.folder]))
 
     series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
-    run_series(series, tmp_path, run_point, settings_of, resume=False)
+    with pytest.raises(UserError, match="no run to resume"):
+        run_series(series, tmp_path, run_point, settings_of, resume="yes")
+    run_series(series, tmp_path, run_point, settings_of, resume="no")
     assert ran == list(accuracies)
     assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
     table = read_json(tmp_path / "peak=3e-5" / "table.json", "table")
     assert table["all"]["median"]["dev accuracy"] == 0.75 and len(table["runs"]) == 2
     assert table["paper"] == {"dev accuracy": 0.86, "test f1": 0.7}
     (tmp_path / "peak=3e-5/seed=1" / RESULT_FILE).unlink()
-    run_series(series, tmp_path, run_point, settings_of, resume=True)
+    run_series(series, tmp_path, run_point, settings_of, resume="yes")
     assert ran[4:] == [Path("peak=3e-5/seed=1")]
     changed = settings_of(Point()).model_copy(update={"epochs": 9})
     with pytest.raises(UserError, match="finished with other settings"):
-        run_series(series, tmp_path, run_point, lambda point: changed, resume=True)
+        run_series(series, tmp_path, run_point, lambda point: changed, resume="yes")
 
 
 @pytest.mark.slow
