@@ -17,6 +17,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
 from tasks.finetuning.multiple_choice import MultipleChoice, choices_encoded, softmax
+from tasks.finetuning.reading.chid import ChidFormat
 
 OTHER_BLANK = re.compile(r"#idiom\d+#")
 BLANK = "[unused1]"
@@ -27,6 +28,7 @@ class Cloze(MultipleChoice):
     """The number of the right candidate."""
 
     name = "cloze"
+    formats = (ChidFormat,)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
