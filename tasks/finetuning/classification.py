@@ -34,9 +34,10 @@ class Classification(ReadingKind):
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         firsts = tokenized([one.text_a for one in examples], vocabulary)
         seconds = tokenized([one.text_b or "" for one in examples], vocabulary)
+        # a second text without a token is as none (release, `BaseReader._convert_example_to_record`)
         sequences = [
-            pair(first.ids, None if one.text_b is None else second.ids, signature.max_length)
-            for one, first, second in zip(examples, firsts, seconds, strict=True)
+            pair(first.ids, second.ids or None, signature.max_length)
+            for first, second in zip(firsts, seconds, strict=True)
         ]
         return Encoded(samples_of(sequences, self.labels(examples, signature), vocabulary))
 

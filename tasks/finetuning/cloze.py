@@ -1,8 +1,8 @@
 """Cloze of idioms (CHID): which of the candidates fills the blank?
 
 As in PaddleNLP's example: `[CLS] idiom [SEP] left [unused1] right [SEP]` for each candidate, with a window of the
-passage around the blank; other blanks are four `[MASK]`. Blanks that share their candidates are answered together:
-greedily, the surest blank first, each candidate once.
+passage around the blank; other blanks are four `[MASK]`, sentence ids are 0 throughout. Blanks that share their
+candidates are answered together: greedily, the surest blank first, each candidate once.
 """
 
 import re
@@ -43,7 +43,9 @@ class Cloze(MultipleChoice):
                     before, after = window(len(left), len(right), signature.max_length - 4 - len(idiom))
                     around[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]
                 sequences.append([idiom, around[len(idiom)]])
-        return choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+        encoded = choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+        encoded.samples.columns["sentence_ids"].fill(0)
+        return encoded
 
     def answers(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature

@@ -5,7 +5,7 @@ to be inside the entity that the word begins (`tags_inside_words`). A text longe
 samples, which begin with a word; the release cuts it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -36,7 +36,7 @@ class Tagging(TokenClassification):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TextChunk:
     """The words `begin`, `begin` + 1, ... of an example in one sample; `places` of their first pieces there."""
 
     example: int
@@ -57,7 +57,7 @@ class SequenceLabelling(ReadingKind):
     def gold(self, example: Any) -> Any:
         return example.tags
 
-    def check_metric(self, metric: Metric, options: dict[str, Any], signature: Signature) -> None:  # type: ignore[override]
+    def check_metric(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> None:
         super().check_metric(metric, options, signature)
         if "scheme" in options:
             check_tags(signature.labels or (), options["scheme"], "signature.labels")
@@ -69,16 +69,14 @@ class SequenceLabelling(ReadingKind):
         return {"scheme": scheme_of(signature.labels or (), tags, f"metric '{metric.name}': signature.labels")}
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        """`details` are the stretches, one a sample."""
-        room, pieces = (
-            signature.max_length - 2,
-            pieces_of({token for one in examples for token in one.tokens}, vocabulary),
-        )
+        """`details` are the chunks, one a sample."""
+        room = signature.max_length - 2
+        pieces = pieces_of({token for one in examples for token in one.tokens}, vocabulary)
         first, later = tag_numbers(signature.labels or ())
-        sequences, tags, stretches = list[list[list[int]]](), list[int](), list[Stretch]()
+        sequences, tags, chunks = list[list[list[int]]](), list[int](), list[TextChunk]()
         for number, one in enumerate(examples):
             words = [pieces[token][:room] for token in one.tokens]
-            for begin, end in fitting([len(word) for word in words], room):
+            for begin, end in word_ranges([len(word) for word in words], room):
                 places, sequence, labels = [], list[int](), list[int]()
                 for index in range(begin, end):
                     places.append(1 + len(sequence))
@@ -87,19 +85,19 @@ class SequenceLabelling(ReadingKind):
                     labels += [first[tag], *[later[tag]] * (len(words[index]) - 1)]
                 sequences.append([sequence])
                 tags += [IGNORED, *labels, IGNORED]
-                stretches.append(Stretch(number, begin, np.array(places, np.int64)))
+                chunks.append(TextChunk(number, begin, np.array(places, np.int64)))
         samples = samples_of(sequences, np.full(len(sequences), IGNORED, np.int16), vocabulary)
         samples.columns[TAGS] = np.array(tags, np.int16)
-        return Encoded(samples, stretches)
+        return Encoded(samples, chunks)
 
     def answers(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Answer]:
         names = signature.labels or ()
         tags: list[list[str]] = [[""] * len(one.tokens) for one in examples]
-        for stretch, found in zip(encoded.details, scores, strict=True):
-            best = found[stretch.places].argmax(axis=1)
-            tags[stretch.example][stretch.begin : stretch.begin + len(best)] = [names[i] for i in best]
+        for chunk, found in zip(encoded.details, scores, strict=True):
+            best = found[chunk.places].argmax(axis=1)
+            tags[chunk.example][chunk.begin : chunk.begin + len(best)] = [names[i] for i in best]
         return [Answer(tuple(found)) for found in tags]
 
 
@@ -117,7 +115,7 @@ def tag_numbers(labels: Sequence[str]) -> tuple[dict[str | None, int], dict[str 
     return first, {label: first[inside[label]] for label in first}
 
 
-def fitting(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
+def word_ranges(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
     """Yield the ranges of words, as many in each as fit into `room`; none is longer than that."""
     begin, used = 0, 0
     for number, length in enumerate(lengths):

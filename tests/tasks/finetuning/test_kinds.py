@@ -52,6 +52,14 @@ def test_texts_stand_between_special_tokens_with_their_sentence_ids() -> None:
     assert encoded.labels.tolist() == [1, -1] and encoded.lengths.tolist() == [7, 7]
 
 
+def test_a_second_text_without_a_token_is_as_none() -> None:
+    """As in the release, which then has no second separator."""
+    examples = [TextExample("0", "", "甲乙丙丁戊", text, None) for text in (None, "", " \u200b")]
+    encoded = Classification().encode(examples, VOCABULARY, signature("classification", 6, ("x", "y"))).samples
+    assert encoded.lengths.tolist() == [6, 6, 6]
+    assert len({tuple(row) for row in encoded.columns["input_ids"].reshape(3, 6).tolist()}) == 1
+
+
 def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     text = "甲见乙，她笑"
     noun, pronoun = Span("甲", 0), Span("她", 4)
@@ -112,5 +120,6 @@ def test_the_blank_is_marked_and_others_are_masked() -> None:
     example = ClozeExample("#idiom000002#", "", "甲乙#idiom000001#丙", "丁", ("abcd", "戊己庚辛"), 1, "0", 0)
     encoded = Cloze().encode([example], VOCABULARY, signature("cloze", 20)).samples
     text = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"]]
+    assert set(encoded.columns["sentence_ids"].tolist()) == {0}
     second = text[text.index("[SEP]", text.index("[SEP]") + 1) + 1 :]
     assert second == ["[CLS]", *"戊己庚辛", "[SEP]", "甲", "乙", *["[MASK]"] * 4, "丙", "[unused1]", "丁", "[SEP]"]

@@ -8,7 +8,7 @@ import pytest
 from ernie_paddle.kind import Encoded, Signature
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.reading.examples import TaggedExample
-from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling, fitting
+from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling, word_ranges
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzйقß甲乙丙丁戊己庚辛北京方。，"
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
@@ -107,7 +107,7 @@ def test_samples_begin_with_a_word_and_take_as_many_as_fit() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
         lengths = random.integers(1, 6, random.integers(0, 20)).tolist()
-        ranges = list(fitting(lengths, 7))
+        ranges = list(word_ranges(lengths, 7))
         assert [i for begin, end in ranges for i in range(begin, end)] == list(range(len(lengths)))
         sums = [sum(lengths[begin:end]) for begin, end in ranges]
         assert all(used <= 7 for used in sums)
