@@ -80,14 +80,19 @@ class FinetuningKind(ABC):
     Options: ClassVar[type[Settings]] = NoOptions
     answers_are: ClassVar[tuple[str, ...]] = ("labels",)  # what metrics need that can score them
     has_labels: ClassVar[bool] = True  # are the answers labels of the signature, or tags?
+    least_length: ClassVar[int] = 3  # tokens that a sample has at least
 
     def check_signature(self, signature: Signature) -> None:
-        """Raise a `UserError` if the signature lacks the labels of this kind, or has some that would be unused."""
+        """Raise a `UserError` if labels, length or options of the signature are not as this kind needs them."""
         check_settings(self.Options, signature.options, "signature.options")
         if self.has_labels and signature.labels is None:
             raise UserError(f"signature.labels: {self.name} needs the names of its classes")
         if not self.has_labels and signature.labels is not None:
             raise UserError(f"signature.labels: {self.name} has no classes; remove the key or name another task")
+        if signature.max_length < self.least_length:
+            raise UserError(
+                f"signature.max_length {signature.max_length}: {self.name} needs {self.least_length} or more"
+            )
 
     def check_metric(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> None:
         """Raise a `UserError` if a metric cannot score answers of this kind, or an option is not as it should be."""

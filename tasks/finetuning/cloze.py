@@ -29,6 +29,7 @@ class Cloze(MultipleChoice):
 
     name = "cloze"
     formats = (ChidFormat,)
+    least_length = IDIOM + 4  # an idiom, three special tokens and the blank
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
@@ -38,7 +39,7 @@ class Cloze(MultipleChoice):
         idioms = dict(zip(known, tokenized(known, vocabulary), strict=True))
         for one, left, right in zip(examples, lefts, rights, strict=True):
             around: dict[int, list[int]] = {}  # the passage by the length of the idiom, mostly one for all candidates
-            for idiom in (idioms[candidate].ids for candidate in one.candidates):
+            for idiom in (idioms[candidate].ids[: signature.max_length - 4] for candidate in one.candidates):
                 if len(idiom) not in around:
                     before, after = window(len(left), len(right), signature.max_length - 4 - len(idiom))
                     around[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]

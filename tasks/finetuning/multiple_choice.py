@@ -53,6 +53,7 @@ class MultipleChoice(ReadingKind):
 
     name = "multiple_choice"
     has_labels = False
+    least_length = 5  # four special tokens and one of a choice
     formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)
 
     def objective(self, signature: Signature) -> Objective:

@@ -91,6 +91,10 @@ class ReadingComprehension(ReadingKind):
     formats: ClassVar[tuple[type[Format], ...]] = (SquadFormat,)
     Options: ClassVar[type[Settings]] = ReadingOptions
 
+    def check_signature(self, signature: Signature) -> None:
+        super().check_signature(signature)
+        reading_options(signature)
+
     def objective(self, signature: Signature) -> Objective:
         return Span()
 
@@ -140,7 +144,7 @@ def reading_options(signature: Signature) -> ReadingOptions:
         UserError: they are not those of this kind, or leave no room for a text.
     """
     options = check_settings(ReadingOptions, signature.options, "signature.options")
-    room = signature.max_length - options.max_question_length - 3
+    room = max(0, signature.max_length - options.max_question_length - 3)
     if room < options.stride:
         raise UserError(
             f"signature.options.stride {options.stride}: more than the {room} tokens of a window; some would be skipped"

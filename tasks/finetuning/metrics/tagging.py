@@ -22,20 +22,19 @@ def entity_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]],
         ValueError: a text has not as many predicted as gold tags.
     """
     # Imported where needed: seqeval loads scikit-learn.
-    from seqeval.metrics import f1_score, precision_score, recall_score
-    from seqeval.metrics.v1 import precision_recall_fscore_support
+    from seqeval.metrics import sequence_labeling, v1
     from seqeval.scheme import IOB1, IOB2, IOBES
 
     check_tags(
         sorted({tag for side in (gold, predicted) for tags in side for tag in tags}), scheme, "metric 'entity_f1'"
     )
     texts = [[in_bioes(tags) for tags in side] for side in (gold, predicted)]
-    lenient = [
-        measure(*texts, average="micro", zero_division=0) for measure in (f1_score, precision_score, recall_score)
-    ]
     allowed = {"iob1": IOB1, "iob2": IOB2, "bioes": IOBES}[scheme]
-    strict = precision_recall_fscore_support(*texts, average="micro", scheme=allowed, zero_division=0)[2]
-    figures = dict(zip(FIGURES, map(float, (*lenient, strict)), strict=True))
+    by_run = sequence_labeling.precision_recall_fscore_support(*texts, average="micro", zero_division=0)
+    by_scheme = v1.precision_recall_fscore_support(*texts, average="micro", scheme=allowed, zero_division=0)
+    figures = dict(
+        zip(("precision", "recall", "f1", "f1_strict"), map(float, (*by_run[:3], by_scheme[2])), strict=True)
+    )
     in_gold, in_predicted = ({tag for tags in side for tag in tags} - {"O"} for side in texts)
     if not in_gold:
         return Measured(figures, "no text has an entity")

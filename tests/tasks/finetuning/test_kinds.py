@@ -116,6 +116,15 @@ def test_a_window_around_the_blank_uses_all_its_room() -> None:
         assert abs(before - after) <= 1 or before == left or after == right
 
 
+def test_no_sample_of_a_cloze_is_too_long() -> None:
+    for length, left, right, idiom in product((8, 9, 12, 20), (0, 3, 30), (0, 3, 30), (1, 4, 11)):
+        candidates = ("甲" * idiom, "乙丙丁戊")
+        example = ClozeExample("#idiom000002#", "", "己" * left, "庚" * right, candidates, 1, "0", 0)
+        encoded = Cloze().encode([example], VOCABULARY, signature("cloze", length)).samples
+        lengths = Batch.of(encoded, np.arange(1)).lengths.tolist()
+        assert lengths == [min(length, left + right + 4 + size) for size in (idiom, 4)]
+
+
 def test_the_blank_is_marked_and_others_are_masked() -> None:
     example = ClozeExample("#idiom000002#", "", "甲乙#idiom000001#丙", "丁", ("abcd", "戊己庚辛"), 1, "0", 0)
     encoded = Cloze().encode([example], VOCABULARY, signature("cloze", 20)).samples

@@ -1,5 +1,6 @@
 """What a kind or a metric would refuse at scoring is refused before training, on one line that says what to do."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,41 @@ def test_by_the_recipe_alone(registry: Registry, task: str, metric: str, options
         kind.check_metric(registry.metrics.get(metric), options, signature)
 
 
+@pytest.mark.parametrize(
+    ("task", "length", "words"),
+    [
+        ("reading_comprehension", 100, "signature.options.stride 128: more than the 33 tokens"),
+        ("multiple_choice", 4, "max_length 4: multiple_choice needs 5"),
+        ("cloze", 7, "max_length 7: cloze needs 8"),
+    ],
+)
+def test_samples_too_short_for_a_kind(registry: Registry, task: str, length: int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=length))
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels"),
+    [
+        ("B-X\x02E-X\x02S-X", BIOES),
+        ("B-X\x02L-X\x02U-X", ["B-X", "L-X", "U-X"]),
+        ("O\x02I-X\x02B-X", ["B-X", "I-X", "O"]),
+    ],
+)
+def test_every_scheme_trains_and_is_scored(
+    run: Run, toy_pretrained: Path, tmp_path: Path, tags: str, labels: list[str]
+) -> None:
+    data = tmp_path / "data.tsv"
+    data.write_text(f"text_a\tlabel\nw1\x02w2\x02w3\t{tags}\n")
+    sections = {**TAGS, "signature": signature_of("sequence_labelling", labels), "epochs": 1}
+    files = {"train": str(data), "dev": str(data), **TAGS["data"]}
+    recipe = write_recipe(tmp_path / "recipe.yaml", {}, **{**sections, "data": files})
+    code, stderr = run("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run")
+    assert code == 0, stderr
+    scores = json.loads((tmp_path / "run" / "result.json").read_text())["sets"]["dev"]
+    assert scores["ranks_by"] == "f1" and "f1_strict" in scores["figures"]
+
+
 def test_every_kind_and_metric_that_fit_are_let_through(registry: Registry) -> None:
     options: Callable[[str], dict[str, Any]] = {"em_and_f1": {"language": "zh"}}.get  # type: ignore[assignment]
     fitting = {
@@ -113,6 +149,6 @@ def test_every_kind_and_metric_that_fit_are_let_through(registry: Registry) -> N
     for task, metric in fitting:
         kind = registry.finetuning_tasks.get(task)
         labels = ("B-X", "I-X", "O") if task == "sequence_labelling" else ("no", "yes")
-        signature = Signature(task=task, max_length=16, labels=labels if kind.has_labels else None)
+        signature = Signature(task=task, max_length=256, labels=labels if kind.has_labels else None)
         kind.check_signature(signature)
         kind.check_metric(registry.metrics.get(metric), options(metric) or {}, signature)
