@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ReadingOptions(Settings):
-    """Lengths in tokens; `best_answers`: how many beginnings and ends of a window are tried together."""
+    """Lengths in tokens; `best_answers`: how many beginnings of a window are tried."""
 
     stride: int = Field(default=128, ge=1)
     max_question_length: int = Field(default=64, ge=1)
@@ -175,18 +175,15 @@ def windows_of_most_context(begins: Sequence[int], room: int, tokens: int) -> np
 
 
 def best_spans(scores: np.ndarray, may_begin: np.ndarray, options: ReadingOptions) -> list[tuple[float, int, int]]:
-    """Return score, first and last token of the parts worth trying.
+    """Return score, first and last token of the parts worth trying: those of the best beginnings, each to its best end.
 
-    `scores` [tokens, 2] are those of beginnings and ends; a part begins where `may_begin` [tokens] says so.
+    `scores` [tokens, 2] are those of beginnings and ends; a part begins where `may_begin` [tokens] says so. The release
+    pairs the best beginnings with the best ends of the window, which may leave none that stand in order.
     """
-    firsts, lasts = (np.argsort(-scores[:, side], kind="stable") for side in (0, 1))
-    firsts, lasts = firsts[may_begin[firsts]][: options.best_answers], lasts[: options.best_answers]
-    return [
-        (float(scores[first, 0] + scores[last, 1]), int(first), int(last))
-        for first in firsts
-        for last in lasts
-        if first <= last < first + options.max_answer_length
-    ]
+    firsts = np.flatnonzero(may_begin)
+    firsts = firsts[np.argsort(-scores[firsts, 0], kind="stable")][: options.best_answers].tolist()
+    lasts = [first + int(scores[first : first + options.max_answer_length, 1].argmax()) for first in firsts]
+    return [(float(scores[i, 0] + scores[j, 1]), i, j) for i, j in zip(firsts, lasts, strict=True)]
 
 
 def _answer_tokens(example: QuestionExample, offsets: Sequence[tuple[int, int]]) -> tuple[int, int] | None:

@@ -104,6 +104,16 @@ def test_the_best_part_is_that_of_all_pairs_which_may_begin_there() -> None:
     assert max(best_spans(scores, may_begin, options)) == pytest.approx(expected)
 
 
+def test_every_text_has_an_answer_even_where_all_sure_ends_stand_before_all_sure_beginnings() -> None:
+    short = signature(30, stride=8, max_question_length=2, max_answer_length=3, best_answers=2)
+    example = QuestionExample("q", "", "甲乙", "甲乙丙丁戊己庚辛" * 2, ())
+    encoded = KIND.encode([example], VOCABULARY, short)
+    (table,) = scores_at(encoded, {})
+    begin = encoded.details[0].begin
+    table[begin : begin + 3, 1], table[begin + 9 : begin + 12, 0] = 5.0, 5.0
+    assert KIND.answers([example], encoded, [table], short)[0].value == example.context[9]
+
+
 # ---- texts as they come ----
 
 
