@@ -58,7 +58,7 @@ class Finetuning:
         self.console = open_console(quiet=not self.ranks.leads)
         self.kind: FinetuningKind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
         self.kind.check_data(settings.data, "data")
-        check_settings(self.kind.Options, settings.signature.options, "signature.options")
+        self.kind.check_signature(settings.signature)
         self.metric = registry.metrics.get(settings.metric, "metric")
         self.kind.check_metric(self.metric, settings.metric_options, settings.signature)
         given = checkpoint.load_model(model)
@@ -72,10 +72,15 @@ class Finetuning:
         training = self._read("train")
         if not training:
             raise UserError("data.train: names no file to train on")
+        if not all(self.kind.is_labelled(one) for one in training[0].examples):
+            raise UserError("data.labelled: 'train' is not there; training needs labels")
         self.held = {one.name: self._held(one) for split in (DEV, TEST) for one in self._read(split)}
         self.chooser = next((name for name in self.held if name.startswith(DEV)), "")
         if not self.chooser or not self.held[self.chooser].labelled:
             raise UserError("data.dev: names no labelled file; the best model is chosen on it")
+        for held in self.held.values():
+            if held.labelled:
+                self.kind.check_gold(self.metric, held.examples)
         self.samples = self.kind.encode(training[0].examples, self.vocabulary, signature).samples
         self.trainer = self._trainer(settings.train)
 

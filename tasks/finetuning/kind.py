@@ -1,18 +1,25 @@
 """What all kinds of fine-tuning here share: their files are read as the `data` section of a recipe says."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ernie_paddle.config import check_settings
+from ernie_paddle.errors import UserError
 from ernie_paddle.kind import ExampleSet, FinetuningKind, Signature
 from tasks.finetuning.reading.data import DataSettings, Split, read_sets
+from tasks.finetuning.reading.source import Format
 
 
 class ReadingKind(FinetuningKind):
     """A kind whose examples are read by `tasks.finetuning.reading`."""
 
+    formats: ClassVar[tuple[type[Format], ...]]  # whose examples it takes
+
     def check_data(self, data: Mapping[str, Any], where: str) -> None:
-        check_settings(DataSettings, dict(data), where)
+        reading = check_settings(DataSettings, dict(data), where).reading
+        if not isinstance(reading, self.formats):
+            known = ", ".join(one.model_fields["format"].default for one in self.formats)
+            raise UserError(f"{where}.reading.format: {self.name} does not read '{reading.format}'; known: {known}")
 
     def read(self, data: Mapping[str, Any], split: Split, signature: Signature) -> list[ExampleSet]:  # type: ignore[override]
         settings = check_settings(DataSettings, dict(data), "data")

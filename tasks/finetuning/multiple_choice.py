@@ -1,7 +1,7 @@
 """Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.kind import ReadingKind
+from tasks.finetuning.reading.c3 import C3Format
+from tasks.finetuning.reading.source import Format
 
 if TYPE_CHECKING:
     from ernie_paddle.programs.network import Network
@@ -50,6 +52,9 @@ class MultipleChoice(ReadingKind):
     """The number of the right choice."""
 
     name = "multiple_choice"
+    has_labels = False
+    least_length = 5  # four special tokens and one of a choice
+    formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)
 
     def objective(self, signature: Signature) -> Objective:
         return Choice()

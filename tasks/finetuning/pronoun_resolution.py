@@ -12,6 +12,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.reading.examples import ReferenceExample
+from tasks.finetuning.reading.wsc import WscFormat
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class PronounResolution(Classification):
     """A label of the signature's for a pronoun and a noun of a text."""
 
     name = "pronoun_resolution"
+    answers_are = ("labels",)
+    formats = (WscFormat,)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         return super().encode([MarkedText(marked(one), one.label) for one in examples], vocabulary, signature)

@@ -48,6 +48,7 @@ class Regression(Classification):
 
     name = "regression"
     answers_are = ("numbers",)
+    has_labels = False
 
     def objective(self, signature: Signature) -> Objective:
         return SquaredError()

@@ -10,6 +10,7 @@ from tasks.finetuning.reading.source import Format, Source
 from tasks.finetuning.reading.tsv import Columns, TsvFormat
 
 SEPARATOR = "\x02"
+BLANKS = " \t"
 
 
 class TaggedRowsFormat(Format):
@@ -28,7 +29,10 @@ class TaggedRowsFormat(Format):
 
 
 class TaggedColumnsFormat(Format):
-    """A line a token, an empty line between examples; the first column is the token, the last one its tag."""
+    """A line a token; the first column is the token, the last one its tag.
+
+    Lines that are empty or hold blanks alone stand between examples. Blanks at the end of a line are left out.
+    """
 
     format: Literal["tagged_columns"] = "tagged_columns"
     separator: Literal["\t", " "] = "\t"
@@ -46,11 +50,11 @@ class TaggedColumnsFormat(Format):
 
 
 def _blocks(source: Source) -> Iterator[list[tuple[str, str]]]:
-    """Runs of lines between empty ones."""
+    """Runs of lines between those that hold nothing but blanks and tabs."""
     block: list[tuple[str, str]] = []
     for place, line in source.lines():
-        if line:
-            block.append((place, line))
+        if line.strip(BLANKS):
+            block.append((place, line.rstrip(BLANKS)))
         elif block:
             yield block
             block = []
