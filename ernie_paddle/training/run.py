@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,14 +10,16 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import Preempted, UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training import checkpoint
+from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.initial import initialise
 from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.plan import PlannedUpdate
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.trainer import Progress, Trainer
 
@@ -47,6 +49,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
         console.print(f"{out}: no whole checkpoint to go on from, starting with update 1", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
+    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(
@@ -59,9 +62,16 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
 
 
 def run_stages(
-    trainer: Trainer, out: Path, identity: dict[str, Any], at_stage_end: Callable[[int, RunLog], None]
+    trainer: Trainer,
+    out: Path,
+    identity: dict[str, Any],
+    evaluate: Callable[[PlannedUpdate, RunLog], None],
+    evaluate_at: Container[int],
 ) -> None:
-    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage.
+    """Run what is left of the plan; save every `save_every` updates and at the end of each stage.
+
+    Args:
+        evaluate: scores the trainer's model; called after the updates `evaluate_at`, before a checkpoint is written.
 
     Raises:
         Preempted: SIGTERM came; a checkpoint was written.
@@ -69,13 +79,15 @@ def run_stages(
     with RunLog(out, trainer) as log, terminations() as asked_to_stop, dead_ranks_first(trainer.ranks):
         for step in trainer.updates(asked_to_stop):
             log.step(step)
-            number, stage = step.planned.number, step.planned.stage
-            stage_over = number == trainer.plan.end_of(stage)
-            if stage_over or step.stops or number % trainer.impl.save_every == 0:
+            number = step.planned.number
+            stage_over = number == trainer.plan.end_of(step.planned.stage)
+            saves = stage_over or step.stops or number % trainer.impl.save_every == 0
+            if saves or number in evaluate_at:
                 log.flush()
-                if stage_over:
-                    at_stage_end(stage, log)
-                save(trainer, out, identity)
+                if number in evaluate_at:
+                    evaluate(step.planned, log)
+                if saves:
+                    save(trainer, out, identity)
                 log.restart_clock()
             if step.stops or (stage_over and trainer.ranks.world == 1 and asked_to_stop()):
                 raise Preempted(f"asked to stop; {out}/step_{number} is whole, go on with --resume")
