@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ernie_paddle.config import add_overrides, load_settings
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.run_settings import PretrainSettings
 
@@ -11,7 +12,9 @@ from ernie_paddle.training.run_settings import PretrainSettings
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
     add_overrides(parser, "train.seed=2")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, log, TensorBoard")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the run: checkpoints, log, TensorBoard"
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
     start.add_argument("--init", type=Path, help="start from a model's parameters only (never step or moments)")

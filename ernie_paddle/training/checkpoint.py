@@ -5,6 +5,7 @@
 `latest` names the newest; it moves after the folder is whole.
 """
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -46,7 +47,7 @@ def save_checkpoint(
     path = folder / f"step_{update}"
     with folder_written_whole(path) as beside:
         save_model(beside, model)
-        save_file(optimizer, beside / OPTIMIZER_FILE)
+        save_tensors(beside / OPTIMIZER_FILE, optimizer)
         checksums = {file.name: sha256_of(file) for file in sorted(beside.iterdir())}
         (beside / STATE_FILE).write_text(json.dumps({**state, "update": update, "sha256": checksums}, indent=2))
     with written_whole(folder / LATEST) as file:
@@ -56,7 +57,7 @@ def save_checkpoint(
 
 def save_model(folder: Path, model: Model) -> None:
     """Write parameters, configuration and vocabulary into an existing folder."""
-    save_file(model.parameters, folder / MODEL_FILE)
+    save_tensors(folder / MODEL_FILE, model.parameters)
     model.config.save(folder / CONFIG_FILE)
     model.vocabulary.save(folder / VOCABULARY_FILE)
 
@@ -117,6 +118,19 @@ def load_model(path: Path) -> Model:
     folder = resolve(path)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
     return Model(config, vocabulary, load_tensors(folder / MODEL_FILE))
+
+
+def save_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        # The library has no type for this: "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise OSError(errno.EIO, str(error).rpartition("I/O error: ")[2], str(path)) from None
 
 
 def load_tensors(path: Path) -> dict[str, np.ndarray]:

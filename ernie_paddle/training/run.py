@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import Preempted, UserError
@@ -129,7 +127,7 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
     state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
     try:
         checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(
             f"{out}/step_{trainer.progress.update}: cannot be written ({error}); checkpoints before it are whole: "
             "make room, then go on with --resume"

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from tasks.submission.benchmarks import BENCHMARKS, SubmissionFile
 from tasks.submission.checking import check_zip
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file; for cmrc2018 cmrc2018.json, {id: text}",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's data as downloaded")
-    parser.add_argument("--out", type=Path, help="zip to write")
+    parser.add_argument("--out", type=output_file, help="zip to write")
     parser.add_argument("--check", type=Path, metavar="ZIP", help="only check this zip against the test files")
     parser.add_argument("--partial", action="store_true", help="let tasks be missing")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_support import LABELS, write_recipe
-from helpers import run_command
+from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
@@ -85,6 +85,16 @@ def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> No
         ids = random.integers(5, 60, shape)
         feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
         assert np.abs(program.scores(feed) - predictor.scores(feed)).max() < 1e-5
+
+
+def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetuned: Path, tmp_path: Path) -> None:
+    """Paddle writes parameters cut short without a word."""
+    size = (finetuned / "export" / "model.pdiparams").stat().st_size
+    for limit, words in ((size - 100, "cannot read its files back"), (500, "File too large")):
+        with files_at_most(limit):
+            code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
+        assert_user_error(code, stderr, str(tmp_path / "export"), words)
+        assert not list(tmp_path.iterdir())
 
 
 def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:
