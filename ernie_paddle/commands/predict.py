@@ -43,6 +43,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if len(found) != 1:
         raise UserError(f"{args.recipe}: has {len(found)} test sets; choose one with --set data.test=FILE")
     (examples,) = found
+    for note in examples.notes:
+        print(f"{args.input or args.recipe}: {note}", file=sys.stderr)
     answers = predictor.predict(kind, examples.examples, args.batch_samples)
     if args.no_scores:
         answers = [Answer(answer.value) for answer in answers]
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.output.suffix != suffix:
         raise UserError(f"--output {args.output}: answers of {signature.task} are written as {suffix}")
     written = write_answers(args.output.with_suffix(""), examples.examples, answers, signature)
-    print(f"{written}: {len(answers):,} predictions", *examples.notes, sep="; ")
+    print(f"{written}: {len(answers):,} predictions")
 
 
 COMMAND = Command(
