@@ -10,7 +10,7 @@ from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
-from tasks.submission.benchmarks import BENCHMARKS, SubmissionFile
+from tasks.submission.benchmarks import BENCHMARKS, ZIP_NAMES, SubmissionFile
 from tasks.submission.checking import check_zip
 from tasks.submission.writing import write_submission
 
@@ -50,6 +50,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     console = open_console()
     console.print(table(args.benchmark, files, rows))
     console.print(f"{path}: {verdict}", soft_wrap=True)
+    if path.name != (wanted := ZIP_NAMES.get(args.benchmark, path.name)):
+        console.print(f"note: the leaderboard takes it under the name {wanted} only; rename it", soft_wrap=True)
 
 
 def table(title: str, files: tuple[SubmissionFile, ...], rows: dict[str, int]) -> Table:
