@@ -13,33 +13,49 @@ from ernie_paddle.errors import UserError
 
 
 @contextmanager
+def errors_name(path: Path | str, beside: Path | None = None) -> Iterator[None]:
+    """Let an `OSError` that names no file, or one in `beside`, name `path`, the output that people know."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # an input's, such as gzip's
+            raise
+        named = error.filename
+        if named is None or (beside is not None and Path(os.fsdecode(named)).is_relative_to(beside)):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+@contextmanager
 def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file for writing that appears under its name only when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-        with open(beside, mode, **text) as file:  # type: ignore[call-overload]
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    with errors_name(path, beside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(beside, mode, **text) as file:  # type: ignore[call-overload]
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
     """Fill a new folder beside `path`; it takes the name `path` only when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    try:
-        yield beside
-        renamed_whole(beside, path)
-    finally:
+    with errors_name(path, beside):
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        try:
+            yield beside
+            renamed_whole(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def renamed_whole(folder: Path, path: Path) -> None:

@@ -12,6 +12,7 @@ from data_builders.workers import Processes
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 MOST_UNKNOWN = 0.05
@@ -19,7 +20,7 @@ MOST_UNKNOWN = 0.05
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="corpora file: vocabulary, corpora, tasks (YAML)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards, a folder a task")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder for the shards, a folder a task")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1); the shards do not depend on it")
     parser.add_argument(
         "--engine", choices=["local", "ray"], default="local", help="processes of this machine or of a Ray cluster"

@@ -13,6 +13,7 @@ from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole
 from ernie_paddle.keyed_random import keyed_hash
+from ernie_paddle.outputs import output_path
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -21,7 +22,9 @@ TASK = "knowledge_masking"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="gzipped lines of the release, or a task's folder of shards")
-    parser.add_argument("--out", type=Path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write")
+    parser.add_argument(
+        "--out", type=output_path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write"
+    )
     parser.add_argument("--vocab", type=Path, help="the vocabulary that the lines were made with")
     parser.add_argument("--validation-share", type=float, default=0.05, help="of the lines (default: 0.05)")
     parser.add_argument("--split", choices=SPLITS, default="train", help="of the shards (default: train)")

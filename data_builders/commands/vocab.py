@@ -1,16 +1,16 @@
 """`ernie-paddle vocab`."""
 
 import argparse
-from pathlib import Path
 
 from data_builders.vocabulary import corpus_argument, train_vocabulary
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose ending tells")
     parser.add_argument("--size", type=int, required=True, help="entries at most, special tokens included")
-    parser.add_argument("--out", type=Path, required=True, help="vocab.txt to write, a token a line")
+    parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, a token a line")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

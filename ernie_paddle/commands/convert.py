@@ -5,13 +5,14 @@ from pathlib import Path
 
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="folder of a model, in any of these layouts")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; must not be there yet")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder to write; must not be there yet")
     parser.add_argument("--to", choices=LAYOUTS, default="ernie-paddle", help="its layout (default: ernie-paddle)")
     parser.add_argument("--vocab", type=Path, help="vocabulary to take instead of the folder's vocab.txt")
     parser.add_argument("--config", type=Path, help="configuration of the source's layout to take instead of its own")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ernie_paddle.config import add_overrides
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.run_settings import SIZES, FinetuneSettings, Resume, add_resume, load_recipe
 
@@ -11,7 +12,9 @@ from ernie_paddle.training.run_settings import SIZES, FinetuneSettings, Resume, 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, help="YAML file with signature, data, metric, epochs and train")
     parser.add_argument("--model", type=Path, required=True, help="pre-trained model, or a run's folder for its newest")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; its best/ holds the result")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the run; its best/ holds the result"
+    )
     parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="which section of the recipe (base)")
     parser.add_argument("--seeds", help="run once for each, as 1,2,3,4,5, and write a table of all")
     parser.add_argument(

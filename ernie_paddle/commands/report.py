@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from ernie_paddle.console import open_console
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import best_scores, score_table
 from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
@@ -14,7 +15,9 @@ from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_ro
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a pre-training or fine-tuning run")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="fine-tuning runs to add")
-    parser.add_argument("--out", type=Path, required=True, help="page to write (.html), or its figure alone (.png)")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="page to write (.html), or its figure alone (.png)"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

@@ -47,7 +47,11 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
         inputs = {feed.name: feed.dtype for feed in INPUTS}
         exported = ExportSignature(**signature.model_dump(), inputs=inputs)
         write_json(beside / SIGNATURE_FILE, exported.model_dump(mode="json"))
-        difference = _largest_difference(program, beside, vocabulary, signature.max_length)
+        try:
+            difference = _largest_difference(program, beside, vocabulary, signature.max_length)
+        except RuntimeError as error:  # Paddle writes to a full disk without a word, and fails in reading
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"{out}: not written, Paddle cannot read its files back ({reason}); make room") from None
         if not difference <= TOLERANCE:
             raise UserError(f"{out}: not written, the exported model's scores differ by {difference:.1e}")
     return difference

@@ -5,9 +5,11 @@
 `latest` names the newest; it moves after the folder is whole.
 """
 
+import errno
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ def save_checkpoint(
     path = folder / f"step_{update}"
     with folder_written_whole(path) as beside:
         save_model(beside, model)
-        save_file(optimizer, beside / OPTIMIZER_FILE)
+        with os_errors(beside / OPTIMIZER_FILE):
+            save_file(optimizer, beside / OPTIMIZER_FILE)
         checksums = {file.name: sha256_of(file) for file in sorted(beside.iterdir())}
         (beside / STATE_FILE).write_text(json.dumps({**state, "update": update, "sha256": checksums}, indent=2))
     with written_whole(folder / LATEST) as file:
@@ -56,7 +59,8 @@ def save_checkpoint(
 
 def save_model(folder: Path, model: Model) -> None:
     """Write parameters, configuration and vocabulary into an existing folder."""
-    save_file(model.parameters, folder / MODEL_FILE)
+    with os_errors(folder / MODEL_FILE):
+        save_file(model.parameters, folder / MODEL_FILE)
     model.config.save(folder / CONFIG_FILE)
     model.vocabulary.save(folder / VOCABULARY_FILE)
 
@@ -117,6 +121,16 @@ def load_model(path: Path) -> Model:
     folder = resolve(path)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
     return Model(config, vocabulary, load_tensors(folder / MODEL_FILE))
+
+
+@contextmanager
+def os_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the safetensors library in writing `path` into the `OSError` that it comes from."""
+    try:
+        yield
+    except SafetensorError as error:
+        # It has no type for this: "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise OSError(errno.EIO, str(error).rpartition("I/O error: ")[2], str(path)) from None
 
 
 def load_tensors(path: Path) -> dict[str, np.ndarray]:

@@ -3,14 +3,13 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from ernie_paddle.config import check_settings
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import BatchOrder
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
@@ -24,7 +23,7 @@ from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import RESULT_FILE
-from ernie_paddle.training.plan import StagePlan
+from ernie_paddle.training.plan import PlannedUpdate, StagePlan
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.run_settings import FinetuneSettings, Resume
@@ -91,10 +90,13 @@ class Finetuning:
 
     def _run(self, resume: Resume) -> dict[str, Any]:
         identity = self._identity()
+        plan, every = self.trainer.plan, self.settings.evaluate_every
+        ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
+        print_warnings(open_console(stderr=True, quiet=not self.ranks.leads), every.without_effect(ends))
         start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
         if self.trainer.progress.update == 0 and self.ranks.leads:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
-        run_stages(self.trainer, self.out, identity, self._keep_best)
+        run_stages(self.trainer, self.out, identity, self._keep_best, every.points(ends))
         return self._conclude(identity)
 
     def _identity(self) -> dict[str, Any]:
@@ -133,23 +135,18 @@ class Finetuning:
         )
 
     def _plan(self, name: str, table: SampleTable, train: TrainSettings) -> StagePlan:
-        """Stages of an epoch, or of its parts; an epoch has as many updates as whole groups of micro-batches."""
+        """A stage an epoch, which has as many updates as whole groups of micro-batches."""
         order = BatchOrder(table.lengths, train.batch_size, train.seed, name, train.group_by_length)
-        parts, rows = self.settings.evaluations_per_epoch, []
-        for epoch in range(self.settings.epochs):
-            updates = max(1, order.batches_in(epoch) // train.accumulation)
-            ends = [updates * part // parts for part in range(parts + 1)]
-            rows += [(end - begin,) for begin, end in pairwise(ends) if end > begin]
-        return StagePlan((name,), tuple(rows))
+        epochs = range(self.settings.epochs)
+        return StagePlan((name,), tuple((max(1, order.batches_in(epoch) // train.accumulation),) for epoch in epochs))
 
-    def _keep_best(self, stage: int, log: RunLog) -> None:
-        update = self.trainer.plan.end_of(stage)
-        scores = {}
+    def _keep_best(self, last: PlannedUpdate, log: RunLog) -> None:
+        update, scores = last.number, {}
         for name, held in self.held.items():
             if name.startswith(DEV) and held.labelled:
                 answers, loss = self._answers(held)
                 scores[name] = {"loss": loss, **self._scores(held, answers).as_record()}
-        log.figures(update, stage, scores)
+        log.figures(update, last.stage, scores)
         chosen = scores[self.chooser]
         rank = chosen["figures"][chosen["ranks_by"]]
         best = self.out / BEST

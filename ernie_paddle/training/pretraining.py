@@ -15,7 +15,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
-from ernie_paddle.training.plan import PlanSettings, TaskQuota, stage_plan
+from ernie_paddle.training.plan import PlannedUpdate, PlanSettings, TaskQuota, stage_plan
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.run_settings import PretrainSettings, Resume
@@ -33,13 +33,14 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
     """
     trainer = build_trainer(settings, registry)
 
-    def score_stage(stage: int, log: RunLog) -> None:
-        scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(stage)}
-        log.evaluation(trainer.plan.end_of(stage), stage, scores)
+    def score_stage(last: PlannedUpdate, log: RunLog) -> None:
+        scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
+        log.evaluation(last.number, last.stage, scores)
 
+    ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
     with run_folder(out, trainer.ranks):
         start(trainer, out, run_identity(settings), resume, init)
-        run_stages(trainer, out, run_identity(settings), score_stage)
+        run_stages(trainer, out, run_identity(settings), score_stage, ends)
 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:

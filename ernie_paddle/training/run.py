@@ -2,15 +2,13 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
@@ -18,8 +16,10 @@ from ernie_paddle.locks import locked_folder
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
+from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.initial import initialise
 from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.plan import PlannedUpdate
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.run_settings import Resume
 from ernie_paddle.training.trainer import Progress, Trainer
@@ -67,6 +67,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume,
         console.print(f"{out}: no complete checkpoint to resume from, starting anew", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
+    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(
@@ -79,9 +80,16 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume,
 
 
 def run_stages(
-    trainer: Trainer, out: Path, identity: dict[str, Any], at_stage_end: Callable[[int, RunLog], None]
+    trainer: Trainer,
+    out: Path,
+    identity: dict[str, Any],
+    evaluate: Callable[[PlannedUpdate, RunLog], None],
+    evaluate_at: Container[int],
 ) -> None:
-    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage.
+    """Run what is left of the plan; save every `save_every` updates and at the end of each stage.
+
+    Args:
+        evaluate: scores the trainer's model; called after the updates `evaluate_at`, before a checkpoint is written.
 
     Raises:
         Stopped: Ctrl-C or SIGTERM came; a checkpoint was written.
@@ -89,13 +97,15 @@ def run_stages(
     with RunLog(out, trainer) as log, postponed_stop() as signal_that_came, dead_ranks_first(trainer.ranks):
         for step in trainer.updates(lambda: signal_that_came() is not None):
             log.step(step)
-            number, stage = step.planned.number, step.planned.stage
-            stage_over = number == trainer.plan.end_of(stage)
-            if stage_over or step.stops or number % trainer.impl.save_every == 0:
+            number = step.planned.number
+            stage_over = number == trainer.plan.end_of(step.planned.stage)
+            saves = stage_over or step.stops or number % trainer.impl.save_every == 0
+            if saves or number in evaluate_at:
                 log.flush()
-                if stage_over:
-                    at_stage_end(stage, log)
-                save(trainer, out, identity)
+                if number in evaluate_at:
+                    evaluate(step.planned, log)
+                if saves:
+                    save(trainer, out, identity)
                 log.restart_clock()
             if step.stops or (stage_over and trainer.ranks.world == 1 and signal_that_came()):
                 raise Stopped(
@@ -129,7 +139,7 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
     state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
     try:
         checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(
             f"{out}/step_{trainer.progress.update}: cannot be written ({error}); checkpoints before it are whole: "
             "make room, then go on with --resume"

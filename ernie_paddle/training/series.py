@@ -98,13 +98,17 @@ def run_series(
         console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
         run_point(point, folder, "no" if resume == "no" else "auto")
     if Ranks.of_this_process().leads:
-        write_tables(series, out, settings_of(series[0]).paper)
+        first = settings_of(series[0])
+        write_tables(series, out, first.paper, first.paper_source)
 
 
-def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> None:
+def write_tables(
+    series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]], paper_source: str = ""
+) -> None:
     """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point.
 
-    `paper` has published figures in per cent by set and figure. `best_run` names the folder of the run best on dev.
+    `paper` has published figures in per cent by set and figure, `paper_source` says where they were published.
+    `best_run` names the folder of the run best on dev.
     """
     groups: dict[Path, list[Point]] = {}
     for point in series:
@@ -112,7 +116,7 @@ def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping
     console = open_console()
     ranks, medians = dict[Path, float](), dict[Path, float]()
     for folder, of_group in groups.items():
-        protocol = protocol_of(of_group, out, paper)
+        protocol = protocol_of(of_group, out, paper, paper_source)
         for suffix in ("tsv", "json"):
             write_protocol(folder / f"{TABLE}.{suffix}", protocol)
         console.print(protocol_table(str(folder), protocol))
@@ -126,7 +130,9 @@ def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping
         console.print(f"best median on dev: {best}, {100 * medians[best]:.2f}", soft_wrap=True)
 
 
-def protocol_of(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> Protocol:
+def protocol_of(
+    series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]], paper_source: str = ""
+) -> Protocol:
     """Runs beside each other and, as far as they have the same figures or those of a test set, published ones."""
     results = [read_json(out / point.folder / RESULT_FILE, "result") for point in series]
     records = [record_of(result, point) for result, point in zip(results, series, strict=True)]
@@ -135,7 +141,8 @@ def protocol_of(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[
     for name, figures in paper.items():
         column = "dev" if name == chosen else name
         published |= {f"{column} {figure}": value / 100 for figure, value in figures.items()}
-    return compare_runs(records, {n: value for n, value in published.items() if n in known or n.startswith("test")})
+    shown = {n: value for n, value in published.items() if n in known or n.startswith("test")}
+    return compare_runs(records, shown, paper_source)
 
 
 def record_of(result: dict[str, Any], point: Point) -> RunRecord:

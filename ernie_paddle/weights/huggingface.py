@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
-from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model, os_errors
 from ernie_paddle.weights import bert_config
 from ernie_paddle.weights.layout import Layout, Source, as_float32, bfloat16_as_float32, left_behind
 from ernie_paddle.weights.names import names_of, prefix_of
@@ -53,7 +53,8 @@ def write(folder: Path, model: Model) -> list[str]:
         if name.ours in model.parameters:
             values = model.parameters[name.ours]
             tensors[name.theirs] = np.ascontiguousarray(values.T if name.transposed else values)
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    with os_errors(folder / WEIGHTS):
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / CONFIG, bert_config.from_model(model))
     write_tokenizer(folder, model, "BertTokenizer")
     return left_behind(model, names)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,17 @@ def assert_user_error(code: int, stderr: str, *words: str) -> None:
     assert "Traceback" not in stderr
     last = stderr.strip().splitlines()[-1]
     assert all(word in last for word in words), last
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes: it stands for a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:

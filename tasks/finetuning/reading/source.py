@@ -3,7 +3,7 @@
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,7 +65,8 @@ class Source:
     """A file to be read.
 
     `labelled`: labels are wanted; `training`: it is trained on, so that what cannot be learned is left out;
-    `prefix` begins the ids of its examples where several files make one set.
+    `every_row`: each row is to be answered, so that none may be left out; `prefix` begins the ids of its examples where
+    several files make one set.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class Source:
     labelled: bool = True
     training: bool = False
     prefix: str = ""
+    every_row: bool = False
 
     def line(self, number: int) -> str:
         """The place of a line, counted from 1."""
@@ -97,17 +99,35 @@ class Source:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
 
+    def rows(
+        self, lines: Iterable[tuple[str, str]], report: Report, empty_is_row: bool = False
+    ) -> Iterator[tuple[int, str, str]]:
+        """Yield number (of all lines, from 0), place and text of each row; empty lines are left out and counted.
+
+        Raises:
+            UserError: an empty line stands before a row, and every row is to be answered.
+        """
+        at_end: list[str] = []  # places of empty lines that no row has followed yet
+        for row, (place, line) in enumerate(lines):
+            report.rows += 1
+            if line or empty_is_row:
+                if at_end:
+                    raise UserError(f"{at_end[0]}: an empty line, but every row gets an answer; fill it or remove it")
+                yield row, place, line
+            elif self.every_row:
+                at_end.append(place)
+            else:
+                report.leave_out("an empty line", place)
+        for place in at_end:
+            report.leave_out("an empty line", place)
+
     def json_lines(self, report: Report) -> Iterator[tuple[int, str, dict[str, Any]]]:
         """The objects of a file that has one on each line: number of the row from 0, place, object.
 
         Raises:
             UserError: a line is no JSON object; and as `lines`.
         """
-        for row, (place, line) in enumerate(self.lines()):
-            report.rows += 1
-            if not line.strip():
-                report.leave_out("an empty line", place)
-                continue
+        for row, place, line in self.rows(((place, line.strip()) for place, line in self.lines()), report):
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:

@@ -1,6 +1,7 @@
 """Tokens with tags: the release's rows of two columns, and CoNLL's columns."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from ernie_paddle.errors import UserError
@@ -21,9 +22,9 @@ class TaggedRowsFormat(Format):
     def examples(self, source: Source, report: Report) -> Iterator[TaggedExample]:
         # The tags of a row are a label that has no name of its own: taken as a second text.
         rows = TsvFormat(columns=Columns(text_b="label" if source.labelled else None))
-        unlabelled = Source(source.path, labelled=False, prefix=source.prefix)
+        unlabelled = replace(source, labelled=False)
         for row in rows.examples(unlabelled, report):
-            tokens = row.text_a.split(SEPARATOR)
+            tokens = row.text_a.split(SEPARATOR) if row.text_a else []
             tags = None if row.text_b is None else row.text_b.split(SEPARATOR)
             yield _example(row.id, row.place, tokens, tags, source)
 
@@ -63,10 +64,10 @@ def _blocks(source: Source) -> Iterator[list[tuple[str, str]]]:
 
 
 def _example(id: str, place: str, tokens: list[str], tags: list[str] | None, source: Source) -> TaggedExample:
-    if not any(tokens):
-        raise UserError(f"{place}: no tokens; remove the row")
     if tags is None:
         return TaggedExample(id, place, tuple(tokens), None)
+    if not any(tokens):
+        raise UserError(f"{place}: no tokens; remove the row")
     if len(tags) != len(tokens):
         raise UserError(f"{place}: {len(tokens)} tokens and {len(tags)} tags; mend the row")
     return TaggedExample(id, place, tuple(tokens), tuple(source.labels.name(tag, place) for tag in tags))

@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from finetuning_support import write_recipe
-from helpers import assert_user_error, run_command
+from helpers import Run, assert_user_error, run_command
 
 from ernie_paddle.cli import main
+from ernie_paddle.files import read_json
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
@@ -38,8 +40,11 @@ def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, b
     return {name: (newest / name).read_bytes() for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE)}
 
 
-def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(toy_pretrained: Path, tmp_path: Path) -> None:
-    recipe = recipe_over(tmp_path, 64, dropout=0.2, impl={"save_every": 3})
+@pytest.mark.parametrize("every", [{"epochs": 1}, {"updates": 5}])
+def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(
+    toy_pretrained: Path, tmp_path: Path, every: dict[str, int]
+) -> None:
+    recipe = recipe_over(tmp_path, 64, dropout=0.2, impl={"save_every": 3}, evaluate_every=every)
     straight = finetune(recipe, toy_pretrained, tmp_path / "straight")
     assert checkpoint.resolve(tmp_path / "straight").name == "step_12"
     shutil.copytree(tmp_path / "straight", tmp_path / "stopped")
@@ -47,6 +52,39 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(toy_pretrained: P
     assert finetune(recipe, toy_pretrained, tmp_path / "stopped", "--resume") == straight
     for name in ("best/model.safetensors", "result.json"):
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+    assert scored(tmp_path / "stopped") == scored(tmp_path / "straight")
+
+
+def scored(run: Path) -> dict[int, float]:
+    """Accuracy on dev by the update after which it was scored."""
+    records = [record for record in read_log(run / LOG_FILE) if record["event"] == "scores"]
+    return {record["update"]: record["sets"]["dev"]["figures"]["accuracy"] for record in records}
+
+
+def test_dev_is_scored_every_so_many_updates_and_at_the_end_and_the_first_of_the_best_is_kept(
+    toy_pretrained: Path, tmp_path: Path
+) -> None:
+    train = {"batch_samples": 16, "learning_rate": {"peak": 0.003}}
+    recipe = recipe_over(tmp_path, 64, epochs=3, train=train, evaluate_every={"updates": 5})
+    finetune(recipe, toy_pretrained, tmp_path / "run")
+    found = scored(tmp_path / "run")
+    assert list(found) == [5, 10, 12]
+    best = read_json(tmp_path / "run" / "best" / "scores.json", "scores")
+    assert best["update"] == max(found, key=lambda update: found[update]) and best["rank"] == max(found.values())
+    assert {path.name for path in checkpoint.checkpoints(tmp_path / "run")} == {"step_8", "step_12"}, "epochs' ends"
+
+
+def test_a_warm_up_longer_than_the_run_is_said_before_its_first_update(
+    run: Run, toy_pretrained: Path, tmp_path: Path
+) -> None:
+    rate = {"peak": 0.003, "warmup_updates": 1000}
+    recipe = recipe_over(tmp_path, 32, epochs=1, train={"batch_samples": 16, "learning_rate": rate})
+    code, stderr = run("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run")
+    assert code == 0, stderr
+    lines = stderr.splitlines()
+    warning = next(number for number, line in enumerate(lines) if line.startswith("warning: "))
+    assert warning < next(number for number, line in enumerate(lines) if line.startswith("update "))
+    assert "1,000" in lines[warning] and "2 updates of the run" in lines[warning] and "6e-06" in lines[warning]
 
 
 def test_only_the_first_rows_are_trained_on(toy_pretrained: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.kind import Signature
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
@@ -17,8 +18,10 @@ from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
     ChoiceExample,
     ClozeExample,
+    QuestionExample,
     ReferenceExample,
     Span,
+    TaggedExample,
     TextExample,
 )
 
@@ -65,6 +68,32 @@ def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     noun, pronoun = Span("甲", 0), Span("她", 4)
     assert marked(ReferenceExample("0", "", text, noun, pronoun, None)) == "_甲_见乙，[她]笑"
     assert marked(ReferenceExample("0", "", text, Span("笑", 5), Span("甲", 0), None)) == "[甲]见乙，她_笑_"
+
+
+NOTHING = Span("", 0)
+EMPTY = {  # an example of each kind of input without any text in it, unlabelled
+    "classification": TextExample("0", "", "", "", None),
+    "regression": TextExample("0", "", "", None, None),
+    "sequence_labelling": TaggedExample("0", "", (), None),
+    "reading_comprehension": QuestionExample("0", "", "", "", ()),
+    "multiple_choice": ChoiceExample("0", "", "", "", ("", ""), None),
+    "cloze": ClozeExample("#idiom1#", "", "", "", ("", ""), None, "0", 0),
+    "pronoun_resolution": ReferenceExample("0", "", "", NOTHING, NOTHING, None),
+}
+
+
+@pytest.mark.parametrize("task", load_plugins().finetuning_tasks.names())
+def test_an_example_without_text_gets_an_answer(task: str) -> None:
+    kind = load_plugins().finetuning_tasks.get(task)
+    labels = ("x", "y") if task in ("classification", "sequence_labelling", "pronoun_resolution") else None
+    examples, described = [EMPTY[task]] * 2, signature(task, 256, labels)
+    encoded = kind.encode(examples, VOCABULARY, described)
+    token_level = kind.objective(described).level == "token"
+    sequences = [2] * 2 if task in ("multiple_choice", "cloze") else [1] * 2
+    rows = encoded.samples.lengths.tolist() if token_level else sequences
+    answers = kind.answers(examples, encoded, [np.zeros((count, 2), np.float32) for count in rows], described)
+    assert len(answers) == 2
+    assert answers[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(task, answers[0].value)
 
 
 # ---- choices ----
