@@ -15,6 +15,8 @@ from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import NoOptions, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
+SIGNATURE_FILE = "signature.json"
+
 
 class Signature(Settings):
     """What a fine-tuned model expects and answers; kept beside it as `signature.json`.
@@ -65,11 +67,30 @@ class Answer:
     scores: Sequence[float] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class ModelClass:
+    """The model class of PaddleNLP and Hugging Face that has the same head, `ErnieFor<suffix>`.
+
+    `problem_type` is that key of its `config.json`. `differences` says what the class leaves to its caller; empty if
+    there is nothing.
+    """
+
+    suffix: str
+    problem_type: str | None = None
+    differences: str = ""
+
+
 class FinetuningKind(ABC):
-    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`."""
+    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`.
+
+    `model_class` is None if the other libraries have no such head. Of several kinds with the same class, the first
+    that is registered takes models of it. `usual_data` is the `data` section for a model that comes without a recipe.
+    """
 
     name: ClassVar[str]
     Options: ClassVar[type[Settings]] = NoOptions
+    model_class: ClassVar[ModelClass | None] = None
+    usual_data: ClassVar[Mapping[str, Any]] = {}
     answers_are: ClassVar[tuple[str, ...]] = ("labels",)  # what metrics need that can score them
 
     def check_metric(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> None:

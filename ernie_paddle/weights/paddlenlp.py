@@ -11,12 +11,21 @@ import numpy as np
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json, written_whole
-from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.kind import ModelClass
+from ernie_paddle.training.checkpoint import Model, load_signature, save_signature
 from ernie_paddle.weights import bert_config
-from ernie_paddle.weights.layout import Layout, Source, as_float32, bfloat16_as_float32, left_behind
+from ernie_paddle.weights.layout import (
+    Layout,
+    Source,
+    Written,
+    as_float32,
+    bfloat16_as_float32,
+    left_behind,
+    renamed,
+)
 from ernie_paddle.weights.names import names_of, prefix_of
 from ernie_paddle.weights.restricted_pickle import read_arrays
-from ernie_paddle.weights.tokenizers import write_tokenizer
+from ernie_paddle.weights.tokenizers import vocabulary_file, write_tokenizer
 
 WEIGHTS, SUFFIX = "model_state.pdparams", ".pdparams"
 CONFIG, OLD_CONFIG = "config.json", "model_config.json"
@@ -47,30 +56,35 @@ def read(folder: Path, config_file: Path | None) -> Source:
         name: bfloat16_as_float32(values) if values.dtype == np.uint16 else as_float32(values)
         for name, values in read_arrays(weights).items()
     }
-    names = names_of("paddlenlp", config, prefix_of(tensors))
-    return Source("paddlenlp", weights, config, tensors, names, folder / VOCABULARY_FILE, tuple(notes))
+    said = bert_config.declared(tree, path)
+    names = names_of("paddlenlp", config, prefix_of(tensors), said.head_class)
+    vocabulary, signature = vocabulary_file(folder), load_signature(folder)
+    return Source("paddlenlp", weights, config, tensors, names, vocabulary, tuple(notes), signature, said)
 
 
-def write(folder: Path, model: Model) -> list[str]:
+def write(folder: Path, model: Model, model_class: ModelClass | None) -> Written:
     """Write what `ErnieModel.from_pretrained(folder)` and its like load."""
-    parameters, names = model.parameters, names_of("paddlenlp", model.config, "ernie.")
-    tensors = {name.theirs: parameters[name.ours] for name in names if name.ours in parameters}
-    if "mask_lm_out_fc.b_0" in parameters:
-        tensors["cls.predictions.decoder.weight"] = parameters["word_embedding"]
-        tensors["cls.predictions.decoder.bias"] = parameters["mask_lm_out_fc.b_0"]
+    names = names_of("paddlenlp", model.config, "ernie.", model_class.suffix if model_class else "")
+    tensors = renamed(model, names)
+    if "mask_lm_out_fc.b_0" in model.parameters:
+        tensors["cls.predictions.decoder.weight"] = model.parameters["word_embedding"]
+        tensors["cls.predictions.decoder.bias"] = model.parameters["mask_lm_out_fc.b_0"]
     with written_whole(folder / WEIGHTS, "wb") as file:
         pickle.dump(tensors, file, protocol=4)
-    tree = bert_config.from_model(model)
+    tree = bert_config.from_model(model, model_class)
     tree["architectures"] = [name.replace("PreTraining", "Pretraining") for name in tree["architectures"]]
     write_json(folder / CONFIG, tree)
     write_tokenizer(folder, model, "ErnieTokenizer")
+    save_signature(folder, model.signature)
     notes, epsilon = left_behind(model, names), model.config.layer_norm_epsilon
+    if model_class and model_class.suffix == "MultipleChoice":
+        notes.append("PaddleNLP has to be told the number of choices: from_pretrained(folder, num_choices=4)")
     if epsilon != EPSILON:
         notes.append(
             f"PaddleNLP's ERNIE computes LayerNorm with epsilon {EPSILON}, this model with {epsilon}: "
             "hidden states there will differ a little"
         )
-    return notes
+    return Written(len(tensors), notes)
 
 
 def _weights(folder: Path) -> Path:

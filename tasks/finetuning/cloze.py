@@ -7,12 +7,12 @@ greedily, the surest blank first, each candidate once.
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
@@ -27,6 +27,12 @@ class Cloze(MultipleChoice):
     """The number of the right candidate."""
 
     name = "cloze"
+    model_class = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts and the rule that no candidate fills two blanks do not go along: give the "
+        "class `[CLS] candidate [SEP] left [unused1] right [SEP]`",
+    )
+    usual_data: ClassVar[Mapping[str, Any]] = {"reading": {"format": "chid"}}
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)

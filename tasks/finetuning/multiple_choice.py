@@ -1,13 +1,13 @@
 """Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ernie_paddle.data.batch import Batch, Rectangle
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -50,6 +50,12 @@ class MultipleChoice(ReadingKind):
     """The number of the right choice."""
 
     name = "multiple_choice"
+    model_class: ClassVar[ModelClass | None] = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts does not go along: give the class `[CLS] text [SEP] question [SEP] choice "
+        "[SEP]` with sentence id 0 for the text, 1 for the rest",
+    )
+    usual_data: ClassVar[Mapping[str, Any]] = {"reading": {"format": "c3"}}
 
     def objective(self, signature: Signature) -> Objective:
         return Choice()

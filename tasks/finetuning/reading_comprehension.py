@@ -4,7 +4,7 @@ A text that does not fit is read in windows, `[CLS] question [SEP] window [SEP]`
 windows is the answer. A window without the whole answer is trained to point at `[CLS]`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -79,6 +79,8 @@ class ReadingComprehension(ReadingKind):
     """A part of the text."""
 
     name = "reading_comprehension"
+    model_class = ModelClass("QuestionAnswering")
+    usual_data: ClassVar[Mapping[str, Any]] = {"reading": {"format": "squad"}}
     answers_are = ("texts",)
     Options: ClassVar[type[Settings]] = ReadingOptions
 

@@ -3,15 +3,15 @@
 A text longer than a sample goes on in further samples, so that every token has an answer.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Labels, Objective, TokenClassification
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -33,6 +33,8 @@ class SequenceLabelling(ReadingKind):
     """Tags of the signature's labels."""
 
     name = "sequence_labelling"
+    model_class = ModelClass("TokenClassification")
+    usual_data: ClassVar[Mapping[str, Any]] = {"reading": {"format": "tagged_rows"}}
     answers_are = ("tags",)
 
     def objective(self, signature: Signature) -> Objective:
