@@ -31,6 +31,7 @@ MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, VOCABULARY_FILE = (
     "vocab.txt",
 )
 LATEST, BEST = "latest", "best"
+LABELS = "labels"  # key of the trainer state: the names of the tasks' classes
 STEP = "step_"  # begins the names of checkpoints
 
 

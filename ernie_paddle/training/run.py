@@ -16,7 +16,7 @@ from ernie_paddle.errors import Preempted, UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.initial import initialise
+from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.trainer import Progress, Trainer
@@ -24,7 +24,7 @@ from ernie_paddle.training.trainer import Progress, Trainer
 SECONDS_TO_BE_NAMED = 8.0
 
 
-def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, init: Path | None) -> None:
+def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, init: Initial | None) -> None:
     """Bring a new trainer to where the run begins.
 
     Args:
@@ -114,7 +114,12 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
         return
     model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
-    state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
+    state = {
+        "cursors": cursors,
+        "loss_scale": asdict(trainer.progress.loss_scale),
+        "run": identity,
+        checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
+    }
     try:
         checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
     except (OSError, SafetensorError) as error:
