@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "initializer_range": 0.02,
     "layer_norm_epsilon": 1e-12,
 }
+ONE_LABEL = "single_label_classification"  # the problem type of most classes; the libraries note it when they train
 MASKED_LM, NEXT_SENTENCE = "mask_lm_out_fc.b_0", "next_sent_fc.b_0"
 THEIRS = {"sent_type_vocab_size": "type_vocab_size", "layer_norm_epsilon": "layer_norm_eps"}
 
@@ -85,7 +86,8 @@ def declared(tree: dict[str, Any], path: Path) -> Declared:
     if sorted(labels) != list(range(len(labels))):
         raise UserError(f"{path}: id2label has the numbers {sorted(labels)}, expected 0 to {len(labels) - 1}")
     in_order = tuple(labels[number] for number in range(len(labels)))
-    return Declared(model_class, tree.get("problem_type"), in_order or None)
+    problem_type = tree.get("problem_type")
+    return Declared(model_class, None if problem_type == ONE_LABEL else problem_type, in_order or None)
 
 
 def from_model(model: Model, model_class: ModelClass | None) -> dict[str, Any]:

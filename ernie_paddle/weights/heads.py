@@ -84,7 +84,7 @@ def _adopted(declared: Declared, classes: int, longest: int, registry: Registry)
     fault = ""
     if kind is None:
         fault = f"no kind of fine-tuning here is {suffix}"
-    elif not regression and declared.problem_type not in (None, "single_label_classification"):
+    elif not regression and declared.problem_type:
         fault = f"it is for {declared.problem_type} with {classes} outputs"
     elif named and (len(labels) != classes or len(set(labels)) != classes or classes < 2):
         fault = f"it has {classes} classes, the configuration names {', '.join(labels)}"

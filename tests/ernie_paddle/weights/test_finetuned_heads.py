@@ -232,6 +232,12 @@ def test_a_signature_that_is_no_longer_the_models_is_left_aside(tmp_path: Path) 
     assert [note for note in report.notes if "signature.json was left aside" in note]
 
 
+def test_a_library_that_notes_the_usual_problem_type_changes_nothing(tmp_path: Path) -> None:
+    model = written(tmp_path / "out", "huggingface", "classification")
+    change_config(tmp_path / "out", problem_type="single_label_classification")
+    assert read_model(tmp_path / "out")[0].signature == model.signature
+
+
 @pytest.mark.parametrize("names", [["a", "b", "c"], {"first": "a"}, {"0": "a", "2": "c"}])
 def test_labels_that_are_not_numbered_are_an_error(tmp_path: Path, names: Any) -> None:
     written(tmp_path / "out", "huggingface", "classification")
