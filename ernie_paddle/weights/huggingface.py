@@ -15,7 +15,8 @@ from ernie_paddle.training.checkpoint import Model, load_signature, save_signatu
 from ernie_paddle.weights import bert_config
 from ernie_paddle.weights.layout import Layout, Source, Written, left_behind, renamed
 from ernie_paddle.weights.names import names_of, prefix_of
-from ernie_paddle.weights.safetensors_files import INDEX, WEIGHTS, read_tensors, weights_file
+from ernie_paddle.weights.safetensors_files import WEIGHTS, read_safetensors
+from ernie_paddle.weights.shards import INDEX_SUFFIX, read_sharded, weights_file
 from ernie_paddle.weights.tokenizers import vocabulary_file, write_tokenizer
 
 PICKLED, CONFIG = "pytorch_model*.bin", "config.json"
@@ -24,7 +25,7 @@ OLD_NORM = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.
 
 
 def recognises(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and bool(weights_file(folder) or _pickled(folder))
+    return (folder / CONFIG).is_file() and bool(weights_file(folder, WEIGHTS) or _pickled(folder))
 
 
 def read(folder: Path, config_file: Path | None) -> Source:
@@ -36,11 +37,12 @@ def read(folder: Path, config_file: Path | None) -> Source:
     path = config_file or folder / CONFIG
     tree = bert_config.read_tree(path)
     bert_config.family(tree, path)
-    weights = weights_file(folder)
+    weights = weights_file(folder, WEIGHTS)
     if weights is None:
         raise UserError(_advice(_pickled(folder)[0], bert_config.class_name(tree)))
     config, said = bert_config.to_config(tree, path), bert_config.declared(tree, path)
-    tensors = {_newer(name): values for name, values in read_tensors(weights) if not BUFFERS.fullmatch(name)}
+    found = read_sharded(weights, read_safetensors)
+    tensors = {_newer(name): values for name, values in found if not BUFFERS.fullmatch(name)}
     names = names_of("huggingface", config, prefix_of(tensors), said.head_class)
     vocabulary, signature = vocabulary_file(folder), load_signature(folder)
     return Source("huggingface", weights, config, tensors, names, vocabulary, (), signature, said)
@@ -81,7 +83,7 @@ def _newer(name: str) -> str:
 
 LAYOUT = Layout(
     name="huggingface",
-    signs=f"{WEIGHTS} or {INDEX} with {CONFIG}",
+    signs=f"{WEIGHTS} or {WEIGHTS}{INDEX_SUFFIX} with {CONFIG}",
     recognises=recognises,
     read=read,
     write=write,

@@ -1,15 +1,17 @@
-"""Sharded safetensors: the index says which file holds which tensor, and the files hold exactly that."""
+"""Sharded weights: the index says which file holds which tensor, and the files hold exactly that."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from weights_support import assert_equal, random_model, read_model, write_model
+from weights_support import assert_equal, finetuned_model, random_model, read_model, write_model
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.weights.conversion import recognise
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
 SHARDS = 3
@@ -107,3 +109,54 @@ def test_an_index_without_a_map_is_refused(sharded: Path, keys: dict[str, Any]) 
     write_index(sharded, **keys)
     with pytest.raises(UserError, match="no weight_map"):
         read_model(sharded)
+
+
+# ---- PaddleNLP's two formats ----
+
+
+def of_paddlenlp(folder: Path) -> dict[str, np.ndarray]:
+    """Write a model in PaddleNLP's layout and take its weights away, to be written otherwise."""
+    write_model("paddlenlp", folder, finetuned_model("sequence_labelling"))
+    path = folder / "model_state.pdparams"
+    tensors = pickle.loads(path.read_bytes())
+    path.unlink()
+    return {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+
+
+def test_shards_of_paddlenlp_are_read(tmp_path: Path) -> None:
+    tensors, listed = of_paddlenlp(tmp_path / "out"), {}
+    for number in range(SHARDS):
+        part = {name: tensors[name] for name in sorted(tensors)[number::SHARDS]}
+        file = f"model_state-{number + 1:05}-of-{SHARDS:05}.pdparams"
+        (tmp_path / "out" / file).write_bytes(pickle.dumps(part, protocol=4))
+        listed |= dict.fromkeys(part, file)
+    index = tmp_path / "out" / "model_state.pdparams.index.json"
+    index.write_text(json.dumps({"weight_map": listed}))
+    assert_equal(read_model(tmp_path / "out")[0], finetuned_model("sequence_labelling"))
+    index.write_text(json.dumps({"weight_map": {**listed, "a": "a.safetensors"}}))
+    with pytest.raises(UserError, match=r"a is in 'a\.safetensors', expected a \.pdparams file"):
+        read_model(tmp_path / "out")
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_safetensors_of_paddlenlp_are_told_by_their_names(tmp_path: Path, sharded: bool) -> None:
+    """Its matrices are [in, out], its epsilon is 1e-12 whatever the configuration says."""
+    tensors, folder = of_paddlenlp(tmp_path / "out"), tmp_path / "out"
+    save_file(tensors, folder / ("a.safetensors" if sharded else WHOLE), metadata={"format": "np"})
+    if sharded:
+        write_index(folder, weight_map=dict.fromkeys(tensors, "a.safetensors"))
+    tree = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(tree | {"layer_norm_eps": 1e-5}))
+    assert recognise(folder).name == "paddlenlp"
+    found, report = read_model(folder)
+    assert_equal(found, finetuned_model("sequence_labelling"))
+    assert [note for note in report.notes if "epsilon is 1e-12" in note]
+
+
+def test_bfloat16_of_paddlenlp_is_known_by_its_type(tmp_path: Path) -> None:
+    tensors = of_paddlenlp(tmp_path / "out")
+    halves = {name: (values.view(np.uint32) >> 16).astype(np.uint16) for name, values in tensors.items()}
+    save_file(halves, tmp_path / "out" / WHOLE, metadata={"format": "np"})
+    found, _ = read_model(tmp_path / "out")
+    for name, values in finetuned_model("sequence_labelling").parameters.items():
+        np.testing.assert_allclose(found.parameters[name], values, rtol=2**-7, atol=1e-6)
