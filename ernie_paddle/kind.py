@@ -15,6 +15,8 @@ from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import NoOptions, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
+SIGNATURE_FILE = "signature.json"
+
 
 class Signature(Settings):
     """What a fine-tuned model expects and answers; kept beside it as `signature.json`.
@@ -73,14 +75,37 @@ class Answer:
     scores: Sequence[float] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class ModelClass:
+    """The model class of PaddleNLP and Hugging Face that has the same head, `ErnieFor<suffix>`.
+
+    `problem_type` is that key of its `config.json`. `differences` says what the class leaves to its caller; empty if
+    there is nothing.
+    """
+
+    suffix: str
+    problem_type: str | None = None
+    differences: str = ""
+
+
 class FinetuningKind(ABC):
-    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`."""
+    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`.
+
+    `model_class` is None if the other libraries have no such head. Of several kinds with the same class, the first
+    that is registered takes models of it.
+    """
 
     name: ClassVar[str]
     Options: ClassVar[type[Settings]] = NoOptions
+    model_class: ClassVar[ModelClass | None] = None
     answers_are: ClassVar[tuple[str, ...]] = ("labels",)  # what metrics need that can score them
     has_labels: ClassVar[bool] = True  # are the answers labels of the signature, or tags?
     least_length: ClassVar[int] = 3  # tokens that a sample has at least
+
+    @property
+    def usual_data(self) -> dict[str, Any]:
+        """The `data` section for a model that comes without a recipe."""
+        return {}
 
     def check_signature(self, signature: Signature) -> None:
         """Raise a `UserError` if labels, length or options of the signature are not as this kind needs them."""

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
@@ -26,13 +26,13 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         raise UserError(f"{args.out}: is there already; name a new folder")
     console = open_console()
     console.print(f"{args.source}: layout {source.name}, {source.signs}", soft_wrap=True)
-    model, report = read_source(source, args.source, args.config, args.vocab)
-    console.print(report.table())
+    model, report = read_source(source, args.source, args.config, args.vocab, registry)
+    print_whole(console, report.table())
     report.check()
-    notes = report.notes + write_model(target, args.out, model)
-    for note in notes:
-        console.print(f"note: {note}", soft_wrap=True)
-    print(f"{args.out}: written in layout {target.name}, {len(model.parameters):,} tensors")
+    written = write_model(target, args.out, model, registry)
+    for note in report.notes + written.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
+    print(f"{args.out}: written in layout {target.name}, {written.tensors:,} tensors")
 
 
 COMMAND = Command(

@@ -20,8 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grid", nargs="+", default=[], metavar="KEY=A,B", help="run every combination of these values, and as --seeds"
     )
-    parser.add_argument(
+    taken = parser.add_mutually_exclusive_group()
+    taken.add_argument(
         "--from-scratch", action="store_true", help="take sizes and vocabulary of --model, no parameters"
+    )
+    taken.add_argument(
+        "--keep-head",
+        action="store_true",
+        help="take its head even where nothing tells its labels (one of the same kind and labels is always taken)",
     )
     add_resume(parser)
     add_overrides(parser, "train.seed=2")
@@ -35,7 +41,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         return load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
 
     def run_point(point: Point, out: Path, resume: Resume) -> None:
-        Finetuning(settings_of(point), args.model, out, registry, args.from_scratch).run(resume)
+        settings = settings_of(point)
+        Finetuning(settings, args.model, out, registry, args.from_scratch, args.keep_head).run(resume)
 
     if args.seeds is None and not args.grid:
         run_point(Point(), args.out, args.resume)

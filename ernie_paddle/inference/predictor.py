@@ -13,13 +13,13 @@ from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
-from ernie_paddle.kind import Answer, FinetuningKind, KeptSignature
+from ernie_paddle.kind import SIGNATURE_FILE, Answer, FinetuningKind, KeptSignature
 from ernie_paddle.programs import paddle
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MODEL_PREFIX = "model"
 MODEL_FILES = (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams")
-SIGNATURE_FILE, VOCABULARY_FILE = "signature.json", "vocab.txt"
+VOCABULARY_FILE = "vocab.txt"
 
 
 class ExportSignature(KeptSignature):

@@ -2,7 +2,8 @@
 
     model.safetensors  optimizer.safetensors  trainer_state.json  ernie_config.json  vocab.txt
 
-`latest` names the newest; it moves after the folder is whole.
+A fine-tuning run keeps its best model, and with it `signature.json`, in `best/`. `latest` names the newest checkpoint;
+it moves after the folder is whole.
 """
 
 import errno
@@ -18,8 +19,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, read_json, sha256_of, written_whole
+from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json, written_whole
+from ernie_paddle.kind import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -29,23 +32,26 @@ MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, VOCABULARY_FILE = (
     "trainer_state.json",
     "vocab.txt",
 )
-LATEST = "latest"
+LATEST, BEST = "latest", "best"
+LABELS = "labels"  # key of the trainer state: the names of the tasks' classes
+STEP = "step_"  # begins the names of checkpoints
 
 
 @dataclass(frozen=True)
 class Model:
-    """What fine-tuning, evaluation and export need of a checkpoint."""
+    """What fine-tuning, evaluation and export need of a checkpoint; a fine-tuned model has a signature."""
 
     config: ErnieConfig
     vocabulary: Vocabulary
     parameters: dict[str, np.ndarray]
+    signature: KeptSignature | None = None
 
 
 def save_checkpoint(
     folder: Path, update: int, model: Model, optimizer: dict[str, np.ndarray], state: dict[str, Any]
 ) -> Path:
     """Write `step_<update>/` whole, then point `latest` at it. `state` is any JSON object."""
-    path = folder / f"step_{update}"
+    path = folder / f"{STEP}{update}"
     with folder_written_whole(path) as beside:
         save_model(beside, model)
         with os_errors(beside / OPTIMIZER_FILE):
@@ -58,11 +64,18 @@ def save_checkpoint(
 
 
 def save_model(folder: Path, model: Model) -> None:
-    """Write parameters, configuration and vocabulary into an existing folder."""
+    """Write parameters, configuration, vocabulary and signature into an existing folder."""
     with os_errors(folder / MODEL_FILE):
         save_file(model.parameters, folder / MODEL_FILE)
     model.config.save(folder / CONFIG_FILE)
     model.vocabulary.save(folder / VOCABULARY_FILE)
+    save_signature(folder, model.signature)
+
+
+def save_signature(folder: Path, signature: KeptSignature | None) -> None:
+    """Write `signature.json` if there is a signature."""
+    if signature is not None:
+        write_json(folder / SIGNATURE_FILE, signature.model_dump(mode="json"))
 
 
 def remove_old(folder: Path, keep: int) -> None:
@@ -73,7 +86,7 @@ def remove_old(folder: Path, keep: int) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The `step_N` folders, oldest first."""
-    numbered = [(path.name.removeprefix("step_"), path) for path in folder.glob("step_*") if path.is_dir()]
+    numbered = [(path.name.removeprefix(STEP), path) for path in folder.glob(f"{STEP}*") if path.is_dir()]
     return [path for _, path in sorted((int(n), path) for n, path in numbered if n.isdigit())]
 
 
@@ -113,14 +126,25 @@ def resolve(path: Path) -> Path:
 
 
 def load_model(path: Path) -> Model:
-    """Read parameters, configuration and vocabulary.
+    """Read parameters, configuration, vocabulary and signature.
 
     Raises:
         UserError: missing or damaged files.
     """
     folder = resolve(path)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
-    return Model(config, vocabulary, load_tensors(folder / MODEL_FILE))
+    return Model(config, vocabulary, load_tensors(folder / MODEL_FILE), load_signature(folder))
+
+
+def load_signature(folder: Path) -> KeptSignature | None:
+    """Read the signature of a model; a checkpoint has that of its run's best model. None: it has none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    homes = [folder, folder.parent / BEST] if folder.name.startswith(STEP) else [folder]
+    path = next((home / SIGNATURE_FILE for home in homes if (home / SIGNATURE_FILE).is_file()), None)
+    return None if path is None else check_settings(KeptSignature, read_json(path, "signature"), str(path))
 
 
 @contextmanager

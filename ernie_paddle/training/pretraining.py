@@ -15,6 +15,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
+from ernie_paddle.training.initial import Initial
 from ernie_paddle.training.plan import PlannedUpdate, PlanSettings, TaskQuota, stage_plan
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -39,7 +40,7 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
 
     ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
     with run_folder(out, trainer.ranks):
-        start(trainer, out, run_identity(settings), resume, init)
+        start(trainer, out, run_identity(settings), resume, Initial(init) if init else None)
         run_stages(trainer, out, run_identity(settings), score_stage, ends)
 
 

@@ -17,7 +17,7 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.ineffective import without_effect
-from ernie_paddle.training.initial import initialise
+from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.plan import PlannedUpdate
 from ernie_paddle.training.run_log import RunLog
@@ -38,7 +38,7 @@ def run_folder(out: Path, ranks: Ranks) -> Iterator[None]:
         yield
 
 
-def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Path | None) -> None:
+def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Initial | None) -> None:
     """Bring a new trainer to where the run begins.
 
     Args:
@@ -136,7 +136,12 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
         return
     model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
-    state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
+    state = {
+        "cursors": cursors,
+        "loss_scale": asdict(trainer.progress.loss_scale),
+        "run": identity,
+        checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
+    }
     try:
         checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
     except OSError as error:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.kind import ModelClass
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.training.checkpoint import (
     LATEST,
@@ -13,7 +14,7 @@ from ernie_paddle.training.checkpoint import (
     resolve,
     save_model,
 )
-from ernie_paddle.weights.layout import Layout, Source
+from ernie_paddle.weights.layout import Layout, Source, Written
 from ernie_paddle.weights.names import names_of
 from ernie_paddle.weights.release import with_task_heads
 
@@ -27,13 +28,15 @@ def read(folder: Path, config_file: Path | None) -> Source:
     if config_file is not None:
         raise UserError(f"{folder}: is a checkpoint of this project and has its own configuration; leave --config out")
     path, model = resolve(folder), load_model(folder)
-    names = with_task_heads(names_of("release", model.config), model.parameters, model.config)
-    return Source("release", path / MODEL_FILE, model.config, model.parameters, names, path / VOCABULARY_FILE)
+    names = with_task_heads(names_of("ours", model.config), model.parameters, model.config)
+    vocabulary = path / VOCABULARY_FILE
+    where = path / MODEL_FILE
+    return Source("ours", where, model.config, model.parameters, names, vocabulary, signature=model.signature)
 
 
-def write(folder: Path, model: Model) -> list[str]:
+def write(folder: Path, model: Model, model_class: ModelClass | None) -> Written:
     save_model(folder, model)
-    return []
+    return Written(len(model.parameters), [])
 
 
 LAYOUT = Layout(

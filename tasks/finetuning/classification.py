@@ -7,7 +7,7 @@ import numpy as np
 
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Answer, Encoded, ExampleSet, Signature
+from ernie_paddle.kind import Answer, Encoded, ExampleSet, ModelClass, Signature
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Objective, SentenceClassification
@@ -25,6 +25,7 @@ class Classification(ReadingKind):
     """A label of the signature's for a text or a pair of texts."""
 
     name = "classification"
+    model_class: ClassVar[ModelClass | None] = ModelClass("SequenceClassification")
     answers_are: ClassVar[tuple[str, ...]] = ("labels", *RANKED)
     formats: ClassVar[tuple[type[Format], ...]] = (TsvFormat, JsonLinesFormat)
 

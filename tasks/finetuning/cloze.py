@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
@@ -28,6 +28,11 @@ class Cloze(MultipleChoice):
     """The number of the right candidate."""
 
     name = "cloze"
+    model_class = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts and the rule that no candidate fills two blanks do not go along: give the "
+        "class `[CLS] candidate [SEP] left [unused1] right [SEP]`",
+    )
     formats = (ChidFormat,)
     least_length = IDIOM + 4  # an idiom, three special tokens and the blank
 

@@ -15,10 +15,14 @@ class ReadingKind(FinetuningKind):
 
     formats: ClassVar[tuple[type[Format], ...]]  # whose examples it takes
 
+    @property
+    def usual_data(self) -> dict[str, Any]:
+        return {"reading": {"format": _format_name(self.formats[0])}}
+
     def check_data(self, data: Mapping[str, Any], where: str) -> None:
         reading = check_settings(DataSettings, dict(data), where).reading
         if not isinstance(reading, self.formats):
-            known = ", ".join(one.model_fields["format"].default for one in self.formats)
+            known = ", ".join(map(_format_name, self.formats))
             raise UserError(f"{where}.reading.format: {self.name} does not read '{reading.format}'; known: {known}")
 
     def read(self, data: Mapping[str, Any], split: Split, signature: Signature) -> list[ExampleSet]:  # type: ignore[override]
@@ -33,3 +37,7 @@ class ReadingKind(FinetuningKind):
 
     def gold(self, example: Any) -> Any:
         return example.label
+
+
+def _format_name(kind: type[Format]) -> str:
+    return kind.model_fields["format"].default

@@ -7,7 +7,7 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch, Rectangle
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -52,6 +52,11 @@ class MultipleChoice(ReadingKind):
     """The number of the right choice."""
 
     name = "multiple_choice"
+    model_class: ClassVar[ModelClass | None] = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts does not go along: give the class `[CLS] text [SEP] question [SEP] choice "
+        "[SEP]` with sentence id 0 for the text, 1 for the rest",
+    )
     has_labels = False
     least_length = 5  # four special tokens and one of a choice
     formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ernie_paddle.kind import Encoded, Signature
+from ernie_paddle.kind import Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
@@ -28,6 +28,11 @@ class PronounResolution(Classification):
     """A label of the signature's for a pronoun and a noun of a text."""
 
     name = "pronoun_resolution"
+    model_class = ModelClass(
+        "SequenceClassification",
+        differences="the marks around noun and pronoun do not go along: give the class texts with `_noun_` and "
+        "`[pronoun]`",
+    )
     answers_are = ("labels",)
     formats = (WscFormat,)
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -86,6 +86,7 @@ class ReadingComprehension(ReadingKind):
     """A part of the text."""
 
     name = "reading_comprehension"
+    model_class = ModelClass("QuestionAnswering")
     answers_are = ("texts",)
     has_labels = False
     formats: ClassVar[tuple[type[Format], ...]] = (SquadFormat,)

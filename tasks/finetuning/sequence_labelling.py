@@ -13,7 +13,7 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Labels, Objective, TokenClassification
@@ -48,6 +48,7 @@ class SequenceLabelling(ReadingKind):
     """Tags of the signature's labels."""
 
     name = "sequence_labelling"
+    model_class = ModelClass("TokenClassification")
     answers_are = ("tags",)
     formats: ClassVar[tuple[type[Format], ...]] = (TaggedRowsFormat, TaggedColumnsFormat)
 
