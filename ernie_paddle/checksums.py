@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
@@ -20,23 +20,25 @@ def write_checksums(folder: Path) -> None:
         file.writelines(lines)
 
 
-def check_files(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Check that files are as they were when the folder was written.
+def check_files(folder: Path, required: Iterable[str], unread: Container[str] = ()) -> None:
+    """Check that the files of a folder are as they were when it was written.
 
     Args:
-        names: files that must be listed and unchanged; None means all that are listed.
+        required: files that must be there and be listed; others may be missing.
+        unread: files that need not be checked, since they will not be read.
 
     Raises:
         UserError: a file is missing, damaged or changed, or so is the list.
     """
     sums = _read_checksums(folder / SUMS_FILE)
-    for name in sums if names is None else names:
-        path = folder / name
-        if not path.is_file():
-            raise UserError(f"{path}: missing; copy the whole folder again from where it was written")
+    for name in required:
         if name not in sums:
             raise UserError(f"{folder / SUMS_FILE}: does not list {name}; copy the whole folder again")
-        if sha256_of(path) != sums[name]:
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: missing; copy the whole folder again from where it was written")
+    for name in sums:
+        path = folder / name
+        if name not in unread and path.is_file() and sha256_of(path) != sums[name]:
             raise UserError(
                 f"{path}: damaged or changed since it was written ({SUMS_FILE}); copy it again, or if you changed it "
                 f"yourself, run: cd {folder} && sha256sum {shlex.join(sums)} > {SUMS_FILE}"

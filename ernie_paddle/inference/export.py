@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_paddle.checksums import write_checksums
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, write_json
 from ernie_paddle.inference.predictor import MODEL_PREFIX, VOCABULARY_FILE, ExportSignature, Predictor
@@ -46,6 +47,7 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
         inputs = {feed.name: feed.dtype for feed in INPUTS}
         exported = ExportSignature(**signature.model_dump(), inputs=inputs)
         write_json(beside / SIGNATURE_FILE, exported.model_dump(mode="json"))
+        write_checksums(beside)
         try:
             difference = _largest_difference(program, beside, vocabulary, signature.max_length)
         except RuntimeError as error:  # Paddle writes to a full disk without a word, and fails in reading

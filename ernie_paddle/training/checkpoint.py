@@ -1,13 +1,12 @@
 """Checkpoints: `step_N/` folders that are either whole or not there.
 
-    model.safetensors  optimizer.safetensors  trainer_state.json  ernie_config.json  vocab.txt
+    model.safetensors  optimizer.safetensors  trainer_state.json  ernie_config.json  vocab.txt  SHA256SUMS
 
 A fine-tuning run keeps its best model, and with it `signature.json`, in `best/`. `latest` names the newest checkpoint;
 it moves after the folder is whole.
 """
 
 import errno
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +18,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from ernie_paddle.checksums import SUMS_FILE, check_files, write_checksums
 from ernie_paddle.config import check_settings
+from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json, written_whole
+from ernie_paddle.files import folder_written_whole, read_json, write_json, written_whole
 from ernie_paddle.kind import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -53,23 +54,23 @@ def save_checkpoint(
     """Write `step_<update>/` whole, then point `latest` at it. `state` is any JSON object."""
     path = folder / f"{STEP}{update}"
     with folder_written_whole(path) as beside:
-        save_model(beside, model)
         with os_errors(beside / OPTIMIZER_FILE):
             save_file(optimizer, beside / OPTIMIZER_FILE)
-        checksums = {file.name: sha256_of(file) for file in sorted(beside.iterdir())}
-        (beside / STATE_FILE).write_text(json.dumps({**state, "update": update, "sha256": checksums}, indent=2))
+        write_json(beside / STATE_FILE, {**state, "update": update})
+        save_model(beside, model)
     with written_whole(folder / LATEST) as file:
         file.write(path.name + "\n")
     return path
 
 
 def save_model(folder: Path, model: Model) -> None:
-    """Write parameters, configuration, vocabulary and signature into an existing folder."""
+    """Write parameters, configuration, vocabulary and signature into a folder, and the checksums of all its files."""
     with os_errors(folder / MODEL_FILE):
         save_file(model.parameters, folder / MODEL_FILE)
     model.config.save(folder / CONFIG_FILE)
     model.vocabulary.save(folder / VOCABULARY_FILE)
     save_signature(folder, model.signature)
+    write_checksums(folder)
 
 
 def save_signature(folder: Path, signature: KeptSignature | None) -> None:
@@ -91,47 +92,54 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def newest_whole(folder: Path, report: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint whose files have the checksums written in it; `report` hears of each passed over."""
+    """Return the newest checkpoint whose checksums match; `report` hears of each that is skipped."""
+    return _newest(folder, check_checkpoint, report)
+
+
+def check_checkpoint(path: Path) -> None:
+    """Raise a `UserError` if a file of a checkpoint is missing or damaged."""
+    check_files(path, [MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, CONFIG_FILE, VOCABULARY_FILE])
+
+
+def check_model(path: Path) -> None:
+    """Raise a `UserError` if a file that `load_model` reads is missing or damaged."""
+    check_files(path, [MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE], unread=[OPTIMIZER_FILE])
+
+
+def _newest(folder: Path, check: Callable[[Path], None], report: Callable[[str], None]) -> Path | None:
     for path in reversed(checkpoints(folder)):
-        fault = damage(path)
-        if fault is None:
+        try:
+            check(path)
+        except UserError as error:
+            report(f"{path}: skipped; {error}")
+        else:
             return path
-        report(f"{path}: passed over, {fault}")
-    return None
-
-
-def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint's files, or None."""
-    try:
-        checksums = read_json(path / STATE_FILE, "trainer state").get("sha256", {})
-    except UserError as error:
-        return str(error)
-    if not {MODEL_FILE, OPTIMIZER_FILE, CONFIG_FILE, VOCABULARY_FILE} <= checksums.keys():
-        return f"{STATE_FILE} lists no checksums"
-    for name, expected in checksums.items():
-        if not (path / name).is_file():
-            return f"{name} is missing"
-        if sha256_of(path / name) != expected:
-            return f"{name} is truncated or changed"
     return None
 
 
 def resolve(path: Path) -> Path:
-    """The folder with the model: `path` itself, or the checkpoint that `path/latest` names."""
-    if (path / MODEL_FILE).is_file():
+    """Return the folder with the model: `path` itself, or the newest complete checkpoint in it.
+
+    Raises:
+        UserError: neither is there.
+    """
+    if (path / MODEL_FILE).is_file() or (path / SUMS_FILE).is_file():
         return path
-    if (path / LATEST).is_file():
-        return path / (path / LATEST).read_text(encoding="utf-8").strip()
-    raise UserError(f"{path}: neither a model ({MODEL_FILE}) nor a folder of checkpoints ({LATEST})")
+    console = open_console(stderr=True)
+    newest = _newest(path, check_model, lambda line: console.print(f"warning: {line}", soft_wrap=True))
+    if newest is None:
+        raise UserError(f"{path}: neither a model ({MODEL_FILE}) nor a run with a complete checkpoint ({STEP}N)")
+    return newest
 
 
 def load_model(path: Path) -> Model:
-    """Read parameters, configuration, vocabulary and signature.
+    """Read parameters, configuration, vocabulary and signature of a model or of a run's newest complete checkpoint.
 
     Raises:
         UserError: missing or damaged files.
     """
     folder = resolve(path)
+    check_model(folder)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
     return Model(config, vocabulary, load_tensors(folder / MODEL_FILE), load_signature(folder))
 

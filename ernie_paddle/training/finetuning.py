@@ -62,7 +62,7 @@ class Finetuning:
     ):
         if settings.train is None:
             raise UserError("the recipe has no train section: it is for prediction, with a model of another recipe")
-        self.settings, self.model, self.out = settings, model, out
+        self.settings, self.model, self.out = settings, checkpoint.resolve(model), out
         self.ranks = Ranks.of_this_process()
         self.console = open_console(quiet=not self.ranks.leads)
         self.kind: FinetuningKind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
@@ -70,9 +70,9 @@ class Finetuning:
         self.kind.check_signature(settings.signature)
         self.metric = registry.metrics.get(settings.metric, "metric")
         self.kind.check_metric(self.metric, settings.metric_options, settings.signature)
-        given = checkpoint.load_model(model)
+        given = checkpoint.load_model(self.model)
         self.vocabulary, config, signature = given.vocabulary, given.config, settings.signature
-        self.initial = None if from_scratch else finetuning_initial(model, given.signature, signature, keep_head)
+        self.initial = None if from_scratch else finetuning_initial(self.model, given.signature, signature, keep_head)
         if signature.max_length > config.max_position_embeddings:
             positions = config.max_position_embeddings
             raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
@@ -114,7 +114,7 @@ class Finetuning:
         return {
             "settings": self.settings.identity(),
             "samples": {name: samples.digest() for name, samples in sets.items()},
-            "model": sha256_of(checkpoint.resolve(self.model) / checkpoint.MODEL_FILE),
+            "model": sha256_of(self.model / checkpoint.MODEL_FILE),
             "from_scratch": self.initial is None,
             "head": self.initial.heads if self.initial else "new",
         }
@@ -180,8 +180,8 @@ class Finetuning:
         signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
         model = checkpoint.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters(), signature)
         with folder_written_whole(folder) as beside:
-            checkpoint.save_model(beside, model)
             write_json(beside / SCORES_FILE, scores)
+            checkpoint.save_model(beside, model)
 
     def _conclude(self, identity: dict[str, Any]) -> dict[str, Any]:
         self.trainer.session.meet()  # the best model is there when its writer comes

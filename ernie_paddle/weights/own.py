@@ -6,10 +6,11 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.kind import ModelClass
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.training.checkpoint import (
-    LATEST,
     MODEL_FILE,
+    STEP,
     VOCABULARY_FILE,
     Model,
+    checkpoints,
     load_model,
     resolve,
     save_model,
@@ -20,7 +21,7 @@ from ernie_paddle.weights.release import with_task_heads
 
 
 def recognises(folder: Path) -> bool:
-    return (folder / LATEST).is_file() or ((folder / MODEL_FILE).is_file() and (folder / CONFIG_FILE).is_file())
+    return bool(checkpoints(folder)) or ((folder / MODEL_FILE).is_file() and (folder / CONFIG_FILE).is_file())
 
 
 def read(folder: Path, config_file: Path | None) -> Source:
@@ -41,7 +42,7 @@ def write(folder: Path, model: Model, model_class: ModelClass | None) -> Written
 
 LAYOUT = Layout(
     name="ernie-paddle",
-    signs=f"{MODEL_FILE} with {CONFIG_FILE}, or {LATEST}",
+    signs=f"{MODEL_FILE} with {CONFIG_FILE}, or {STEP}N/ with them",
     recognises=recognises,
     read=read,
     write=write,

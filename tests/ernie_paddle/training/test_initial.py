@@ -106,8 +106,9 @@ def test_a_head_of_other_classes_starts_anew_and_is_said(
         del parameters[f"{HEAD}.b_0"]
     elif change == "labels":
         state["labels"]["sentence_distance"].reverse()
-    checkpoint.save_model(path, replace(checkpoint.load_model(path), parameters=parameters))
+    model = replace(checkpoint.load_model(path), parameters=parameters)
     (path / "trainer_state.json").write_text(json.dumps(state))
+    checkpoint.save_model(path, model)
     trainer, fresh, console = (
         toy_trainer(plan=DISTANCE),
         toy_trainer(plan=DISTANCE),
