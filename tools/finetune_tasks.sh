@@ -10,7 +10,8 @@ finetune_tasks() {
     local model="" data="data/$benchmark" out="runs/$benchmark" size=base processes=1 options=() sets=() chosen=()
     while [ $# -gt 0 ]; do
         case "$1" in
-            --model=* | --data=* | --out=* | --size=* | --processes=* | --seeds=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+            --model=* | --data=* | --out=* | --size=* | --processes=* | --seeds=* | --set=* | --grid=*)
+                set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
             --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
             --model | --data | --out | --size | --processes)
                 [ $# -gt 1 ] || fail "$1 needs a value"

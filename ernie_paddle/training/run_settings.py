@@ -62,7 +62,7 @@ class EvaluateEvery(Settings):
     @model_validator(mode="after")
     def _one_unit(self) -> "EvaluateEvery":
         if (self.updates is None) == (self.epochs is None):
-            raise ValueError("give either updates or epochs")
+            raise ValueError("give either updates or epochs, and null for the other")
         return self
 
     def without_effect(self, epoch_ends: Sequence[int]) -> list[str]:

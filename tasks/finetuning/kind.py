@@ -7,6 +7,7 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.kind import ExampleSet, FinetuningKind, Signature
 from tasks.finetuning.reading.data import DataSettings, Split, read_sets
+from tasks.finetuning.reading.data import ExampleSet as SetRead
 from tasks.finetuning.reading.source import Format
 
 
@@ -27,10 +28,8 @@ class ReadingKind(FinetuningKind):
 
     def read(self, data: Mapping[str, Any], split: Split, signature: Signature) -> list[ExampleSet]:  # type: ignore[override]
         settings = check_settings(DataSettings, dict(data), "data")
-        return [
-            ExampleSet(one.name, one.examples, one.report.lines()[1:])
-            for one in read_sets(settings, split, signature.labels)
-        ]
+        sets = read_sets(settings, split, signature.labels)
+        return [ExampleSet(one.name, one.examples, _notes(one, settings)) for one in sets]
 
     def is_labelled(self, example: Any) -> bool:
         return self.gold(example) is not None
@@ -41,3 +40,11 @@ class ReadingKind(FinetuningKind):
 
 def _format_name(kind: type[Format]) -> str:
     return kind.model_fields["format"].default
+
+
+def _notes(one: SetRead, settings: DataSettings) -> list[str]:
+    """What was met in reading a set, and whether `train_rows` is more than there are."""
+    notes = one.report.lines()[1:]
+    if one.name == "train" and (settings.train_rows or 0) > len(one.examples):
+        notes.append(f"data.train_rows is {settings.train_rows:,}, but there are no more")
+    return notes

@@ -1,6 +1,7 @@
 """From examples to samples, and from scores to answers."""
 
 from itertools import permutations, product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     noun, pronoun = Span("甲", 0), Span("她", 4)
     assert marked(ReferenceExample("0", "", text, noun, pronoun, None)) == "_甲_见乙，[她]笑"
     assert marked(ReferenceExample("0", "", text, Span("笑", 5), Span("甲", 0), None)) == "[甲]见乙，她_笑_"
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, False), (2, False), (3, True)])
+def test_more_training_rows_than_there_are_is_said(rows: int, said: bool, tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("text_a\tlabel\n甲\tx\n乙\ty\n")
+    data = {"folder": str(tmp_path), "train": "train.tsv", "train_rows": rows}
+    (found,) = Classification().read(data, "train", signature("classification", 7, ("x", "y")))
+    assert len(found.examples) == min(rows, 2)
+    assert [note.startswith("data.train_rows is 3") for note in found.notes] == [True] * said
 
 
 NOTHING = Span("", 0)
