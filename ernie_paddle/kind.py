@@ -79,8 +79,8 @@ class Answer:
 class ModelClass:
     """The model class of PaddleNLP and Hugging Face that has the same head, `ErnieFor<suffix>`.
 
-    `problem_type` is that key of its `config.json`. `differences` says what the class leaves to its caller; empty if
-    there is nothing.
+    `problem_type` is that key of its `config.json`. `differences` says what other libraries leave to the caller; empty
+    if there is nothing.
     """
 
     suffix: str

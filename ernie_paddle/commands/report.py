@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import best_scores, score_table
@@ -27,12 +27,12 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if evaluations:
         *before, last = evaluations
         title = f"{args.run}: held-out scores after stage {last['stage']}"
-        console.print(score_table(title, last["tasks"], best_scores(before)))
+        print_whole(console, score_table(title, last["tasks"], best_scores(before)))
     if results:
         table = Table(*RESULT_COLUMNS, title="fine-tuning: the best models, per cent")
         for row in result_rows(results):
             table.add_row(*row)
-        console.print(table)
+        print_whole(console, table)
     print(f"{args.out}: written")
 
 

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, written_whole
 from ernie_paddle.metric import Scores
@@ -119,7 +119,7 @@ def write_tables(
         protocol = protocol_of(of_group, out, paper, paper_source)
         for suffix in ("tsv", "json"):
             write_protocol(folder / f"{TABLE}.{suffix}", protocol)
-        console.print(protocol_table(str(folder), protocol))
+        print_whole(console, protocol_table(str(folder), protocol))
         console.print(f"{folder / TABLE}.tsv, .json: written", soft_wrap=True)
         ranks |= {point.folder: run.dev.rank for point, run in zip(of_group, protocol.runs, strict=True)}
         medians[folder] = protocol.all.median[protocol.ranks_by]

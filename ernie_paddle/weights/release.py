@@ -1,6 +1,6 @@
 """The original release's layout: `params/` with a file a variable, `ernie_config.json`, `vocab.txt`.
 
-A fine-tuned model of this project also has its `signature.json` there.
+A fine-tuned model also has `label_map.json` for `--label_map_config`, {label: number}, and our own `signature.json`.
 
 Written by `fluid.io.save_persistables`, so that checkpoints of its training hold the optimiser's variables too.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, write_json
 from ernie_paddle.kind import SIGNATURE_FILE, ModelClass
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model, load_signature, save_signature
@@ -17,7 +19,7 @@ from ernie_paddle.weights.layout import Declared, Layout, Source, Written, as_fl
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
 from ernie_paddle.weights.names import FINETUNED_HEADS, Name, Part, names_of
 
-PARAMETERS = "params"
+PARAMETERS, LABEL_MAP = "params", "label_map.json"
 MARK = "word_embedding"
 EPSILON = 1e-5  # of fluid's LayerNorm
 MASTER = ".master"  # the float32 copy of a parameter that is trained in fp16
@@ -53,14 +55,8 @@ def read(folder: Path, config_file: Path | None) -> Source:
     notes = (f"{len(of_training)} files are state of the release's training and were not read",) if of_training else ()
     names = with_task_heads(names_of("release", config), tensors, config)
     vocabulary, signature = _first(homes, VOCABULARY_FILE), load_signature(_first(homes, SIGNATURE_FILE).parent)
-    declared = None if signature else declared_by_heads(tensors)
+    declared = None if signature else _declared(tensors, _first(homes, LABEL_MAP))
     return Source("release", parameters, config, tensors, names, vocabulary, notes, signature, declared)
-
-
-def declared_by_heads(tensors: dict[str, np.ndarray]) -> Declared | None:
-    """Return what the names of the tensors tell of the head: each script of the release has its own."""
-    heads = [layer for layer in FINETUNED_HEADS if f"{layer.release}_w" in tensors]
-    return Declared(heads[0].classes[0]) if heads else None
 
 
 def with_task_heads(names: list[Name], tensors: dict[str, np.ndarray], config: ErnieConfig) -> list[Name]:
@@ -85,9 +81,34 @@ def write(folder: Path, model: Model, model_class: ModelClass | None) -> Written
     model.config.save(folder / CONFIG_FILE)
     model.vocabulary.save(folder / VOCABULARY_FILE)
     save_signature(folder, model.signature)
-    epsilon = model.config.layer_norm_epsilon
-    notes = [f"the release computes LayerNorm with epsilon {EPSILON}, this model was trained with {epsilon}"]
-    return Written(len(model.parameters), notes if epsilon != EPSILON else [])
+    labels = model.signature.labels if model.signature else None
+    if labels:
+        write_json(folder / LABEL_MAP, {label: number for number, label in enumerate(labels)})
+    return Written(len(model.parameters), _differences(model, model_class))
+
+
+def _differences(model: Model, model_class: ModelClass | None) -> list[str]:
+    """Return sentences about what the release's scripts do otherwise."""
+    notes, epsilon = [], model.config.layer_norm_epsilon
+    if epsilon != EPSILON:
+        notes.append(f"the release computes LayerNorm with epsilon {EPSILON}, this model was trained with {epsilon}")
+    if model_class and model_class.suffix == "MultipleChoice":
+        notes.append("the release has no script for choices: the head is written as a classifier's with one output")
+    labels = (model.signature and model.signature.labels) or ("O",)
+    if model_class and model_class.suffix == "TokenClassification" and labels[-1] != "O":
+        notes.append(f"the release takes the last tag for that of padding, expected O, here it is {labels[-1]}")
+    return notes
+
+
+def _declared(tensors: dict[str, np.ndarray], label_map: Path) -> Declared | None:
+    """Return what the names of the tensors tell of the head, since each script of the release has its own."""
+    heads = [layer for layer in FINETUNED_HEADS if f"{layer.release}_w" in tensors]
+    numbers = read_json(label_map, "label map") if label_map.is_file() else {}
+    label_of = {number: label for label, number in numbers.items() if type(number) is int}
+    if len(label_of) != len(numbers) or sorted(label_of) != list(range(len(numbers))):
+        raise UserError(f"{label_map}: expected labels with the numbers 0, 1, ..., found {numbers}")
+    labels = tuple(label_of[number] for number in range(len(numbers))) or None
+    return Declared(heads[0].classes[0], labels=labels) if heads else None
 
 
 def _parameters(folder: Path) -> Path:

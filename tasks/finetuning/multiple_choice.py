@@ -54,7 +54,7 @@ class MultipleChoice(ReadingKind):
     name = "multiple_choice"
     model_class: ClassVar[ModelClass | None] = ModelClass(
         "MultipleChoice",
-        differences="the layout of texts does not go along: give the class `[CLS] text [SEP] question [SEP] choice "
+        differences="the layout of texts does not go along: give the model `[CLS] text [SEP] question [SEP] choice "
         "[SEP]` with sentence id 0 for the text, 1 for the rest",
     )
     has_labels = False

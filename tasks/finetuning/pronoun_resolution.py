@@ -30,7 +30,7 @@ class PronounResolution(Classification):
     name = "pronoun_resolution"
     model_class = ModelClass(
         "SequenceClassification",
-        differences="the marks around noun and pronoun do not go along: give the class texts with `_noun_` and "
+        differences="the marks around noun and pronoun do not go along: give the model texts with `_noun_` and "
         "`[pronoun]`",
     )
     answers_are = ("labels",)

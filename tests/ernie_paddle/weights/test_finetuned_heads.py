@@ -195,6 +195,36 @@ def test_a_classifier_of_the_release_may_have_the_name_of_its_task(tmp_path: Pat
     assert found.signature and found.signature.task == "classification"
 
 
+def test_the_label_map_of_the_release_goes_along_and_names_the_labels(tmp_path: Path) -> None:
+    """{label: number}, as its scripts take with `--label_map_config`; numbers need not be in order."""
+    model = written(tmp_path / "out", "release", "sequence_labelling", with_signature=False)
+    path = tmp_path / "out" / "label_map.json"
+    assert json.loads(path.read_text()) == {"B-LOC": 0, "I-LOC": 1, "O": 2}
+    path.write_text('{"O": 2, "I-LOC": 1, "B-LOC": 0}')
+    found, _ = read_model(tmp_path / "out" / "params")
+    assert model.signature and found.signature and found.signature.labels == model.signature.labels
+    path.unlink()
+    nameless, report = read_model(tmp_path / "out")
+    assert nameless.signature and nameless.signature.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+    assert [note for note in report.notes if "set labels, whose names are not there" in note]
+    for wrong in ({"O": 0, "B": 0}, {"O": 1, "B": 2}, {"O": "0"}, {"O": True, "B": 0}):
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(UserError, match=r"label_map\.json: expected labels with the numbers"):
+            read_model(tmp_path / "out")
+
+
+def test_what_the_releases_scripts_do_otherwise_is_said(tmp_path: Path) -> None:
+    tagger = finetuned_model("sequence_labelling")
+    assert not [note for note in write_model("release", tmp_path / "last", tagger) if "last tag" in note]
+    assert tagger.signature
+    turned = replace(tagger, signature=tagger.signature.model_copy(update={"labels": ("O", "B-LOC", "I-LOC")}))
+    assert [
+        note for note in write_model("release", tmp_path / "first", turned) if "expected O, here it is I-LOC" in note
+    ]
+    choices = write_model("release", tmp_path / "choices", finetuned_model("cloze"))
+    assert [note for note in choices if "no script for choices" in note]
+
+
 def test_a_head_of_tokens_is_not_taken_for_one_of_sentences(tmp_path: Path) -> None:
     written(tmp_path / "out", "huggingface", "sequence_labelling", with_signature=False)
     found, _ = read_model(tmp_path / "out")
