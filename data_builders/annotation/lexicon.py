@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text
+from ernie_paddle.files import read_lines
 from ernie_paddle.registry import nearest
 
 KINDS = {"person": "nr", "place": "ns", "organisation": "nt", "name": "nz"}
@@ -54,6 +54,6 @@ def read_gazetteer(path: Path) -> list[Entry]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(read_text(path, "word list").splitlines(), 1):
+    for number, line in enumerate(read_lines(path, "word list"), 1):
         if line.strip():
             yield number, line.strip()

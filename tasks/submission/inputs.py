@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text
+from ernie_paddle.files import read_lines, read_text
 from tasks.submission.answers import Item
 
 BLANK = re.compile(r"#idiom\d+#")
@@ -15,7 +15,7 @@ BLANK = re.compile(r"#idiom\d+#")
 
 def glue_rows(path: Path) -> list[Item]:
     """GLUE's TSV, never quoted: a header whose first column is `index` (`id` in QQP), then a row an item."""
-    lines = [line.removesuffix("\r") for line in read_text(path, "test file").removesuffix("\n").split("\n")]
+    lines = read_lines(path, "test file") or [""]
     header = lines[0].split("\t")
     if header[0] not in ("index", "id"):
         raise UserError(
@@ -77,7 +77,7 @@ def _json(path: Path) -> Any:
 
 
 def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(read_text(path, "test file").removesuffix("\n").split("\n"), 1):
+    for number, line in enumerate(read_lines(path, "test file"), 1):
         where = f"{path} line {number}"
         try:
             row = json.loads(line)
