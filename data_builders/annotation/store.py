@@ -58,6 +58,8 @@ def corpus_origin(source: Source, spans: SpanSettings, vocabulary: Vocabulary) -
         "corpus_bytes": size,
         "corpus_sha256": sha256,
         "format": source.reader.name,
+        "encoding": source.encoding,
+        "variant": source.reader.variant,
         "language": source.language,
         "vocabulary": vocabulary.digest,
         "spans": spans.origin(source),
@@ -112,7 +114,7 @@ def _annotate(
     work: AnnotateUnit, vocabulary: Vocabulary, folder: Path, engine: Engine, progress: Callable[[int], None]
 ) -> Counts:
     """Write the files that are not there yet."""
-    tally: Counter[str] = Counter()
+    tally = Counter(work.source.found.skipped)
     totals: Counter[str] = Counter()
     read = _Position()
     units = _units(work.source.records(tally, read.move), totals)
