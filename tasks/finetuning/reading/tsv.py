@@ -64,7 +64,7 @@ class TsvFormat(TsvLayout, Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
         layout = self if source.labelled else self.unlabelled or self
-        lines = source.lines()
+        lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
         for row, (place, line) in enumerate(lines):
             report.rows += 1
