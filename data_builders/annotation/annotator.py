@@ -11,7 +11,7 @@ from data_builders.annotation.characters import cases, code_points
 from data_builders.annotation.document import COLUMNS, AnnotatedBlock
 from data_builders.annotation.sentences import sentences
 from data_builders.annotation.tokenizing import BlockTokenizer, Tokens
-from data_builders.documents import Document, Language
+from data_builders.documents import Document, Language, hash_of
 from ernie_paddle.data.samples import BEGIN, INSIDE
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -42,16 +42,37 @@ class Annotator:
         is_title[np.cumsum(line_counts) - line_counts] = True
         filled = (line_lengths > 0) & ~is_title
         contents = np.array([document.content() for document in documents], np.int64)
+        groups, seconds = self._pair_hashes(documents, contents, line_counts, line_lengths, tokens)
         return AnnotatedBlock(
             ids=[document.id for document in documents],
             contents=contents,
-            groups=np.array([d.group() if d.label else c for d, c in zip(documents, contents.tolist(), strict=True)]),
+            groups=groups,
+            seconds=seconds,
             labels=[document.label for document in documents],
             title_lengths=line_lengths[is_title].astype(np.int32),
             sentence_counts=np.bincount(owner[filled], minlength=len(documents)).astype(np.int64),
             sentence_lengths=line_lengths[filled].astype(np.int32),
             columns={"input_ids": tokens.ids} | columns,
         )
+
+    def _pair_hashes(
+        self,
+        documents: list[Document],
+        contents: np.ndarray,
+        line_counts: np.ndarray,
+        line_lengths: np.ndarray,
+        tokens: Tokens,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `groups` and `seconds` of `AnnotatedBlock`."""
+        groups, seconds = contents.copy(), np.zeros(len(documents), np.int64)
+        borders = np.concatenate([[0], np.cumsum(line_lengths)])
+        title_lines = np.cumsum(line_counts) - line_counts
+        for place in [place for place, document in enumerate(documents) if document.label is not None]:
+            title, after = title_lines[place], title_lines[place] + line_counts[place]
+            first, second, end = borders[np.minimum([title + 1, title + 2, title + 3], after)]
+            groups[place] = hash_of(tokens.ids[first:second].tobytes())
+            seconds[place] = hash_of(tokens.ids[second:end].tobytes())
+        return groups, seconds
 
     def english_sentences(self, document: Document) -> list[list[str]]:
         """The words of an English document's sentences, lower-cased."""

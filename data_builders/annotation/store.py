@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -197,8 +197,8 @@ def _first_seen(contents: np.ndarray, seen: set[int]) -> np.ndarray:
 class AnnotatedCorpus:
     """Random access to annotated documents in memory-mapped files.
 
-    `contents` and `groups` [documents] are the hashes of `Document`, `sentence_counts` [documents] the numbers of
-    sentences, `titled` [documents] tells which have a title, `labels` which labels pairs have.
+    `contents`, `groups` and `seconds` [documents] are the hashes of `AnnotatedBlock`, `sentence_counts` [documents] the
+    numbers of sentences, `titled` [documents] tells which have a title.
     """
 
     def __init__(self, name: str, maps: list[mmap.mmap], origin: dict[str, Any], counts: Counts):
@@ -214,7 +214,9 @@ class AnnotatedCorpus:
             mapped.madvise(mmap.MADV_DONTNEED)  # reading a little of each batch maps much of the file
         self._batches = batches
         self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])]).tolist()
-        self.contents, self.groups, self.titled, self.sentence_counts = map(np.concatenate, zip(*parts, strict=True))
+        self.contents, self.groups, self.seconds, self.titled, self.sentence_counts = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
         # The cache must not refer to this object: without a cycle it is freed when the last user is done.
         self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(batches[unit]))
 
@@ -255,6 +257,17 @@ class AnnotatedCorpus:
         unit = bisect_right(self._first, index) - 1
         return self._block(unit).document(index - self._first[unit], index)
 
+    def alike(self, index: int) -> np.ndarray:
+        """The numbers of all documents of a document's group."""
+        order, groups = self._by_group
+        first, after = (int(np.searchsorted(groups, self.groups[index], side)) for side in ("left", "right"))
+        return order[first:after]
+
+    @cached_property
+    def _by_group(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.groups, kind="stable")
+        return order, self.groups[order]
+
     def forget_pages(self) -> None:
         """Let go of what has been read of the files; it is read again when it is needed."""
         for mapped in self._maps:
@@ -262,10 +275,11 @@ class AnnotatedCorpus:
 
 
 def _per_document(batch: pa.RecordBatch) -> tuple[np.ndarray, ...]:
-    """Copies of contents, groups, whether there is a title, and the number of sentences [documents]."""
+    """Copies of contents, groups, seconds, whether there is a title, and the number of sentences [documents]."""
     return (
         batch.column("content").to_numpy().copy(),
         batch.column("group").to_numpy().copy(),
+        batch.column("second").to_numpy().copy(),
         batch.column("title_length").to_numpy() > 0,
         np.diff(batch.column("sentence_lengths").offsets.to_numpy()),
     )
