@@ -9,7 +9,7 @@
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -96,9 +96,16 @@ class ChineseWords:
 
     No rule cuts, joins or renames a word of the entries. Those that jieba cannot find, since it cuts at their blanks
     and points or knows more frequent words, are looked for before it sees the text.
+    `met` collects the entries that were found.
     """
 
     entries: tuple[Entry, ...] = ()
+    met: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The words of the entries."""
+        return self._given
 
     def __call__(self, text: str) -> Words:
         """The words of a text, in which a line break is a word by itself."""
@@ -110,6 +117,7 @@ class ChineseWords:
             known.clear()
         for word in set(words).difference(known):
             known[word] = self._code(word)
+        self.met.update(self._given.intersection(words))
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         codes = np.fromiter(map(known.__getitem__, words), np.int8, len(words))
         given, decided = (

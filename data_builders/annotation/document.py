@@ -107,6 +107,7 @@ class AnnotatedBlock:
     `sentence_lengths` [sentences] without the titles. `groups` are hashes that are equal for what must not stand in
     both training and validation samples: the text, or of a labelled pair the tokens of its first text, for a query
     belongs to one side with all its titles; `seconds` are hashes of the tokens of a pair's second text, 0 for others.
+    `met` are the words and names given by the user that were found; they are not stored.
     """
 
     ids: Sequence[str]
@@ -118,6 +119,7 @@ class AnnotatedBlock:
     sentence_counts: np.ndarray
     sentence_lengths: np.ndarray
     columns: Mapping[str, np.ndarray]
+    met: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.columns = FlatColumns(self.columns)
@@ -157,6 +159,7 @@ class AnnotatedBlock:
             self.sentence_counts[documents],
             self.sentence_lengths[sentences],
             {name: column[tokens] for name, column in self.columns.items()},
+            self.met,
         )
 
     def to_arrow(self) -> pa.RecordBatch:

@@ -35,13 +35,17 @@ from ernie_paddle.text.vocabulary import Vocabulary
 CHARACTERS_PER_UNIT = 100_000  # raw characters of one unit of work and one record batch, at least
 UNITS_PER_FILE = 16
 DUPLICATE = "duplicate"
+EXAMPLES = 5  # of words and names that were not met
 JSON = "annotated.json"
 PHRASES = "phrases.txt"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of a corpus. `noted` counts documents dropped and lines repaired, by reason."""
+    """What became of a corpus. `noted` counts documents dropped and lines repaired, by reason.
+
+    Of the words and names `given` by the user, `unmet` stand nowhere in it; `examples` are some of those.
+    """
 
     records: int
     documents: int
@@ -49,6 +53,9 @@ class Counts:
     tokens: int
     unknown_tokens: int
     noted: dict[str, int]
+    given: int = 0
+    unmet: int = 0
+    examples: tuple[str, ...] = ()
 
 
 def corpus_origin(source: Source, spans: SpanSettings, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -119,9 +126,12 @@ def _annotate(
     read = _Position()
     units = _units(work.source.records(tally, read.move), totals)
     seen: set[int] = set()
+    met: set[str] = set()
     files = 0
     while (record := folder / f"documents-{files:05d}.json").exists():
-        totals.update(read_json(record, "record of annotated documents"))
+        kept = read_json(record, "record of annotated documents")
+        totals.update(kept["counts"])
+        met.update(kept["met"])
         for batch in _mapped_batches(_mapped(record.with_suffix(".arrow"))):
             seen.update(batch.column("content").to_pylist())
         for _ in islice(units, UNITS_PER_FILE):
@@ -131,6 +141,7 @@ def _annotate(
     for first in blocks:
         path = folder / f"documents-{files:05d}.arrow"
         in_file: Counter[str] = Counter()
+        met_in_file: set[str] = set()
         with written_whole(path, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             for block in chain([first], islice(blocks, UNITS_PER_FILE - 1)):
                 fresh = _first_seen(block.contents, seen)
@@ -139,9 +150,11 @@ def _annotate(
                 if len(block):
                     writer.write_batch(block.to_arrow())
                 in_file.update(_counted(block, vocabulary))
+                met_in_file |= block.met
                 progress(read.bytes)
-        write_json(path.with_suffix(".json"), dict(in_file))
+        write_json(path.with_suffix(".json"), {"counts": in_file, "met": sorted(met_in_file)})
         totals += in_file
+        met |= met_in_file
         files += 1
     if not totals["documents"]:
         raise work.source.without_text()
@@ -149,7 +162,14 @@ def _annotate(
     tally[DUPLICATE] = duplicates
     tally[NO_TEXT] = totals["records"] - totals["documents"] - duplicates
     names = ("records", "documents", "sentences", "tokens", "unknown_tokens")
-    return Counts(**{name: totals[name] for name in names}, noted={why: n for why, n in sorted(tally.items()) if n})
+    unmet = sorted(work.annotator.spans.given - met)
+    return Counts(
+        **{name: totals[name] for name in names},
+        noted={why: n for why, n in sorted(tally.items()) if n},
+        given=len(work.annotator.spans.given),
+        unmet=len(unmet),
+        examples=tuple(unmet[:EXAMPLES]),
+    )
 
 
 @dataclass

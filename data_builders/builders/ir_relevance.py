@@ -1,8 +1,9 @@
 """IR relevance (paper section 4.2.3): how well does a title answer a query?
 
 From a log of queries and titles: 0 the title was clicked, 1 it was shown but in no row clicked, 2 it was drawn at
-random from those of other queries, and no row says that it was clicked or shown for this one. Each clicked row that is
-kept gives one sample of class 2 besides its own; of clicked and shown rows the more frequent are thinned by a keyed draw.
+random from those of other queries, and no row says that it was clicked or shown for this one. Each clicked row that
+is kept gives one sample of class 2 besides its own; of clicked and shown rows the more frequent are thinned by a keyed
+draw.
 Queries and titles are the same if their tokens are.
 
 Without a log, from documents with titles: the query is a sentence of the body. 0 is the document's own title, 1 the
