@@ -17,11 +17,11 @@ from data_builders.readers.files import PACKED_SUFFIXES
 from ernie_paddle.errors import UserError
 
 WILD = frozenset("*?[")
-HIDDEN = "hidden name passed over"
-OTHER_ENDING = "file with another ending passed over"
-BROKEN = "broken link passed over"
-AGAIN = "file or folder met again through a link"
-NO_FILE = "name that is no file passed over"
+HIDDEN = "hidden (not read)"
+OTHER_ENDING = "with another ending (not read)"
+BROKEN = "broken links"
+AGAIN = "met again through links"
+NO_FILE = "neither file nor folder"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import Run, assert_user_error
 
+from data_builders.readers.finding import OTHER_ENDING
 from data_builders.readers.jsonl import HALF_A_CHARACTER, JsonLinesReader
 from data_builders.readers.lines import BAD_BYTES, NUL
 from data_builders.readers.mediawiki import MediaWikiReader
@@ -15,6 +16,7 @@ from data_builders.readers.pairs import DiscoursePairReader
 from data_builders.readers.reader import Reader, Source
 from data_builders.readers.text import TextReader
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 CHINESE = "群众对此表示满意，干部也很高兴。"
@@ -130,11 +132,13 @@ def test_halves_of_characters_in_json_are_left_out_and_counted(tmp_path: Path) -
 
 def test_build_and_vocab_take_an_encoding_and_make_nothing_of_what_they_cannot_read(run: Run, tmp_path: Path) -> None:
     text = "".join(f"第{i}篇文章讲的是当地的经济发展情况。\n{CHINESE}\n\n" for i in range(60))
-    (tmp_path / "t.txt").write_bytes(text.encode("gbk"))
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "README.md").write_text("not a part of it")
+    (tmp_path / "corpus" / "t.txt").write_bytes(text.encode("gbk"))
     vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *sorted(set(text) - {"\n"})])})
     vocabulary.save(tmp_path / "vocab.txt")
     plan = tmp_path / "plan.yaml"
-    corpus = {"path": str(tmp_path / "t.txt"), "format": "text", "language": "zh"}
+    corpus = {"path": str(tmp_path / "corpus"), "format": "text", "language": "zh"}
     tree = {"vocab": str(tmp_path / "vocab.txt"), "max_length": 64, "validation_share": 0.3}
     tree |= {"corpora": {"t": corpus}, "tasks": {"knowledge_masking": {"corpora": ["t"]}}}
     plan.write_text(json.dumps(tree))
@@ -143,8 +147,22 @@ def test_build_and_vocab_take_an_encoding_and_make_nothing_of_what_they_cannot_r
     assert not list(out.rglob("*.arrow")) or not (out / "knowledge_masking").exists()
     code, said = run("build", "--plan", plan, "--out", out, "--set", "corpora.t.encoding=gbkk")
     assert_user_error(code, said, "corpora.t.encoding", "unknown encoding 'gbkk'")
+    code, said = run("build", "--plan", plan, "--out", out, "--set", "corpora.t.variant=zh-tw")
+    assert_user_error(code, said, "corpora.t.variant", "none for the format 'text'")
+    code, said = run(
+        "build",
+        "--plan",
+        plan,
+        "--out",
+        out,
+        "--set",
+        "corpora.t={}".format(json.dumps(corpus | {"format": "mediawiki", "variant": "zh-xx"})),
+    )
+    assert_user_error(code, said, "corpora.t.variant", "'zh-xx', expected one of zh-hans, zh-hant")
     assert run("build", "--plan", plan, "--out", out, "--set", "corpora.t.encoding=GBK")[0] == 0
-    train = ("vocab", "--size", 200, "--out", tmp_path / "made.txt", tmp_path / "t.txt")
+    noted = read_json(out / "annotated" / "t" / "annotated.json", "counts")["counts"]["noted"]
+    assert noted == {OTHER_ENDING: 1}
+    train = ("vocab", "--size", 200, "--out", tmp_path / "made.txt", tmp_path / "corpus" / "t.txt")
     assert_user_error(*run(*train), "t.txt", "gb18030", "--encoding")
     assert not (tmp_path / "made.txt").exists()
     assert run(*train, "--encoding", "gbk")[0] == 0
