@@ -103,6 +103,7 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     """
     vocabulary = Vocabulary.load(settings.vocab)
     sources = {name: _source(name, corpus, registry) for name, corpus in settings.corpora.items()}
+    settings.spans.check({source.language for source in sources.values()})
     builders = [_builder(name, task, settings, sources, vocabulary, registry) for name, task in settings.tasks.items()]
     with alone_in(out), Bars() as bars:
         work = _Work(settings, sources, vocabulary, out, engine, bars)

@@ -60,7 +60,7 @@ def beginning(path: Path) -> bytes:
 
 
 def _recoded(file: io.BufferedReader, encoding: str | None) -> io.BufferedReader:
-    return file if encoding is None else io.BufferedReader(_Recoded(file, encoding))
+    return file if encoding is None else io.BufferedReader(_Recoded(file, encoding), 4 * BLOCK)
 
 
 class _Recoded(io.RawIOBase):

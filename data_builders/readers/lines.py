@@ -21,17 +21,20 @@ MUCH_LOST = 1 << 20  # bytes after which the rest of a file need not be seen
 class Legibility:
     """How much of a file is text in UTF-8.
 
-    Of `size` bytes, `lost` could not be read; `further` are the second and later bytes of characters of several.
+    Of `size` bytes, `lost` could not be read; `further` are the second and later bytes of characters of several;
+    `replaced` characters were lost by whoever decoded the text before.
     """
 
     size: int = 0
     lost: int = 0
     further: int = 0
+    replaced: int = 0
 
-    def add(self, size: int, lost: int, further: int) -> None:
+    def add(self, size: int, lost: int, further: int, replaced: int = 0) -> None:
         self.size += size
         self.lost += lost
         self.further += further
+        self.replaced += replaced
         if lost and self.lost > MUCH_LOST:
             self.check()
 
@@ -39,14 +42,15 @@ class Legibility:
         """Tell a text with a few bad bytes from one in another encoding.
 
         In the latter the bytes that are lost compare with what is read of characters beyond ASCII, by chance; and they
-        are not a few, or are half of what there is.
+        are not a few. What is more than half unreadable is no text, whatever made it so.
 
         Raises:
-            Unreadable: it is one.
+            Unreadable: it is none.
         """
-        many = self.lost >= MANY and self.lost > MOST_LOST * self.size
-        if 2 * self.lost > self.further and (many or 2 * self.lost > self.size):
-            raise Unreadable(f"{self.lost:,} of {self.size:,} bytes are not UTF-8")
+        unreadable = self.lost + len(REPLACEMENT.encode()) * self.replaced
+        in_another = self.lost >= MANY and self.lost > MOST_LOST * self.size and 2 * self.lost > self.further
+        if in_another or 2 * unreadable > self.size:
+            raise Unreadable(f"{unreadable:,} of {self.size:,} bytes cannot be read as UTF-8")
 
 
 def text_lines(file: BinaryIO, tally: Counter[str], longest: int = LONGEST_LINE) -> Iterator[tuple[str, bool]]:
@@ -108,5 +112,5 @@ def _decoded(raw: bytes, tally: Counter[str], legibility: Legibility) -> str:
     replaced = text.count(REPLACEMENT)  # by whoever decoded the text before
     if lost or replaced:
         tally[BAD_BYTES] += 1
-    legibility.add(size, zeros + lost + replaced, len(raw) - lost - len(text) - 2 * replaced)
+    legibility.add(size, zeros + lost, len(raw) - lost - len(text) - 2 * replaced, replaced)
     return text.removeprefix("\ufeff")

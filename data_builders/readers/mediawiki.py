@@ -33,6 +33,7 @@ _EMPTIED = re.compile(
     + ")"
 )
 _INSIDE_BRACKETS = re.compile(rf"(?P<opened>[（(\[【]){_SIGNS}|(?<!{_SIGNS[:-1]}){_SIGNS}(?P<closed>[）)\]】])")
+_BLANK_LEFT = re.compile(r" (?:\x02 ?)+(?=[.,;:!?])")  # before a sign
 
 
 class MediaWikiReader(Reader):
@@ -121,7 +122,8 @@ def _tidied(text: str) -> str:
     before = ""
     while before != text:
         before, text = text, _EMPTIED.sub(lambda found: _GONE if _GONE in found[0] else found[0], text)
-    return _INSIDE_BRACKETS.sub(_bracket_alone, text).replace(_GONE, "")
+    text = _BLANK_LEFT.sub("", _INSIDE_BRACKETS.sub(_bracket_alone, text))
+    return text.replace(_GONE, "")
 
 
 def _bracket_alone(found: re.Match[str]) -> str:

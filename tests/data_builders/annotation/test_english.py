@@ -140,6 +140,15 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
         path.write_text(f"{line}\n")
         with pytest.raises(UserError, match=r"list\.txt line 1: a name has letters or digits"):
             read_gazetteer(path)
+    path.write_text("上海\tplace\n上海\tplace\n")
+    assert SpanSettings.model_validate({"zh": {"gazetteers": [path, path]}}).zh.entries() == (Entry("上海", "ns"),)
+    (tmp_path / "other.txt").write_text("上海\n")
+    twice = SpanSettings.model_validate({"zh": {"gazetteers": [path, tmp_path / "other.txt"]}})
+    with pytest.raises(UserError, match=r"other\.txt: '上海' is there or in another list with another kind"):
+        twice.zh.entries()
+    twice.check({"zh"})
+    with pytest.raises(UserError, match=r"spans\.zh: .*list\.txt would have no effect, for no corpus is in 'zh'"):
+        twice.check({"en"})
     path.write_text("上海\tplaces\n")
     with pytest.raises(UserError, match=r"list\.txt line 1: unknown kind of name 'places'; did you mean 'place'"):
         read_gazetteer(path)

@@ -98,6 +98,24 @@ def test_a_text_that_was_decoded_wrongly_before_is_refused_too(tmp_path: Path) -
         list(Source("", path, TextReader(), "zh").documents())
 
 
+def test_a_text_in_which_somebody_replaced_a_few_characters_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("They don\ufffdt, it\ufffds said, and more words than these.\n" * 100, encoding="utf-8")
+    tally: Counter[str] = Counter()
+    source = Source("", path, TextReader(), "en")
+    assert [source.document(record) for record in source.records(tally)] and tally == {BAD_BYTES: 100}
+    assert "They dont, its said" in next(source.documents()).paragraphs[0]
+
+
+def test_a_large_file_is_read_in_its_encoding_as_it_would_be_in_utf8(tmp_path: Path) -> None:
+    text = "".join(f"{i}{CHINESE * (i % 50)}\n\n" for i in range(3000))
+    (tmp_path / "a").write_bytes(text.encode("gbk"))
+    (tmp_path / "b").write_text(text, encoding="utf-8")
+    assert paragraphs(Source("", tmp_path / "a", TextReader(), "zh", "gbk")) == paragraphs(
+        Source("", tmp_path / "b", TextReader(), "zh")
+    )
+
+
 def test_ascii_of_two_bytes_a_character_is_no_text_with_some_nul(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes("Plain words of English.\n".encode("utf-16-le") * 9)

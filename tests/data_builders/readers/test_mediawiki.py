@@ -82,6 +82,7 @@ def test_links_elsewhere_give_their_text_and_titles_with_a_colon_stay(tmp_path: 
             "Aal ({{IPA|a}}) is ([[x]], {{y}}) a fish ([{{z}}]). The call f() and ( ) stay",
             "Aal is (x) a fish. The call f() and ( ) stay",
         ),
+        ("One {{a}} ({{b}}), two {{c}}. Three {{d}} four", "One, two. Three four"),
         ("A<ref>b</ref> c, {{d}} (e) <!-- f -->g", "A c, (e) g"),
         ("__NOTOC__甲__无目录__ __KEIN_INHALTSVERZEICHNIS__ __notoc__乙", "甲 乙"),
         ("Call __init__ or snake__case__name", "Call __init__ or snake__case__name"),
