@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_text
 from ernie_paddle.registry import nearest
 
 
@@ -39,10 +40,8 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: configuration file not found") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        tree = yaml.safe_load(read_text(path, "configuration file"))
+    except yaml.YAMLError as error:
         raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected a mapping of keys to values at the top")

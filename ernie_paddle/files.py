@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.text.encodings import not_utf8
 
 
 @contextmanager
@@ -77,17 +78,40 @@ def sha256_of(path: Path) -> str:
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a UTF-8 text; `what` names the file's role in the error.
+    """Read a UTF-8 text, its line ends as they are; `what` names the file's role in the error.
 
     Raises:
         UserError: the file is missing or not such a text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: {what} not found") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {what} cannot be read: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read: {error.strerror}") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: {what} cannot be read: {not_utf8(raw)}; convert the file to UTF-8") from None
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """The lines of a UTF-8 text, as `lines_of` cuts it.
+
+    Raises:
+        UserError: see `read_text`.
+    """
+    return lines_of(read_text(path, what))
+
+
+def lines_of(text: str) -> list[str]:
+    r"""The lines of a text without their ends: a line feed ends a line, carriage returns before it belong to the end.
+
+    `str.splitlines` also cuts at U+2028, U+0085, form feeds and others, which stand within the lines of vocabularies
+    and corpora, and text files opened without `newline` at a carriage return anywhere.
+    """
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -97,10 +121,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         UserError: the file is missing or is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: {what} not found") from None
-    except (OSError, ValueError) as error:
+        value = json.loads(read_text(path, what))
+    except ValueError as error:
         raise UserError(f"{path}: {what} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: {what} should hold one JSON object, found {type(value).__name__}")

@@ -41,6 +41,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         for note in counts.notes:
             console.print(f"{name}: {note}", soft_wrap=True)
     for name, corpus in result.corpora.items():
+        if corpus.counts.unmet:
+            console.print(f"{name}: {unmet_words(corpus)}", soft_wrap=True)
         if (share := unknown_share(corpus)) > MOST_UNKNOWN:
             console.print(f"warning: {share:.1%} of the tokens of {name} are [UNK]: vocabulary and corpus do not fit")
 
@@ -48,6 +50,14 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 def unknown_share(corpus: AnnotatedCorpus) -> float:
     """Share of tokens that the vocabulary does not have."""
     return corpus.counts.unknown_tokens / max(corpus.counts.tokens, 1)
+
+
+def unmet_words(corpus: AnnotatedCorpus) -> str:
+    """How many of the words and names in `spans` a corpus does not hold, and some of them."""
+    counts = corpus.counts
+    more = ", ..." if counts.unmet > len(counts.examples) else ""
+    named = ", ".join(counts.examples) + more
+    return f"{counts.unmet:,} of {counts.given:,} words and names of dictionaries and gazetteers were not met ({named})"
 
 
 def corpora_table(corpora: dict[str, AnnotatedCorpus]) -> Table:

@@ -50,6 +50,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         answers = [Answer(answer.value) for answer in answers]
     if args.output is None:
         sys.stdout.write(answers_as_text(examples.examples, answers, signature))
+        for note in examples.notes:
+            print(note, file=sys.stderr)
         return
     suffix = answer_suffix(answers, signature)
     if args.output.suffix != suffix:

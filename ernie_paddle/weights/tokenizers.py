@@ -8,7 +8,7 @@ from typing import Any
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json, written_whole
-from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary, unused_place
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
 
 CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
@@ -22,10 +22,10 @@ SPECIAL = {
 
 
 def write_tokenizer(folder: Path, model: Model, kind: str) -> None:
-    """Write a token a line, ids without a token as `[hole<id>]`, and the settings of a tokenizer of class `kind`."""
+    """Write a token a line, ids without a token as `unused_place`, and the settings of a tokenizer of class `kind`."""
     vocabulary = model.vocabulary
     with written_whole(folder / VOCABULARY_FILE) as file:
-        file.writelines(f"{vocabulary.tokens.get(i, f'[hole{i}]')}\n" for i in range(vocabulary.size))
+        file.writelines(f"{vocabulary.tokens.get(i, unused_place(i))}\n" for i in range(vocabulary.size))
     tree: dict[str, Any] = {"tokenizer_class": kind, "do_lower_case": True}
     write_json(folder / CONFIG, tree | {"model_max_length": model.config.max_position_embeddings} | SPECIAL)
 

@@ -48,7 +48,9 @@ def test_mistakes_name_the_key(tree: dict[str, object], message: str) -> None:
         check_settings(Outer, tree, "where")
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "YAML"), ("- a", "mapping"), ("", "mapping"), ("\xff", "YAML")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "YAML"), ("- a", "mapping"), ("", "mapping"), ("\xff", "not UTF-8")]
+)
 def test_files_that_hold_no_mapping_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(text.encode("latin-1"))

@@ -21,7 +21,7 @@ class SquadFormat(Format):
     format: Literal["squad"] = "squad"
 
     def examples(self, source: Source, report: Report) -> Iterator[QuestionExample]:
-        for context, question in _questions(source):
+        for context, question in _questions(source, report):
             report.rows += 1
             number = written_id(question, str(source.path))
             place = f"{source.path} question {number}"
@@ -43,9 +43,9 @@ def written_id(record: dict[str, Any], place: str) -> str:
     return str(value) if isinstance(value, int) else item(record, "id", str, place)
 
 
-def _questions(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+def _questions(source: Source, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
     """The contexts and questions of a file."""
-    root = typed(source.document(), dict, str(source.path))
+    root = typed(source.document(report), dict, str(source.path))
     for number, article in enumerate(item(root, "data", list, str(source.path))):
         place = f"{source.path} data[{number}]"
         for index, paragraph in enumerate(item(typed(article, dict, place), "paragraphs", list, place)):

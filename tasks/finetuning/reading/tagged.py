@@ -39,7 +39,7 @@ class TaggedColumnsFormat(Format):
     separator: Literal["\t", " "] = "\t"
 
     def examples(self, source: Source, report: Report) -> Iterator[TaggedExample]:
-        for row, block in enumerate(_blocks(source)):
+        for row, block in enumerate(_blocks(source, report)):
             report.rows += 1
             lines = [(place, line.split(self.separator)) for place, line in block]
             for place, fields in lines:
@@ -50,10 +50,10 @@ class TaggedColumnsFormat(Format):
             yield _example(f"{source.prefix}{row}", lines[0][0], tokens, tags, source)
 
 
-def _blocks(source: Source) -> Iterator[list[tuple[str, str]]]:
+def _blocks(source: Source, report: Report) -> Iterator[list[tuple[str, str]]]:
     """Runs of lines between those that hold nothing but blanks and tabs."""
     block: list[tuple[str, str]] = []
-    for place, line in source.lines():
+    for place, line in source.lines(report):
         if line.strip(BLANKS):
             block.append((place, line.rstrip(BLANKS)))
         elif block:

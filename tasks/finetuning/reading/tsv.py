@@ -64,7 +64,7 @@ class TsvFormat(TsvLayout, Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
         layout = self if source.labelled else self.unlabelled or self
-        lines = source.lines()
+        lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
         # In a file of one column an empty line is a row whose text is empty.
         one_column = source.every_row and table.widths == (1,)
