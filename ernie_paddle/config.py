@@ -85,7 +85,10 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(kind, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"key '{key}' is missing"
-    return f"key '{key}': {first['msg']}" if key else first["msg"]
+    reason = first["msg"]
+    if isinstance(first["input"], bool) and first["type"] == "string_type":
+        reason += "; YAML reads yes, no, on, off, true and false as booleans: put the word in quotes"
+    return f"key '{key}': {reason}" if key else reason
 
 
 def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

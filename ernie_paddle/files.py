@@ -1,10 +1,13 @@
 """Files that are either whole or not there: written beside, synced, renamed."""
 
+import glob
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +33,7 @@ def errors_name(path: Path | str, beside: Path | None = None) -> Iterator[None]:
 @contextmanager
 def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file for writing that appears under its name only when the block ends without error."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = _beside(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with errors_name(path, beside):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,16 +50,35 @@ def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
     """Fill a new folder beside `path`; it takes the name `path` only when the block ends without error."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = _beside(path)
     with errors_name(path, beside):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir()
         try:
             yield beside
             renamed_whole(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return where a file or folder is written before it takes its name; what dead processes left there is removed."""
+    begin, end = f".{path.name}.{socket.gethostname()}.", ".partial"
+    for other in path.parent.glob(glob.escape(begin) + "*" + end):
+        number = other.name.removeprefix(begin).removesuffix(end)
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            remove(other)
+    beside = path.with_name(f"{begin}{os.getpid()}{end}")
+    remove(beside)
+    return beside
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def renamed_whole(folder: Path, path: Path) -> None:
@@ -132,8 +154,20 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON with a final newline, whole or not at all."""
     with written_whole(path) as file:
-        json.dump(value, file, ensure_ascii=False, indent=2)
-        file.write("\n")
+        file.write(as_json(value, indent=2) + "\n")
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON, which has no infinite numbers and no NaN: they become null."""
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _sync(path: Path) -> None:

@@ -3,12 +3,12 @@
 import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import remove
 
 LEFT_OVER = re.compile(r"\..*\.\d+\.partial")  # what `files.py` calls a file or folder while it is written
 
@@ -29,7 +29,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
             raise UserError(f"{folder}: another process is at work here; wait for it or name another --out") from None
         for path in list(folder.rglob(".*.partial")):
             if LEFT_OVER.fullmatch(path.name):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                remove(path)
         yield
     finally:
         os.close(lock)

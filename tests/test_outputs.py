@@ -66,7 +66,7 @@ def test_a_file_is_no_folder_and_a_device_neither(tmp_path: Path) -> None:
 def test_the_command_line_says_so_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "predictions.tsv"
-    code, stderr = run("predict", "export", "--input", "x.tsv", "--output", out)
+    code, stderr = run("predict", "export", "--input", tmp_path / "file", "--output", out)
     assert_user_error(code, stderr, "ernie-paddle predict:", "--output", str(out), "is a file")
     assert len(stderr.splitlines()) == 1
 

@@ -9,9 +9,9 @@ from data_builders.annotation.store import AnnotatedCorpus
 from data_builders.build import BuildResult, BuildSettings, TaskCounts, build
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
+from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console
-from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
@@ -21,7 +21,7 @@ MOST_UNKNOWN = 0.05
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="corpora file: vocabulary, corpora, tasks (YAML)")
     parser.add_argument("--out", type=output_folder, required=True, help="folder for the shards, a folder a task")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1); the shards do not depend on it")
+    parser.add_argument("--workers", type=positive, default=1, help="processes (1); the shards do not depend on it")
     parser.add_argument(
         "--engine", choices=["local", "ray"], default="local", help="processes of this machine or of a Ray cluster"
     )
@@ -30,8 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(BuildSettings, args.plan, args.set)
-    if args.workers < 1:
-        raise UserError(f"--workers {args.workers}: give at least 1")
     with RayWorkers(args.workers) if args.engine == "ray" else Processes(args.workers) as engine:
         result = build(settings, args.out, engine, registry)
     console = open_console()

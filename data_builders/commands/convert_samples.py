@@ -7,6 +7,7 @@ import numpy as np
 
 from data_builders.composing import held_out
 from data_builders.release_lines import read_blocks, write_lines
+from ernie_paddle.arguments import share
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import SPLITS, SampleTable
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=output_path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write"
     )
     parser.add_argument("--vocab", type=Path, help="the vocabulary that the lines were made with")
-    parser.add_argument("--validation-share", type=float, default=0.05, help="of the lines (default: 0.05)")
+    parser.add_argument("--validation-share", type=share, default=0.05, help="of the lines (default: 0.05)")
     parser.add_argument("--split", choices=SPLITS, default="train", help="of the shards (default: train)")
 
 
@@ -38,8 +39,6 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         return
     if args.vocab is None:
         raise UserError(f"{args.source}: name the vocabulary that it was made with, --vocab vocab.txt")
-    if not 0 < args.validation_share < 1:
-        raise UserError(f"--validation-share {args.validation_share}: give a share between 0 and 1")
     counts = to_shards(args.source, Vocabulary.load(args.vocab), args.out, args.validation_share)
     print(f"{args.out / TASK}: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()) + " samples")
 

@@ -3,6 +3,7 @@
 import argparse
 
 from data_builders.vocabulary import corpus_argument, train_vocabulary
+from ernie_paddle.arguments import positive
 from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
@@ -11,7 +12,7 @@ from ernie_paddle.text.encodings import text_codec
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose ending tells")
-    parser.add_argument("--size", type=int, required=True, help="entries at most, special tokens included")
+    parser.add_argument("--size", type=positive, required=True, help="entries at most, special tokens included")
     parser.add_argument("--encoding", help="of all corpora, a codec of Python's such as gb18030 (default: utf-8)")
     parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, a token a line")
 

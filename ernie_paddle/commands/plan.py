@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.errors import UserError
@@ -19,7 +20,7 @@ from ernie_paddle.training.run_settings import PretrainSettings
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
     add_overrides(parser, "plan.strategy=multi_task")
-    parser.add_argument("--devices", type=int, default=1, help="GPUs that will share each update (default: 1)")
+    parser.add_argument("--devices", type=positive, default=1, help="GPUs that will share each update (default: 1)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

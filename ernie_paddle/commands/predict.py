@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ernie_paddle.arguments import input_file, positive
 from ernie_paddle.config import add_overrides
 from ernie_paddle.errors import UserError
 from ernie_paddle.inference.answer_files import answer_suffix, answers_as_text, write_answers
@@ -16,11 +17,11 @@ from ernie_paddle.training.run_settings import SIZES, load_recipe
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("export", type=Path, help="folder that ernie-paddle export wrote")
     given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--input", type=Path, help="file laid out as the test file of the recipe; labels are not read")
+    given.add_argument("--input", type=input_file, help="file laid out as the recipe's test file; labels are not read")
     given.add_argument("--recipe", type=Path, help="another recipe, whose test data are to be answered")
     parser.add_argument("--output", type=output_file, help="file to write, .tsv or .json (default: standard output)")
     parser.add_argument("--no-scores", action="store_true", help="predictions alone, as ernie-paddle submission takes")
-    parser.add_argument("--batch-samples", type=int, default=64, help="inputs of a batch (default: 64)")
+    parser.add_argument("--batch-samples", type=positive, default=64, help="inputs of a batch (default: 64)")
     add_overrides(parser, "data.folder=/data/AX")
 
 
@@ -50,8 +51,6 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         answers = [Answer(answer.value) for answer in answers]
     if args.output is None:
         sys.stdout.write(answers_as_text(examples.examples, answers, signature))
-        for note in examples.notes:
-            print(note, file=sys.stderr)
         return
     suffix = answer_suffix(answers, signature)
     if args.output.suffix != suffix:

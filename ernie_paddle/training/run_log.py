@@ -1,6 +1,5 @@
 """What a run says of itself: JSON lines, TensorBoard events and a progress bar."""
 
-import json
 import os
 import time
 from collections import Counter
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from ernie_paddle.console import open_console
-from ernie_paddle.files import errors_name
+from ernie_paddle.files import as_json, errors_name
 from ernie_paddle.programs.session import Session
 from ernie_paddle.training.evaluation import Score, best_scores, score_table
 from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log
@@ -190,5 +189,5 @@ class RunLog:
 
     def _write(self, record: dict[str, Any]) -> None:
         with errors_name(self._file.name):
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.write(as_json(record) + "\n")
             self._file.flush()

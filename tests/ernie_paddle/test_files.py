@@ -1,11 +1,14 @@
 """Lines of files, and files that are not UTF-8."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import lines_of, read_json, read_lines, write_json
+from ernie_paddle.files import folder_written_whole, lines_of, read_json, read_lines, write_json, written_whole
 from ernie_paddle.text.encodings import guessed_encoding, text_codec
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from tasks.submission.inputs import glue_rows, json_rows
@@ -67,3 +70,32 @@ def test_codecs_are_known_by_any_of_their_names_and_no_others() -> None:
     for name in ("gbkk", "base64", "", "rot13"):
         with pytest.raises(ValueError, match=f"unknown encoding '{name}'"):
             text_codec(name)
+
+
+def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_json(path, {"loss": float("nan"), "scores": [1.5, float("inf"), (2, -float("inf"))]})
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
+
+
+def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from ernie_paddle.files import folder_written_whole, written_whole\n"
+        "with folder_written_whole(Path('out')) as beside, written_whole(Path('table.tsv')):\n"
+        "    (beside / 'half').touch(); print('there', flush=True); input(); os.kill(os.getpid(), 9)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "there\n"
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert len(left) == 2 and all(name.endswith(f".{process.pid}.partial") for name in left)
+    for dead in (False, True):
+        with folder_written_whole(tmp_path / "out") as beside:
+            (beside / "whole").touch()
+        with written_whole(tmp_path / "table.tsv") as file:
+            file.write("a\n")
+        partial = sorted(path.name for path in tmp_path.iterdir() if path.name.endswith(".partial"))
+        assert partial == ([] if dead else left)
+        if not dead:
+            process.communicate("\n")
