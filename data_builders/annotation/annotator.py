@@ -15,7 +15,7 @@ from data_builders.documents import Document, Language
 from ernie_paddle.data.samples import BEGIN, INSIDE
 from ernie_paddle.text.vocabulary import Vocabulary
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
