@@ -12,18 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
-from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
+from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS, ENGLISH_OPENERS
 from data_builders.annotation.matching import SequenceMatcher
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
-
-# Capitalised only because they open a sentence.
-_OPENERS = frozenset(
-    "a after all although an and another as at because before both but by during each even every few first for "
-    "from further he her here his how however i if in into is it its later like many more most much no not of on once "
-    "one only or other our over several she since so some such that the their then there these they this those "
-    "though three through thus to two under unlike until upon we what when where whereas which while who why with "
-    "within you your".split()
-)
 
 
 @dataclass(frozen=True)
@@ -118,7 +109,7 @@ def capitalised_runs(words: Words) -> np.ndarray:
     """Words that continue a run of capitalised words [words]."""
     named = words.capitalized.copy()
     for word in np.flatnonzero(words.opens_sentence & words.capitalized).tolist():
-        named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in _OPENERS
+        named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in ENGLISH_OPENERS
     continues = np.zeros(len(named), bool)
     continues[1:] = named[1:] & named[:-1] & ~words.opens_sentence[1:] & (words.starts[1:] == words.ends[:-1] + 1)
     return continues
