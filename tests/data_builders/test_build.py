@@ -182,6 +182,7 @@ def test_exact_duplicates_are_dropped_and_counted(real_text: RealText, tmp_path:
     assert counts.noted["duplicate"] == before.records + before.noted.get("duplicate", 0)
 
 
+@pytest.mark.slow
 def test_words_and_names_that_a_corpus_does_not_hold_are_said(
     real_text: RealText, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
