@@ -6,24 +6,15 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
-from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
+from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS, ENGLISH_OPENERS
 from data_builders.annotation.matching import SequenceMatcher
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
-
-# Capitalised only because they open a sentence.
-_OPENERS = frozenset(
-    "a after all although an and another as at because before both but by during each even every few first for "
-    "from further he her here his how however i if in into is it its later like many more most much no not of on once "
-    "one only or other our over several she since so some such that the their then there these they this those "
-    "though three through thus to two under unlike until upon we what when where whereas which while who why with "
-    "within you your".split()
-)
 
 
 @dataclass(frozen=True)
@@ -60,10 +51,19 @@ class Words:
 
 @dataclass(frozen=True)
 class EnglishSpans:
-    """Finds spans; `names` as they are written, `phrases` in lower case, both as words."""
+    """Finds spans; `names` as they are written, `phrases` in lower case, both as words.
+
+    `met` collects the names that were found, with blanks between their words.
+    """
 
     names: tuple[tuple[str, ...], ...] = ()
     phrases: tuple[tuple[str, ...], ...] = ()
+    met: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names, with blanks between their words."""
+        return frozenset(map(" ".join, self.names))
 
     def __call__(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
         """Which words continue the span of the word before them, and the kind of each word's span [words]."""
@@ -72,7 +72,10 @@ class EnglishSpans:
         kinds = np.where([word in single for word in words.written] if single else False, NAMED_ENTITY, WORD)
         kinds = np.broadcast_to(kinds, continues.shape).astype(np.int8)
         kinds[_members(continues)] = NAMED_ENTITY
-        self._join(self._names.find(words.written), words, continues, kinds, NAMED_ENTITY)
+        found = self._names.find(words.written)
+        self._join(found, words, continues, kinds, NAMED_ENTITY)
+        self.met.update(single.intersection(words.written) if single else ())
+        self.met.update(" ".join(words.written[first:after]) for first, after in found)
         self._join(self._phrases.find(words.lower), words, continues, kinds, PHRASE)
         return continues, kinds
 
@@ -106,7 +109,7 @@ def capitalised_runs(words: Words) -> np.ndarray:
     """Words that continue a run of capitalised words [words]."""
     named = words.capitalized.copy()
     for word in np.flatnonzero(words.opens_sentence & words.capitalized).tolist():
-        named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in _OPENERS
+        named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in ENGLISH_OPENERS
     continues = np.zeros(len(named), bool)
     continues[1:] = named[1:] & named[:-1] & ~words.opens_sentence[1:] & (words.starts[1:] == words.ends[:-1] + 1)
     return continues

@@ -13,3 +13,13 @@ ENGLISH_FUNCTION_WORDS = frozenset(
     "via was we well were what whatever when whenever where whereas wherever whether which while who whoever whole "
     "whom whose why will with within without would yet you your yours yourself yourselves".split()
 )
+
+# Words that are capitalised mostly because they open a sentence.
+ENGLISH_OPENERS = frozenset(
+    "a according after all also although among an and another any are as at because before both but by despite did do "
+    "does during each even every few finally first following for from further furthermore he her here his how however "
+    "i if in instead into is it its later like many meanwhile more moreover most much nevertheless no not of often on "
+    "once one only or other others our over perhaps several she since so some sometimes still such that the their then "
+    "there therefore these they this those though three through throughout thus to today two under unlike until upon "
+    "was we were what when whenever where whereas whether which while who whose why with within yet you your".split()
+)

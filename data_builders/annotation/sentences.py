@@ -1,41 +1,152 @@
-"""Cutting paragraphs into sentences."""
+"""Cutting paragraphs into sentences.
+
+The sentences of a paragraph touch: together they are the paragraph, but for the blanks between them.
+
+Chinese: a sentence ends at 。！？；or … with the closing quotes and brackets after it, at ! or ? outside of addresses,
+and at a full stop of Latin script after a Chinese character. None ends inside 《》 or before a comma. Latin text among
+the Chinese is cut as English is.
+
+English: a sentence ends at `.`, `!`, `?` or … and a blank, unless what stands around them speaks against it:
+- an abbreviation before a name, a number or a lower-case letter. One that may stand at an end, as "U.S.", stands there
+  if the next word is one that opens sentences;
+- a lower-case letter, unless a full stop after an ordinary word stands before it, or the next word is code;
+- nothing but a number or a letter before it, which numbers what follows.
+A bullet opens a sentence.
+"""
 
 import re
+from collections.abc import Iterator
 
+from data_builders.annotation.function_words import ENGLISH_OPENERS
 from data_builders.documents import Language
 
-_ZH_SENTENCE = re.compile(r"[^。！？；…!?]*(?:[。！？；…!?]+[”’』」）》】\"')]*|$)")
-_EN_BORDER = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
-_EN_LAST_WORD = re.compile(r"[\w.&'-]*$")
-_EN_ABBREVIATIONS = frozenset(
-    "adm approx bros capt co col corp cf ca dr ed eds e.g est etc fig figs ft gen gov hon inc i.e jr lt ltd "
-    "messrs mr mrs ms mt no nos op p pp prof rep rev sen sgt sr st v viz vol vols vs jan feb mar apr jun jul aug "
-    "sep sept oct nov dec".split()
+# Both patterns begin with a set of characters, which `re` finds fast.
+_ZH_CLOSING = r"”’』」）》】\"')\]"
+_ZH_STOP = re.compile(rf"[。！？；…!?.．《][。！？；…!?.．]*[{_ZH_CLOSING}]*")
+_ZH_ENDS = "。！？；…"
+_ZH_GOES_ON = "，、：,:"
+_ZH_NUMERALS = frozenset("零〇一二三四五六七八九十百")
+_LONGEST_ZH_TITLE = 60
+_CHINESE = re.compile(r"[\u3400-\u9fff”’）》]")
+_OF_ADDRESS = re.compile(r"[A-Za-z0-9=&/]")
+
+_BULLETS = "•‣⁃▪◦●"
+_EN_STOP = re.compile(
+    rf"[.!?…{_BULLETS}](?<![.!?…][.!?…])(?P<more>(?: \.){{2,3}}|[.!?…]*)"
+    r"(?P<closing>(?:[\"'”’)\]»]|\[\d{1,3}\])*)"
+    r"(?:\s+(?=[\"'“‘«(\[]*(?P<next>[^\W_]*)(?P<code>\.\w|[_(]|://)?(?P<dot>\.)?)"
+    rf"|(?=(?P<joined>[A-Z][a-z]*)\s)|(?<=[{_BULLETS}]))"
 )
+_EN_GOES_ON = (",", ";", ":")
+_LOOK_BACK = 80  # characters before a stop; enough for two words
+_MARKER = re.compile(r"\W{0,8}(?:\d{1,4}|[A-Za-z]|[ivx]{1,6}|[IVX]{1,6})?\W{0,8}")
+_SEVERAL = re.compile(r"(?:[A-Z][a-z]?\.|[a-z]\.)+[A-Za-z]{1,2}")  # U.S, a.m, Ph.D
+_NUMERAL = re.compile(r"\d.*|[IVXLC]+|[A-Z]|AD")
+
+# Abbreviations by what they stand before. Names:
+_BEFORE_NAMES = frozenset(
+    "adm brig capt cf cmdr col cpl dr e.g eg fr gen gov hon i.e ie lt maj messrs mlle mme mr mrs ms mt pfc pres prof "
+    "pvt rep reps rev sen sens sgt st ste supt viz vs".split()
+)
+# Numbers, unless they end the sentence:
+_BEFORE_NUMBERS = frozenset(
+    "apr art aug c ca ch chap chs cir circa dec eq eqs feb fig figs jan jul jun mar no nos nov oct op p par para pp "
+    "sec sect secs sep sept ser ver vol vols".split()
+)
+# Anything, unless they end the sentence and its next word is one that opens sentences:
+_BEFORE_ANYTHING = frozenset(
+    "al approx assn ave b bldg blvd bros co corp d dept div ed eds esq est ext ft inc jr lit ltd mfg mi natl rd sq sr "
+    "trans univ v".split()
+)
+# Lower-case letters, unless they end the sentence:
+_BEFORE_LOWER_CASE = frozenset(
+    "abbr abbrev cm colloq def esp etc excl ex fem fl ibid incl kg km lb lbs masc max min misc mm n.b obs oz pl pron "
+    "resp sing sp spp ss subsp syn temp var yr yrs".split()
+)
+_ABBREVIATIONS = _BEFORE_NAMES | _BEFORE_NUMBERS | _BEFORE_ANYTHING | _BEFORE_LOWER_CASE
 
 
 def sentences(paragraph: str, language: Language) -> list[str]:
     """The sentences of a paragraph, without blanks around them; a closing quote stays with its sentence."""
-    pieces = _zh_pieces(paragraph) if language == "zh" else _en_pieces(paragraph)
-    return [piece.strip() for piece in pieces if piece.strip()]
+    if language == "en":
+        pieces = _en_pieces(paragraph)
+    elif ". " in paragraph:
+        pieces = (part for piece in _zh_pieces(paragraph) for part in _en_pieces(piece))
+    else:
+        pieces = _zh_pieces(paragraph)
+    return [stripped for piece in pieces if (stripped := piece.strip())]
 
 
-def _zh_pieces(paragraph: str) -> list[str]:
-    return _ZH_SENTENCE.findall(paragraph)
+def _zh_pieces(paragraph: str) -> Iterator[str]:
+    start = title_end = 0
+    for stop in _ZH_STOP.finditer(paragraph):
+        signs, end = stop[0], stop.end()
+        if signs[0] == "《":
+            title_end = max(title_end, paragraph.find("》", end, end + _LONGEST_ZH_TITLE))
+        elif end > title_end and _is_zh_end(paragraph, signs, stop.start(), end):
+            yield paragraph[start:end]
+            start = end
+    yield paragraph[start:]
 
 
-def _en_pieces(paragraph: str) -> list[str]:
-    """Cut after `.`, `!` or `?` before a capital or digit, but not after an initial or a common abbreviation."""
-    pieces, start = [], 0
-    for border in _EN_BORDER.finditer(paragraph):
-        before = _EN_LAST_WORD.search(paragraph, start, border.start())
-        if border.group().startswith(".") and before and _is_abbreviation(before.group()):
-            continue
-        pieces.append(paragraph[start : border.end()])
-        start = border.end()
-    return [*pieces, paragraph[start:]]
+def _is_zh_end(paragraph: str, signs: str, start: int, end: int) -> bool:
+    """Does a sentence end with the signs from `start` to `end`?"""
+    after = paragraph[end : end + 1]
+    if after and after in _ZH_GOES_ON:
+        return False
+    if signs[0] in _ZH_ENDS:
+        return True
+    before = paragraph[start - 1 : start]
+    if signs[0] in "!?":
+        return not (_OF_ADDRESS.match(before) and _OF_ADDRESS.match(after))
+    number = len(signs) == 1 and before in _ZH_NUMERALS and after in _ZH_NUMERALS
+    return bool(_CHINESE.match(before)) and not (after.isascii() and after.isalnum()) and not number
 
 
-def _is_abbreviation(word: str) -> bool:
-    initial = len(word) == 1 and word.isupper() and word != "I"
-    return initial or word.lower() in _EN_ABBREVIATIONS or bool(re.fullmatch(r"(?:[A-Za-z]\.)+[A-Za-z]", word))
+def _en_pieces(paragraph: str) -> Iterator[str]:
+    start = 0
+    for stop in _EN_STOP.finditer(paragraph):
+        if stop[0][0] in _BULLETS:
+            yield paragraph[start : stop.start()]
+            start = stop.start()
+        elif _is_en_end(paragraph[max(start, stop.start() - _LOOK_BACK) : stop.start()], stop):
+            yield paragraph[start : stop.end()]
+            start = stop.end()
+    yield paragraph[start:]
+
+
+def _is_en_end(sentence: str, stop: re.Match[str]) -> bool:
+    """Do these signs end a sentence, whose last characters are given?"""
+    more, closing, following, code, dot, joined = stop.groups()
+    word = sentence[sentence.rfind(" ") + 1 :].lstrip("([{\"'“‘«*_")
+    if joined:  # the blank was forgotten
+        return joined.lower() in ENGLISH_OPENERS and len(word) > 1 and word.isalpha() and word.islower()
+    if _MARKER.fullmatch(sentence) or sentence.endswith(("[", "(")) or more == " . .":
+        return False
+    full_stop = stop[0][0] == "." and not more
+    if following[:1].islower() or stop.string.startswith(_EN_GOES_ON, stop.end()):
+        return full_stop and not closing and _ends_before_lower_case(word, bool(code) or not following.islower())
+    return not full_stop or _ends_before_capital(sentence, word, following, bool(dot))
+
+
+def _ends_before_lower_case(word: str, code_follows: bool) -> bool:
+    if word.lower() in _ABBREVIATIONS or _SEVERAL.fullmatch(word):
+        return False
+    word = word.rstrip("\"'”’)]")
+    return len(word) > 1 and (code_follows or (word.isalpha() and word.islower() and not _MARKER.fullmatch(word)))
+
+
+def _ends_before_capital(sentence: str, word: str, following: str, dot_follows: bool) -> bool:
+    """Does a full stop after a word end the sentence, where no lower-case letter follows?"""
+    lower = word.lower()
+    if lower in _BEFORE_NAMES:
+        return False
+    initial = len(word) == 1 and word.isupper()
+    if lower in _BEFORE_NUMBERS and not initial:
+        return not _NUMERAL.fullmatch(following)
+    if word == "I":
+        before = sentence[:-1].split()[-1:]
+        return not (before and before[0][0].isupper())
+    if initial or lower in _BEFORE_ANYTHING or _SEVERAL.fullmatch(word):
+        return not dot_follows and following.lower() in ENGLISH_OPENERS
+    return True

@@ -18,7 +18,7 @@ from pydantic import Field
 from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Draft, Pool, Unsuitable
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
-from data_builders.builders.stretches import trimmed
+from data_builders.builders.stretches import beginning, ending
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN
@@ -164,15 +164,11 @@ class Builder(CountingBuilder, DocumentBuilder):
 
     def _end_of(self, document: AnnotatedDocument, sentence: int) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        if end - start > self._room:  # from the border of a span, if there is one
-            start = end - self._room
-            begins = document.columns.of("span_codes")[start:end] == BEGIN
-            start += int(begins.argmax())
-        return document.columns.part(start, end)
+        return ending(document.columns, (start, end), self._room)
 
     def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        return trimmed(document.columns, (start + opening.tokens, end), self._room)
+        return beginning(document.columns, (start + opening.tokens, end), self._room)
 
 
 def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:

@@ -1,9 +1,12 @@
 """Sentence distance (paper section 4.2.2): how far apart in the corpus did these two stand?
 
-A document is cut into stretches of consecutive sentences (a sentence too long is trimmed). Each sample takes
-one stretch as B and finds an A for it by its label:
+A document is cut into stretches of consecutive sentences. Each sample takes one stretch as B and finds an A for it by
+its label:
 0 A is the stretch just before B; 1 A is in the same document, neither next to B nor its last stretch;
 2 A is from another document of the same split, drawn by its number of sentences, not its last stretch.
+
+A sentence too long is cut on the far side: of A the ending is taken, of B the beginning. So A ends and B begins where
+a sentence does whatever the label, and adjacent ones touch.
 
 The label is drawn before anything is looked at, and only stretches that could serve as B under every label are
 used, so B tells nothing about the label, and A is never a document's last stretch, which is often short.
@@ -20,7 +23,7 @@ from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, balanced_labels
-from data_builders.builders.stretches import sentence_stretches, trimmed
+from data_builders.builders.stretches import beginning, ending, sentence_stretches
 from ernie_paddle.config import Settings
 
 ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
@@ -45,7 +48,7 @@ class Builder(SampleBuilder):
     """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "sentence_distance"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = DistanceOptions
 
@@ -98,14 +101,14 @@ class Builder(SampleBuilder):
         for (second, label), drawn in zip(wanted, random.random(len(wanted)).tolist(), strict=True):
             first: Columns | None
             if label == ADJACENT:
-                first = trimmed(columns, stretches[second - 1], limit)
+                first = ending(columns, stretches[second - 1], limit)
             elif label == SAME_DOCUMENT:
-                first = trimmed(columns, stretches[distant(second, len(stretches), drawn)], limit)
+                first = ending(columns, stretches[distant(second, len(stretches), drawn)], limit)
             else:
                 first = next(elsewhere, None)
                 if first is None:
                     return None
-            drafts.append(Draft([first, trimmed(columns, stretches[second], limit)], label))
+            drafts.append(Draft([first, beginning(columns, stretches[second], limit)], label))
         return drafts
 
     def _stretches_elsewhere(
@@ -118,7 +121,7 @@ class Builder(SampleBuilder):
             if len(stretches) >= LEAST_STRETCHES:
                 for drawn in random.random(STRETCHES_OF_ANOTHER).tolist():
                     chosen = stretches[int(drawn * (len(stretches) - 1))]
-                    yield trimmed(other.columns, chosen, self.stretch_tokens)
+                    yield ending(other.columns, chosen, self.stretch_tokens)
 
 
 def count_distant(second: int, stretches: int) -> int:

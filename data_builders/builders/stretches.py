@@ -29,7 +29,10 @@ def whole_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, 
 
 
 def sentence_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[int, int]]:
-    """The same, but a sentence longer than `limit` is a stretch by itself, for `trimmed` to cut."""
+    """The same, but a sentence longer than `limit` is a stretch by itself, for `beginning` or `ending` to cut.
+
+    All stretches begin and end where sentences do, and touch.
+    """
     stretches: list[tuple[int, int]] = []
     bounds = document.bounds.tolist()
     first, count = 0, len(bounds) - 1
@@ -40,10 +43,19 @@ def sentence_stretches(document: AnnotatedDocument, limit: int) -> list[tuple[in
     return stretches
 
 
-def trimmed(columns: Columns, stretch: tuple[int, int], limit: int) -> Columns:
-    """The tokens of a stretch; of a sentence longer than `limit` the beginning, up to the border of a span."""
+def beginning(columns: Columns, stretch: tuple[int, int], limit: int) -> Columns:
+    """The first tokens of a stretch, `limit` at most, up to the border of a span."""
     start, end = stretch
     return columns.part(start, end if end - start <= limit else span_border(columns, start, limit))
+
+
+def ending(columns: Columns, stretch: tuple[int, int], limit: int) -> Columns:
+    """The last tokens of a stretch, `limit` at most, from the border of a span if there is one among them."""
+    start, end = stretch
+    if end - start > limit:
+        start = end - limit
+        start += int((columns.of("span_codes")[start:end] == BEGIN).argmax())
+    return columns.part(start, end)
 
 
 def span_border(columns: Columns, start: int, limit: int) -> int:

@@ -32,6 +32,35 @@ def test_phrases_and_names_are_marked(real_text: RealText, capsys: pytest.Captur
     assert "|*" in shown and "|+" in shown
 
 
+@pytest.mark.parametrize(
+    ("task", "column", "classes"),
+    [
+        ("capitalization", "capitalization", "/0 lower-case, /1 capitalized"),
+        ("token_document_relation", "token_document", "/0 here only, /1 elsewhere too"),
+    ],
+)
+def test_each_token_is_shown_with_its_label(
+    task: str, column: str, classes: str, real_text: RealText, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["inspect", str(real_text.shards / task), "--n", "15"])
+    lines = capsys.readouterr().out.splitlines()
+    assert "named entity" in lines[1] and "[MASK]" in lines[1] and f"{task} {classes}" in lines[2]
+    shown = [line.strip().removeprefix(f"{task}: ") for line in lines if line.startswith(f"   {task}: ")]
+    assert len(shown) > 10
+    table = SampleTable.open(real_text.shards / task, "train")
+    samples = [table.take(np.array([row])).columns for row in range(15)]
+    expected, found = [], []
+    for columns in samples:
+        tokens = [real_text.vocabulary.tokens[index].removeprefix("##") for index in columns["input_ids"].tolist()]
+        labels = columns[column].tolist()
+        if set(labels) != {-1}:
+            expected.append([(sign, label) for token, label in zip(tokens, labels, strict=True) for sign in token])
+    for line in shown:
+        parts = [(part[:-2], int(part[-1])) if part[-2:] in ("/0", "/1") else (part, -1) for part in line.split("|")]
+        found.append([(sign, label) for text, label in parts for sign in text.replace(" ", "")])
+    assert found == expected
+
+
 def test_whole_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "--check", str(real_text.shards)])
     lines = capsys.readouterr().out.splitlines()

@@ -1,10 +1,11 @@
 """Real text from the demo packages, and samples built from it."""
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_builders.build import BuildResult, BuildSettings, build
 from data_builders.demo.packages import package_file
@@ -40,6 +41,45 @@ class RealText:
     settings: dict[str, Any]
     shards: Path
     result: BuildResult
+
+
+class Place(NamedTuple):
+    """Where token ids stand: the number of a document, and characters `start` to `end` of its text."""
+
+    document: int
+    start: int
+    end: int
+
+
+class RawDocuments:
+    """The documents as raw text, a line a paragraph, not cut into sentences; finds where token ids stand."""
+
+    def __init__(self, real_text: RealText):
+        tokenizer = real_text.vocabulary.tokenizer()
+        documents = [document for source in real_text.sources.values() for document in source.documents()]
+        self.languages = [document.language for document in documents]
+        self.texts = ["\n".join(document.paragraphs) for document in documents]
+        encodings = [tokenizer.encode(text, add_special_tokens=False) for text in self.texts]
+        self.ids = [tuple(encoding.ids) for encoding in encodings]
+        self._offsets = [encoding.offsets for encoding in encodings]
+        self._by_first_two: dict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+        for number, ids in enumerate(self.ids):
+            for place in range(len(ids)):
+                self._by_first_two[ids[place : place + 2]].append((number, place))
+
+    def places(self, ids: tuple[int, ...]) -> list[Place]:
+        """Every place where two or more token ids stand."""
+        return [
+            Place(number, self._offsets[number][first][0], self._offsets[number][first + len(ids) - 1][1])
+            for number, first in self._by_first_two[ids[:2]]
+            if self.ids[number][first : first + len(ids)] == ids
+        ]
+
+    def between(self, first: Place, second: Place) -> str | None:
+        """The text from the end of the first to the start of the second in the same document, else None."""
+        if first.document != second.document or first.end > second.start:
+            return None
+        return self.texts[first.document][first.end : second.start]
 
 
 def make_real_text(folder: Path) -> RealText:

@@ -9,7 +9,8 @@ from stepping import Peer
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
 
-OUT = Path("runs/benchmark")
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "runs/benchmark"
 PEERS = Path(__file__).parent / "peers"
 WARM_UP = 2  # rounds
 CONSOLE = open_console()

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from batches import write_batch
-from comparing import CONSOLE, OUT, can_bf16, compare
+from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
 
 from ernie_paddle.files import write_json
 from ernie_paddle.inference.export import export
-from ernie_paddle.inference.predictor import SIGNATURE_FILE
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.kind import KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
@@ -31,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["inference"])
     parser.add_argument("--peers", required=True, help="python of the environment with PyTorch and onnxruntime")
-    parser.add_argument("--config", type=Path, default=Path("configs/models/ernie_2.0_base_zh.json"))
+    parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     threads = os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))  # those of all peers
@@ -63,9 +62,9 @@ def export_model(folder: Path, config: ErnieConfig) -> None:
     session.parameter_shapes([Task(signature.task, 0, objective)])
     words = [*SPECIAL_TOKENS, *(f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))]
     parameters = {name: np.array(value) for name, value in session.parameters().items()}
+    vocabulary = Vocabulary({word: i for i, word in enumerate(words)})
     model.mkdir()
-    save_model(model, Model(config, Vocabulary({word: i for i, word in enumerate(words)}), parameters))
-    write_json(model / SIGNATURE_FILE, signature.model_dump(mode="json"))
+    save_model(model, Model(config, vocabulary, parameters, signature))
     export(model, folder / "export", registry)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from batches import IGNORED, read_batches, write_batch
-from comparing import CONSOLE, OUT, can_bf16, compare
+from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
 
 from data_builders.build import BuildSettings, build
 from data_builders.demo import peoples_daily
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["train"])
     parser.add_argument("--peers", required=True, help="python of the environment with PyTorch and transformers")
-    parser.add_argument("--config", type=Path, default=Path("configs/models/ernie_2.0_base_zh.json"))
+    parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     config = OUT / "model.json"  # gelu, as the peers' models

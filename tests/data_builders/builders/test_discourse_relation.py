@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from real_text_support import RealText
+from real_text_support import RawDocuments, RealText
 
 from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.sentences import sentences
@@ -91,6 +91,19 @@ def test_pairs_and_markers_are_those_of_the_raw_text(real_text: RealText, built:
     for pair, count in expected.items():
         if pair[0] in kept and pair[0] != NO_CONNECTIVE:
             assert found[pair] == count, pair
+
+
+def test_nothing_but_the_marker_stands_between_the_two_sentences(real_text: RealText) -> None:
+    """Also where sentences are too long for their samples."""
+    raw = RawDocuments(real_text)
+    cut = 0
+    for split in SPLITS:
+        for name, first, second in pairs_in(real_text, real_text.shards / "discourse_relation", split):
+            marker = "" if name == NO_CONNECTIVE else name
+            gaps = {raw.between(a, b) for a, b in product(raw.places(first), raw.places(second))} - {None}
+            assert marker in {str(gap).strip(" \n,，").lower() for gap in gaps}, (marker, gaps)
+            cut += max(len(first), len(second)) > 40
+    assert cut > 5
 
 
 def test_no_second_sentence_opens_with_the_marker_it_was_robbed_of(real_text: RealText, built: Path) -> None:

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
-from real_text_support import RealText
+from real_text_support import RawDocuments, RealText
 
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.sentences import sentences
@@ -102,13 +101,14 @@ def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> 
     """The columns of a sample are those of the place in the document that it was cut from."""
     documents = {}
     for language in LANGUAGES:
+        annotator = Annotator(real_text.vocabulary, language)
         for document in real_text.sources[language].documents():
-            annotated = Annotator(real_text.vocabulary, language).annotate([document]).document(0, 0)
-            documents[tuple(annotated.columns.of("input_ids").tolist())] = annotated
+            annotated = annotator.annotate([document]).document(0, 0)
+            documents[line(tuple(annotated.columns.of("input_ids").tolist()))] = annotated
     checked = 0
     for sample in list(samples_of(real_text, "knowledge_masking", "validation"))[::5]:
         ids = sample.segments[0]
-        whole, place = next((key, place_in(line(key), line(ids))) for key in documents if line(ids) in line(key))
+        whole, place = next((key, place_in(key, line(ids))) for key in documents if line(ids) in key)
         for name in ("span_codes", "span_kinds", "capitalization"):
             assert sample.columns[name] == tuple(documents[whole].columns.of(name)[place : place + len(ids)].tolist())
         checked += 1
@@ -151,40 +151,43 @@ def test_a_reordered_sample_decodes_to_the_original_text(real_text: RealText, te
 # ---- sentence distance ----
 
 
-def place_of(texts: list[Text], segment: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Every document and position where a segment stands at the start of a sentence."""
-    found = []
-    for number, text in enumerate(texts):
-        position = 0
-        for sentence in text.sentences:
-            if text.ids[position : position + len(segment)] == segment:
-                found.append((number, position))
-            position += len(sentence)
-    return found
-
-
-def sentence_after(text: Text, position: int) -> int:
-    """Where the sentence after the one that holds `position` begins."""
-    borders = np.cumsum([len(sentence) for sentence in text.sentences])
-    return int(borders[np.searchsorted(borders, position, side="right")])
-
-
 def test_sentence_distance_says_how_far_apart_the_segments_stand(real_text: RealText, texts: list[Text]) -> None:
-    cached = cache(lambda segment: place_of(texts, segment))
+    """Recounted in the raw text: adjacent segments have nothing but blanks between them, others have more."""
+    raw = RawDocuments(real_text)
+    assert raw.ids == [text.ids for text in texts], "cutting into sentences loses nothing"
     labels: Counter[int] = Counter()
     for split in SPLITS:
         for sample in samples_of(real_text, "sentence_distance", split):
-            first, second = sample.segments
-            places, others = cached(first), cached(second)
-            assert places and others
-            relations = set()
-            for a, start in places:
-                after = sentence_after(texts[a], start + len(first) - 1)
-                for b, begin in others:
-                    relations.add(2 if a != b else 0 if begin == after else 1)
-            assert sample.label in relations
+            first, second = map(raw.places, sample.segments)
+            pairs = list(product(first, second))
+            gaps = [raw.between(a, b) for a, b in pairs] + [raw.between(b, a) for a, b in pairs]
+            touching = any(gap is not None and not gap.strip() for gap in gaps[: len(pairs)])
+            apart = any(gap is not None and gap.strip() for gap in gaps)
+            elsewhere = any(a.document != b.document for a, b in pairs)
+            assert (touching, apart, elsewhere)[sample.label], sample
             labels[sample.label] += 1
     assert set(labels) == {0, 1, 2} and max(labels.values()) < 1.1 * min(labels.values())
+
+
+def test_the_segments_of_sentence_distance_meet_where_sentences_do(real_text: RealText) -> None:
+    """Whatever the label, or where a segment is cut would tell it."""
+    raw = RawDocuments(real_text)
+    starts, ends = set(), set()
+    for number, (text, language) in enumerate(zip(raw.texts, raw.languages, strict=True)):
+        end = 0
+        for sentence in (s for paragraph in text.split("\n") for s in sentences(paragraph, language)):
+            start = text.index(sentence, end)
+            end = start + len(sentence)
+            starts.add((number, start))
+            ends.add((number, end))
+    cut = 0
+    for split in SPLITS:
+        for sample in samples_of(real_text, "sentence_distance", split):
+            first, second = map(raw.places, sample.segments)
+            assert any((place.document, place.end) in ends for place in first), sample
+            assert any((place.document, place.start) in starts for place in second), sample
+            cut += all((place.document, place.start) not in starts for place in first)
+    assert cut > 5, "some segments are endings of long sentences"
 
 
 def test_segments_of_equal_length_limits_tell_nothing_about_the_label(real_text: RealText) -> None:
