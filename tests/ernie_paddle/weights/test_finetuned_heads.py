@@ -129,6 +129,8 @@ def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, kind: s
         ("cloze", "no candidate fills two blanks"),
         ("pronoun_resolution", "`_noun_`"),
         ("multiple_choice", "[CLS] text [SEP] question [SEP] choice [SEP]"),
+        ("reading_comprehension", "windows of long texts"),
+        ("sequence_labelling", "first piece"),
     ],
 )
 def test_what_cannot_go_along_is_said(tmp_path: Path, kind: str, words: str) -> None:
