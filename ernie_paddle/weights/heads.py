@@ -1,9 +1,12 @@
 """What a model was fine-tuned for: its class in other libraries, and a signature for a model that comes from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ernie_paddle.config import check_settings
+from ernie_paddle.errors import UserError
 from ernie_paddle.kind import SIGNATURE_FILE, FinetuningKind, KeptSignature, ModelClass
 from ernie_paddle.registry import Registry
 from ernie_paddle.training.checkpoint import Model
@@ -55,6 +58,27 @@ def signature_of(
     return signature, [*notes, note]
 
 
+def corrected(model: Model, labels: Sequence[str] | None, max_length: int | None) -> Model:
+    """Return a model whose signature has the labels and the longest input that a person tells, unless they are None.
+
+    Raises:
+        UserError: there is no signature to correct, the head has another number of labels, the model fewer positions.
+    """
+    told = {"labels": labels, "max_length": max_length}
+    changes = {key: value for key, value in told.items() if value is not None}
+    if not changes:
+        return model
+    if model.signature is None:
+        raise UserError("--labels, --max-length: nothing tells what kind of fine-tuning the model's head is for")
+    before, positions = model.signature.labels or (), model.config.max_position_embeddings
+    if labels is not None and len(labels) != len(before):
+        raise UserError(f"--labels: {len(labels)} names, the head has {len(before)} labels")
+    if max_length is not None and max_length > positions:
+        raise UserError(f"--max-length {max_length}: the model has {positions} positions")
+    signature = check_settings(KeptSignature, model.signature.model_dump() | changes, "--labels, --max-length")
+    return replace(model, signature=signature)
+
+
 def _agree(signature: KeptSignature, known: ModelClass | None, declared: Declared) -> bool:
     if known is None or known.suffix != declared.model_class or known.problem_type != declared.problem_type:
         return False
@@ -93,10 +117,10 @@ def _adopted(declared: Declared, classes: int, longest: int, registry: Registry)
     given = labels if kind.has_labels else None
     signature = KeptSignature(task=kind.name, labels=given, max_length=longest, data=kind.usual_data)
     shown = f" of {', '.join(labels)}" if given else ""
-    to_set = "labels, whose names are not there, and max_length" if given == placeholders else "max_length"
+    to_set = "--labels, whose names are not there, and --max-length" if given == placeholders else "--max-length"
     return signature, (
-        f"the head is one of {kind.name}{shown}, max_length {longest}: kept in {SIGNATURE_FILE}; set {to_set} there to "
-        "what the model was trained with"
+        f"the head is one of {kind.name}{shown}, max_length {longest}: kept in {SIGNATURE_FILE}; if the model was "
+        f"trained otherwise, give {to_set}"
     )
 
 
