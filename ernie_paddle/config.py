@@ -12,6 +12,8 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_text
 from ernie_paddle.registry import nearest
 
+SHIPPED = Path(__file__).with_name("configs")  # a link in the repository, a folder in what is installed
+
 
 class Settings(BaseModel):
     """Base of all configuration records: immutable, no unknown keys, no infinite numbers."""
@@ -37,10 +39,23 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help=text)
 
 
+def shipped(path: Path) -> Path:
+    """The file that a configuration's path means: where `configs/...` is not in the working folder, the package's own.
+
+    Only the configuration itself is found so; paths that it holds stay relative to the working folder.
+    """
+    own = SHIPPED / path.relative_to(SHIPPED.name) if path.parts[:1] == (SHIPPED.name,) else path
+    return own if own.is_file() and not path.exists() else path
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping."""
+    """Read a YAML file that holds one mapping; `configs/...` may be a shipped one.
+
+    Raises:
+        UserError: file missing, not YAML, no mapping.
+    """
     try:
-        tree = yaml.safe_load(read_text(path, "configuration file"))
+        tree = yaml.safe_load(read_text(shipped(path), "configuration file"))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):

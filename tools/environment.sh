@@ -24,7 +24,7 @@ pip_install() {
 
 ensure_environment() {
     local extras=$1 wanted
-    wanted="$extras $(cat "$ROOT/setup.py" "$ROOT/constraints.txt" | sha256sum)"
+    wanted="$extras $(cat "$ROOT/setup.py" "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | sha256sum)"
     if [ "$(cat "$VENV/installed" 2>/dev/null)" != "$wanted" ]; then
         echo "installing into $VENV (several minutes the first time) ..."
         if ! "$PYTHON" -m venv "$VENV"; then

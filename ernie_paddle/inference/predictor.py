@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.kind import SIGNATURE_FILE, Answer, FinetuningKind, KeptSignature
 from ernie_paddle.programs import paddle
+from ernie_paddle.programs.devices import check_precision, cpu_threads, default_place
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MODEL_PREFIX = "model"
 MODEL_FILES = (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams")
 VOCABULARY_FILE = "vocab.txt"
+InferencePrecision = Literal["fp32", "bf16"]
+GPU_MEMORY_MB = 256  # taken at first; grows
 
 
 class ExportSignature(KeptSignature):
@@ -33,11 +36,11 @@ class Predictor:
     """An exported model, its vocabulary and signature.
 
     Raises:
-        UserError: a file of the export is missing, damaged or does not fit.
+        UserError: a file of the export is missing, damaged or does not fit, or the device has no such precision.
     """
 
-    def __init__(self, folder: Path, on_gpu: bool = True):
-        """`on_gpu`: use a GPU if there is one."""
+    def __init__(self, folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32"):
+        """`on_gpu`: use a GPU if there is one. `precision`: of matrix products and what stands between them."""
         files = (*MODEL_FILES, SIGNATURE_FILE, VOCABULARY_FILE)
         for name in (*files, SUMS_FILE):
             if not (folder / name).is_file():
@@ -48,11 +51,7 @@ class Predictor:
         path = folder / SIGNATURE_FILE
         self.signature = check_settings(ExportSignature, read_json(path, "signature"), str(path))
         self.vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
-        config = paddle.inference.Config(*(str(folder / name) for name in MODEL_FILES))
-        config.disable_glog_info()
-        if on_gpu and paddle.is_compiled_with_cuda():
-            config.enable_use_gpu(256, 0)
-        self._predictor = paddle.inference.create_predictor(config)
+        self._predictor = paddle.inference.create_predictor(inference_config(folder, on_gpu, precision))
 
     def scores(self, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Scores of a padded batch, float32 [batch, n], or [batch, length, n] for heads on tokens."""
@@ -81,3 +80,24 @@ class Predictor:
         """One answer an example, in order."""
         encoded = kind.encode(examples, self.vocabulary, self.signature)
         return kind.answers(examples, encoded, self.scores_of(encoded.samples, batch_samples), self.signature)
+
+
+def inference_config(folder: Path, on_gpu: bool, precision: InferencePrecision) -> Any:
+    """How Paddle is to run the model in `folder`.
+
+    Raises:
+        UserError: the device cannot compute in this precision.
+    """
+    place = default_place() if on_gpu else paddle.CPUPlace()
+    check_precision(precision, place, "--precision")
+    config = paddle.inference.Config(*(str(folder / name) for name in MODEL_FILES))
+    config.disable_glog_info()
+    if place.is_gpu_place():
+        modes = {"fp32": paddle.inference.PrecisionType.Float32, "bf16": paddle.inference.PrecisionType.Bfloat16}
+        config.enable_use_gpu(GPU_MEMORY_MB, 0, modes[precision])
+        return config
+    config.set_cpu_math_library_num_threads(cpu_threads())  # otherwise one, whatever the environment says
+    config.enable_onednn()
+    if precision == "bf16":
+        config.enable_onednn_bfloat16()
+    return config

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ernie_paddle.config import Settings, check_settings
+from ernie_paddle.config import Settings, check_settings, shipped
 from ernie_paddle.files import read_json, write_json
 
 CONFIG_FILE = "ernie_config.json"
@@ -51,10 +51,12 @@ class ErnieConfig(Settings):
     def load(cls, path: Path) -> "ErnieConfig":
         """Read `ernie_config.json`; ERNIE 1.0's `type_vocab_size` is taken as `sent_type_vocab_size`.
 
+        `configs/...` may be a shipped file.
+
         Raises:
             UserError: missing file, unknown key, impossible size.
         """
-        tree = read_json(path, "model configuration")
+        tree = read_json(shipped(path), "model configuration")
         if "type_vocab_size" in tree:
             tree["sent_type_vocab_size"] = tree.pop("type_vocab_size")
         return check_settings(cls, tree, str(path))

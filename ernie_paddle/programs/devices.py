@@ -19,8 +19,13 @@ def default_place() -> Any:
     return paddle.CUDAPlace(int(given.split(",")[0]))
 
 
-def check_precision(precision: Precision, place: Any) -> None:
-    """Check that the device supports the requested precision of matrix products.
+def cpu_threads() -> int:
+    """The threads that Paddle computes with on the CPU: the caller's OMP_NUM_THREADS, or the cores of this process."""
+    return int(os.environ["OMP_NUM_THREADS"])
+
+
+def check_precision(precision: Precision, place: Any, option: str = "train.precision") -> None:
+    """Check that the device supports the requested precision of matrix products; `option` begins the error.
 
     Raises:
         UserError: it does not.
@@ -29,7 +34,7 @@ def check_precision(precision: Precision, place: Any) -> None:
         return
     if precision == "fp16" or not cpu_supports_bf16():
         raise UserError(
-            f"train.precision: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
+            f"{option}: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
         )
 
 

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from batches import IGNORED, read_batches, write_batch
-from rich.table import Table
-from stepping import Peer
+from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
 
 from data_builders.build import BuildSettings, build
 from data_builders.demo import peoples_daily
@@ -21,11 +19,9 @@ from data_builders.readers.text import TitledTextReader
 from data_builders.vocabulary import train_vocabulary
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
-from ernie_paddle.console import open_console
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import IGNORED as UNLABELLED
 from ernie_paddle.data.shards import SampleTable
-from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
@@ -37,13 +33,8 @@ from ernie_paddle.training.plan import PlannedUpdate, StagePlan
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData, UpdatePreparer
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "runs/benchmark"
-HERE = Path(__file__).parent
 SAMPLES, LENGTH, MASKED = 8, 128, 20
 SAMPLES_AS_THEY_COME, BATCHES = 16, 40
-WARM_UP = 2  # rounds
-CONSOLE = open_console()
 
 
 def main() -> None:
@@ -82,31 +73,6 @@ def main() -> None:
     )
     write_json(OUT / "train.json", result)
     CONSOLE.print(f"{OUT / 'train.json'}: written")
-
-
-def compare(
-    title: str, peers: list[tuple[str, str]], arguments: tuple[Path, Path, str], rounds: int
-) -> dict[str, list[float]]:
-    """Real tokens a second of each peer, round by round; the ratios are the first peer's to the others'."""
-    processes = [Peer(name, python, HERE / "peers" / f"{name}.py", *map(str, arguments)) for python, name in peers]
-    speeds: dict[str, list[float]] = {peer.name: [] for peer in processes}
-    for number in range(WARM_UP + rounds):
-        for peer in processes:
-            seconds, tokens = peer.step(number)
-            if number >= WARM_UP:
-                speeds[peer.name].append(tokens / seconds)
-    for peer in processes:
-        peer.close()
-    first = processes[0].name
-    table = Table("peer", title=title)
-    for column in ("tokens/s", f"{first} / peer, median", "from", "to"):
-        table.add_column(column, justify="right")
-    for name, found in speeds.items():
-        ratios = [mine / theirs for mine, theirs in zip(speeds[first], found, strict=True)]
-        figures = (statistics.median(ratios), min(ratios), max(ratios))
-        table.add_row(name, f"{statistics.median(found):,.0f}", *(f"{ratio:.2f}" for ratio in figures))
-    CONSOLE.print(table)
-    return speeds
 
 
 def fixed_batches(config: Path) -> Path:
@@ -235,18 +201,6 @@ def bench(config: Path, *options: str) -> None:
     """Run `ernie-paddle bench` on batches of the fixed shape."""
     command = [sys.executable, "-m", "ernie_paddle", "bench", "--model", str(config), "--length", str(LENGTH)]
     subprocess.run([*command, *options], check=True)
-
-
-def can_bf16() -> bool:
-    """Whether this machine computes in bf16; if not, that is said."""
-    from ernie_paddle.programs.devices import check_precision, default_place
-
-    try:
-        check_precision("bf16", default_place())
-    except UserError as error:
-        CONSOLE.print(f"bf16 is not measured: {error}")
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
-from ernie_paddle.inference.predictor import Predictor
+from ernie_paddle.inference.predictor import Predictor, inference_config
+from ernie_paddle.programs import devices
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.training.checkpoint import load_model
 from tasks.finetuning.classification import Classification
@@ -137,3 +138,30 @@ def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(fi
     right = sum(answer["prediction"] == true["label"] for answer, true in pairs)
     result = read_json(finetuned / "run" / "result.json", "result")
     assert right / 101 == pytest.approx(result["sets"]["test"]["figures"]["accuracy"])
+
+
+def test_prediction_has_the_threads_of_the_environment(finetuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for threads in (1, 3):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        config = inference_config(finetuned / "export", on_gpu=True, precision="fp32")
+        assert config.cpu_math_library_num_threads() == threads and config.onednn_enabled()
+
+
+def test_bf16_answers_as_fp32_where_that_is_not_in_doubt(finetuned: Path) -> None:
+    if not devices.cpu_supports_bf16():
+        pytest.skip("this machine does not compute in bf16")
+    fp32, bf16 = (Predictor(finetuned / "export", precision=precision) for precision in ("fp32", "bf16"))
+    examples = examples_of(finetuned, fp32, 101)
+    together, alone = (bf16.predict(CLASSIFICATION, examples, rows) for rows in (BATCH, 1))
+    differences = []
+    for exact, rounded, single in zip(fp32.predict(CLASSIFICATION, examples, BATCH), together, alone, strict=True):
+        assert np.allclose(rounded.scores, single.scores, atol=1e-2)
+        assert rounded.value == exact.value or abs(exact.scores[0] - exact.scores[1]) < 0.1
+        differences.append(np.abs(np.subtract(rounded.scores, exact.scores)).max())
+    assert 1e-5 < max(differences) < 5e-2  # so it does compute otherwise
+
+
+def test_bf16_is_refused_where_the_cpu_has_none(finetuned: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_supports_bf16", lambda: False)
+    code, stderr = run("predict", finetuned / "export", "--input", finetuned / "test.tsv", "--precision", "bf16")
+    assert_user_error(code, stderr, "--precision: bf16 needs a GPU or a CPU with AVX-512")

@@ -1,0 +1,31 @@
+"""Predictions of a model that this project exported.
+
+usage: ours_inference.py FOLDER BATCHES THREADS fp32|bf16
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from batches import read_batches
+from stepping import serve
+
+from ernie_paddle.inference.predictor import Predictor
+
+
+def main() -> None:
+    folder, batch_folder, _, precision = sys.argv[1:]  # as many threads as OMP_NUM_THREADS
+    predictor = Predictor(Path(folder) / "export", on_gpu=False, precision=precision)  # type: ignore[arg-type]
+    batches = [batch["ids"] for batch in read_batches(Path(batch_folder))]
+
+    def step(number: int) -> int:
+        ids = batches[number % len(batches)]
+        predictor.scores({"input_ids": ids, "sentence_ids": np.zeros_like(ids)})
+        return ids.size
+
+    serve(step)
+
+
+main()
