@@ -13,6 +13,7 @@ setup(
     packages=find_packages(include=["ernie_paddle*", "tasks*", "data_builders*"]),
     install_requires=[
         "bm25s>=0.2",
+        "charset-normalizer>=3.3",
         "gensim>=4.3",
         "jieba>=0.42",
         "matplotlib>=3.8",

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from data_builders.annotation.settings import SpanSettings
 from data_builders.annotation.store import AnnotatedCorpus, annotate_corpus
@@ -16,14 +16,16 @@ from data_builders.documents import Language
 from data_builders.progress import Bars
 from data_builders.readers.pairs import PairReader
 from data_builders.readers.reader import Source
-from data_builders.resumable import alone_in, resumable_folder
+from data_builders.resumable import resumable_folder
 from data_builders.workers import Engine
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry
+from ernie_paddle.text.encodings import text_codec
 from ernie_paddle.text.vocabulary import Vocabulary
 
 ANNOTATED = "annotated"
@@ -34,11 +36,17 @@ COUNTED, WRITTEN = "counted.json", "written.json"  # what an unfinished folder h
 
 
 class CorpusSettings(Settings):
-    """Where a raw corpus is (a file, a folder or a pattern) and how to read it."""
+    """Where a raw corpus is (a file, a folder or a pattern) and how to read it.
+
+    `encoding`: of its files, any that Python knows; UTF-8 unless given. `variant`: of a language that a MediaWiki dump
+    writes in several (`zh-hans`, `zh-tw`, ...), which one is kept.
+    """
 
     path: Path
     format: str
     language: Language
+    encoding: Annotated[str, AfterValidator(text_codec)] | None = None
+    variant: str | None = None
 
 
 class TaskSettings(Settings):
@@ -95,17 +103,27 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
     """
     vocabulary = Vocabulary.load(settings.vocab)
-    sources = {
-        name: Source(name, corpus.path, registry.readers.get(corpus.format, f"corpora.{name}.format"), corpus.language)
-        for name, corpus in settings.corpora.items()
-    }
+    sources = {name: _source(name, corpus, registry) for name, corpus in settings.corpora.items()}
+    settings.spans.check({source.language for source in sources.values()})
     builders = [_builder(name, task, settings, sources, vocabulary, registry) for name, task in settings.tasks.items()]
-    with alone_in(out), Bars() as bars:
+    with locked_folder(out), Bars() as bars:
         work = _Work(settings, sources, vocabulary, out, engine, bars)
         corpora = {name: work.annotate(source) for name, source in sources.items()}
         tasks = {builder.name: work.compose(builder, corpora) for builder in builders}
         vocabulary.save(out / VOCABULARY_FILE)
     return BuildResult(corpora, tasks)
+
+
+def _source(name: str, corpus: CorpusSettings, registry: Registry) -> Source:
+    reader = registry.readers.get(corpus.format, f"corpora.{name}.format")
+    if corpus.variant is not None:
+        if corpus.variant not in reader.variants:
+            known = (
+                f"one of {', '.join(reader.variants)}" if reader.variants else f"none for the format '{reader.name}'"
+            )
+            raise UserError(f"corpora.{name}.variant: '{corpus.variant}', expected {known}")
+        reader = reader.in_variant(corpus.variant)
+    return Source(name, corpus.path, reader, corpus.language, corpus.encoding)
 
 
 def _builder(

@@ -40,18 +40,12 @@ class Document:
 
     def content(self) -> int:
         """A 63-bit hash of text and label: equal for exact duplicates, whatever their id, title or corpus."""
-        return _hash("\n".join(self.paragraphs if self.label is None else [*self.paragraphs, self.label]))
-
-    def group(self) -> int:
-        """A 63-bit hash that is equal for what must not stand in both training and validation samples.
-
-        That is the text, or of a labelled pair its first text: a query belongs to one side with all its titles.
-        """
-        return self.content() if self.label is None else _hash(self.paragraphs[0])
+        return hash_of("\n".join(self.paragraphs if self.label is None else [*self.paragraphs, self.label]).encode())
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+def hash_of(content: bytes) -> int:
+    """A 63-bit hash, the same wherever it is computed."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") >> 1
 
 
 def clean(text: str) -> str:

@@ -29,7 +29,7 @@ def read_blocks(path: Path, vocabulary: Vocabulary) -> Iterator[SampleBlock]:
     """
     rows: list[list[np.ndarray]] = []
     try:
-        with gzip.open(path, "rt", encoding="ascii") as file:
+        with gzip.open(path, "rt", encoding="ascii", newline="\n") as file:
             for number, line in enumerate(file, 1):
                 rows.append(_parsed(line, f"{path} line {number}", vocabulary))
                 if len(rows) == LINES_PER_BLOCK:
@@ -55,7 +55,7 @@ def write_lines(path: Path, table: SampleTable) -> None:
 
 
 def _parsed(line: str, where: str, vocabulary: Vocabulary) -> list[np.ndarray]:
-    fields = line.rstrip("\n").split(";")
+    fields = line.rstrip("\r\n").split(";")
     if len(fields) != len(FIELDS):
         raise UserError(f"{where}: {len(fields)} fields, expected {';'.join(FIELDS)}")
     try:

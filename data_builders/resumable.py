@@ -1,7 +1,5 @@
 """A folder filled bit by bit: what an interruption leaves is taken up by the next try with the same settings."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,25 +30,3 @@ def resumable_folder(path: Path, origin: dict[str, Any]) -> Iterator[Path]:
         raise
     (beside / ORIGIN).unlink()
     renamed_whole(beside, path)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same from the folder, and clear it of half-written files.
-
-    Raises:
-        UserError: another process is at work in it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{folder}: another process is building here; wait for it or name another --out") from None
-        for file in folder.rglob(".*.partial"):  # what a killed process was writing
-            if file.is_file():
-                file.unlink()
-        yield
-    finally:
-        os.close(lock)

@@ -14,8 +14,10 @@ from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 ALPHABET_SHARE = 0.75  # of the vocabulary, for single characters: Chinese has thousands
 
 
-def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int) -> Vocabulary:
+def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: str | None = None) -> Vocabulary:
     """A lower-cased vocabulary of at most `size` entries, special tokens first; Chinese characters stand alone.
+
+    `encoding` is that of all corpora, None for UTF-8.
 
     Raises:
         UserError: a corpus cannot be read, or `size` leaves no room for words.
@@ -24,7 +26,7 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int) -> Vocabular
         raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
     trainer = BertWordPieceTokenizer(lowercase=True)
     trainer.train_from_iterator(
-        _paragraphs(corpora),
+        _paragraphs(corpora, encoding),
         vocab_size=size,
         limit_alphabet=int(size * ALPHABET_SHARE),
         special_tokens=list(SPECIAL_TOKENS),
@@ -44,9 +46,9 @@ def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
     raise UserError(f"{text}: write FORMAT:PATH; formats are {', '.join(registry.readers.names())}")
 
 
-def _paragraphs(corpora: list[tuple[Reader, Path]]) -> Iterator[str]:
+def _paragraphs(corpora: list[tuple[Reader, Path]], encoding: str | None) -> Iterator[str]:
     for reader, path in corpora:
-        for document in Source(path.name, path, reader, "en").documents():
+        for document in Source(path.name, path, reader, "en", encoding).documents():
             if document.title:
                 yield document.title
             yield from document.paragraphs

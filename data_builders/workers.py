@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import queue
-import signal
 import threading
 import traceback
 from collections import deque
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import signals_held_back
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,13 +52,14 @@ class Processes(AbstractContextManager["Processes"]):
     def __enter__(self) -> "Processes":
         _collect_seldom()
         context = multiprocessing.get_context("spawn")
-        for _ in range(self._count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._pipes.append(ours)
-            self._processes.append(process)
+        with signals_held_back():  # a signal that reaches the whole group is this process's to handle
+            for _ in range(self._count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs,), daemon=True)
+                process.start()
+                theirs.close()
+                self._pipes.append(ours)
+                self._processes.append(process)
         return self
 
     def __exit__(
@@ -68,7 +69,7 @@ class Processes(AbstractContextManager["Processes"]):
             pipe.close()  # whereupon an idle worker ends
         for process in self._processes:
             process.join(SECONDS_TO_END if kind is None else 0)
-            process.terminate()
+            process.kill()
             process.join()
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -130,7 +131,6 @@ def _received(pipe: Connection) -> Any:
 
 
 def _serve(pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _collect_seldom()
     # Read and sent by threads of their own, so that the work goes on while the parent is not ready for an answer.
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -1,22 +1,69 @@
 """The command line: sub-commands come from the registry, mistakes end in one line and exit code 2."""
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ernie_paddle import __version__
-from ernie_paddle.errors import Preempted, UserError
-from ernie_paddle.registry import load_plugins
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import errors_name
+from ernie_paddle.stopping import Stopped, stop_on_signals
 
-PREEMPTED = 75  # the exit code that asks for another try
+if TYPE_CHECKING:
+    from ernie_paddle.registry import Registry
+
+MISTAKE = 2
+PIPE_CLOSED = 141  # as a shell reports a command that wrote to a closed pipe
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that takes options by their full names only and reports a mistake in one line."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISTAKE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends
+        super().exit(status, message)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one sub-command; exits with 2 after a mistake of the user's, 75 when asked to stop, 130 after Ctrl-C."""
-    registry = load_plugins()
-    parser = argparse.ArgumentParser(
-        prog="ernie-paddle", description="Pre-train, fine-tune and use ERNIE 2.0 on PaddlePaddle."
-    )
+    """Run one sub-command.
+
+    Exits with 2 after a mistake of the user's or when a file cannot be read or written, with 130 after Ctrl-C, 75 after
+    SIGTERM, and with 141, quietly, when nobody reads standard output any more.
+    """
+    name, advice = "ernie-paddle", "nothing was done"
+    try:
+        with stop_on_signals():
+            from ernie_paddle.registry import load_plugins  # takes time, in which a signal may come
+
+            registry = load_plugins()
+            args = _parser(registry).parse_args(arguments)
+            command = registry.commands.get(args.command)
+            name, advice = f"ernie-paddle {command.name}", command.after_stop
+            command.run(args, registry)
+            with errors_name("standard output"):
+                sys.stdout.flush()
+    except UserError as error:
+        _exit(MISTAKE, f"{name}: {error}")
+    except Stopped as stop:
+        _exit(stop.exit_code, f"{name}: stopped by {stop.name}; {stop.advice or advice}")
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
+            _exit(PIPE_CLOSED)
+        where = f"{error.filename}: " if error.filename else ""
+        _exit(MISTAKE, f"{name}: {where}{error.strerror or ' '.join(str(error).split())}")
+
+
+def _parser(registry: "Registry") -> Parser:
+    parser = Parser(prog="ernie-paddle", description="Pre-train, fine-tune and use ERNIE 2.0 on PaddlePaddle.")
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in registry.commands:
@@ -28,14 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.configure(subparser)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def _exit(code: int, message: str = "") -> NoReturn:
+    if message:
+        print(message, file=sys.stderr)
     try:
-        registry.commands.get(args.command).run(args, registry)
-    except UserError as error:
-        print(f"ernie-paddle {args.command}: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Preempted as stop:
-        print(f"ernie-paddle {args.command}: {stop}", file=sys.stderr)
-        sys.exit(PREEMPTED)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        sys.stdout.flush()
+    except OSError:  # the interpreter would try once more to write what is left, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _nobody_reads(stream: TextIO) -> bool:
+    """Check whether a stream is a pipe whose other end is closed."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))

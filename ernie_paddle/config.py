@@ -9,13 +9,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_text
 from ernie_paddle.registry import nearest
 
 
 class Settings(BaseModel):
-    """Base of all configuration records: immutable, no unknown keys."""
+    """Base of all configuration records: immutable, no unknown keys, no infinite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -39,10 +40,8 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: configuration file not found") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        tree = yaml.safe_load(read_text(path, "configuration file"))
+    except yaml.YAMLError as error:
         raise UserError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected a mapping of keys to values at the top")
@@ -86,7 +85,10 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(kind, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"key '{key}' is missing"
-    return f"key '{key}': {first['msg']}" if key else first["msg"]
+    reason = first["msg"]
+    if isinstance(first["input"], bool) and first["type"] == "string_type":
+        reason += "; YAML reads yes, no, on, off, true and false as booleans: put the word in quotes"
+    return f"key '{key}': {reason}" if key else reason
 
 
 def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

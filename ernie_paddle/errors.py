@@ -6,7 +6,3 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
-
-
-class Preempted(Exception):
-    """The run was asked to stop and has saved its state; the text says how to go on."""

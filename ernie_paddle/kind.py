@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from ernie_paddle.config import Settings
+from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import NoOptions, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
+
+SIGNATURE_FILE = "signature.json"
 
 
 class Signature(Settings):
@@ -29,6 +31,14 @@ class Signature(Settings):
     max_length: int = Field(ge=3)
     task_id: int = Field(default=0, ge=0)
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("labels")
+    @classmethod
+    def _named_once(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = next((label for i, label in enumerate(labels or ()) if label in (labels or ())[:i]), None)
+        if twice is not None:
+            raise ValueError(f"'{twice}' is there twice; each class has one name")
+        return labels
 
 
 class KeptSignature(Signature):
@@ -65,22 +75,73 @@ class Answer:
     scores: Sequence[float] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class ModelClass:
+    """The model class of PaddleNLP and Hugging Face that has the same head, `ErnieFor<suffix>`.
+
+    `problem_type` is that key of its `config.json`. `differences` says what other libraries leave to the caller; empty
+    if there is nothing.
+    """
+
+    suffix: str
+    problem_type: str | None = None
+    differences: str = ""
+
+
 class FinetuningKind(ABC):
-    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`."""
+    """A kind of fine-tuning, such as classification; `Options` are those of `Signature.options`.
+
+    `model_class` is None if the other libraries have no such head. Of several kinds with the same class, the first
+    that is registered takes models of it.
+    """
 
     name: ClassVar[str]
     Options: ClassVar[type[Settings]] = NoOptions
+    model_class: ClassVar[ModelClass | None] = None
     answers_are: ClassVar[tuple[str, ...]] = ("labels",)  # what metrics need that can score them
+    has_labels: ClassVar[bool] = True  # are the answers labels of the signature, or tags?
+    least_length: ClassVar[int] = 3  # tokens that a sample has at least
+
+    @property
+    def usual_data(self) -> dict[str, Any]:
+        """The `data` section for a model that comes without a recipe."""
+        return {}
+
+    def check_signature(self, signature: Signature) -> None:
+        """Raise a `UserError` if labels, length or options of the signature are not as this kind needs them."""
+        check_settings(self.Options, signature.options, "signature.options")
+        if self.has_labels and signature.labels is None:
+            raise UserError(f"signature.labels: {self.name} needs the names of its classes")
+        if not self.has_labels and signature.labels is not None:
+            raise UserError(f"signature.labels: {self.name} has no classes; remove the key or name another task")
+        if signature.max_length < self.least_length:
+            raise UserError(
+                f"signature.max_length {signature.max_length}: {self.name} needs {self.least_length} or more"
+            )
 
     def check_metric(self, metric: Metric, options: Mapping[str, Any], signature: Signature) -> None:
-        """Raise a `UserError` if a metric cannot score answers of this kind, or lacks an option or has another."""
+        """Raise a `UserError` if a metric cannot score answers of this kind, or an option is not as it should be."""
         if metric.needs not in self.answers_are:
             raise UserError(f"metric: '{metric.name}' scores {metric.needs}; {self.name} answers {self.answers_are[0]}")
-        metric.check_options([*{**self.given_options(metric, (), signature), **options}], "metric_options")
+        if "positive" in metric.options and not self.has_labels:
+            raise UserError(f"metric: '{metric.name}' scores one label against the others; {self.name} has none")
+        given = {**self.given_options(metric, (), signature), **options}
+        metric.check_options(given, "metric_options")
+        if "positive" in metric.options and given["positive"] not in (signature.labels or ()):
+            known = ", ".join(map(repr, signature.labels or ()))
+            raise UserError(f"metric_options.positive: {given['positive']!r} is not among the recipe's labels: {known}")
+
+    def check_gold(self, metric: Metric, labelled: ExampleSet) -> None:
+        """Raise a `UserError` if a metric could not score answers to a labelled set."""
+        return
 
     def given_options(self, metric: Metric, examples: Sequence[Any], signature: Signature) -> dict[str, Any]:
         """The metric's options that the kind itself gives: the positive class is the last, unless it is named."""
         return {"positive": signature.labels[-1]} if "positive" in metric.options and signature.labels else {}
+
+    def columns(self, metric: Metric, examples: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        """The metric's columns: a value for each example."""
+        return {}
 
     @abstractmethod
     def objective(self, signature: Signature) -> Objective:
@@ -125,7 +186,7 @@ class FinetuningKind(ABC):
         signature: Signature,
     ) -> Scores:
         """Score answers to labelled examples."""
-        options = {**self.given_options(metric, examples, signature), **options}
+        options = {**self.given_options(metric, examples, signature), **options, **self.columns(metric, examples)}
         return metric(*self.compared(metric, examples, answers, signature), **options)
 
     def compared(

@@ -1,15 +1,15 @@
 """What a metric is: gold and predicted values in, named figures out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import nearest
 
-# labels: a class a row; numbers: a score a row; relevance: 0 or 1 against a score a row;
-# tags: a sequence of tags a text; texts: all accepted answers against one text.
-Needs = Literal["labels", "numbers", "relevance", "tags", "texts"]
+# labels: a class a row; numbers: a score a row; relevance: 0 or 1 against a score a row; judgements: 0 or 1 against the
+# same as predicted and its score; tags: a sequence of tags a text; texts: all accepted answers against one text.
+Needs = Literal["labels", "numbers", "relevance", "judgements", "tags", "texts"]
 
 
 class Measured(NamedTuple):
@@ -47,7 +47,8 @@ class Scores:
 class Metric:
     """A metric by name; call it with gold and predicted values of the kind that it `needs`, in the same order.
 
-    `measure(gold, predicted, **options)` gives all of `figures`; `options` are the keywords that it must be given.
+    `measure(gold, predicted, **options)` returns all of `figures`. It must be given the keywords `options`, each with
+    the values it knows (none: any will do), and the keywords `columns`, each with a value a row.
     """
 
     name: str
@@ -55,7 +56,8 @@ class Metric:
     figures: tuple[str, ...]
     ranks_by: str
     measure: Callable[..., Measured]
-    options: tuple[str, ...] = ()
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def __call__(self, gold: Sequence[Any], predicted: Sequence[Any], **options: Any) -> Scores:
         """Score predictions.
@@ -64,7 +66,7 @@ class Metric:
             UserError: an option is missing, unknown or has a value that the metric does not know.
             ValueError: gold and predicted values are not equally many.
         """
-        self.check_options(list(options))
+        self.check_options({name: value for name, value in options.items() if name not in self.columns})
         if len(gold) != len(predicted):
             raise ValueError(f"{self.name}: {len(gold)} gold values, {len(predicted)} predicted ones")
         if not len(gold):
@@ -72,12 +74,14 @@ class Metric:
         measured = self.measure(gold, predicted, **options)
         return Scores(measured.figures, self.ranks_by, len(gold), measured.degenerate)
 
-    def check_options(self, given: list[str], where: str = "") -> None:
-        """Raise a `UserError` unless exactly the metric's options are given; `where` says by whom."""
+    def check_options(self, given: Mapping[str, Any], where: str = "") -> None:
+        """Raise a `UserError` unless exactly the metric's options have values it knows; `where` says who gave them."""
         begin = f"{where}: metric '{self.name}'" if where else f"metric '{self.name}'"
         for name in given:
             if name not in self.options:
                 raise UserError(f"{begin}: unknown option '{name}'{nearest(name, list(self.options))}")
-        for name in self.options:
+        for name, known in self.options.items():
             if name not in given:
                 raise UserError(f"{begin}: option '{name}' is missing")
+            if known and given[name] not in known:
+                raise UserError(f"{begin}: unknown {name} '{given[name]}'{nearest(str(given[name]), list(known))}")

@@ -57,7 +57,8 @@ class Catalog(Generic[Item]):
 class Command:
     """One sub-command of `ernie-paddle`.
 
-    `configure` adds its options; `run` gets the parsed options and the registry.
+    `configure` adds its options; `run` gets the parsed options and the registry; `after_stop` tells how to go on after
+    Ctrl-C or SIGTERM, wherever it came.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Command:
     example: str
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, "Registry"], None]
+    after_stop: str = "nothing was written; run the same command again"
 
 
 @dataclass(frozen=True)

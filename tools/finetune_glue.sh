@@ -7,10 +7,11 @@
 #   --seeds 1,2,3    each task once for each; the best on dev answers the test data
 #   --processes N    devices to use
 #   --resume, --from-scratch, --set KEY=VALUE ..., --grid KEY=A,B ...    as in ernie-paddle finetune
+# Paths, also --data and --out by default, are relative to the folder you are in.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 benchmark=glue
 tasks="cola sst-2 mrpc sts-b qqp mnli qnli rte wnli"
 answered="ax=mnli"
-source tools/finetune_tasks.sh
+zip=submission.zip
+source "$(dirname "${BASH_SOURCE[0]}")/finetune_tasks.sh"
 finetune_tasks "$@"

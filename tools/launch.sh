@@ -7,14 +7,16 @@
 #   --master HOST:PORT the first machine, and a port that is free there (default: Slurm's first host, MASTER_PORT or 36789)
 #   --dry-run          print the ranks and the command, start nothing
 # Each rank's output goes to <out>/ranks/workerlog.<rank>. The job ends when one rank does; run it again with --resume.
+# Options also take the form --processes=N. Paths are relative to the folder you are in.
 set -euo pipefail
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 fail() { echo "tools/launch.sh: $1" >&2; exit 2; }
 
 processes="" nodes="${SLURM_NNODES:-1}" node="${SLURM_NODEID:-0}" master="" dry=""
 while [ $# -gt 0 ]; do
     case "$1" in
+        --processes=* | --nodes=* | --node-rank=* | --master=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --processes | --nodes | --node-rank | --master)
             [ $# -gt 1 ] || fail "$1 needs a value"
             case "$1" in
@@ -48,7 +50,8 @@ fi
 
 out="" previous=""
 for argument in "$@"; do
-    [ "$previous" = "--out" ] && out="$argument"
+    [[ "$argument" != --out=* ]] || out="${argument#--out=}"
+    [ "$previous" != "--out" ] || out="$argument"
     previous="$argument"
 done
 [ -n "$out" ] || fail "the command has no --out DIR"

@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # From nothing to a used model, on CPU: environment, corpora, samples, pre-training in three stages,
 # fine-tuning beside the same model from scratch, export, prediction, report.
-#   bash tools/quickstart.sh            everything goes to runs/quickstart/
+#   bash tools/quickstart.sh
 #   bash tools/quickstart.sh --help
-# Run again, it starts anew. VENV and PYTHON choose the environment's folder and the interpreter.
+# Everything goes to runs/quickstart/ of the checkout, whose configuration files name it, wherever you call this from.
+# Run again, it starts anew. VENV and PYTHON choose the environment's folder (.venv of the checkout) and the interpreter.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = "--help" ]; then
-    sed -n '2,6s/^# \{0,1\}//p' "$0"
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
     exit 0
 fi
+[ $# -eq 0 ] || { echo "tools/quickstart.sh: takes no arguments; see --help" >&2; exit 2; }
 
-source tools/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 ensure_environment cpu,demo
+cd "$ROOT"
 
 OUT=runs/quickstart
 CORPORA=$OUT/corpora
@@ -52,6 +54,8 @@ ernie-paddle predict $OUT/export --input $CORPORA/reviews/test.tsv --output $OUT
 step "what it reached"
 ernie-paddle report $OUT/pretrain --compare $OUT/reviews_pretrained $OUT/reviews_scratch --out $OUT/report.html
 cat <<EOF
+
+In $ROOT:
 
 corpora              $CORPORA/
 samples              $OUT/shards/

@@ -2,6 +2,7 @@
 # Pre-trains on a Slurm cluster; a job that is preempted goes on where it was when it runs again.
 #   sbatch --nodes 4 --gpus-per-node 8 tools/slurm.sh configs/plans/ernie2_base_en.yaml runs/ernie2_base_en
 # Further arguments go to `ernie-paddle pretrain`. With --dry-run as the first one, only ranks and commands are printed.
+# Paths are relative to the folder that sbatch is called from; those in a plan, too.
 #SBATCH --job-name=ernie-paddle
 #SBATCH --ntasks-per-node=1
 #SBATCH --requeue
@@ -9,11 +10,16 @@
 #SBATCH --output=%x-%j.log
 set -euo pipefail
 
+usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
+
+[ "${1:-}" != "--help" ] || { usage; exit 0; }
 dry=()
 [ "${1:-}" = "--dry-run" ] && { dry=(--dry-run); shift; }
-[ $# -ge 2 ] || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { usage >&2; exit 2; }
 plan="$1" out="$2"
 shift 2
-resume=()
-[ -e "$out/latest" ] && resume=(--resume)
-exec srun bash tools/launch.sh "${dry[@]}" pretrain "$plan" --out "$out" "${resume[@]}" "$@"
+tools=$(dirname "${BASH_SOURCE[0]}")
+if [ ! -f "$tools/launch.sh" ]; then  # Slurm runs a copy of this script; it knows where the script was
+    tools=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's|^ *Command=\(.*\)/slurm\.sh.*|\1|p')
+fi
+exec srun bash "$tools/launch.sh" "${dry[@]}" pretrain "$plan" --out "$out" --resume auto "$@"

@@ -11,7 +11,7 @@ from data_builders.annotation.characters import cases, code_points
 from data_builders.annotation.document import COLUMNS, AnnotatedBlock
 from data_builders.annotation.sentences import sentences
 from data_builders.annotation.tokenizing import BlockTokenizer, Tokens
-from data_builders.documents import Document, Language
+from data_builders.documents import Document, Language, hash_of
 from ernie_paddle.data.samples import BEGIN, INSIDE
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -27,8 +27,14 @@ class Annotator:
     chinese_words: chinese.ChineseWords = field(default_factory=chinese.ChineseWords)
     english_spans: english.EnglishSpans = field(default_factory=english.EnglishSpans)
 
+    @property
+    def spans(self) -> chinese.ChineseWords | english.EnglishSpans:
+        """What finds the words and names of this language."""
+        return self.chinese_words if self.language == "zh" else self.english_spans
+
     def annotate(self, documents: list[Document]) -> AnnotatedBlock:
         """Annotate documents; sentences without a token are left out, documents may end up without any."""
+        self.spans.met.clear()
         bodies = [self._sentences(document) for document in documents]
         titles = [" ".join((document.title or "").split()) for document in documents]
         lines: list[str] = []
@@ -42,15 +48,18 @@ class Annotator:
         is_title[np.cumsum(line_counts) - line_counts] = True
         filled = (line_lengths > 0) & ~is_title
         contents = np.array([document.content() for document in documents], np.int64)
+        groups, seconds = _pair_hashes(documents, contents, line_counts, line_lengths, tokens)
         return AnnotatedBlock(
             ids=[document.id for document in documents],
             contents=contents,
-            groups=np.array([d.group() if d.label else c for d, c in zip(documents, contents.tolist(), strict=True)]),
+            groups=groups,
+            seconds=seconds,
             labels=[document.label for document in documents],
             title_lengths=line_lengths[is_title].astype(np.int32),
             sentence_counts=np.bincount(owner[filled], minlength=len(documents)).astype(np.int64),
             sentence_lengths=line_lengths[filled].astype(np.int32),
             columns={"input_ids": tokens.ids} | columns,
+            met=frozenset(self.spans.met),
         )
 
     def english_sentences(self, document: Document) -> list[list[str]]:
@@ -128,6 +137,25 @@ class Annotator:
     @cached_property
     def _tokenizer(self) -> BlockTokenizer:
         return BlockTokenizer(self.vocabulary)
+
+
+def _pair_hashes(
+    documents: list[Document],
+    contents: np.ndarray,
+    line_counts: np.ndarray,
+    line_lengths: np.ndarray,
+    tokens: Tokens,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `groups` and `seconds` of `AnnotatedBlock`."""
+    groups, seconds = contents.copy(), np.zeros(len(documents), np.int64)
+    borders = np.concatenate([[0], np.cumsum(line_lengths)])
+    title_lines = np.cumsum(line_counts) - line_counts
+    for place in [place for place, document in enumerate(documents) if document.label is not None]:
+        title, after = title_lines[place], title_lines[place] + line_counts[place]
+        first, second, end = borders[np.minimum([title + 1, title + 2, title + 3], after)]
+        groups[place] = hash_of(tokens.ids[first:second].tobytes())
+        seconds[place] = hash_of(tokens.ids[second:end].tobytes())
+    return groups, seconds
 
 
 def _lines(tokens: Tokens, points: np.ndarray) -> np.ndarray:

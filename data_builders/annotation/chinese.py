@@ -9,7 +9,7 @@
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -29,7 +29,9 @@ from data_builders.annotation.chinese_lexicon import (
 )
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
 from data_builders.annotation.lexicon import Entry
+from data_builders.annotation.matching import TextMatcher
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.files import read_text
 
 OTHER, FUNCTION, NOUN, MODIFIER, NUMERAL, PRONOUN, PERSON, PLACE, ORGANISATION, NAME, UNKNOWN = range(11)
 MOST_REMEMBERED = 300_000  # words; then all are forgotten, so that memory is bounded
@@ -90,23 +92,48 @@ class Words:
 
 @dataclass(frozen=True)
 class ChineseWords:
-    """Finds words; `entries` are added to jieba's dictionary and decide what their words are."""
+    """Finds words; `entries` are added to jieba's dictionary and decide what their words are.
+
+    No rule cuts, joins or renames a word of the entries. Those that jieba cannot find, since it cuts at their blanks
+    and points or knows more frequent words, are looked for before it sees the text.
+    `met` collects the entries that were found.
+    """
 
     entries: tuple[Entry, ...] = ()
+    met: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The words of the entries."""
+        return self._given
 
     def __call__(self, text: str) -> Words:
         """The words of a text, in which a line break is a word by itself."""
         if not text:
             return Words(np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int8))
-        words = self._jieba.cut(text)
+        words = self._cut(text)
         known = self._known
         if len(known) > MOST_REMEMBERED:
             known.clear()
         for word in set(words).difference(known):
             known[word] = self._code(word)
+        self.met.update(self._given.intersection(words))
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         codes = np.fromiter(map(known.__getitem__, words), np.int8, len(words))
-        return _refined(text, np.cumsum(lengths) - lengths, lengths, codes)
+        given, decided = (
+            np.fromiter((word in chosen for word in words), bool, len(words)) if chosen else np.zeros(len(words), bool)
+            for chosen in (self._given, self._tagged)
+        )
+        return _refined(text, np.cumsum(lengths) - lengths, lengths, codes, given, decided)
+
+    def _cut(self, text: str) -> list[str]:
+        """jieba's words, with the entries that it cannot find."""
+        words: list[str] = []
+        place = 0
+        for start, end in self._beyond_jieba.find(text):
+            words += [*self._jieba.cut(text[place:start]), text[start:end]]
+            place = end
+        return words + self._jieba.cut(text[place:])
 
     def _code(self, word: str) -> int:
         """What a word is: an added one by its own tag, any other by jieba's."""
@@ -128,6 +155,18 @@ class ChineseWords:
             frequency = entry.frequency or segmenter.suggest_freq(entry.word)
             segmenter.add_word(entry.word, frequency, entry.tag or "n")
         return segmenter
+
+    @cached_property
+    def _beyond_jieba(self) -> TextMatcher:
+        return TextMatcher(entry.word for entry in self.entries if self._jieba.cut(entry.word) != [entry.word])
+
+    @cached_property
+    def _given(self) -> frozenset[str]:
+        return frozenset(entry.word for entry in self.entries)
+
+    @cached_property
+    def _tagged(self) -> frozenset[str]:
+        return frozenset(entry.word for entry in self.entries if entry.tag)
 
     @cached_property
     def _decided(self) -> dict[str, int]:
@@ -155,8 +194,13 @@ def code_of(tag: str) -> int:
     return _TAGS.get(tag[:2], _TAGS.get(tag[:1], OTHER))
 
 
-def _refined(text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarray) -> Words:
-    """Join and split words, and decide on the names, by the rules above."""
+def _refined(
+    text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarray, given: np.ndarray, decided: np.ndarray
+) -> Words:
+    """Join and split words, and decide on the names, by the rules above.
+
+    `given` words [words] stay as they are, of the `decided` ones also the codes.
+    """
     points = code_points(text)
     sets = _character_sets()(points)
     everywhere = np.bitwise_and.reduceat(sets, starts)
@@ -171,15 +215,19 @@ def _refined(text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarr
     pointed = (codes == PRONOUN) & (lengths == 2) & (first & DETERMINER > 0) & (last & CLASSIFIER > 0)
     # Of 300 and 万吨 (300, ten thousand tons) the order of magnitude goes to the figure.
     parted = (lengths == 2) & (first & AFTER_FIGURE > 0) & (first & NUMERIC > 0) & after[FIGURE]
-    tails = ends[counted | pointed | parted] - 1
+    beside_given = given | np.concatenate([[False], given[:-1]])  # given, or after one
+    joined &= ~beside_given
+    parted &= ~beside_given
+    tails = ends[((counted | pointed) & ~given) | parted] - 1
 
-    of_character = np.repeat(np.where(everywhere & FIGURE > 0, NUMERAL, codes), lengths)
+    of_character = np.repeat(np.where((everywhere & FIGURE > 0) & ~decided, NUMERAL, codes), lengths)
+    settled = np.repeat(decided & (codes <= NAME), lengths)
     of_character[tails] = OTHER
     begins = np.zeros(len(points), bool)
     begins[starts[~joined & ~parted]] = True
     begins[tails] = True
     starts = np.flatnonzero(begins)
-    codes = _names(text, starts, of_character[starts], sets)
+    codes = np.where(settled[starts], of_character[starts], _names(text, starts, of_character[starts], sets))
     signs = np.maximum.reduceat(letters_and_digits()(points), starts) == 0
     stop = (codes == FUNCTION) | (codes == PRONOUN)
     classes = np.where(signs, PUNCTUATION, np.where(stop, STOP_WORD, ORDINARY_WORD))
@@ -212,5 +260,5 @@ def _character_sets() -> CharacterTable:
 @cache
 def _frequent_words() -> frozenset[str]:
     """Two-character words that jieba's dictionary tags as persons and that are too frequent for it."""
-    text = Path(jieba.__file__).with_name("dict.txt").read_text(encoding="utf-8")
-    return frozenset(word for word, count in _PERSON_OF_TWO.findall(text) if int(count) > FREQUENT)
+    found = _PERSON_OF_TWO.findall(read_text(Path(jieba.__file__).with_name("dict.txt"), "jieba's dictionary"))
+    return frozenset(word for word, count in found if int(count) > FREQUENT)

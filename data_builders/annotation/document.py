@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
         pa.field("id", pa.string(), nullable=False),
         pa.field("content", pa.int64(), nullable=False),
         pa.field("group", pa.int64(), nullable=False),
+        pa.field("second", pa.int64(), nullable=False),
         pa.field("label", pa.string(), nullable=True),
         pa.field("title_length", pa.int32(), nullable=False),
         pa.field(_SENTENCES, pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
@@ -102,18 +103,23 @@ class AnnotatedDocument:
 class AnnotatedBlock:
     """Many documents, `columns` [tokens] with each document's title before its sentences.
 
-    By document: `ids`, `contents` and `groups` (hashes, see `Document`), `labels`, `title_lengths` (tokens),
-    `sentence_counts`. `sentence_lengths` [sentences] without the titles.
+    By document: `ids`, `contents` (hashes, see `Document`), `labels`, `title_lengths` (tokens), `sentence_counts`.
+    `sentence_lengths` [sentences] without the titles. `groups` are hashes that are equal for what must not stand in
+    both training and validation samples: the text, or of a labelled pair the tokens of its first text, for a query
+    belongs to one side with all its titles; `seconds` are hashes of the tokens of a pair's second text, 0 for others.
+    `met` are the words and names given by the user that were found; they are not stored.
     """
 
     ids: Sequence[str]
     contents: np.ndarray
     groups: np.ndarray
+    seconds: np.ndarray
     labels: Sequence[str | None]
     title_lengths: np.ndarray
     sentence_counts: np.ndarray
     sentence_lengths: np.ndarray
     columns: Mapping[str, np.ndarray]
+    met: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.columns = FlatColumns(self.columns)
@@ -147,11 +153,13 @@ class AnnotatedBlock:
             [name for name, kept in zip(self.ids, documents, strict=True) if kept],
             self.contents[documents],
             self.groups[documents],
+            self.seconds[documents],
             [label for label, kept in zip(self.labels, documents, strict=True) if kept],
             self.title_lengths[documents],
             self.sentence_counts[documents],
             self.sentence_lengths[sentences],
             {name: column[tokens] for name, column in self.columns.items()},
+            self.met,
         )
 
     def to_arrow(self) -> pa.RecordBatch:
@@ -163,6 +171,7 @@ class AnnotatedBlock:
             pa.array(self.ids, pa.string()),
             pa.array(self.contents),
             pa.array(self.groups),
+            pa.array(self.seconds),
             pa.array(self.labels, pa.string()),
             pa.array(self.title_lengths),
             pa.ListArray.from_arrays(sentence_offsets, lengths, type=SCHEMA.field(_SENTENCES).type),
@@ -183,6 +192,7 @@ class AnnotatedBlock:
             batch.column("id"),
             batch.column("content").to_numpy(),
             batch.column("group").to_numpy(),
+            batch.column("second").to_numpy(),
             [None] * len(batch) if labels.null_count == len(batch) else labels.to_pylist(),
             batch.column("title_length").to_numpy(),
             np.diff(sentence_lengths.offsets.to_numpy()),

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -51,10 +51,19 @@ class Words:
 
 @dataclass(frozen=True)
 class EnglishSpans:
-    """Finds spans; `names` as they are written, `phrases` in lower case, both as words."""
+    """Finds spans; `names` as they are written, `phrases` in lower case, both as words.
+
+    `met` collects the names that were found, with blanks between their words.
+    """
 
     names: tuple[tuple[str, ...], ...] = ()
     phrases: tuple[tuple[str, ...], ...] = ()
+    met: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names, with blanks between their words."""
+        return frozenset(map(" ".join, self.names))
 
     def __call__(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
         """Which words continue the span of the word before them, and the kind of each word's span [words]."""
@@ -63,7 +72,10 @@ class EnglishSpans:
         kinds = np.where([word in single for word in words.written] if single else False, NAMED_ENTITY, WORD)
         kinds = np.broadcast_to(kinds, continues.shape).astype(np.int8)
         kinds[_members(continues)] = NAMED_ENTITY
-        self._join(self._names.find(words.written), words, continues, kinds, NAMED_ENTITY)
+        found = self._names.find(words.written)
+        self._join(found, words, continues, kinds, NAMED_ENTITY)
+        self.met.update(single.intersection(words.written) if single else ())
+        self.met.update(" ".join(words.written[first:after]) for first, after in found)
         self._join(self._phrases.find(words.lower), words, continues, kinds, PHRASE)
         return continues, kinds
 

@@ -15,7 +15,7 @@ import rjieba
 
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE, ChineseWords, code_of
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text
+from ernie_paddle.files import read_lines
 
 KINDS = {"persons": PERSON, "places": PLACE, "organisations": ORGANISATION}
 LONGEST_SURNAME = 2
@@ -89,7 +89,7 @@ def measure(path: Path, finders: dict[str, Finder]) -> dict[str, Measured]:
 
 def tagged_lines(path: Path) -> Iterator[tuple[str, list[Span]]]:
     """The text of each line and its words."""
-    for number, line in enumerate(read_text(path, "tagged text").splitlines(), 1):
+    for number, line in enumerate(read_lines(path, "tagged text"), 1):
         try:
             yield tagged_words(line)
         except ValueError:

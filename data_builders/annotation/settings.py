@@ -1,6 +1,6 @@
 """What a corpora file says about the spans of its corpora."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from data_builders.annotation.lexicon import Entry, read_dictionary, read_gazett
 from data_builders.annotation.phrases import PhraseSettings, mine_phrases
 from data_builders.readers.reader import Source
 from ernie_paddle.config import Settings
+from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MEGABYTE = 1_000_000
@@ -25,9 +26,18 @@ class ChineseSettings(Settings):
     gazetteers: list[Path] = Field(default_factory=list)
 
     def entries(self) -> tuple[Entry, ...]:
-        """All words and names of the files."""
+        """All words and names of the files.
+
+        Raises:
+            UserError: a file cannot be read or a line is wrong, or a name stands there with two kinds.
+        """
         words = [entry for path in self.dictionaries for entry in read_dictionary(path)]
-        return (*words, *(entry for path in self.gazetteers for entry in read_gazetteer(path)))
+        names: dict[str, Entry] = {}
+        for path in self.gazetteers:
+            for entry in read_gazetteer(path):
+                if names.setdefault(entry.word, entry) != entry:
+                    raise UserError(f"{path}: '{entry.word}' is there or in another list with another kind; keep one")
+        return (*words, *names.values())
 
 
 class EnglishSettings(Settings):
@@ -46,6 +56,12 @@ class SpanSettings(Settings):
 
     zh: ChineseSettings = Field(default_factory=ChineseSettings)
     en: EnglishSettings = Field(default_factory=EnglishSettings)
+
+    def check(self, languages: Collection[str]) -> None:
+        """Raise a `UserError` if lists are given for a language that no corpus is in."""
+        for language, lists in (("zh", self.zh.dictionaries + self.zh.gazetteers), ("en", self.en.gazetteers)):
+            if lists and language not in languages:
+                raise UserError(f"spans.{language}: {lists[0]} would have no effect, for no corpus is in '{language}'")
 
     def origin(self, source: Source) -> dict[str, Any]:
         """All that the spans of a corpus depend on besides the corpus."""

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,17 @@ from ernie_paddle.text.vocabulary import Vocabulary
 CHARACTERS_PER_UNIT = 100_000  # raw characters of one unit of work and one record batch, at least
 UNITS_PER_FILE = 16
 DUPLICATE = "duplicate"
+EXAMPLES = 5  # of words and names that were not met
 JSON = "annotated.json"
 PHRASES = "phrases.txt"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of a corpus. `noted` counts documents dropped and lines repaired, by reason."""
+    """What became of a corpus. `noted` counts documents dropped and lines repaired, by reason.
+
+    Of the words and names `given` by the user, `unmet` stand nowhere in it; `examples` are some of those.
+    """
 
     records: int
     documents: int
@@ -49,6 +53,9 @@ class Counts:
     tokens: int
     unknown_tokens: int
     noted: dict[str, int]
+    given: int = 0
+    unmet: int = 0
+    examples: tuple[str, ...] = ()
 
 
 def corpus_origin(source: Source, spans: SpanSettings, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -58,6 +65,8 @@ def corpus_origin(source: Source, spans: SpanSettings, vocabulary: Vocabulary) -
         "corpus_bytes": size,
         "corpus_sha256": sha256,
         "format": source.reader.name,
+        "encoding": source.encoding,
+        "variant": source.reader.variant,
         "language": source.language,
         "vocabulary": vocabulary.digest,
         "spans": spans.origin(source),
@@ -112,14 +121,17 @@ def _annotate(
     work: AnnotateUnit, vocabulary: Vocabulary, folder: Path, engine: Engine, progress: Callable[[int], None]
 ) -> Counts:
     """Write the files that are not there yet."""
-    tally: Counter[str] = Counter()
+    tally = Counter(work.source.found.skipped)
     totals: Counter[str] = Counter()
     read = _Position()
     units = _units(work.source.records(tally, read.move), totals)
     seen: set[int] = set()
+    met: set[str] = set()
     files = 0
     while (record := folder / f"documents-{files:05d}.json").exists():
-        totals.update(read_json(record, "record of annotated documents"))
+        kept = read_json(record, "record of annotated documents")
+        totals.update(kept["counts"])
+        met.update(kept["met"])
         for batch in _mapped_batches(_mapped(record.with_suffix(".arrow"))):
             seen.update(batch.column("content").to_pylist())
         for _ in islice(units, UNITS_PER_FILE):
@@ -129,6 +141,7 @@ def _annotate(
     for first in blocks:
         path = folder / f"documents-{files:05d}.arrow"
         in_file: Counter[str] = Counter()
+        met_in_file: set[str] = set()
         with written_whole(path, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             for block in chain([first], islice(blocks, UNITS_PER_FILE - 1)):
                 fresh = _first_seen(block.contents, seen)
@@ -137,9 +150,11 @@ def _annotate(
                 if len(block):
                     writer.write_batch(block.to_arrow())
                 in_file.update(_counted(block, vocabulary))
+                met_in_file |= block.met
                 progress(read.bytes)
-        write_json(path.with_suffix(".json"), dict(in_file))
+        write_json(path.with_suffix(".json"), {"counts": in_file, "met": sorted(met_in_file)})
         totals += in_file
+        met |= met_in_file
         files += 1
     if not totals["documents"]:
         raise work.source.without_text()
@@ -147,7 +162,14 @@ def _annotate(
     tally[DUPLICATE] = duplicates
     tally[NO_TEXT] = totals["records"] - totals["documents"] - duplicates
     names = ("records", "documents", "sentences", "tokens", "unknown_tokens")
-    return Counts(**{name: totals[name] for name in names}, noted={why: n for why, n in sorted(tally.items()) if n})
+    unmet = sorted(work.annotator.spans.given - met)
+    return Counts(
+        **{name: totals[name] for name in names},
+        noted={why: n for why, n in sorted(tally.items()) if n},
+        given=len(work.annotator.spans.given),
+        unmet=len(unmet),
+        examples=tuple(unmet[:EXAMPLES]),
+    )
 
 
 @dataclass
@@ -195,8 +217,8 @@ def _first_seen(contents: np.ndarray, seen: set[int]) -> np.ndarray:
 class AnnotatedCorpus:
     """Random access to annotated documents in memory-mapped files.
 
-    `contents` and `groups` [documents] are the hashes of `Document`, `sentence_counts` [documents] the numbers of
-    sentences, `titled` [documents] tells which have a title, `labels` which labels pairs have.
+    `contents`, `groups` and `seconds` [documents] are the hashes of `AnnotatedBlock`, `sentence_counts` [documents] the
+    numbers of sentences, `titled` [documents] tells which have a title.
     """
 
     def __init__(self, name: str, maps: list[mmap.mmap], origin: dict[str, Any], counts: Counts):
@@ -212,7 +234,9 @@ class AnnotatedCorpus:
             mapped.madvise(mmap.MADV_DONTNEED)  # reading a little of each batch maps much of the file
         self._batches = batches
         self._first = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])]).tolist()
-        self.contents, self.groups, self.titled, self.sentence_counts = map(np.concatenate, zip(*parts, strict=True))
+        self.contents, self.groups, self.seconds, self.titled, self.sentence_counts = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
         # The cache must not refer to this object: without a cycle it is freed when the last user is done.
         self._block = lru_cache(maxsize=64)(lambda unit: AnnotatedBlock.from_arrow(batches[unit]))
 
@@ -253,6 +277,17 @@ class AnnotatedCorpus:
         unit = bisect_right(self._first, index) - 1
         return self._block(unit).document(index - self._first[unit], index)
 
+    def alike(self, index: int) -> np.ndarray:
+        """The numbers of all documents of a document's group."""
+        order, groups = self._by_group
+        first, after = (int(np.searchsorted(groups, self.groups[index], side)) for side in ("left", "right"))
+        return order[first:after]
+
+    @cached_property
+    def _by_group(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.groups, kind="stable")
+        return order, self.groups[order]
+
     def forget_pages(self) -> None:
         """Let go of what has been read of the files; it is read again when it is needed."""
         for mapped in self._maps:
@@ -260,10 +295,11 @@ class AnnotatedCorpus:
 
 
 def _per_document(batch: pa.RecordBatch) -> tuple[np.ndarray, ...]:
-    """Copies of contents, groups, whether there is a title, and the number of sentences [documents]."""
+    """Copies of contents, groups, seconds, whether there is a title, and the number of sentences [documents]."""
     return (
         batch.column("content").to_numpy().copy(),
         batch.column("group").to_numpy().copy(),
+        batch.column("second").to_numpy().copy(),
         batch.column("title_length").to_numpy() > 0,
         np.diff(batch.column("sentence_lengths").offsets.to_numpy()),
     )

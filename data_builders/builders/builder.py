@@ -192,6 +192,14 @@ class Pool:
         block = int(np.searchsorted(borders, np.searchsorted(titled, document.index), side="right"))
         return titled[borders[block - 1] : borders[block]]
 
+    def rows_of_first_text(self, pair: AnnotatedDocument) -> np.ndarray:
+        """The numbers of the pairs of the first corpus with the same first text as one of them, itself included."""
+        return self._parts[0].corpus.alike(pair.index)
+
+    def second_texts(self, pairs: np.ndarray) -> np.ndarray:
+        """A hash of the second text of each of these pairs of the first corpus, by their numbers."""
+        return self._parts[0].corpus.seconds[pairs]
+
     def document(self, index: int) -> AnnotatedDocument:
         """A document of the first corpus by its number."""
         return self._parts[0].corpus.document(index)

@@ -1,13 +1,16 @@
 """IR relevance (paper section 4.2.3): how well does a title answer a query?
 
-From a log of queries and titles: 0 the title was clicked, 1 it was shown but not clicked, 2 it was shown for another
-query, drawn at random. Each clicked row that is kept gives one sample of class 2 besides its own; of clicked and shown
-rows the more frequent are thinned by a keyed draw.
+From a log of queries and titles: 0 the title was clicked, 1 it was shown but in no row clicked, 2 it was drawn at
+random from those of other queries, and no row says that it was clicked or shown for this one. Each clicked row that
+is kept gives one sample of class 2 besides its own; of clicked and shown rows the more frequent are thinned by a keyed
+draw.
+Queries and titles are the same if their tokens are.
 
 Without a log, from documents with titles: the query is a sentence of the body or, of a long one, its beginning. 0 is
 the document's own title, 1 the title of another document that BM25 ranks high for the query, 2 the title of any other
-document. Each query gives one sample of every class, so that it tells nothing about the label. Where the title itself
-stands in the query, the query ends before it or begins after it, whichever leaves more.
+document; all are different, whichever documents they belong to. Each query gives one sample of every class, so that it
+tells nothing about the label. Where the title itself stands in the query, the query ends before it or begins after it,
+whichever leaves more.
 """
 
 from collections import Counter
@@ -54,7 +57,7 @@ class Builder(CountingBuilder, DocumentBuilder):
     """`[CLS] query [SEP] title [SEP]`, the three labels in equal shares."""
 
     name: ClassVar[str] = "ir_relevance"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     pairs: ClassVar[str | None] = QueryTitleReader.name
     Options: ClassVar[type[Settings]] = RelevanceOptions
@@ -103,14 +106,20 @@ class Builder(CountingBuilder, DocumentBuilder):
         if random.random() >= self._shares[str(document.label)]:
             raise Unsuitable("more rows of its kind than of the other")
         query, title = self._row(document)
+        rows = pool.rows_of_first_text(document)
+        titles = pool.second_texts(rows)
         if document.label == SHOWN:
+            again = rows[titles == pool.second_texts(np.array([document.index]))]
+            if any(pool.document(row).label == CLICKED for row in again.tolist()):
+                raise Unsuitable("shown, but clicked in another row")
             return [Draft([query, title], PARTLY_RELEVANT)]
-        others = islice(pool.others(document, 2, "corpus", random), TRIES)
-        rows = (self._row(other) for other in others if other.label is not None)
-        random_title = next((shown for asked, shown in rows if not _same(asked, query)), None)
-        if random_title is None:
-            raise Unsuitable("no other query to take a title from")
-        return [Draft([query, title], RELEVANT), Draft([query, random_title], IRRELEVANT)]
+        for other in islice(pool.others(document, 2, "corpus", random), TRIES):
+            if other.label is None or np.isin(pool.second_texts(np.array([other.index])), titles):
+                continue
+            asked, shown = self._row(other)
+            if not (_same(asked, query) or _same(shown, title)):
+                return [Draft([query, title], RELEVANT), Draft([query, shown], IRRELEVANT)]
+        raise Unsuitable("no title of another query that was not shown for this one")
 
     def _row(self, document: AnnotatedDocument) -> tuple[Columns, Columns]:
         first, middle, last = document.bounds[:3].tolist()
@@ -135,16 +144,18 @@ class Builder(CountingBuilder, DocumentBuilder):
         words = ordinary_words(query)
         if len(words) < LEAST_WORDS:
             return []
-        ranked = self._ranking(document, pool).best(words, self.options.hard_ranks, document.title)
+        own = self._title(document)
+        best = self._ranking(document, pool).best(words, self.options.hard_ranks, document.title)
+        ranked = [title for title in map(self._title, best) if not _same(title, own)]
         if not ranked:
             return []
         hard = ranked[int(random.integers(len(ranked)))]
-        used = {title.of("input_ids").tobytes() for title in (document.title, hard.title)}
         others = islice(pool.others(document, 1, self.options.random_titles, random), TRIES)
-        far = next((o for o in others if o.title.tokens and o.title.of("input_ids").tobytes() not in used), None)
+        titles = (self._title(other) for other in others if other.title.tokens)
+        far = next((title for title in titles if not (_same(title, own) or _same(title, hard))), None)
         if far is None:
             raise Unsuitable("no other title to draw")
-        return [Draft([query, self._title(shown)], label) for label, shown in enumerate((document, hard, far))]
+        return [Draft([query, title], label) for label, title in enumerate((own, hard, far))]
 
     def _title(self, document: AnnotatedDocument) -> Columns:
         return document.title.part(0, _cut(document.title, 0, document.title.tokens, self._title_room))

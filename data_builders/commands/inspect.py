@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_paddle.arguments import positive
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
@@ -25,7 +26,7 @@ _SIGNS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="a task's folder, as runs/quickstart/shards/sentence_distance")
-    parser.add_argument("--n", type=int, default=3, help="samples to show (default: 3)")
+    parser.add_argument("--n", type=positive, default=3, help="samples to show (default: 3)")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--vocab", type=Path, help="vocab.txt (default: the one beside the shards)")
     parser.add_argument("--seed", type=int, default=1, help="key of the masks shown (default: 1)")

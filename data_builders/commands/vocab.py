@@ -1,20 +1,28 @@
 """`ernie-paddle vocab`."""
 
 import argparse
-from pathlib import Path
 
 from data_builders.vocabulary import corpus_argument, train_vocabulary
+from ernie_paddle.arguments import positive
+from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.text.encodings import text_codec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose ending tells")
-    parser.add_argument("--size", type=int, required=True, help="entries at most, special tokens included")
-    parser.add_argument("--out", type=Path, required=True, help="vocab.txt to write, a token a line")
+    parser.add_argument("--size", type=positive, required=True, help="entries at most, special tokens included")
+    parser.add_argument("--encoding", help="of all corpora, a codec of Python's such as gb18030 (default: utf-8)")
+    parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, a token a line")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    vocabulary = train_vocabulary([corpus_argument(corpus, registry) for corpus in args.corpora], args.size)
+    try:
+        encoding = args.encoding and text_codec(args.encoding)
+    except ValueError as error:
+        raise UserError(f"--encoding: {error}") from None
+    vocabulary = train_vocabulary([corpus_argument(corpus, registry) for corpus in args.corpora], args.size, encoding)
     vocabulary.save(args.out)
     print(f"{args.out}: {vocabulary.size:,} entries")
 

@@ -9,7 +9,7 @@ from data_builders.demo.peoples_daily import untagged
 from data_builders.demo.reviews import split_of
 from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.reader import Source
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import read_text, written_whole
 from ernie_paddle.keyed_random import keyed_hash
 
 TAGS = {PERSON: "PER", PLACE: "LOC", ORGANISATION: "ORG"}  # of MSRA-NER
@@ -25,7 +25,7 @@ def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
 
     `gold` is the `gold.txt` of `peoples_daily.write`. Returns the number of rows by task.
     """
-    articles = [article.split("\n") for article in gold.read_text(encoding="utf-8").strip("\n").split("\n\n")]
+    articles = [article.split("\n") for article in read_text(gold, "tagged text").strip("\n").split("\n\n")]
     of_split = {split: [one for one in articles if split_of("".join(one)) == split] for split in SPLITS}
     texts = {split: [[untagged(line) for line in one] for one in chosen] for split, chosen in of_split.items()}
     pairs = {split: [(first, "".join(rest)) for first, *rest in chosen] for split, chosen in texts.items()}

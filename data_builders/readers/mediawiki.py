@@ -1,6 +1,7 @@
 """MediaWiki XML dumps: articles only, as paragraphs of plain text."""
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
@@ -9,46 +10,79 @@ import mwparserfromhell
 import mwxml
 from mwparserfromhell import nodes
 from mwparserfromhell.wikicode import Wikicode
+from mwxml.element_iterator import ElementIterator
 from mwxml.errors import MalformedXML
 
 from data_builders.documents import Record, plain_paragraphs
 from data_builders.readers.files import UNPACKING_ERRORS, Damaged
+from data_builders.readers.lines import BAD_BYTES, Legibility
 from data_builders.readers.reader import NOT_AN_ARTICLE, Reader
+from data_builders.readers.wiki_links import EnglishNames, leads_to
+from data_builders.readers.wiki_variants import FALLBACKS, in_variant
+from ernie_paddle.text.cleaning import REPLACEMENT
 
-_LIST_ITEM = "\x01"
+_LIST_ITEM, _GONE = "\x01", "\x02"  # which XML cannot hold
 _KEPT_TAGS = frozenset("abbr b big blockquote center cite div em font i p s small span strong sub sup u var".split())
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+_SWITCH = re.compile(r"__([^\W\d_]+(?:_[^\W\d_]+)*)__")
+_ENGLISH_SWITCHES = frozenset("notoc forcetoc toc noeditsection nogallery notitleconvert nocontentconvert".split())
+_SIGNS = r"[\s,;:/，；：、。／\x02]+"  # what is left where that which they part is gone
+_EMPTIED = re.compile(
+    " ?(?:"
+    + "|".join(re.escape(a) + _SIGNS + re.escape(b) for a, b in ("（）", "()", "[]", "【】", "《》", "「」"))
+    + ")"
+)
+_INSIDE_BRACKETS = re.compile(rf"(?P<opened>[（(\[【]){_SIGNS}|(?<!{_SIGNS[:-1]}){_SIGNS}(?P<closed>[）)\]】])")
+_BLANK_LEFT = re.compile(r" (?:\x02 ?)+(?=[.,;:!?])")  # before a sign
 
 
 class MediaWikiReader(Reader):
-    """Pages of the main namespace that are no redirects; an article is known by its page id."""
+    """Pages of the main namespace that are no redirects; an article is known by its page id.
+
+    The links of a record's text have the English names of namespaces.
+    """
 
     name: ClassVar[str] = "mediawiki"
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
+    variants: ClassVar[tuple[str, ...]] = tuple(FALLBACKS)
+    variant: str = "zh-hans"
 
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
-        source = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
+        source = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
+        legibility = Legibility()
         try:
-            for page in mwxml.Dump.from_file(source):
+            root = ElementIterator.from_file(source)
+            if root.tag != "mediawiki":
+                raise Damaged(f"no MediaWiki dump: its first element is <{root.tag}>")
+            dump = mwxml.Dump.from_element(root)
+            namespaces = dump.site_info.namespaces or ()
+            english = EnglishNames(((space.id, space.name) for space in namespaces), root.attr(_LANGUAGE, ""))
+            for page in dump:
                 text = next((revision.text for revision in page), None)
                 if page.namespace != 0 or page.redirect or not text:
                     tally[NOT_AN_ARTICLE] += 1
                     continue
-                yield Record(str(page.id), text, page.title)
+                replaced = text.count(REPLACEMENT)
+                if replaced:
+                    tally[BAD_BYTES] += 1
+                legibility.add(len(text), replaced, len(text.encode()) - len(text) - 2 * replaced)
+                yield Record(str(page.id), english(text), page.title)
         except (MalformedXML, SyntaxError, *UNPACKING_ERRORS) as error:
             reason = " ".join(str(error).split())
             raise Damaged(f"not a whole MediaWiki dump: {reason}") from None
         finally:
             source.detach()  # the file is not ours to close
+        legibility.check()
 
     def paragraphs(self, text: str) -> list[str]:
-        flat = plain(mwparserfromhell.parse(text, skip_style_tags=False))
-        return [line for line in plain_paragraphs(flat) if not line.startswith(_LIST_ITEM)]
+        code = mwparserfromhell.parse(in_variant(text, self.variant), skip_style_tags=False)
+        return [line for line in plain_paragraphs(_tidied(plain(code))) if not line.startswith(_LIST_ITEM)]
 
 
 def plain(code: Wikicode) -> str:
     """Wikitext as text: templates, tables, references, files and comments out, a heading becomes a line break.
 
-    Items of lists are marked at the start of their line, for they are seldom running text.
+    Items of lists are marked at the start of their line, for they are seldom running text; so is what was taken out.
     """
     return "".join(_plain_node(node) for node in code.nodes)
 
@@ -57,22 +91,45 @@ def _plain_node(node: nodes.Node) -> str:
     if isinstance(node, nodes.Text):
         return str(node.value)
     if isinstance(node, nodes.Wikilink):
-        target = str(node.title)
-        if (":" in target.lstrip(":")[:20] and not target.startswith(":") and node.text is None) or _is_file(target):
-            return ""
-        return plain(node.text) if node.text is not None else target.lstrip(":")
+        return _plain_link(node)
     if isinstance(node, nodes.Tag):
         if node.wiki_markup in ("*", "#", ":", ";"):
             return _LIST_ITEM
         if str(node.tag).lower() == "br":
             return "\n"
-        return plain(node.contents) if str(node.tag).lower() in _KEPT_TAGS and node.contents else ""
+        return plain(node.contents) if str(node.tag).lower() in _KEPT_TAGS and node.contents else _GONE
     if isinstance(node, nodes.ExternalLink):
-        return plain(node.title) if node.title is not None else ""
+        return plain(node.title) if node.title is not None else _GONE
     if isinstance(node, nodes.HTMLEntity):
         return str(node.normalize())
-    return "\n" if isinstance(node, nodes.Heading) else ""
+    return "\n" if isinstance(node, nodes.Heading) else _GONE
 
 
-def _is_file(target: str) -> bool:
-    return target.partition(":")[0].strip().lower() in ("file", "image", "media", "category")
+def _plain_link(link: nodes.Wikilink) -> str:
+    """What is seen of a link: its text, or without one its target if that is a page or has a colon before it."""
+    target = plain(link.title).strip()
+    leads = "page" if target.startswith(":") else leads_to(target)
+    if leads == "hidden" or (leads == "elsewhere" and link.text is None):
+        return _GONE
+    return plain(link.text) if link.text is not None else target.lstrip(":")
+
+
+def _tidied(text: str) -> str:
+    """Take out behaviour switches, brackets emptied by what was taken out, and signs beside it within others."""
+    text = _SWITCH.sub(lambda found: "" if _is_switch(found[1]) else found[0], text)
+    if _GONE not in text:
+        return text
+    before = ""
+    while before != text:
+        before, text = text, _EMPTIED.sub(lambda found: _GONE if _GONE in found[0] else found[0], text)
+    text = _BLANK_LEFT.sub("", _INSIDE_BRACKETS.sub(_bracket_alone, text))
+    return text.replace(_GONE, "")
+
+
+def _bracket_alone(found: re.Match[str]) -> str:
+    return found["opened"] or found["closed"] if _GONE in found[0] else found[0]
+
+
+def _is_switch(word: str) -> bool:
+    """`NOTOC`, `无目录`, `AUCUNSOMMAIRE`: without small letters, which only some English ones may have."""
+    return word == word.upper() or word.lower() in _ENGLISH_SWITCHES

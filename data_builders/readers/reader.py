@@ -3,14 +3,18 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from data_builders.documents import Document, Language, Record, plain_paragraphs
-from data_builders.readers.files import Damaged, corpus_files, opened
+from data_builders.documents import Document, Language, Record, clean, plain_paragraphs
+from data_builders.readers.files import Damaged, Unreadable, beginning, opened
+from data_builders.readers.finding import Found, corpus_files
+from data_builders.readers.lines import check_legible
 from ernie_paddle.errors import UserError
+from ernie_paddle.text.encodings import not_utf8
 
 NOT_AN_ARTICLE = "not an article"
 UNREADABLE = "unreadable"
@@ -28,6 +32,14 @@ class Reader(ABC):
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
+    variants: ClassVar[tuple[str, ...]] = ()  # of a language, where the format holds several
+    variant: str | None = None  # the one that is kept
+
+    def in_variant(self, variant: str) -> "Reader":
+        """This reader, keeping another of its `variants`."""
+        reader = copy(self)
+        reader.variant = variant
+        return reader
 
     @abstractmethod
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
@@ -40,12 +52,25 @@ class Reader(ABC):
 
 @dataclass(frozen=True)
 class Source:
-    """A raw corpus: where it is and how to read it. `path` is a file, a folder or a pattern."""
+    """A raw corpus: where it is and how to read it. `path` is a file, a folder or a pattern (`finding.py`).
+
+    `encoding` is that of its files, None for UTF-8.
+    """
 
     name: str
     path: Path
     reader: Reader
     language: Language
+    encoding: str | None = None
+
+    @cached_property
+    def found(self) -> Found:
+        """The corpus's files and what was passed over.
+
+        Raises:
+            UserError: there are none.
+        """
+        return corpus_files(self.path, self.reader.suffixes)
 
     @cached_property
     def files(self) -> list[Path]:
@@ -54,7 +79,7 @@ class Source:
         Raises:
             UserError: there are none, or there is nothing in them.
         """
-        files = corpus_files(self.path, self.reader.suffixes)
+        files = self.found.files
         if not any(file.stat().st_size for file in files):
             raise UserError(f"{self.path}: corpus is empty; give a file with text")
         return files
@@ -70,18 +95,22 @@ class Source:
         A record of more than `LONGEST_DOCUMENT` characters is cut between lines into several.
 
         Raises:
-            UserError: a file cannot be read.
+            UserError: a file cannot be read, or is in another encoding.
         """
         before = 0
         for path in self.files:
             prefix = f"{path.name}:" if len(self.files) > 1 else ""
             try:
-                with opened(path) as (content, file):
+                if self.encoding is None:
+                    check_legible(beginning(path))
+                with opened(path, self.encoding) as (content, file):
                     for record in self.reader.records(content, tally):
                         progress(before + file.tell())
                         for part, text in enumerate(_parts(record.text, tally)):
                             number = f"{prefix}{record.id}" + (f".{part}" if part else "")
                             yield Record(number, text, record.title, record.label)
+            except Unreadable as error:
+                raise self._in_another_encoding(path, error) from None
             except Damaged as error:
                 raise UserError(f"{path}: {error}; fetch the file again") from None
             before += path.stat().st_size
@@ -91,7 +120,8 @@ class Source:
         paragraphs = self.reader.paragraphs(record.text)
         if not paragraphs:
             return None
-        return Document(record.id, paragraphs, self.language, self.name, record.title, record.label)
+        title = clean(record.title) if record.title else None
+        return Document(record.id, paragraphs, self.language, self.name, title, record.label)
 
     def documents(self) -> Iterator[Document]:
         """Stream the documents that hold text.
@@ -107,6 +137,12 @@ class Source:
                 yield document
         if not found:
             raise self.without_text()
+
+    def _in_another_encoding(self, path: Path, error: Unreadable) -> UserError:
+        if self.encoding:
+            return UserError(f"{path}: not in the encoding '{self.encoding}' that was given: {error}")
+        advice = "give its encoding (key 'encoding' of the corpus, --encoding of vocab) or convert it to UTF-8"
+        return UserError(f"{path}: {not_utf8(beginning(path))}: {error}; {advice}")
 
     def without_text(self) -> UserError:
         """The error for a corpus in which nothing usable was found."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from ernie_paddle.arguments import positive
 from ernie_paddle.config import Settings, add_overrides, apply_overrides, check_settings, load_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.run_settings import PretrainSettings
@@ -38,10 +40,10 @@ class RandomTokens(Settings):
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, nargs="?", help="plan to measure, with its shards; else random tokens")
     parser.add_argument("--model", type=Path, help="without a plan: sizes of the encoder, a JSON file")
-    parser.add_argument("--length", type=int, help="without a plan: tokens of a sample (128)")
-    parser.add_argument("--updates", type=int, default=10, help="updates of each task that count (10)")
+    parser.add_argument("--length", type=positive, help="without a plan: tokens of a sample (128)")
+    parser.add_argument("--updates", type=positive, default=10, help="updates of each task that count (10)")
     parser.add_argument("--profile", action="store_true", help="also show the time of each kind of operator")
-    parser.add_argument("--out", type=Path, help="also write everything as JSON")
+    parser.add_argument("--out", type=output_file, help="also write everything as JSON")
     add_overrides(parser, "train.batch_samples=32 impl.recompute=true")
 
 

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="fine-tuned model, such as a run's best/")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder to write: model files, vocab.txt, signature.json"
+        "--out", type=output_folder, required=True, help="folder to write: model files, vocab.txt, signature.json"
     )
 
 

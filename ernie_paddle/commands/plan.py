@@ -5,11 +5,13 @@ from pathlib import Path
 
 from rich.table import Table
 
+from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.needs import Needs, needs
 from ernie_paddle.training.plan import plan_table, stage_plan
 from ernie_paddle.training.run_settings import PretrainSettings
@@ -18,7 +20,7 @@ from ernie_paddle.training.run_settings import PretrainSettings
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
     add_overrides(parser, "plan.strategy=multi_task")
-    parser.add_argument("--devices", type=int, default=1, help="GPUs that will share each update (default: 1)")
+    parser.add_argument("--devices", type=positive, default=1, help="GPUs that will share each update (default: 1)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     wanted = needs(config, plan, settings.train, settings.data.shards, args.devices)
     console = open_console()
     console.print(table, needs_table(wanted, settings.train.precision, args.devices))
+    print_warnings(open_console(stderr=True), without_effect(settings.train, settings.impl, plan))
     if wanted.per_device[0] < wanted.per_device[1]:
         console.print(
             f"{wanted.micro_batches} micro-batches are not shared evenly by {args.devices} devices; "

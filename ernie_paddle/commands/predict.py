@@ -4,10 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from ernie_paddle.arguments import input_file, positive
 from ernie_paddle.config import add_overrides
 from ernie_paddle.errors import UserError
 from ernie_paddle.inference.answer_files import answer_suffix, answers_as_text, write_answers
 from ernie_paddle.kind import Answer
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.run_settings import SIZES, load_recipe
 
@@ -15,11 +17,11 @@ from ernie_paddle.training.run_settings import SIZES, load_recipe
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("export", type=Path, help="folder that ernie-paddle export wrote")
     given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--input", type=Path, help="file laid out as the test file of the recipe; labels are not read")
+    given.add_argument("--input", type=input_file, help="file laid out as the recipe's test file; labels are not read")
     given.add_argument("--recipe", type=Path, help="another recipe, whose test data are to be answered")
-    parser.add_argument("--output", type=Path, help="file to write, .tsv or .json (default: standard output)")
+    parser.add_argument("--output", type=output_file, help="file to write, .tsv or .json (default: standard output)")
     parser.add_argument("--no-scores", action="store_true", help="predictions alone, as ernie-paddle submission takes")
-    parser.add_argument("--batch-samples", type=int, default=64, help="inputs of a batch (default: 64)")
+    parser.add_argument("--batch-samples", type=positive, default=64, help="inputs of a batch (default: 64)")
     add_overrides(parser, "data.folder=/data/AX")
 
 
@@ -42,6 +44,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if len(found) != 1:
         raise UserError(f"{args.recipe}: has {len(found)} test sets; choose one with --set data.test=FILE")
     (examples,) = found
+    for note in examples.notes:
+        print(f"{args.input or args.recipe}: {note}", file=sys.stderr)
     answers = predictor.predict(kind, examples.examples, args.batch_samples)
     if args.no_scores:
         answers = [Answer(answer.value) for answer in answers]
@@ -52,7 +56,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.output.suffix != suffix:
         raise UserError(f"--output {args.output}: answers of {signature.task} are written as {suffix}")
     written = write_answers(args.output.with_suffix(""), examples.examples, answers, signature)
-    print(f"{written}: {len(answers):,} predictions", *examples.notes, sep="; ")
+    print(f"{written}: {len(answers):,} predictions")
 
 
 COMMAND = Command(

@@ -4,16 +4,19 @@ import argparse
 from pathlib import Path
 
 from ernie_paddle.config import add_overrides, load_settings
+from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.training.run_settings import PretrainSettings, add_resume
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
     add_overrides(parser, "train.seed=2")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, log, TensorBoard")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the run: checkpoints, log, TensorBoard"
+    )
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --out")
+    add_resume(start)
     start.add_argument("--init", type=Path, help="start from a model's parameters only (never step or moments)")
 
 
@@ -27,7 +30,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 COMMAND = Command(
     name="pretrain",
     help="train one encoder through the stages of a plan",
-    example="ernie-paddle pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain --resume",
+    example="ernie-paddle pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain",
     configure=configure,
     run=run,
+    after_stop="run the same command with --resume auto",
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_whole
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import best_scores, score_table
 from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
@@ -14,7 +15,9 @@ from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_ro
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a pre-training or fine-tuning run")
     parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="fine-tuning runs to add")
-    parser.add_argument("--out", type=Path, required=True, help="page to write (.html), or its figure alone (.png)")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="page to write (.html), or its figure alone (.png)"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
@@ -24,12 +27,12 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if evaluations:
         *before, last = evaluations
         title = f"{args.run}: held-out scores after stage {last['stage']}"
-        console.print(score_table(title, last["tasks"], best_scores(before)))
+        print_whole(console, score_table(title, last["tasks"], best_scores(before)))
     if results:
         table = Table(*RESULT_COLUMNS, title="fine-tuning: the best models, per cent")
         for row in result_rows(results):
             table.add_row(*row)
-        console.print(table)
+        print_whole(console, table)
     print(f"{args.out}: written")
 
 

@@ -5,6 +5,8 @@
 <folder>/validation/shard-00000.arrow ...
 """
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from ernie_paddle.data.samples import SCHEMA, SampleBlock, ranges
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation")
 
@@ -54,8 +56,9 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`."""
-        write_json(folder / MANIFEST, asdict(self))
+        """Write `manifest.json`, with a checksum of its own."""
+        tree = asdict(self)
+        write_json(folder / MANIFEST, {**tree, "sha256": _digest(tree)})
 
     def count(self, split: str, what: str = "samples") -> int:
         return sum(getattr(shard, what) for shard in self.splits[split])
@@ -65,7 +68,7 @@ class Manifest:
         """Read `manifest.json`.
 
         Raises:
-            UserError: missing, unreadable or of another format version.
+            UserError: missing, unreadable, of another format version or changed since it was written.
         """
         path = folder / MANIFEST
         tree = read_json(path, "manifest of the shards")
@@ -74,11 +77,17 @@ class Manifest:
                 f"{path}: format version {tree.get('format_version')}, this program reads {FORMAT_VERSION}; "
                 "build the shards again"
             )
+        if tree.pop("sha256", None) != _digest(tree):
+            raise UserError(f"{path}: damaged or changed since it was written (checksum); build the shards again")
         try:
             shards = tree.pop("splits")
             return cls(**tree, splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS})
         except (TypeError, KeyError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
+
+
+def _digest(tree: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def task_folders(folder: Path) -> list[Path]:

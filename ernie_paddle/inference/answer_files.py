@@ -1,11 +1,10 @@
 """Answers as files: a row an example in its order, or a JSON object of texts."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import as_json, written_whole
 from ernie_paddle.kind import Answer, Signature
 
 
@@ -30,7 +29,7 @@ def answers_as_text(examples: Sequence[Any], answers: Sequence[Answer], signatur
     """What `write_answers` writes."""
     if answer_suffix(answers, signature) == ".json":
         texts = {example.id: answer.value for example, answer in zip(examples, answers, strict=True)}
-        return json.dumps(texts, ensure_ascii=False, indent=2) + "\n"
+        return as_json(texts, indent=2) + "\n"
     return "".join(f"{line}\n" for line in answer_lines(examples, answers, signature))
 
 

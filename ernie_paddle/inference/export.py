@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_paddle.config import check_settings
+from ernie_paddle.checksums import write_checksums
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, read_json, write_json
-from ernie_paddle.inference.predictor import MODEL_PREFIX, SIGNATURE_FILE, VOCABULARY_FILE, ExportSignature, Predictor
+from ernie_paddle.files import folder_written_whole, write_json
+from ernie_paddle.inference.predictor import MODEL_PREFIX, VOCABULARY_FILE, ExportSignature, Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.kind import KeptSignature
+from ernie_paddle.kind import SIGNATURE_FILE
 from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -31,10 +31,10 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
     path = model_folder / SIGNATURE_FILE
     if not path.is_file():
         raise UserError(f"{model_folder}: not a fine-tuned model, {SIGNATURE_FILE} is missing; fine-tune one first")
-    signature = check_settings(KeptSignature, read_json(path, "signature"), str(path))
-    kind = registry.finetuning_tasks.get(signature.task, str(path))
     model = load_model(model_folder)
-    vocabulary = model.vocabulary
+    vocabulary, signature = model.vocabulary, model.signature
+    assert signature is not None
+    kind = registry.finetuning_tasks.get(signature.task, str(path))
     try:
         program = InferenceProgram(
             model.config, kind.objective(signature), signature.task_id, vocabulary.pad_id, model.parameters
@@ -47,7 +47,12 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
         inputs = {feed.name: feed.dtype for feed in INPUTS}
         exported = ExportSignature(**signature.model_dump(), inputs=inputs)
         write_json(beside / SIGNATURE_FILE, exported.model_dump(mode="json"))
-        difference = _largest_difference(program, beside, vocabulary, signature.max_length)
+        write_checksums(beside)
+        try:
+            difference = _largest_difference(program, beside, vocabulary, signature.max_length)
+        except RuntimeError as error:  # Paddle writes to a full disk without a word, and fails in reading
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"{out}: not written, Paddle cannot read its files back ({reason}); make room") from None
         if not difference <= TOLERANCE:
             raise UserError(f"{out}: not written, the exported model's scores differ by {difference:.1e}")
     return difference

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ernie_paddle.checksums import SUMS_FILE, check_files
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.batch import Batch, Rectangle
 from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
@@ -13,13 +14,13 @@ from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
-from ernie_paddle.kind import Answer, FinetuningKind, KeptSignature
+from ernie_paddle.kind import SIGNATURE_FILE, Answer, FinetuningKind, KeptSignature
 from ernie_paddle.programs import paddle
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MODEL_PREFIX = "model"
 MODEL_FILES = (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams")
-SIGNATURE_FILE, VOCABULARY_FILE = "signature.json", "vocab.txt"
+VOCABULARY_FILE = "vocab.txt"
 
 
 class ExportSignature(KeptSignature):
@@ -32,16 +33,18 @@ class Predictor:
     """An exported model, its vocabulary and signature.
 
     Raises:
-        UserError: a file of the export is missing or does not fit.
+        UserError: a file of the export is missing, damaged or does not fit.
     """
 
     def __init__(self, folder: Path, on_gpu: bool = True):
         """`on_gpu`: use a GPU if there is one."""
-        for name in (*MODEL_FILES, SIGNATURE_FILE, VOCABULARY_FILE):
+        files = (*MODEL_FILES, SIGNATURE_FILE, VOCABULARY_FILE)
+        for name in (*files, SUMS_FILE):
             if not (folder / name).is_file():
                 raise UserError(
                     f"{folder}: not an exported model, {name} is missing; make one with ernie-paddle export"
                 )
+        check_files(folder, files)
         path = folder / SIGNATURE_FILE
         self.signature = check_settings(ExportSignature, read_json(path, "signature"), str(path))
         self.vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)

@@ -9,6 +9,8 @@ import io
 import os
 import warnings
 
+from ernie_paddle.stopping import signals_held_back
+
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 os.environ.setdefault("FLAGS_use_mkldnn", "1")
 os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # one order of operators: repeatable dropout
@@ -16,7 +18,7 @@ os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # one orde
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 os.environ.setdefault("GLOG_minloglevel", "2")
 
-with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+with signals_held_back(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
     warnings.simplefilter("ignore")  # Paddle advises about compilers and thread counts, of no use here
     import paddle
 

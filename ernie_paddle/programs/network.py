@@ -83,10 +83,6 @@ class Network:
         sizes = (self._read, self.config.hidden_size)
         return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
 
-    def plain_logits(self, tokens: Any, head: str, classes: int) -> Any:
-        """As `token_logits`, without dropout."""
-        return self._linear(tokens, classes, head)
-
     def laid_out(self, scores: Any, cells: Any) -> Any:
         """Scores [n, 1] at the numbers in `cells` [rows, width]; where these are -1, so low that nothing is there."""
         rectangle = Cells(cells)

@@ -43,7 +43,9 @@ def build_update_program(parameters: dict[str, ParameterSpec], adam: AdamSetting
         norm = paddle.sqrt(paddle.add_n(squares)) / scale
         paddle.assign(norm, output=kept_value(GRADIENT_NORM, (1,)))
         non_finite = paddle.logical_not(paddle.isfinite(norm))
-        factor = adam.clip_norm / paddle.maximum(norm, paddle.full([1], adam.clip_norm)) / scale
+        factor = 1 / scale
+        if adam.clip_norm is not None:
+            factor *= adam.clip_norm / paddle.maximum(norm, paddle.full([1], adam.clip_norm))
         optimizer = paddle.optimizer.AdamW(
             0.0,
             beta1=adam.beta1,

@@ -10,10 +10,15 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text, written_whole
+from ernie_paddle.files import read_lines, written_whole
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 CONTINUATION = "##"
+
+
+def unused_place(index: int) -> str:
+    """What stands for an id that no token has in files whose readers want a token on every line."""
+    return f"[hole{index}]"
 
 
 @dataclass(frozen=True)
@@ -26,24 +31,31 @@ class Vocabulary:
     def load(cls, path: Path) -> "Vocabulary":
         """Read `vocab.txt`: a token a line (its line is its id), or `token<TAB>id`, as the release has both.
 
+        A blank line, or one that `unused_place` gives, keeps an id that no token has; `size` does not count those at
+        the end.
+
         Raises:
             UserError: missing file, bad id, duplicate token or id, no special tokens.
         """
-        lines = read_text(path, "vocabulary").splitlines()
+        lines = read_lines(path, "vocabulary")
+        with_ids = "\t" in next(filter(None, lines), "")
         ids: dict[str, int] = {}
-        line_of: dict[int, int] = {}
+        token_of: dict[int, str] = {}
         for number, line in enumerate(lines, 1):
             token, tab, text = line.partition("\t")
-            if tab and not text.isdigit():
-                raise UserError(f"{path} line {number}: expected 'token<TAB>id', found {line!r}")
+            if (line and bool(tab) != with_ids) or (tab and not (text.isascii() and text.isdigit())):
+                form = "'token<TAB>id'" if with_ids else "a token without a TAB, as in the first line"
+                raise UserError(f"{path} line {number}: expected {form}, found {line!r}")
             index = int(text) if tab else number - 1
-            if token in ids or index in line_of:
-                earlier = ids.get(token, index)
-                raise UserError(
-                    f"{path} line {number}: token {token!r} or id {index} stands there twice (first: id {earlier})"
+            if token in ("", unused_place(index)):
+                continue
+            if token in ids or index in token_of:
+                earlier = (
+                    f"token {token!r} has id {ids[token]}" if token in ids else f"it is that of {token_of[index]!r}"
                 )
+                raise UserError(f"{path} line {number}: token {token!r} or id {index} stands there twice ({earlier})")
             ids[token] = index
-            line_of[index] = number
+            token_of[index] = token
         missing = [token for token in SPECIAL_TOKENS if token not in ids]
         if missing:
             raise UserError(f"{path}: not a vocabulary: {', '.join(missing)} missing")

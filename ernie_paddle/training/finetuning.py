@@ -3,35 +3,35 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from ernie_paddle.config import check_settings
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import BatchOrder
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, read_json, sha256_of, write_json
 from ernie_paddle.inference.answer_files import write_answers
-from ernie_paddle.kind import Answer, Encoded, ExampleSet, FinetuningKind, KeptSignature, Signature
+from ernie_paddle.kind import Answer, Encoded, ExampleSet, FinetuningKind, KeptSignature
 from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.training import checkpoint
+from ernie_paddle.training.checkpoint import BEST
+from ernie_paddle.training.initial import finetuning_initial
 from ernie_paddle.training.log_file import RESULT_FILE
-from ernie_paddle.training.plan import StagePlan
-from ernie_paddle.training.run import run_stages, start
+from ernie_paddle.training.plan import PlannedUpdate, StagePlan
+from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.training.run_settings import FinetuneSettings, Resume
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
-BEST, SIGNATURE_FILE, SCORES_FILE, ANSWERS = "best", "signature.json", "scores.json", "predictions"
+SCORES_FILE, ANSWERS = "scores.json", "predictions"
 SUBMISSION = "submission"  # answers to test sets under the names that `ernie-paddle submission` takes
 DEV, TEST = "dev", "test"
 
@@ -46,25 +46,33 @@ class Held:
 
 
 class Finetuning:
-    """One run of a recipe on a model: `model` gives sizes, vocabulary and, unless `from_scratch`, parameters."""
+    """One run of a recipe on a model: `model` gives sizes, vocabulary and, unless `from_scratch`, parameters.
+
+    Its head is taken too if it was trained for the same kind and labels; `keep_head` insists on it.
+    """
 
     def __init__(
-        self, settings: FinetuneSettings, model: Path, out: Path, registry: Registry, from_scratch: bool = False
+        self,
+        settings: FinetuneSettings,
+        model: Path,
+        out: Path,
+        registry: Registry,
+        from_scratch: bool = False,
+        keep_head: bool = False,
     ):
         if settings.train is None:
             raise UserError("the recipe has no train section: it is for prediction, with a model of another recipe")
-        self.settings, self.model, self.out, self.from_scratch = settings, model, out, from_scratch
+        self.settings, self.model, self.out = settings, checkpoint.resolve(model), out
         self.ranks = Ranks.of_this_process()
         self.console = open_console(quiet=not self.ranks.leads)
         self.kind: FinetuningKind = registry.finetuning_tasks.get(settings.signature.task, "signature.task")
         self.kind.check_data(settings.data, "data")
-        check_settings(self.kind.Options, settings.signature.options, "signature.options")
+        self.kind.check_signature(settings.signature)
         self.metric = registry.metrics.get(settings.metric, "metric")
         self.kind.check_metric(self.metric, settings.metric_options, settings.signature)
-        given = checkpoint.load_model(model)
+        given = checkpoint.load_model(self.model)
         self.vocabulary, config, signature = given.vocabulary, given.config, settings.signature
-        if not from_scratch:
-            check_labels(model, signature)
+        self.initial = None if from_scratch else finetuning_initial(self.model, given.signature, signature, keep_head)
         if signature.max_length > config.max_position_embeddings:
             positions = config.max_position_embeddings
             raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
@@ -72,20 +80,32 @@ class Finetuning:
         training = self._read("train")
         if not training:
             raise UserError("data.train: names no file to train on")
+        if not all(self.kind.is_labelled(one) for one in training[0].examples):
+            raise UserError("data.labelled: 'train' is not there; training needs labels")
         self.held = {one.name: self._held(one) for split in (DEV, TEST) for one in self._read(split)}
         self.chooser = next((name for name in self.held if name.startswith(DEV)), "")
         if not self.chooser or not self.held[self.chooser].labelled:
             raise UserError("data.dev: names no labelled file; the best model is chosen on it")
+        for held in self.held.values():
+            if held.labelled:
+                self.kind.check_gold(self.metric, held.examples)
         self.samples = self.kind.encode(training[0].examples, self.vocabulary, signature).samples
         self.trainer = self._trainer(settings.train)
 
-    def run(self, resume: bool) -> dict[str, Any]:
+    def run(self, resume: Resume) -> dict[str, Any]:
         """Train, keep the best model, answer dev and test data with it; the result, as in `result.json`."""
+        with run_folder(self.out, self.ranks):
+            return self._run(resume)
+
+    def _run(self, resume: Resume) -> dict[str, Any]:
         identity = self._identity()
-        start(self.trainer, self.out, identity, resume, None if self.from_scratch else self.model)
+        plan, every = self.trainer.plan, self.settings.evaluate_every
+        ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
+        print_warnings(open_console(stderr=True, quiet=not self.ranks.leads), every.without_effect(ends))
+        start(self.trainer, self.out, identity, resume, self.initial)
         if self.trainer.progress.update == 0 and self.ranks.leads:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
-        run_stages(self.trainer, self.out, identity, self._keep_best)
+        run_stages(self.trainer, self.out, identity, self._keep_best, every.points(ends))
         return self._conclude(identity)
 
     def _identity(self) -> dict[str, Any]:
@@ -94,8 +114,9 @@ class Finetuning:
         return {
             "settings": self.settings.identity(),
             "samples": {name: samples.digest() for name, samples in sets.items()},
-            "model": sha256_of(checkpoint.resolve(self.model) / checkpoint.MODEL_FILE),
-            "from_scratch": self.from_scratch,
+            "model": sha256_of(self.model / checkpoint.MODEL_FILE),
+            "from_scratch": self.initial is None,
+            "head": self.initial.heads if self.initial else "new",
         }
 
     def _read(self, split: str) -> list[ExampleSet]:
@@ -124,23 +145,18 @@ class Finetuning:
         )
 
     def _plan(self, name: str, table: SampleTable, train: TrainSettings) -> StagePlan:
-        """Stages of an epoch, or of its parts; an epoch has as many updates as whole groups of micro-batches."""
+        """A stage an epoch, which has as many updates as whole groups of micro-batches."""
         order = BatchOrder(table.lengths, train.batch_size, train.seed, name, train.group_by_length)
-        parts, rows = self.settings.evaluations_per_epoch, []
-        for epoch in range(self.settings.epochs):
-            updates = max(1, order.batches_in(epoch) // train.accumulation)
-            ends = [updates * part // parts for part in range(parts + 1)]
-            rows += [(end - begin,) for begin, end in pairwise(ends) if end > begin]
-        return StagePlan((name,), tuple(rows))
+        epochs = range(self.settings.epochs)
+        return StagePlan((name,), tuple((max(1, order.batches_in(epoch) // train.accumulation),) for epoch in epochs))
 
-    def _keep_best(self, stage: int, log: RunLog) -> None:
-        update = self.trainer.plan.end_of(stage)
-        scores = {}
+    def _keep_best(self, last: PlannedUpdate, log: RunLog) -> None:
+        update, scores = last.number, {}
         for name, held in self.held.items():
             if name.startswith(DEV) and held.labelled:
                 answers, loss = self._answers(held)
                 scores[name] = {"loss": loss, **self._scores(held, answers).as_record()}
-        log.figures(update, stage, scores)
+        log.figures(update, last.stage, scores)
         chosen = scores[self.chooser]
         rank = chosen["figures"][chosen["ranks_by"]]
         best = self.out / BEST
@@ -161,12 +177,11 @@ class Finetuning:
         )
 
     def _save_best(self, folder: Path, scores: dict[str, Any]) -> None:
-        model = checkpoint.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters())
+        signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
+        model = checkpoint.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters(), signature)
         with folder_written_whole(folder) as beside:
-            checkpoint.save_model(beside, model)
-            signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
-            write_json(beside / SIGNATURE_FILE, signature.model_dump(mode="json"))
             write_json(beside / SCORES_FILE, scores)
+            checkpoint.save_model(beside, model)
 
     def _conclude(self, identity: dict[str, Any]) -> dict[str, Any]:
         self.trainer.session.meet()  # the best model is there when its writer comes
@@ -194,21 +209,6 @@ class Finetuning:
             file = self.settings.submission[name]
             alone = [Answer(answer.value) for answer in answers]
             write_answers(self.out / SUBMISSION / file, examples, alone, signature)
-
-
-def check_labels(model: Path, signature: Signature) -> None:
-    """Raise a `UserError` if a model was fine-tuned for the same kind of task with other labels, or in other order."""
-    paths = (model / SIGNATURE_FILE, model / BEST / SIGNATURE_FILE, model.parent / BEST / SIGNATURE_FILE)
-    path = next((path for path in paths if path.is_file()), None)  # of the model itself, or of the run it is of
-    if path is None:
-        return
-    stored = check_settings(KeptSignature, read_json(path, "signature"), str(path))
-    if stored.task == signature.task and stored.labels != signature.labels:
-        labels = [", ".join(one.labels or ("none",)) for one in (stored, signature)]
-        raise UserError(
-            f"{path}: this model was fine-tuned for the labels {labels[0]}; the recipe has {labels[1]}, for which its "
-            "head would mean something else; name them alike and in that order, or start from a pre-trained model"
-        )
 
 
 def result_table(result: dict[str, Any]) -> Table:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import as_json, lines_of, written_whole
 
 LOG_FILE = "log.jsonl"
 RESULT_FILE = "result.json"  # of a fine-tuning run: scores of the best model, by file
@@ -13,7 +13,7 @@ RESULT_FILE = "result.json"  # of a fine-tuning run: scores of the best model, b
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The records of a log; a last line cut short by a kill is left out."""
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in lines_of(path.read_bytes().decode(errors="replace")):
         try:
             records.append(json.loads(line))
         except ValueError:
@@ -27,4 +27,4 @@ def drop_records_after(path: Path, update: int) -> None:
         return
     kept = [record for record in read_log(path) if record["update"] <= update]
     with written_whole(path) as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in kept)
+        file.writelines(as_json(record) + "\n" for record in kept)

@@ -49,6 +49,9 @@ class PlanSettings(Settings):
             raise ValueError(f"strategy '{self.strategy}' takes one total of updates a task; lists go with 'stages'")
         if any(number < 0 for count in counts for number in (count if isinstance(count, list) else [count])):
             raise ValueError("updates cannot be negative")
+        for name, count in zip(self.tasks, counts, strict=True):
+            if not (sum(count) if isinstance(count, list) else count):
+                raise ValueError(f"task '{name}' has no updates; give it some or leave it out")
         return self
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.config import check_settings
+from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
@@ -14,16 +15,17 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.checkpoint import VOCABULARY_FILE
-from ernie_paddle.training.plan import PlanSettings, TaskQuota, stage_plan
-from ernie_paddle.training.run import run_stages, start
+from ernie_paddle.training.initial import Initial
+from ernie_paddle.training.plan import PlannedUpdate, PlanSettings, TaskQuota, stage_plan
+from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.training.run_settings import PretrainSettings, Resume
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData
 
 
-def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: bool, init: Path | None) -> None:
-    """Train through all stages of the plan; go on from the newest whole checkpoint if `resume`.
+def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: Resume, init: Path | None) -> None:
+    """Train through all stages of the plan; resume from the newest complete checkpoint as `resume` says.
 
     At the end of each stage every task met so far is scored on held-out samples.
 
@@ -32,12 +34,14 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
     """
     trainer = build_trainer(settings, registry)
 
-    def score_stage(stage: int, log: RunLog) -> None:
-        scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(stage)}
-        log.evaluation(trainer.plan.end_of(stage), stage, scores)
+    def score_stage(last: PlannedUpdate, log: RunLog) -> None:
+        scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
+        log.evaluation(last.number, last.stage, scores)
 
-    start(trainer, out, run_identity(settings), resume, init)
-    run_stages(trainer, out, run_identity(settings), score_stage)
+    ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
+    with run_folder(out, trainer.ranks):
+        start(trainer, out, run_identity(settings), resume, Initial(init) if init else None)
+        run_stages(trainer, out, run_identity(settings), score_stage, ends)
 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
@@ -50,7 +54,10 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
             "entries of the vocabulary; raise it or take another vocabulary"
         )
-    opened = {name: open_task(settings.data.shards, task, config, vocabulary) for name, task in registered.items()}
+    ranks = Ranks.of_this_process()
+    opened = {
+        name: open_task(settings.data.shards, task, config, vocabulary, ranks) for name, task in registered.items()
+    }
     tasks = {name: _configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
     return Trainer(
         config,
@@ -62,7 +69,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
         settings.impl,
         companions_of(settings.plan, tasks),
         {name: quota.weight for name, quota in settings.plan.tasks.items()},
-        Ranks.of_this_process(),
+        ranks,
     )
 
 
@@ -82,8 +89,16 @@ def companions_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:
     return plan.companions
 
 
-def open_task(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary) -> tuple[Task, TaskData]:
-    """The task with the classes that its samples have, and the samples, which model and vocabulary must fit."""
+def open_task(
+    shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary, ranks: Ranks | None = None
+) -> tuple[Task, TaskData]:
+    """Open a task's samples and give the task the classes that they have.
+
+    The processes share the work of checking every file against its checksum and every value against its range.
+
+    Raises:
+        UserError: samples that are missing or damaged, or do not fit the task, the model or the vocabulary.
+    """
     folder = shards / task.name
     if not folder.is_dir():
         raise UserError(f"{folder}: the plan names the task '{task.name}', but it has no samples there; build them")
@@ -92,11 +107,7 @@ def open_task(shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabul
         objective = task.objective.bound(manifest.labels)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
-    if manifest.vocabulary_digest != vocabulary.digest:
-        raise UserError(
-            f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
-            f"this one has {vocabulary.size}); build the shards again or take theirs"
-        )
+    check_shards(folder, vocabulary, ranks)
     if manifest.max_length > config.max_position_embeddings:
         raise UserError(
             f"{folder}: samples have up to {manifest.max_length} tokens, the model "

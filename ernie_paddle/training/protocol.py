@@ -16,7 +16,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json, written_whole
 from ernie_paddle.metric import Scores
 
-STEP, DEGENERATE = "step", "degenerate"
+STEP, DEGENERATE, PAPER = "step", "degenerate", "paper"
 Figures = dict[str, float]
 
 
@@ -66,7 +66,8 @@ class Protocol:
     """Runs and their statistics: over all of them, and over those that are not degenerate.
 
     `sound` is None where no run is sound; it equals `all` where none is degenerate. `paper` has published figures by
-    column, also of files that the runs do not have, such as a leaderboard's test set.
+    column, also of files that the runs do not have, such as a leaderboard's test set; `paper_source` says where they
+    were published.
     """
 
     runs: tuple[RunRecord, ...]
@@ -74,6 +75,7 @@ class Protocol:
     all: Statistics
     sound: Statistics | None
     paper: Mapping[str, float]
+    paper_source: str = ""
 
     @property
     def degenerate(self) -> int:
@@ -81,7 +83,9 @@ class Protocol:
         return sum(run.degenerate is not None for run in self.runs)
 
 
-def compare_runs(runs: Sequence[RunRecord], paper: Mapping[str, float] | None = None) -> Protocol:
+def compare_runs(
+    runs: Sequence[RunRecord], paper: Mapping[str, float] | None = None, paper_source: str = ""
+) -> Protocol:
     """The protocol of runs of one recipe, in the order given.
 
     Raises:
@@ -95,7 +99,8 @@ def compare_runs(runs: Sequence[RunRecord], paper: Mapping[str, float] | None = 
             raise ValueError(f"runs differ in their settings or figures: {runs[0].settings} and {run.settings}")
     sound = [run for run in runs if run.degenerate is None]
     ranks_by = f"dev {runs[0].dev.ranks_by}"
-    return Protocol(tuple(runs), ranks_by, _over(runs), _over(sound) if sound else None, dict(paper or {}))
+    over_sound = _over(sound) if sound else None
+    return Protocol(tuple(runs), ranks_by, _over(runs), over_sound, dict(paper or {}), paper_source)
 
 
 def _over(runs: Sequence[RunRecord]) -> Statistics:
@@ -118,7 +123,8 @@ def protocol_table(title: str, protocol: Protocol) -> Table:
     note = f"per cent; models and runs are ranked by {protocol.ranks_by}; deviation: standard, over runs - 1"
     marked = [(run, number) for number, run in enumerate(protocol.runs, 1) if run.degenerate]
     reasons = [f"{DEGENERATE}: run {number} ({run.degenerate})" for run, number in marked]
-    table = Table(title=title, caption="\n".join([note, *reasons]), caption_justify="left")
+    source = [f"{PAPER}: {protocol.paper_source}"] if protocol.paper and protocol.paper_source else []
+    table = Table(title=title, caption="\n".join([note, *reasons, *source]), caption_justify="left")
     for column in columns[:-1]:
         table.add_column(column, justify="left" if column == "run" else "right", no_wrap=column == "run")
     for section in (runs, summaries):
@@ -138,6 +144,8 @@ def write_protocol(path: Path, protocol: Protocol) -> None:
         write_json(path, _record(protocol))
     elif path.suffix == ".tsv":
         columns, runs, summaries = _rows(protocol, repr)
+        if protocol.paper and protocol.paper_source:
+            summaries[-1][0] += f" ({protocol.paper_source})"
         with written_whole(path) as file:
             for row in (columns, *runs, *summaries):
                 file.write("\t".join(row) + "\n")
@@ -170,7 +178,7 @@ def _rows(protocol: Protocol, text: Callable[[float], str]) -> tuple[list[str], 
         named = {"median": over.median, "mean": over.mean, "deviation": over.deviation or {}, "best": over.best}
         summaries += [row(f"{name} {kind}", blank, "", figures) for name, figures in named.items()]
     if protocol.paper:
-        summaries.append(row("paper", blank, "", protocol.paper))
+        summaries.append(row(PAPER, blank, "", protocol.paper))
     return ["run", *settings, STEP, *names, DEGENERATE], runs, summaries
 
 
@@ -197,5 +205,6 @@ def _record(protocol: Protocol) -> dict[str, Any]:
         "runs": runs,
         "all": asdict(protocol.all),
         f"not_{DEGENERATE}": asdict(protocol.sound) if protocol.sound else None,
-        "paper": dict(protocol.paper),
+        PAPER: dict(protocol.paper),
+        "paper_source": protocol.paper_source,
     }

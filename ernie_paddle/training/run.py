@@ -2,51 +2,72 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
-from ernie_paddle.errors import Preempted, UserError
+from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.ranks import Ranks
+from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.initial import initialise
+from ernie_paddle.training.ineffective import without_effect
+from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.plan import PlannedUpdate
 from ernie_paddle.training.run_log import RunLog
+from ernie_paddle.training.run_settings import Resume
 from ernie_paddle.training.trainer import Progress, Trainer
 
 SECONDS_TO_BE_NAMED = 8.0
 
 
-def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, init: Path | None) -> None:
+@contextmanager
+def run_folder(out: Path, ranks: Ranks) -> Iterator[None]:
+    """Make the run's folder and keep other runs out of it; the first rank does so for all.
+
+    Raises:
+        UserError: another run is at work in it.
+    """
+    with locked_folder(out) if ranks.leads else nullcontext():
+        yield
+
+
+def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Initial | None) -> None:
     """Bring a new trainer to where the run begins.
 
     Args:
         identity: everything that decides the result, as JSON; a resumed run must have the same.
-        resume: go on from the newest whole checkpoint in `out`, if there is one.
+        resume: whether to resume from the newest complete checkpoint in `out`; "auto" if there is one.
         init: take parameters, and nothing else, from this model.
 
     Raises:
-        UserError: `out` holds a run and `resume` is off, or the run there is another one.
+        UserError: `out` holds a run and `resume` is "no", or none and it is "yes", or the run there is another one.
     """
     console = open_console(stderr=True, quiet=not trainer.ranks.leads)
-    out.mkdir(parents=True, exist_ok=True)
-    if not resume and checkpoint.checkpoints(out):
-        raise UserError(f"{out}: holds checkpoints; go on with --resume, or choose another --out")
-    newest = checkpoint.newest_whole(out, report=lambda line: console.print(line, soft_wrap=True)) if resume else None
+    if resume == "no" and checkpoint.checkpoints(out):
+        raise UserError(f"{out}: holds checkpoints; resume with --resume, or choose another --out")
+    newest = None
+    if resume != "no":
+        newest = checkpoint.newest_whole(out, report=lambda line: console.print(line, soft_wrap=True))
     if newest:
         _restore(trainer, newest, identity)
-        console.print(f"going on from {newest}", soft_wrap=True)
-    elif resume:
-        console.print(f"{out}: no whole checkpoint to go on from, starting with update 1", soft_wrap=True)
+        done = trainer.progress.update == trainer.plan.total
+        console.print(
+            f"{newest}: finished, nothing left to train" if done else f"resuming from {newest}", soft_wrap=True
+        )
+    elif resume == "yes":
+        raise UserError(f"{out}: no complete checkpoint to resume from; --resume auto starts anew where there is none")
+    elif resume == "auto":
+        console.print(f"{out}: no complete checkpoint to resume from, starting anew", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
+    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(
@@ -59,37 +80,38 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: bool, i
 
 
 def run_stages(
-    trainer: Trainer, out: Path, identity: dict[str, Any], at_stage_end: Callable[[int, RunLog], None]
+    trainer: Trainer,
+    out: Path,
+    identity: dict[str, Any],
+    evaluate: Callable[[PlannedUpdate, RunLog], None],
+    evaluate_at: Container[int],
 ) -> None:
-    """Run what is left of the plan; save every `save_every` updates and, after `at_stage_end`, with each stage.
+    """Run what is left of the plan; save every `save_every` updates and at the end of each stage.
+
+    Args:
+        evaluate: scores the trainer's model; called after the updates `evaluate_at`, before a checkpoint is written.
 
     Raises:
-        Preempted: SIGTERM came; a checkpoint was written.
+        Stopped: Ctrl-C or SIGTERM came; a checkpoint was written.
     """
-    with RunLog(out, trainer) as log, terminations() as asked_to_stop, dead_ranks_first(trainer.ranks):
-        for step in trainer.updates(asked_to_stop):
+    with RunLog(out, trainer) as log, postponed_stop() as signal_that_came, dead_ranks_first(trainer.ranks):
+        for step in trainer.updates(lambda: signal_that_came() is not None):
             log.step(step)
-            number, stage = step.planned.number, step.planned.stage
-            stage_over = number == trainer.plan.end_of(stage)
-            if stage_over or step.stops or number % trainer.impl.save_every == 0:
+            number = step.planned.number
+            stage_over = number == trainer.plan.end_of(step.planned.stage)
+            saves = stage_over or step.stops or number % trainer.impl.save_every == 0
+            if saves or number in evaluate_at:
                 log.flush()
-                if stage_over:
-                    at_stage_end(stage, log)
-                save(trainer, out, identity)
+                if number in evaluate_at:
+                    evaluate(step.planned, log)
+                if saves:
+                    save(trainer, out, identity)
                 log.restart_clock()
-            if step.stops or (stage_over and trainer.ranks.world == 1 and asked_to_stop()):
-                raise Preempted(f"asked to stop; {out}/step_{number} is whole, go on with --resume")
-
-
-@contextmanager
-def terminations() -> Iterator[Callable[[], bool]]:
-    """Within it SIGTERM is noted and does nothing else; gives a function that tells whether it came."""
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
-    try:
-        yield lambda: bool(came)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+            if step.stops or (stage_over and trainer.ranks.world == 1 and signal_that_came()):
+                raise Stopped(
+                    signal_that_came() or signal.SIGTERM,  # another rank's
+                    f"{out}/step_{number} is complete, resume from it with --resume",
+                )
 
 
 @contextmanager
@@ -114,10 +136,15 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
         return
     model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
-    state = {"cursors": cursors, "loss_scale": asdict(trainer.progress.loss_scale), "run": identity}
+    state = {
+        "cursors": cursors,
+        "loss_scale": asdict(trainer.progress.loss_scale),
+        "run": identity,
+        checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
+    }
     try:
         checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise UserError(
             f"{out}/step_{trainer.progress.update}: cannot be written ({error}); checkpoints before it are whole: "
             "make room, then go on with --resume"

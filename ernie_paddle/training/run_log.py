@@ -1,6 +1,5 @@
 """What a run says of itself: JSON lines, TensorBoard events and a progress bar."""
 
-import json
 import os
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tensorboardX import SummaryWriter
 
 from ernie_paddle.console import open_console
+from ernie_paddle.files import as_json, errors_name
 from ernie_paddle.programs.session import Session
 from ernie_paddle.training.evaluation import Score, best_scores, score_table
 from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log
@@ -107,7 +107,8 @@ class RunLog:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._bar.stop()
         self._tensorboard.close()
-        self._file.close()
+        with errors_name(self._file.name):
+            self._file.close()
 
     def step(self, step: StepResult) -> None:
         """Count an update; write a record every `log_every` of them and at a change of stage."""
@@ -187,5 +188,6 @@ class RunLog:
         self._interval.began = time.perf_counter()
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._file.flush()
+        with errors_name(self._file.name):
+            self._file.write(as_json(record) + "\n")
+            self._file.flush()

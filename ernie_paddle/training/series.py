@@ -6,14 +6,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ernie_paddle.console import open_console
+from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, written_whole
 from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.training.run_settings import FinetuneSettings, Resume
 
 SEED, TABLE = "train.seed", "table"
 BEST_RUN = "best_run"  # a file with the name of the folder of the run that is best on dev
@@ -74,35 +74,41 @@ def _listed(values: str) -> list[str]:
 def run_series(
     series: Sequence[Point],
     out: Path,
-    run_point: Callable[[Point, Path], None],
+    run_point: Callable[[Point, Path, Resume], None],
     settings_of: Callable[[Point], FinetuneSettings],
-    resume: bool,
+    resume: Resume,
 ) -> None:
     """Run every point in a folder of its own; then write and show a table of all, or of the seeds of each grid point.
 
-    With `resume`, finished runs are left as they are.
+    Unless `resume` is "no", finished runs are left as they are.
 
     Raises:
-        UserError: a finished run had other settings.
+        UserError: a finished run had other settings, or `resume` is "yes" and no run was begun.
     """
+    if resume == "yes" and not any((out / point.folder).exists() for point in series):
+        raise UserError(f"{out}: no run to resume; --resume auto starts anew where there is none")
     console = open_console(stderr=True, quiet=not Ranks.of_this_process().leads)
     for number, point in enumerate(series, 1):
         folder = out / point.folder
-        if resume and (folder / RESULT_FILE).exists():
+        if resume != "no" and (folder / RESULT_FILE).exists():
             if read_json(folder / RESULT_FILE, "result")["run"]["settings"] != settings_of(point).identity():
                 raise UserError(f"{folder}: finished with other settings; choose another --out, or remove that folder")
             console.print(f"{folder}: finished before", soft_wrap=True)
             continue
         console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
-        run_point(point, folder)
+        run_point(point, folder, "no" if resume == "no" else "auto")
     if Ranks.of_this_process().leads:
-        write_tables(series, out, settings_of(series[0]).paper)
+        first = settings_of(series[0])
+        write_tables(series, out, first.paper, first.paper_source)
 
 
-def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> None:
+def write_tables(
+    series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]], paper_source: str = ""
+) -> None:
     """Write `table.tsv` and `table.json` of finished runs, and show them; of several seeds, one for each grid point.
 
-    `paper` has published figures in per cent by set and figure. `best_run` names the folder of the run best on dev.
+    `paper` has published figures in per cent by set and figure, `paper_source` says where they were published.
+    `best_run` names the folder of the run best on dev.
     """
     groups: dict[Path, list[Point]] = {}
     for point in series:
@@ -110,10 +116,10 @@ def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping
     console = open_console()
     ranks, medians = dict[Path, float](), dict[Path, float]()
     for folder, of_group in groups.items():
-        protocol = protocol_of(of_group, out, paper)
+        protocol = protocol_of(of_group, out, paper, paper_source)
         for suffix in ("tsv", "json"):
             write_protocol(folder / f"{TABLE}.{suffix}", protocol)
-        console.print(protocol_table(str(folder), protocol))
+        print_whole(console, protocol_table(str(folder), protocol))
         console.print(f"{folder / TABLE}.tsv, .json: written", soft_wrap=True)
         ranks |= {point.folder: run.dev.rank for point, run in zip(of_group, protocol.runs, strict=True)}
         medians[folder] = protocol.all.median[protocol.ranks_by]
@@ -124,7 +130,9 @@ def write_tables(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping
         console.print(f"best median on dev: {best}, {100 * medians[best]:.2f}", soft_wrap=True)
 
 
-def protocol_of(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]]) -> Protocol:
+def protocol_of(
+    series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]], paper_source: str = ""
+) -> Protocol:
     """Runs beside each other and, as far as they have the same figures or those of a test set, published ones."""
     results = [read_json(out / point.folder / RESULT_FILE, "result") for point in series]
     records = [record_of(result, point) for result, point in zip(results, series, strict=True)]
@@ -133,7 +141,8 @@ def protocol_of(series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[
     for name, figures in paper.items():
         column = "dev" if name == chosen else name
         published |= {f"{column} {figure}": value / 100 for figure, value in figures.items()}
-    return compare_runs(records, {n: value for n, value in published.items() if n in known or n.startswith("test")})
+    shown = {n: value for n, value in published.items() if n in known or n.startswith("test")}
+    return compare_runs(records, shown, paper_source)
 
 
 def record_of(result: dict[str, Any], point: Point) -> RunRecord:

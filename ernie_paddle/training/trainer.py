@@ -136,6 +136,7 @@ class Trainer:
             frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
         sums, frequencies = self.session.sums(sums), self.session.sums(frequencies)
         labels = max(int(frequencies.sum()), 1)
+        self._check_finite(name, sums[0])
         return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *prior_scores(frequencies))
 
     def scores(self, name: str, table: SampleTable) -> tuple[list[np.ndarray], float]:
@@ -148,7 +149,15 @@ class Trainer:
             counts = batch.sequences if task.objective.level == "sentence" else batch.lengths
             own |= zip(batch.rows.tolist(), np.split(scores, np.cumsum(counts)[:-1]), strict=True)
         loss, labels = self.session.sums(sums)
+        self._check_finite(name, loss)
         return self._of_all_ranks(own, len(table)), loss / max(labels, 1)
+
+    def _check_finite(self, name: str, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise UserError(
+                f"update {self.progress.update}: the loss of {name} on held-out samples is {loss}: training diverged; "
+                "start anew with a smaller train.learning_rate.peak"
+            )
 
     def _of_all_ranks(self, own: dict[int, np.ndarray], samples: int) -> list[np.ndarray]:
         """Arrays [n, width] by sample, each of which one rank has, in order."""

@@ -10,6 +10,7 @@ from ernie_paddle.data.feeding import MicroBatch, feed_of
 from ernie_paddle.data.order import BatchOrder, Cursor
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import TrainSettings
@@ -52,7 +53,18 @@ class UpdatePreparer:
         combination: Callable[[PlannedUpdate], tuple[Task, ...]],
         ranks: Ranks,
     ):
-        """`combination` gives the primary task of an update and its companions; `ranks` share its micro-batches."""
+        """`combination` gives the primary task of an update and its companions; `ranks` share its micro-batches.
+
+        Raises:
+            UserError: a sample is longer than a micro-batch.
+        """
+        for name, item in data.items():
+            longest = int(item.train.lengths.max())
+            if longest > train.batch_size.tokens:
+                raise UserError(
+                    f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
+                    "raise it to at least that"
+                )
         self.ranks = ranks
         self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
         self.orders = {

@@ -9,10 +9,13 @@ import numpy as np
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
+from ernie_paddle.kind import ModelClass
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.training.checkpoint import Model
+from ernie_paddle.weights.layout import Declared
+from ernie_paddle.weights.names import head_of
 
-FAMILY = re.compile(r"(ernie|bert)(model|for\w+)?", re.IGNORECASE)  # a type, or a class such as ErnieForMaskedLM
+FAMILY = re.compile(r"(ernie|bert)(?:model|for(\w+))?", re.IGNORECASE)  # a type, or a class such as ErnieForMaskedLM
 # The libraries' own defaults, for what a file does not say; the keys are ours.
 DEFAULTS: dict[str, Any] = {
     "vocab_size": 30522,
@@ -30,7 +33,8 @@ DEFAULTS: dict[str, Any] = {
     "initializer_range": 0.02,
     "layer_norm_epsilon": 1e-12,
 }
-CLASSIFIER, MASKED_LM, NEXT_SENTENCE = "cls_out.b_0", "mask_lm_out_fc.b_0", "next_sent_fc.b_0"
+ONE_LABEL = "single_label_classification"  # the problem type of most classes; the libraries note it when they train
+MASKED_LM, NEXT_SENTENCE = "mask_lm_out_fc.b_0", "next_sent_fc.b_0"
 THEIRS = {"sent_type_vocab_size": "type_vocab_size", "layer_norm_epsilon": "layer_norm_eps"}
 
 
@@ -45,9 +49,8 @@ def family(tree: dict[str, Any], path: Path) -> str:
     Raises:
         UserError: the file is of another model.
     """
-    classes = [tree.get("init_class"), *(tree.get("architectures") or [])]
-    named = tree.get("model_type") or next((str(name) for name in classes if name), "")
-    found = FAMILY.fullmatch(named)
+    named = tree.get("model_type") or class_name(tree)
+    found = FAMILY.fullmatch(str(named))
     if not found:
         raise UserError(f"{path}: a model of type '{named}'; those of ERNIE 1.0 to 3.0 and BERT can be converted")
     return found[1].lower()
@@ -66,20 +69,54 @@ def to_config(tree: dict[str, Any], path: Path, **defaults: Any) -> ErnieConfig:
     return check_settings(ErnieConfig, {**DEFAULTS, **defaults, **known}, str(path))
 
 
-def from_model(model: Model) -> dict[str, Any]:
-    """The keys of both libraries for a model of ours."""
+def declared(tree: dict[str, Any], path: Path) -> Declared:
+    """What the file says of the model's head.
+
+    Raises:
+        UserError: `id2label` does not name classes 0, 1, ...
+    """
+    name = class_name(tree)
+    found = FAMILY.fullmatch(name)
+    model_class = (found[2] or "") if found else name or None
+    names = tree.get("id2label") or {}
+    try:
+        labels = {int(key): str(value) for key, value in dict(names).items()}
+    except (TypeError, ValueError):
+        raise UserError(f"{path}: id2label is {names!r}, expected names of classes by their numbers") from None
+    if sorted(labels) != list(range(len(labels))):
+        raise UserError(f"{path}: id2label has the numbers {sorted(labels)}, expected 0 to {len(labels) - 1}")
+    in_order = tuple(labels[number] for number in range(len(labels)))
+    problem_type = tree.get("problem_type")
+    return Declared(model_class, None if problem_type == ONE_LABEL else problem_type, in_order or None)
+
+
+def from_model(model: Model, model_class: ModelClass | None) -> dict[str, Any]:
+    """The keys of both libraries for a model of ours with the head of this class."""
     config = model.config.model_dump() | {"intermediate_size": model.config.ffn_size}
     tree = {"model_type": "ernie", "pad_token_id": model.vocabulary.pad_id}
     tree |= {THEIRS.get(ours, ours): config[ours] for ours in DEFAULTS}
-    if CLASSIFIER in model.parameters:
-        tree["num_labels"] = len(model.parameters[CLASSIFIER])
-    return tree | {"architectures": [_architecture(model.parameters)]}
+    if model_class is None:
+        return tree | {"architectures": [_pretrained_class(model.parameters)]}
+    tree["architectures"] = [f"ErnieFor{model_class.suffix}"]
+    if model_class.problem_type:
+        tree["problem_type"] = model_class.problem_type
+    if model_class.suffix == "MultipleChoice":  # one score a choice, whatever the number of labels
+        return tree
+    classes = len(model.parameters[f"{head_of(model_class.suffix)}.b_0"])
+    labels = model.signature.labels if model.signature else None
+    if labels:
+        tree["id2label"] = {str(number): label for number, label in enumerate(labels)}
+        tree["label2id"] = {label: number for number, label in enumerate(labels)}
+    return tree | {"num_labels": classes}
 
 
-def _architecture(parameters: dict[str, np.ndarray]) -> str:
-    """The class that has the heads, by Hugging Face's name."""
-    if CLASSIFIER in parameters:
-        return "ErnieForSequenceClassification"
+def class_name(tree: dict[str, Any]) -> str:
+    """The model class that a file names, empty if it names none."""
+    return next((str(name) for name in (tree.get("init_class"), *(tree.get("architectures") or [])) if name), "")
+
+
+def _pretrained_class(parameters: dict[str, np.ndarray]) -> str:
+    """The class, by Hugging Face's name, that has the heads of pre-training."""
     if MASKED_LM in parameters:
         return "ErnieForPreTraining" if NEXT_SENTENCE in parameters else "ErnieForMaskedLM"
     return "ErnieModel"

@@ -1,29 +1,31 @@
-"""Hugging Face's layout: `model.safetensors`, `config.json`, `vocab.txt`; matrices are [out, in]."""
+"""Hugging Face's layout: `model.safetensors` (or shards), `config.json`, `vocab.txt` (or `tokenizer.json`).
+
+Matrices are [out, in].
+"""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save_file
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
-from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.kind import ModelClass
+from ernie_paddle.training.checkpoint import Model, load_signature, os_errors, save_signature
 from ernie_paddle.weights import bert_config
-from ernie_paddle.weights.layout import Layout, Source, as_float32, bfloat16_as_float32, left_behind
+from ernie_paddle.weights.layout import Layout, Source, Written, left_behind, renamed
 from ernie_paddle.weights.names import names_of, prefix_of
-from ernie_paddle.weights.tokenizers import write_tokenizer
+from ernie_paddle.weights.safetensors_files import WEIGHTS, read_safetensors
+from ernie_paddle.weights.shards import INDEX_SUFFIX, read_sharded, weights_file
+from ernie_paddle.weights.tokenizers import vocabulary_file, write_tokenizer
 
-WEIGHTS, PICKLED, CONFIG = "model.safetensors", "pytorch_model.bin", "config.json"
+PICKLED, CONFIG = "pytorch_model*.bin", "config.json"
 BUFFERS = re.compile(r"(.*\.)?(position_ids|token_type_ids)")  # numbers from 0 on, in files of older versions
-TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
 OLD_NORM = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # the first BERT's
 
 
 def recognises(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, PICKLED))
+    return (folder / CONFIG).is_file() and bool(weights_file(folder, WEIGHTS) or _pickled(folder))
 
 
 def read(folder: Path, config_file: Path | None) -> Source:
@@ -32,44 +34,46 @@ def read(folder: Path, config_file: Path | None) -> Source:
     Raises:
         UserError: a file missing, damaged, of another model or pickled.
     """
-    if not (folder / WEIGHTS).is_file():
-        raise UserError(
-            f"{folder / PICKLED}: a pickle, which can run code, is not read; where it is trusted make {WEIGHTS} of it "
-            "with transformers: AutoModelForMaskedLM.from_pretrained(folder).save_pretrained(other_folder)"
-        )
     path = config_file or folder / CONFIG
     tree = bert_config.read_tree(path)
     bert_config.family(tree, path)
-    config = bert_config.to_config(tree, path)
-    tensors = {_newer(name): values for name, values in _tensors(folder / WEIGHTS) if not BUFFERS.fullmatch(name)}
-    names = names_of("huggingface", config, prefix_of(tensors))
-    return Source("huggingface", folder / WEIGHTS, config, tensors, names, folder / VOCABULARY_FILE)
+    weights = weights_file(folder, WEIGHTS)
+    if weights is None:
+        raise UserError(_advice(_pickled(folder)[0], bert_config.class_name(tree)))
+    config, said = bert_config.to_config(tree, path), bert_config.declared(tree, path)
+    found = read_sharded(weights, read_safetensors)
+    tensors = {_newer(name): values for name, values in found if not BUFFERS.fullmatch(name)}
+    names = names_of("huggingface", config, prefix_of(tensors), said.head_class)
+    vocabulary, signature = vocabulary_file(folder), load_signature(folder)
+    return Source("huggingface", weights, config, tensors, names, vocabulary, (), signature, said)
 
 
-def write(folder: Path, model: Model) -> list[str]:
+def write(folder: Path, model: Model, model_class: ModelClass | None) -> Written:
     """Write what `ErnieModel.from_pretrained(folder)` and its like load."""
-    tensors, names = {}, names_of("huggingface", model.config, "ernie.")
-    for name in names:
-        if name.ours in model.parameters:
-            values = model.parameters[name.ours]
-            tensors[name.theirs] = np.ascontiguousarray(values.T if name.transposed else values)
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, bert_config.from_model(model))
+    names = names_of("huggingface", model.config, "ernie.", model_class.suffix if model_class else "")
+    tensors = renamed(model, names)
+    with os_errors(folder / WEIGHTS):
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    write_json(folder / CONFIG, bert_config.from_model(model, model_class))
     write_tokenizer(folder, model, "BertTokenizer")
-    return left_behind(model, names)
+    save_signature(folder, model.signature)
+    return Written(len(tensors), left_behind(model, names))
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The tensors of a file; numpy's own reader of the format refuses bfloat16."""
-    try:
-        found = deserialize(path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    for name, tensor in found:
-        if tensor["dtype"] not in TYPES:
-            raise UserError(f"{path}: {name} holds {tensor['dtype']}, expected floats of 16 bits or more")
-        values = np.frombuffer(tensor["data"], TYPES[tensor["dtype"]]).reshape(tensor["shape"])
-        yield name, bfloat16_as_float32(values) if tensor["dtype"] == "BF16" else as_float32(values)
+def _pickled(folder: Path) -> list[Path]:
+    return sorted(folder.glob(PICKLED))
+
+
+def _advice(path: Path, class_name: str) -> str:
+    """Say how to turn a pickle into a folder that can be read, with the class that keeps all of its heads."""
+    name = class_name or "AutoModel"
+    saved = f"{path.parent}_safetensors"
+    classes = (name, "AutoTokenizer")
+    code = "; ".join(f"{one}.from_pretrained('{path.parent}').save_pretrained('{saved}')" for one in classes)
+    return (
+        f"{path}: a pickle, which can run code, is not read; where it is trusted, transformers makes {saved} of it: "
+        f'python -c "from transformers import {name}, AutoTokenizer; {code}"'
+    )
 
 
 def _newer(name: str) -> str:
@@ -80,7 +84,7 @@ def _newer(name: str) -> str:
 
 LAYOUT = Layout(
     name="huggingface",
-    signs=f"{WEIGHTS} with {CONFIG}",
+    signs=f"{WEIGHTS} or {WEIGHTS}{INDEX_SUFFIX} with {CONFIG}",
     recognises=recognises,
     read=read,
     write=write,

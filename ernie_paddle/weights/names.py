@@ -1,12 +1,16 @@
-"""What each library calls a parameter: one table, read in both directions. The release's names are ours.
+"""What each library calls a parameter: one table, read in both directions.
+
+The release's names are ours, but for the heads of fine-tuning: `_cls_out_w` there is `cls_out.w_0` here.
 
 A row of the table names a layer; its kind says which tensors the layer has:
 
-    kind     ours                   elsewhere             shape
+    kind     ours                   PaddleNLP, HF         shape
     table    <name>                 <name>.weight         [rows, columns]
     linear   <name>.w_0, .b_0       <name>.weight, .bias  [rows, columns], [columns]; Hugging Face: [columns, rows]
     norm     <name>_scale, _bias    <name>.weight, .bias  [columns]
     value    <name>                 <name>                [columns]
+
+Most model classes call the head that a model was fine-tuned with `classifier`: which one it is, the class tells.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +20,7 @@ from typing import Literal
 
 from ernie_paddle.model.config import ErnieConfig
 
-Library = Literal["release", "paddlenlp", "huggingface"]
+Library = Literal["ours", "release", "paddlenlp", "huggingface"]
 Kind = Literal["table", "linear", "norm", "value"]
 
 
@@ -34,7 +38,8 @@ class Part(Enum):
 class Layer:
     """A row of the table; `huggingface` is None where PaddleNLP has the same name.
 
-    `rows` and `columns` are attributes of `ErnieConfig`, or None where any size will do.
+    `rows` and `columns` are attributes of `ErnieConfig`, or None where any size will do. `release` is the name of a
+    head of fine-tuning in the release, without `_w` and `_b`; `classes` are the suffixes of model classes that have it.
     """
 
     kind: Kind
@@ -44,6 +49,8 @@ class Layer:
     rows: str | None = "hidden_size"
     columns: str | None = "hidden_size"
     part: Part = Part.ENCODER
+    release: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,11 +115,41 @@ HEADS = (  # beside the encoder, without its prefix
         part=Part.MASKED_LM,
     ),
     Layer("linear", "next_sent_fc", "cls.seq_relationship", columns=None, part=Part.OTHER_HEAD),
-    Layer("linear", "cls_out", "classifier", columns=None, part=Part.OTHER_HEAD),
+)
+FINETUNED_HEADS = (
+    Layer(
+        "linear",
+        "cls_out",
+        "classifier",
+        columns=None,
+        part=Part.OTHER_HEAD,
+        release="_cls_out",  # <task>_cls_out, and the task has no name
+        classes=("SequenceClassification", "MultipleChoice"),
+    ),
+    Layer(
+        "linear",
+        "cls_seq_label_out",
+        "classifier",
+        columns=None,
+        part=Part.OTHER_HEAD,
+        release="cls_seq_label_out",
+        classes=("TokenClassification",),
+    ),
+    Layer(
+        "linear",
+        "cls_mrc_out",
+        "classifier",
+        "qa_outputs",
+        columns=None,
+        part=Part.OTHER_HEAD,
+        release="cls_mrc_out",
+        classes=("QuestionAnswering",),
+    ),
 )
 
 # Second names of a tensor: scores of the vocabulary are products with its embedding, which both libraries store again.
 COPIES: dict[Library, dict[str, str]] = {
+    "ours": {},
     "release": {"mask_lm_out_fc.w_0": "word_embedding"},
     "paddlenlp": {
         "cls.predictions.decoder.weight": "word_embedding",
@@ -132,24 +169,33 @@ SUFFIXES: dict[Kind, tuple[tuple[str, str], ...]] = {
     "value": (("", ""),),
 }
 
+RELEASED_HEAD = {".w_0": "_w", ".b_0": "_b"}
 
-def names_of(library: Library, config: ErnieConfig, prefix: str = "") -> list[Name]:
-    """Every parameter that has a name in a library; `prefix` (`ernie.`, say) begins those of the encoder there."""
+
+def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_class: str = "") -> list[Name]:
+    """Every parameter that has a name in a library.
+
+    `prefix` (`ernie.`, say) begins the encoder's names in PaddleNLP and Hugging Face; `model_class` (such as
+    `TokenClassification`) tells which head of fine-tuning the model has there.
+    """
     names = []
-    for layer, of_encoder in _layers(config):
-        there = layer.paddlenlp if library == "paddlenlp" else layer.huggingface or layer.paddlenlp
+    for layer, begin in _layers(config, library, model_class, prefix):
         for ours, theirs in SUFFIXES[layer.kind]:
-            name = layer.ours + ours
-            names.append(
-                Name(
-                    ours=name,
-                    theirs=name if library == "release" else prefix * of_encoder + there + theirs,
-                    part=layer.part,
-                    shape=_shape(layer, ours, config),
-                    transposed=library == "huggingface" and ours == ".w_0",
-                )
-            )
+            of_library = {
+                "ours": layer.ours + ours,
+                "release": layer.release + RELEASED_HEAD[ours] if layer.release else layer.ours + ours,
+                "paddlenlp": begin + layer.paddlenlp + theirs,
+                "huggingface": begin + (layer.huggingface or layer.paddlenlp) + theirs,
+            }
+            transposed = library == "huggingface" and ours == ".w_0"
+            shape = _shape(layer, ours, config)
+            names.append(Name(of_library["ours"], of_library[library], layer.part, shape, transposed))
     return names
+
+
+def head_of(model_class: str) -> str | None:
+    """The name here of the head that a model class has, None if it has none of fine-tuning."""
+    return next((layer.ours for layer in FINETUNED_HEADS if model_class in layer.classes), None)
 
 
 def prefix_of(tensors: Iterable[str]) -> str:
@@ -158,10 +204,10 @@ def prefix_of(tensors: Iterable[str]) -> str:
     return next((name.removesuffix(table) for name in tensors if name.endswith(table)), "")
 
 
-def _layers(config: ErnieConfig) -> Iterator[tuple[Layer, bool]]:
-    """All layers, and whether they belong to the encoder."""
+def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str) -> Iterator[tuple[Layer, str]]:
+    """Yield the layers that a model can have, and what begins their names in PaddleNLP and Hugging Face."""
     for layer in INPUT:
-        yield layer, True
+        yield layer, prefix
     for i in range(config.num_hidden_layers):
         for layer in ENCODER_LAYER:
             numbered = replace(
@@ -170,10 +216,13 @@ def _layers(config: ErnieConfig) -> Iterator[tuple[Layer, bool]]:
                 paddlenlp=f"encoder.layers.{i}.{layer.paddlenlp}",
                 huggingface=f"encoder.layer.{i}.{layer.huggingface}",
             )
-            yield numbered, True
-    yield POOLER, True
+            yield numbered, prefix
+    yield POOLER, prefix
     for layer in HEADS:
-        yield layer, False
+        yield layer, ""
+    for layer in FINETUNED_HEADS:
+        if library in ("ours", "release") or model_class in layer.classes:
+            yield layer, ""
 
 
 def _shape(layer: Layer, suffix: str, config: ErnieConfig) -> tuple[int | None, ...]:

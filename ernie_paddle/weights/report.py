@@ -63,9 +63,7 @@ class Report:
         """All lines, and how many there are of each outcome."""
         counts = Counter(line.outcome for line in self.lines)
         totals = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
-        table = Table(title=self.where, caption=totals)
-        for heading in ("there", "here", "shape", "outcome"):
-            table.add_column(heading, overflow="fold")
+        table = Table("there", "here", "shape", "outcome", title=self.where, caption=totals)
         for line in self.lines:
             table.add_row(line.theirs, line.ours, line.shape, line.outcome.value)
         return table

@@ -1,8 +1,8 @@
 """Cloze of idioms (CHID): which of the candidates fills the blank?
 
 As in PaddleNLP's example: `[CLS] idiom [SEP] left [unused1] right [SEP]` for each candidate, with a window of the
-passage around the blank; other blanks are four `[MASK]`. Blanks that share their candidates are answered together:
-greedily, the surest blank first, each candidate once.
+passage around the blank; other blanks are four `[MASK]`, sentence ids are 0 throughout. Blanks that share their
+candidates are answered together: greedily, the surest blank first, each candidate once.
 """
 
 import re
@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
 from tasks.finetuning.multiple_choice import MultipleChoice, choices_encoded, softmax
+from tasks.finetuning.reading.chid import ChidFormat
 
 OTHER_BLANK = re.compile(r"#idiom\d+#")
 BLANK = "[unused1]"
@@ -27,6 +28,13 @@ class Cloze(MultipleChoice):
     """The number of the right candidate."""
 
     name = "cloze"
+    model_class = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts and the rule that no candidate fills two blanks do not go along: give the "
+        "model `[CLS] candidate [SEP] left [unused1] right [SEP]` with sentence id 0 throughout",
+    )
+    formats = (ChidFormat,)
+    least_length = IDIOM + 4  # an idiom, three special tokens and the blank
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
@@ -36,12 +44,14 @@ class Cloze(MultipleChoice):
         idioms = dict(zip(known, tokenized(known, vocabulary), strict=True))
         for one, left, right in zip(examples, lefts, rights, strict=True):
             around: dict[int, list[int]] = {}  # the passage by the length of the idiom, mostly one for all candidates
-            for idiom in (idioms[candidate].ids for candidate in one.candidates):
+            for idiom in (idioms[candidate].ids[: signature.max_length - 4] for candidate in one.candidates):
                 if len(idiom) not in around:
                     before, after = window(len(left), len(right), signature.max_length - 4 - len(idiom))
                     around[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]
                 sequences.append([idiom, around[len(idiom)]])
-        return choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+        encoded = choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+        encoded.samples.columns["sentence_ids"].fill(0)
+        return encoded
 
     def answers(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature

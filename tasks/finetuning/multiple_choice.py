@@ -1,18 +1,20 @@
 """Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ernie_paddle.data.batch import Batch, Rectangle
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.kind import ReadingKind
+from tasks.finetuning.reading.c3 import C3Format
+from tasks.finetuning.reading.source import Format
 
 if TYPE_CHECKING:
     from ernie_paddle.programs.network import Network
@@ -50,6 +52,14 @@ class MultipleChoice(ReadingKind):
     """The number of the right choice."""
 
     name = "multiple_choice"
+    model_class: ClassVar[ModelClass | None] = ModelClass(
+        "MultipleChoice",
+        differences="the layout of texts does not go along: give the model `[CLS] text [SEP] question [SEP] choice "
+        "[SEP]` with sentence id 0 for the text, 1 for the rest",
+    )
+    has_labels = False
+    least_length = 5  # four special tokens and one of a choice
+    formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)
 
     def objective(self, signature: Signature) -> Objective:
         return Choice()

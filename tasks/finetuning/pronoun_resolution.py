@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ernie_paddle.kind import Encoded, Signature
+from ernie_paddle.kind import Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.reading.examples import ReferenceExample
+from tasks.finetuning.reading.wsc import WscFormat
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class PronounResolution(Classification):
     """A label of the signature's for a pronoun and a noun of a text."""
 
     name = "pronoun_resolution"
+    model_class = ModelClass(
+        "SequenceClassification",
+        differences="the marks around noun and pronoun do not go along: give the model texts with `_noun_` and "
+        "`[pronoun]`",
+    )
+    answers_are = ("labels",)
+    formats = (WscFormat,)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         return super().encode([MarkedText(marked(one), one.label) for one in examples], vocabulary, signature)

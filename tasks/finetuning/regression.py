@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.kind import Answer, Encoded, Signature
+from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -47,7 +47,9 @@ class Regression(Classification):
     """A number for a text or a pair of texts."""
 
     name = "regression"
+    model_class = ModelClass("SequenceClassification", problem_type="regression")
     answers_are = ("numbers",)
+    has_labels = False
 
     def objective(self, signature: Signature) -> Objective:
         return SquaredError()

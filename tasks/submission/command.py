@@ -8,8 +8,9 @@ from rich.table import Table
 
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
+from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
-from tasks.submission.benchmarks import BENCHMARKS, SubmissionFile
+from tasks.submission.benchmarks import BENCHMARKS, ZIP_NAMES, SubmissionFile
 from tasks.submission.checking import check_zip
 from tasks.submission.writing import write_submission
 
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "file; for cmrc2018 cmrc2018.json, {id: text}",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark's data as downloaded")
-    parser.add_argument("--out", type=Path, help="zip to write")
+    parser.add_argument("--out", type=output_file, help="zip to write")
     parser.add_argument("--check", type=Path, metavar="ZIP", help="only check this zip against the test files")
     parser.add_argument("--partial", action="store_true", help="let tasks be missing")
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     console = open_console()
     console.print(table(args.benchmark, files, rows))
     console.print(f"{path}: {verdict}", soft_wrap=True)
+    if path.name != (wanted := ZIP_NAMES.get(args.benchmark, path.name)):
+        console.print(f"note: the leaderboard takes it under the name {wanted} only; rename it", soft_wrap=True)
 
 
 def table(title: str, files: tuple[SubmissionFile, ...], rows: dict[str, int]) -> Table:

@@ -1,13 +1,13 @@
 """The benchmarks' own test files: which rows or questions they have, in their order."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text
+from ernie_paddle.files import read_lines, read_text
+from ernie_paddle.text.cleaning import load_json
 from tasks.submission.answers import Item
 
 BLANK = re.compile(r"#idiom\d+#")
@@ -15,7 +15,7 @@ BLANK = re.compile(r"#idiom\d+#")
 
 def glue_rows(path: Path) -> list[Item]:
     """GLUE's TSV, never quoted: a header whose first column is `index` (`id` in QQP), then a row an item."""
-    lines = [line.removesuffix("\r") for line in read_text(path, "test file").removesuffix("\n").split("\n")]
+    lines = read_lines(path, "test file") or [""]
     header = lines[0].split("\t")
     if header[0] not in ("index", "id"):
         raise UserError(
@@ -71,16 +71,16 @@ def c3_rows(path: Path) -> list[Item]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(read_text(path, "test file"))
+        return load_json(read_text(path, "test file"))[0]
     except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from None
 
 
 def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(read_text(path, "test file").removesuffix("\n").split("\n"), 1):
+    for number, line in enumerate(read_lines(path, "test file"), 1):
         where = f"{path} line {number}"
         try:
-            row = json.loads(line)
+            row, _ = load_json(line)
         except ValueError:
             raise UserError(f"{where}: not JSON; the file should have an object a line") from None
         if not isinstance(row, dict):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ernie_paddle.files import lines_of
 from tasks.submission.answers import Item
 
 
@@ -51,7 +52,7 @@ class Tsv:
         return "".join(f"{id}\t{value}\n" for id, value in (self.HEADER, *((item.id, value) for item, value in rows)))
 
     def read(self, text: str) -> Content:
-        header, *lines = (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+        header, *lines = lines_of(text) or [""]
         content = Content(keyed=False)
         if tuple(header.split("\t")) != self.HEADER:
             wanted = "\t".join(self.HEADER)
@@ -72,7 +73,7 @@ class JsonLines:
 
     def read(self, text: str) -> Content:
         content = Content(keyed=False)
-        for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        for number, line in enumerate(lines_of(text), 1):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):

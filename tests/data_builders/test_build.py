@@ -17,11 +17,12 @@ from data_builders.annotation import store
 from data_builders.build import BuildResult, BuildSettings, build
 from data_builders.demo import peoples_daily
 from data_builders.ray_engine import RayWorkers
-from data_builders.resumable import alone_in
 from data_builders.workers import Processes
+from ernie_paddle.cli import main
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest
 from ernie_paddle.errors import UserError
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import load_plugins
 
 
@@ -120,7 +121,7 @@ def test_a_killed_build_goes_on_with_what_it_had_finished(real_text: RealText, t
 
 
 def test_two_builds_in_one_folder_do_not_mix(real_text: RealText, tmp_path: Path) -> None:
-    with alone_in(tmp_path), pytest.raises(UserError, match="another process is building here"):
+    with locked_folder(tmp_path), pytest.raises(UserError, match="another process is at work here"):
         build_again(real_text, tmp_path)
     build_again(real_text, tmp_path, tasks={"knowledge_masking": {"corpora": ["zh"]}})
 
@@ -179,6 +180,32 @@ def test_exact_duplicates_are_dropped_and_counted(real_text: RealText, tmp_path:
     before, counts = real_text.result.corpora["zh"].counts, result.corpora["zh"].counts
     assert counts.documents == before.documents
     assert counts.noted["duplicate"] == before.records + before.noted.get("duplicate", 0)
+
+
+@pytest.mark.slow
+def test_words_and_names_that_a_corpus_does_not_hold_are_said(
+    real_text: RealText, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = {"zh": real_text.sources["zh"].documents(), "en": real_text.sources["en"].documents()}
+    text = {language: next(iter(documents)).paragraphs[0] for language, documents in held.items()}
+    words = text["en"].split()
+    lists = {
+        "zh": ["中国", text["zh"][:5] + "·无", "哈利·波特"],
+        "en": [f"{words[0]} {words[1]}", words[2], "Xyz & Sons"],
+    }
+    for language, names in lists.items():
+        (tmp_path / f"{language}.txt").write_text("\n".join(names), encoding="utf-8")
+    plan = tmp_path / "plan.yaml"
+    spans = {language: {"gazetteers": [str(tmp_path / f"{language}.txt")]} for language in lists}
+    tasks = {"knowledge_masking": {"corpora": ["zh", "en"]}}
+    plan.write_text(yaml.safe_dump(real_text.settings | {"spans": spans, "tasks": tasks}))
+    for workers in ("1", "2"):
+        main(["build", "--plan", str(plan), "--out", str(tmp_path / workers), "--workers", workers])
+        said = capsys.readouterr().out
+        not_met = "words and names of dictionaries and gazetteers were not met"
+        assert f"zh: 2 of 3 {not_met} ({', '.join(sorted(lists['zh'][1:]))})" in said
+        assert f"en: 1 of 3 {not_met} (Xyz & Sons)" in said
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
 
 
 def test_manifests_say_what_the_shards_were_made_from(real_text: RealText) -> None:

@@ -11,6 +11,7 @@ from ernie_paddle.errors import UserError
 
 class Inner(Settings):
     warmup_updates: int = Field(default=0, ge=0)
+    rate: float = 0.0
 
 
 class Outer(Settings):
@@ -41,6 +42,8 @@ def test_overrides_that_cannot_be_meant_are_refused(override: str) -> None:
         ({"name": "a", "items": {"x": {"warm": 1}}}, "unknown key 'items.x.warm'; .*warmup_updates"),
         ({"name": "a", "inner": {"warmup_updates": -1}}, "key 'inner.warmup_updates': .*greater than or equal to 0"),
         ({"name": 3}, "key 'name': .*string"),
+        ({"name": True}, "key 'name': .*string; YAML reads yes, no, .* as booleans: put the word in quotes"),
+        ({"name": "a", "inner": {"rate": float("inf")}}, "key 'inner.rate': .*finite"),
     ],
 )
 def test_mistakes_name_the_key(tree: dict[str, object], message: str) -> None:
@@ -48,7 +51,9 @@ def test_mistakes_name_the_key(tree: dict[str, object], message: str) -> None:
         check_settings(Outer, tree, "where")
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "YAML"), ("- a", "mapping"), ("", "mapping"), ("\xff", "YAML")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "YAML"), ("- a", "mapping"), ("", "mapping"), ("\xff", "not UTF-8")]
+)
 def test_files_that_hold_no_mapping_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "settings.yaml"
     path.write_bytes(text.encode("latin-1"))

@@ -26,6 +26,7 @@ class Benchmark:
     ids: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     corrected: dict[str, dict[str, int]] = field(default_factory=dict)
+    kept: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         for name, content in self.files.items():

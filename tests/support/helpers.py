@@ -2,11 +2,14 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 Run = Callable[..., tuple[int, str]]
@@ -29,6 +32,17 @@ def assert_user_error(code: int, stderr: str, *words: str) -> None:
     assert all(word in last for word in words), last
 
 
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes: it stands for a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
     """Write the configuration of a tiny model."""
     tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}
@@ -49,3 +63,20 @@ def released(name: str) -> Path:
     if not (RELEASE / name).exists():
         pytest.skip(f"{name} of the original release is not here; ERNIE_ORIGINAL_RELEASE names its folder")
     return RELEASE / name
+
+
+@contextmanager
+def damaged(path: Path, random: np.random.Generator) -> Iterator[None]:
+    """Flip a random bit of a file, or cut it at a random place; restore it afterwards."""
+    content = path.read_bytes()
+    place = int(random.integers(len(content)))
+    if random.random() < 0.7:
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(changed)
+    else:
+        path.write_bytes(content[:place])
+    try:
+        yield
+    finally:
+        path.write_bytes(content)

@@ -4,7 +4,8 @@
 
 In FOLDER, every `make/NAME/` holds `task.json` (class and sizes) and gets a random model; every `load/NAME/` holds a
 model in PaddleNLP's layout, or in Hugging Face's with `task.json` saying so. All of them hold `inputs.npz`
-(`input_ids`, `sentence_ids`, `task_id`) and get `outputs.npz`: `hidden`, and `scores` of a masked-LM head.
+(`input_ids`, `sentence_ids`, `task_id`) and get `outputs.npz`: `hidden`, `scores` of a masked-LM head, and `logits` of
+a model that was fine-tuned; for multiple choice the rows are the choices.
 """
 
 import json
@@ -56,7 +57,20 @@ def answer(folder: Path, model: Any) -> None:
         outputs = {"hidden": hidden.numpy()}
         if hasattr(model, "cls"):
             outputs["scores"] = model.cls.predictions(hidden).numpy()
+        if hasattr(model, "classifier"):
+            outputs["logits"] = logits(model, ids, sentences).numpy()
     np.savez(folder / "outputs.npz", **outputs)
+
+
+def logits(model: Any, ids: Any, sentences: Any) -> Any:
+    """What the class itself computes: [rows, n], or [rows, length, n] for heads on tokens."""
+    import paddle
+
+    if hasattr(model, "num_choices"):
+        model.num_choices = len(ids)
+        return model(ids.unsqueeze(0), token_type_ids=sentences.unsqueeze(0)).reshape([-1, 1])
+    found = model(ids, token_type_ids=sentences)
+    return paddle.stack(list(found), axis=-1) if isinstance(found, tuple) else found  # of beginnings and of ends
 
 
 def main(folder: Path) -> None:

@@ -1,14 +1,19 @@
 """Small models with random parameters, and inputs for them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ernie_paddle.kind import KeptSignature
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.training.checkpoint import Model
+from ernie_paddle.weights import conversion
 from ernie_paddle.weights.names import Part, names_of
+from ernie_paddle.weights.report import Report
 
 SIZES: dict[str, Any] = {
     "vocab_size": 40,
@@ -26,7 +31,7 @@ def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
     config = ErnieConfig(**{"hidden_act": "gelu", **SIZES, **settings})
     random = np.random.default_rng(1)
     parameters = {}
-    for name in names_of("release", config):
+    for name in names_of("ours", config):
         classes = (heads or {}).get(name.ours.partition(".")[0], 0)
         wanted = classes or name.part is not Part.OTHER_HEAD
         if wanted and (config.use_task_id or name.part is not Part.TASK_EMBEDDING):
@@ -35,6 +40,55 @@ def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
             parameters[name.ours] = values.astype(np.float32)
     words = [*SPECIAL_TOKENS, *(f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))]
     return Model(config, Vocabulary({word: i for i, word in enumerate(words)}), parameters)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned model's head, how many classes it has, their labels, and whether it reads all tokens."""
+
+    head: str
+    classes: int
+    labels: tuple[str, ...] | None = None
+    of_tokens: bool = False
+
+
+FINETUNED = {
+    "classification": Tuned("cls_out", 3, ("bad", "fair", "good")),
+    "regression": Tuned("cls_out", 1),
+    "sequence_labelling": Tuned("cls_seq_label_out", 3, ("B-LOC", "I-LOC", "O"), of_tokens=True),
+    "reading_comprehension": Tuned("cls_mrc_out", 2, of_tokens=True),
+    "multiple_choice": Tuned("cls_out", 1),
+    "cloze": Tuned("cls_out", 1),
+    "pronoun_resolution": Tuned("cls_out", 2, ("false", "true")),
+}
+
+
+def finetuned_model(kind: str) -> Model:
+    """A model as fine-tuning keeps it: an encoder, what the head needs of it, the head and a signature."""
+    tuned = FINETUNED[kind]
+    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12)
+    absent = ("mask_lm_", "pooled_fc") if tuned.of_tokens else ("mask_lm_",)
+    parameters = {name: values for name, values in model.parameters.items() if not name.startswith(absent)}
+    signature = KeptSignature(task=kind, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})
+    return Model(model.config, model.vocabulary, parameters, signature)
+
+
+def read_model(folder: Path, vocabulary: Path | None = None, config: Path | None = None) -> tuple[Model, Report]:
+    """Read a folder of any layout."""
+    return conversion.read_source(conversion.recognise(folder), folder, config, vocabulary, load_plugins())
+
+
+def assert_equal(found: Model, expected: Model) -> None:
+    """Configuration, vocabulary and parameters are the same, bit by bit."""
+    assert found.config == expected.config and found.vocabulary == expected.vocabulary
+    assert found.parameters.keys() == expected.parameters.keys()
+    for name, values in expected.parameters.items():
+        np.testing.assert_array_equal(found.parameters[name], values)
+
+
+def write_model(layout: str, folder: Path, model: Model) -> list[str]:
+    """Write a model in a layout; returns what is said of it."""
+    return conversion.write_model(conversion.LAYOUTS[layout], folder, model, load_plugins()).notes
 
 
 def write_inputs(folder: Path, vocabulary_size: int, sentence_types: int, task_id: int = 0) -> dict[str, np.ndarray]:

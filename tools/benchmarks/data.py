@@ -23,7 +23,8 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import load_plugins
 
-OUT = Path("runs/benchmark")
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "runs/benchmark"
 PEER_BYTES = 700_000  # the peer is slow; this is enough for it to be steady
 MEGABYTE = 1_000_000
 COPIES = 12  # of the month: long enough for starting two workers not to count

@@ -37,7 +37,8 @@ from ernie_paddle.training.plan import PlannedUpdate, StagePlan
 from ernie_paddle.training.trainer import Trainer
 from ernie_paddle.training.updates import TaskData, UpdatePreparer
 
-OUT = Path("runs/benchmark")
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "runs/benchmark"
 HERE = Path(__file__).parent
 SAMPLES, LENGTH, MASKED = 8, 128, 20
 SAMPLES_AS_THEY_COME, BATCHES = 16, 40
@@ -49,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["train"])
     parser.add_argument("--peers", required=True, help="python of the environment with PyTorch and transformers")
-    parser.add_argument("--config", type=Path, default=Path("configs/models/ernie_2.0_base_zh.json"))
+    parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     config = OUT / "model.json"  # gelu, as the peers' models

@@ -7,9 +7,13 @@
 | `accuracy_and_f1`      | labels                       | mean, accuracy, f1                    | positive |
 | `matthews_correlation` | labels                       | matthews_correlation                  |          |
 | `pearson_and_spearman` | numbers                      | mean, pearson, spearman               |          |
-| `mrr`                  | relevance against scores     | mrr, map                              | queries  |
-| `entity_f1`            | sequences of tags            | f1, precision, recall, f1_lenient     |          |
+| `mrr`                  | relevance against scores     | mrr, map                              | queries* |
+| `accuracy_f1_and_mrr`  | relevance against judgements | mrr, f1, accuracy                     | queries* |
+| `entity_f1`            | sequences of tags            | f1, precision, recall, f1_strict      | scheme   |
+| `tag_accuracy`         | sequences of tags            | accuracy                              |          |
 | `em_and_f1`            | accepted answers and a text  | mean, em, f1                          | language |
+
+* a column, with a value a row.
 """
 
 from ernie_paddle.registry import Registry

@@ -53,7 +53,7 @@ def one_class(gold: Sequence[Any], predicted: Sequence[Any]) -> str | None:
 
 METRICS = (
     Metric("accuracy", "labels", ("accuracy",), "accuracy", accuracy),
-    Metric("f1", "labels", ("f1",), "f1", f1, ("positive",)),
-    Metric("accuracy_and_f1", "labels", ("accuracy", "f1", "mean"), "mean", accuracy_and_f1, ("positive",)),
+    Metric("f1", "labels", ("f1",), "f1", f1, {"positive": ()}),
+    Metric("accuracy_and_f1", "labels", ("accuracy", "f1", "mean"), "mean", accuracy_and_f1, {"positive": ()}),
     Metric("matthews_correlation", "labels", ("matthews_correlation",), "matthews_correlation", matthews_correlation),
 )

@@ -10,8 +10,9 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from ernie_paddle.metric import Measured, Metric
+from tasks.finetuning.metrics.classification import accuracy_and_f1
 
-FIGURES = ("mrr", "map")
+FIGURES, ALL_FIGURES = ("mrr", "map"), ("mrr", "f1", "accuracy")
 
 
 def mrr(gold: Sequence[int], predicted: Sequence[float], queries: Sequence[Hashable]) -> Measured:
@@ -47,4 +48,20 @@ def mrr(gold: Sequence[int], predicted: Sequence[float], queries: Sequence[Hasha
     return Measured(figures)
 
 
-METRICS = (Metric("mrr", "relevance", FIGURES, "mrr", mrr, ("queries",)),)
+def accuracy_f1_and_mrr(
+    gold: Sequence[int], predicted: Sequence[tuple[int, float]], queries: Sequence[Hashable]
+) -> Measured:
+    """Accuracy and F1 of what is taken for relevant, and MRR (the release's `acc_and_f1_and_mrr`).
+
+    `gold` as for `mrr`; `predicted` says of each candidate whether it is taken for relevant, 0 or 1, and its score.
+    """
+    taken, scores = [one for one, _ in predicted], [score for _, score in predicted]
+    classes, ranking = accuracy_and_f1(gold, taken, positive=1), mrr(gold, scores, queries)
+    figures = {name: (classes.figures | ranking.figures)[name] for name in ALL_FIGURES}
+    return Measured(figures, ranking.degenerate or classes.degenerate)
+
+
+METRICS = (
+    Metric("mrr", "relevance", FIGURES, "mrr", mrr, columns=("queries",)),
+    Metric("accuracy_f1_and_mrr", "judgements", ALL_FIGURES, "mrr", accuracy_f1_and_mrr, columns=("queries",)),
+)

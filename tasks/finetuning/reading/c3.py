@@ -21,7 +21,7 @@ class C3Format(Format):
     format: Literal["c3"] = "c3"
 
     def examples(self, source: Source, report: Report) -> Iterator[ChoiceExample]:
-        for number, entry in enumerate(typed(source.document(), list, str(source.path))):
+        for number, entry in enumerate(typed(source.document(report), list, str(source.path))):
             place = f"{source.path} passage {number}"
             parts = typed(entry, list, place)
             if len(parts) < 2:

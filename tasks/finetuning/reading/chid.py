@@ -19,7 +19,7 @@ class ChidFormat(Format):
     answers: str = "_answer.json"  # what takes the place of `.json` in the name of the file with the answers
 
     def examples(self, source: Source, report: Report) -> Iterator[ClozeExample]:
-        answers = self._answers(source) if source.labelled else None
+        answers = self._answers(source, report) if source.labelled else None
         for row, place, record in source.json_lines(report):
             report.rows -= 1  # blanks are counted, not lines
             candidates = item(record, "candidates", list, place)
@@ -41,11 +41,11 @@ class ChidFormat(Format):
                         passage=passage,
                     )
 
-    def _answers(self, source: Source) -> dict[str, Any]:
+    def _answers(self, source: Source, report: Report) -> dict[str, Any]:
         path = source.path.with_name(source.path.stem + self.answers)
         if not path.exists():
             raise UserError(f"{path}: answers to {source.path.name} not found; put them beside it")
-        return typed(Source(path).document(), dict, str(path))
+        return typed(Source(path).document(report), dict, str(path))
 
 
 def _answer(answers: dict[str, Any], tag: str, candidates: int, place: str) -> int:

@@ -115,7 +115,8 @@ def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ..
     paths = located(data.folder, files, data.origin, data.names())
     for path in paths:
         prefix = f"{path.stem}/" if len(paths) > 1 else ""
-        source = Source(path, labels, split in data.labelled, split == "train", prefix)
+        labelled = split in data.labelled
+        source = Source(path, labels, labelled, split == "train", prefix, every_row=not labelled)
         examples.extend(data.reading.examples(source, report))
     if not examples:
         reasons = "; ".join(report.lines()[1:]) or "no rows"

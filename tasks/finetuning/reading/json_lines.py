@@ -13,13 +13,14 @@ class Keys(Settings):
     """Which key holds what. A text may be a list of texts; they are joined by blanks.
 
     `id` is read in files without labels only, where predictions are known by it; objects without it are known by
-    their row.
+    their row. `group` holds the candidates of a question together.
     """
 
     text_a: str = "sentence1"
     text_b: str | None = None
     label: str = "label"
     id: str = "id"
+    group: str | None = None
 
 
 class JsonLinesFormat(Format):
@@ -41,6 +42,7 @@ class JsonLinesFormat(Format):
                 text_a=_text(record, keys.text_a, place),
                 text_b=None if keys.text_b is None else _text(record, keys.text_b, place),
                 label=None if written is None else source.labels.value(written, place),
+                group=None if keys.group is None else written_label(record, keys.group, place),
             )
 
 

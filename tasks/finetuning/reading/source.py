@@ -3,7 +3,7 @@
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,11 +11,15 @@ from typing import Any, TypeVar
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import nearest
+from ernie_paddle.text.cleaning import load_json
+from ernie_paddle.text.encodings import SAMPLE, not_utf8
 from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.report import Report
 
 Value = TypeVar("Value")
 
+HALF_A_CHARACTER = "half a character, such as half an emoji"
+ZEROS = 0.02  # share of NUL that no text in UTF-8 has
 _KINDS = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 
 
@@ -65,7 +69,8 @@ class Source:
     """A file to be read.
 
     `labelled`: labels are wanted; `training`: it is trained on, so that what cannot be learned is left out;
-    `prefix` begins the ids of its examples where several files make one set.
+    `every_row`: each row is to be answered, so that none may be left out; `prefix` begins the ids of its examples where
+    several files make one set.
     """
 
     path: Path
@@ -73,29 +78,53 @@ class Source:
     labelled: bool = True
     training: bool = False
     prefix: str = ""
+    every_row: bool = False
 
     def line(self, number: int) -> str:
         """The place of a line, counted from 1."""
         return f"{self.path} line {number}"
 
-    def lines(self) -> Iterator[tuple[str, str]]:
+    def lines(self, report: Report) -> Iterator[tuple[str, str]]:
         """The lines of the file without their ends, each with its place; a byte-order mark is left out.
 
         Only a line feed ends a line: the benchmarks' texts hold other characters that Python takes for line ends.
+        Halves of characters are replaced and counted, here and in the values of `json_lines` and `document`.
 
         Raises:
             UserError: the file is missing, cannot be read or is not UTF-8.
         """
         try:
             with open(self.path, "rb") as file:
+                start = file.peek()
+                if start.count(0) > ZEROS * len(start):
+                    raise UserError(f"{self.path}: {not_utf8(start)}; convert the file to UTF-8")
                 for number, raw in enumerate(file, 1):
-                    try:
-                        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                    except UnicodeDecodeError:
-                        raise UserError(f"{self.line(number)}: not UTF-8; convert the file") from None
-                    yield self.line(number), text.rstrip("\r\n")
+                    place = self.line(number)
+                    yield place, self._decoded(raw.rstrip(b"\r\n"), place, report, number == 1)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
+
+    def rows(
+        self, lines: Iterable[tuple[str, str]], report: Report, empty_is_row: bool = False
+    ) -> Iterator[tuple[int, str, str]]:
+        """Yield number (of all lines, from 0), place and text of each row; empty lines are left out and counted.
+
+        Raises:
+            UserError: an empty line stands before a row, and every row is to be answered.
+        """
+        at_end: list[str] = []  # places of empty lines that no row has followed yet
+        for row, (place, line) in enumerate(lines):
+            report.rows += 1
+            if line or empty_is_row:
+                if at_end:
+                    raise UserError(f"{at_end[0]}: an empty line, but every row gets an answer; fill it or remove it")
+                yield row, place, line
+            elif self.every_row:
+                at_end.append(place)
+            else:
+                report.leave_out("an empty line", place)
+        for place in at_end:
+            report.leave_out("an empty line", place)
 
     def json_lines(self, report: Report) -> Iterator[tuple[int, str, dict[str, Any]]]:
         """The objects of a file that has one on each line: number of the row from 0, place, object.
@@ -103,33 +132,50 @@ class Source:
         Raises:
             UserError: a line is no JSON object; and as `lines`.
         """
-        for row, (place, line) in enumerate(self.lines()):
-            report.rows += 1
-            if not line.strip():
-                report.leave_out("an empty line", place)
-                continue
+        for row, place, line in self.rows(((place, line.strip()) for place, line in self.lines(report)), report):
             try:
-                value = json.loads(line)
+                value = _loaded(line, place, report)
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{place}: not JSON: {error}; each line should hold one object") from None
             yield row, place, typed(value, dict, place)
 
-    def document(self) -> Any:
+    def document(self, report: Report) -> Any:
         """The value of a file that is one JSON value.
 
         Raises:
             UserError: the file is missing, cannot be read or is not JSON; the line is named.
         """
         try:
-            return json.loads(self.path.read_bytes().decode("utf-8-sig"))
+            text = self._decoded(self.path.read_bytes(), str(self.path), report, True)
+            return _loaded(text, str(self.path), report)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{self.path}: not UTF-8; convert the file") from None
         except json.JSONDecodeError as error:
             raise UserError(f"{self.line(error.lineno)}: not JSON: {error.msg}; get the file again") from None
         except RecursionError:
             raise UserError(f"{self.path}: not JSON: nested too deeply; get the file again") from None
+
+    def _decoded(self, raw: bytes, place: str, report: Report, begins: bool) -> str:
+        """Bytes as text; halves of characters may stand in them as if they were whole ones, alone or in pairs."""
+        try:
+            return raw.decode("utf-8-sig" if begins else "utf-8")
+        except UnicodeDecodeError:
+            pass
+        try:
+            units = raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
+        except UnicodeDecodeError:
+            with open(self.path, "rb") as file:
+                reason = not_utf8(file.read(SAMPLE))
+            raise UserError(f"{place}: {reason}; convert the file to UTF-8") from None
+        report.correct(HALF_A_CHARACTER, place)
+        return units.decode("utf-16", "replace").removeprefix("\ufeff")
+
+
+def _loaded(text: str, place: str, report: Report) -> Any:
+    value, halves = load_json(text)
+    if halves:
+        report.correct(HALF_A_CHARACTER, place)
+    return value
 
 
 class Format(Settings, ABC):

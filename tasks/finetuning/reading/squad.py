@@ -7,19 +7,21 @@ from tasks.finetuning.reading.examples import Answer, QuestionExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, item, typed
 
+NOT_FOUND = "an answer that is not in its context"
+
 
 class SquadFormat(Format):
     """A question an example; contexts are left as they are, so that the answers' offsets hold.
 
     An answer that is not at its offset is looked for: the nearest occurrence is taken and counted. Of those found
-    nowhere `start` is None, since their words still count in scoring; a question that has no other answer is left out
-    of training, one without any answer is left out wherever labels are wanted.
+    nowhere `start` is None, since their words still count in scoring, and the question is counted. A question that has
+    no other answer is left out of training, one without any answer is left out wherever labels are wanted.
     """
 
     format: Literal["squad"] = "squad"
 
     def examples(self, source: Source, report: Report) -> Iterator[QuestionExample]:
-        for context, question in _questions(source):
+        for context, question in _questions(source, report):
             report.rows += 1
             number = written_id(question, str(source.path))
             place = f"{source.path} question {number}"
@@ -27,8 +29,10 @@ class SquadFormat(Format):
             if source.labelled and not answers:
                 report.leave_out("no answer", place)
             elif source.training and all(answer.start is None for answer in answers):
-                report.leave_out("an answer that is not in its context", place)
+                report.leave_out(NOT_FOUND, place)
             else:
+                if any(answer.start is None for answer in answers):
+                    report.keep(NOT_FOUND, place)
                 text = item(question, "question", str, place)
                 yield QuestionExample(source.prefix + number, place, text, context, answers)
 
@@ -39,9 +43,9 @@ def written_id(record: dict[str, Any], place: str) -> str:
     return str(value) if isinstance(value, int) else item(record, "id", str, place)
 
 
-def _questions(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+def _questions(source: Source, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
     """The contexts and questions of a file."""
-    root = typed(source.document(), dict, str(source.path))
+    root = typed(source.document(report), dict, str(source.path))
     for number, article in enumerate(item(root, "data", list, str(source.path))):
         place = f"{source.path} data[{number}]"
         for index, paragraph in enumerate(item(typed(article, dict, place), "paragraphs", list, place)):

@@ -64,14 +64,13 @@ class TsvFormat(TsvLayout, Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
         layout = self if source.labelled else self.unlabelled or self
-        lines = source.lines()
+        lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
-        for row, (place, line) in enumerate(lines):
-            report.rows += 1
+        # In a file of one column an empty line is a row whose text is empty.
+        one_column = source.every_row and table.widths == (1,)
+        for row, place, line in source.rows(lines, report, empty_is_row=one_column):
             fields = line.split("\t")
-            if not line:
-                report.leave_out("an empty line", place)
-            elif len(fields) < min(table.widths) and self.skip_incomplete and source.labelled:
+            if len(fields) < min(table.widths) and self.skip_incomplete and source.labelled:
                 report.leave_out("too few fields", place)
             else:
                 example = self._example(table.values(fields, self.rest, place), f"{row}", place, source, report)

@@ -111,6 +111,58 @@ def test_user_words_and_gazetteers_decide() -> None:
     assert "启明星辰" not in names_in(text)
 
 
+NAMES = (
+    *(
+        Entry(name, "nz")
+        for name in ("Edu Trust认证", "iPhone 12", "htc vive pro", "AT&T", "C++", "12月", "沪", "９８")
+    ),
+    *(Entry(name, "nr") for name in ("哈利·波特", "哈利·波特与密室", "禰豆子", "J. K. 罗琳", "Ümit Öz")),
+    Entry("糖类抗原19-9", None, 9999),
+    Entry("一个", "nt"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("拿到了Edu Trust认证，买iPhone 12手机和htc vive pro。", ["Edu Trust认证", "iPhone 12", "htc vive pro"]),
+        ("看哈利·波特全集，哈利·波特与密室，J. K. 罗琳", ["哈利·波特", "哈利·波特与密室", "J. K. 罗琳"]),
+        ("禰豆子住沪，一个", ["禰豆子", "沪", "一个"]),
+        ("在AT&T写C++，12月5日", ["AT&T", "C++", "12月"]),
+        ("９８年３万９８万吨", ["９８", "９８"]),
+        ("xiPhone 12和iPhone 123和iPhone  12，Ümit Özil", []),
+        ("见Ümit Öz。", ["Ümit Öz"]),
+    ],
+)
+def test_given_names_are_found_whatever_they_are_written_with(text: str, names: list[str]) -> None:
+    given = ChineseWords(NAMES)
+    assert [name for name in names_in(text, given) if name in {entry.word for entry in NAMES}] == list(
+        dict.fromkeys(names)
+    )
+    assert [word for word in words_of(text, given) if word in {entry.word for entry in NAMES if entry.tag}] == names
+
+
+def test_a_given_word_with_a_sign_is_one_word_without_a_name() -> None:
+    assert "糖类抗原19-9" in words_of("糖类抗原19-9正常", ChineseWords(NAMES))
+
+
+def test_every_given_name_is_found_alone_and_between_other_words(real_text: RealText) -> None:
+    """Names made of pieces of real text with signs, blanks, figures and Latin letters between them."""
+    pieces = [
+        p[i : i + 3] for d in list(real_text.sources["zh"].documents())[:30] for p in d.paragraphs[:2] for i in (0, 7)
+    ]
+    signs = ("·", " ", "-", "12", " x ", "＆", "・", ".")
+    made = dict.fromkeys(f"{a}{signs[i % 8]}{b}" for i, (a, b) in enumerate(pairwise(pieces)) if f"{a}{b}".isalpha())
+    given = ChineseWords(tuple(Entry(name, "nz") for name in made))
+    assert len(made) > 30
+    for name in made:
+        for text in (name, f"我们在{name}的时候", f"（{name}）"):
+            found = words_of(text, given)
+            longer = [other for other in made if name in other and other != name]
+            assert name in found or any(other in text for other in longer), (text, found)
+            assert names_in(text, given).get(name, NAME) == NAME
+
+
 def spans(text: str) -> list[tuple[str, int]]:
     words = WORDS(text)
     continues, kinds = spans_of(words.codes)

@@ -105,12 +105,18 @@ def test_phrases_can_be_switched_off_and_gazetteers_named(tmp_path: Path) -> Non
 
 
 def test_word_lists_are_read_in_jieba_s_and_in_our_form(tmp_path: Path) -> None:
-    (tmp_path / "words.txt").write_text("\ufeff云计算 5 n\n量子\n李小福 nr\n\n创新办 3\n")
+    (tmp_path / "words.txt").write_text(
+        "\ufeff云计算 5 n\n量子\n李小福 nr\n\n创新办 3\nEdu Trust认证 2000\nhtc  vive 9 nz\niPhone 12 Pro 7\na\u2028b\n"
+    )
     assert read_dictionary(tmp_path / "words.txt") == [
         Entry("云计算", "n", 5),
         Entry("量子", None, None),
         Entry("李小福", "nr", None),
         Entry("创新办", None, 3),
+        Entry("Edu Trust认证", None, 2000),
+        Entry("htc vive", "nz", 9),
+        Entry("iPhone 12 Pro", None, 7),
+        Entry("a b", None, None),
     ]
     (tmp_path / "names.txt").write_text("上海\tplace\n New  York \n启明\torganisation\n")
     assert read_gazetteer(tmp_path / "names.txt") == [Entry("上海", "ns"), Entry("New York", "nz"), Entry("启明", "nt")]
@@ -121,6 +127,28 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
     path.write_text("好\n云计算 5 n 太多\n")
     with pytest.raises(UserError, match=r"list\.txt line 2: expected 'word"):
         read_dictionary(path)
+    for line, words in (
+        ("iPhone 12 Pro", "a word that holds a figure needs a frequency"),
+        ("htc vive", "'vive' is none of jieba's tags; write a frequency after"),
+        ("腾讯 9 ORG", "expected 'word"),
+        ("好 9 xyz", "'xyz' is none of jieba's tags"),
+    ):
+        path.write_text(f"好\n{line}\n")
+        with pytest.raises(UserError, match=rf"list\.txt line 2: .*{words}"):
+            read_dictionary(path)
+    for line in ("·", "\tperson", " — \tname"):
+        path.write_text(f"{line}\n")
+        with pytest.raises(UserError, match=r"list\.txt line 1: a name has letters or digits"):
+            read_gazetteer(path)
+    path.write_text("上海\tplace\n上海\tplace\n")
+    assert SpanSettings.model_validate({"zh": {"gazetteers": [path, path]}}).zh.entries() == (Entry("上海", "ns"),)
+    (tmp_path / "other.txt").write_text("上海\n")
+    twice = SpanSettings.model_validate({"zh": {"gazetteers": [path, tmp_path / "other.txt"]}})
+    with pytest.raises(UserError, match=r"other\.txt: '上海' is there or in another list with another kind"):
+        twice.zh.entries()
+    twice.check({"zh"})
+    with pytest.raises(UserError, match=r"spans\.zh: .*list\.txt would have no effect, for no corpus is in 'zh'"):
+        twice.check({"en"})
     path.write_text("上海\tplaces\n")
     with pytest.raises(UserError, match=r"list\.txt line 1: unknown kind of name 'places'; did you mean 'place'"):
         read_gazetteer(path)

@@ -1,5 +1,6 @@
 """IR relevance against a recount from real documents and a slow BM25, and against the rows of a log."""
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -167,6 +168,62 @@ def test_rows_of_a_log_become_the_samples_that_they_say(real_text: RealText, tmp
             assert label != 2 or any(title == t for q, t in rows if q != query)
     assert not queries["train"] & queries["validation"], "a query is in one split with all its titles"
     assert counts[0] == counts[2] and abs(counts[1] - counts[0]) < 5 * counts[0] ** 0.5 and counts[0] > 40
+
+
+def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(
+    real_text: RealText, tmp_path: Path
+) -> None:
+    """A log with few titles, of which each query was shown half, in rows that repeat and contradict one another."""
+    titles = [document.title or "" for document in real_text.sources["zh"].documents()][:24]
+    rows = [("\ufffd", titles[0], "clicked"), (titles[0], "\ufffd", "shown")]  # nothing to be read
+    for i in range(160):
+        query = f"{titles[i % 24][1:5]}第{i % 120}"
+        choice = [titles[(7 * i + k * k) % 24] for k in range(12)]
+        rows += [(query, title, "shown") for title in choice]
+        rows += [(query.replace("第", " 第 "), title, "clicked") for title in choice[i % 3 : 5]]
+    said: dict[Ids, dict[Ids, set[str]]] = defaultdict(lambda: defaultdict(set))
+    tokenizer = real_text.vocabulary.tokenizer()
+    for row in rows:
+        query, title = (tuple(tokenizer.encode(text, add_special_tokens=False).ids[:ROOM]) for text in row[:2])
+        said[query][title].add(row[2])
+    folder = build_log(real_text, tmp_path, rows)
+    counts: Counter[int] = Counter()
+    queries = {}
+    for split in SPLITS:
+        found = list(triples(folder, split))
+        queries[split] = {query for _, query, _ in found}
+        for label, query, title in found:
+            counts[label] += 1
+            expected = {0: {"clicked"}, 1: {"shown"}, 2: set()}[label]
+            assert said[query][title] - ({"shown"} if label == 0 else set()) == expected, (label, query, title)
+    assert counts[0] == counts[2] > 100 and counts[1] > 100
+    assert not queries["train"] & queries["validation"], "queries that differ in blanks alone are one"
+
+
+def test_titles_of_several_documents_are_one_title(real_text: RealText, tmp_path: Path) -> None:
+    """Every title stands over three documents, once in full-width letters, and some differ only after their cut."""
+    documents = list(real_text.sources["zh"].documents())[:90]
+    long = "".join((document.title or "") for document in documents[:20])
+    rows = []
+    for i, document in enumerate(documents):
+        title = f"{documents[i // 3].title}Abc" if i % 9 else f"{long}{i}"
+        title = title.replace("Abc", "ABC") if i % 3 else title
+        rows.append({"title": title, "text": "\n".join(document.paragraphs)})
+    path = tmp_path / "zh.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tree = {
+        **real_text.settings,
+        "corpora": {"zh": {"path": str(path), "format": "jsonl", "language": "zh"}},
+        "tasks": {"ir_relevance": {"corpora": ["zh"], "options": {"queries_per_document": 3}}},
+    }
+    build(check_settings(BuildSettings, tree, "settings"), tmp_path / "shards", Processes(1), load_plugins())
+    groups = 0
+    for split in SPLITS:
+        found = list(triples(tmp_path / "shards" / "ir_relevance", split))
+        for own, hard, far in zip(found[::3], found[1::3], found[2::3], strict=True):
+            assert len({own[2], hard[2], far[2]}) == 3
+            groups += 1
+    assert groups > 40
 
 
 def test_a_log_without_one_of_the_kinds_is_refused(real_text: RealText, tmp_path: Path) -> None:

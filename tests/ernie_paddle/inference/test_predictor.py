@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_support import LABELS, write_recipe
-from helpers import run_command
+from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
@@ -85,6 +85,42 @@ def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> No
         ids = random.integers(5, 60, shape)
         feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
         assert np.abs(program.scores(feed) - predictor.scores(feed)).max() < 1e-5
+
+
+def predicted(
+    capsys: pytest.CaptureFixture[str], export: Path, content: str, folder: Path
+) -> tuple[list[list[str]], str]:
+    """Rows of what `predict` prints, and stderr."""
+    (folder / "rows.tsv").write_text(content)
+    capsys.readouterr()
+    try:
+        main(["predict", str(export), "--input", str(folder / "rows.tsv")])
+    except SystemExit as stop:
+        assert stop.code == 2
+    printed = capsys.readouterr()
+    return [line.split("\t") for line in printed.out.splitlines()[1:]], printed.err
+
+
+def test_every_row_is_answered_or_named(capsys: pytest.CaptureFixture[str], finetuned: Path, tmp_path: Path) -> None:
+    export = finetuned / "export"
+    rows, stderr = predicted(capsys, export, "text_a\nw1\n\nw7\n\n", tmp_path)
+    assert [row[0] for row in rows] == ["0", "1", "2", "3"] and stderr == ""
+    assert rows[1][1:] == rows[3][1:] and rows[0][2] != rows[1][2]
+    rows, stderr = predicted(capsys, export, "text_a\tlabel\nw1\t\n\t\nw7\t\n\n", tmp_path)
+    assert [row[0] for row in rows] == ["0", "1", "2"]
+    assert "rows.tsv: left out: 1 for an empty line" in stderr and "line 5" in stderr
+    rows, stderr = predicted(capsys, export, "text_a\tlabel\nw1\t\n\nw7\t\n", tmp_path)
+    assert rows == [] and "rows.tsv line 3: an empty line" in stderr
+
+
+def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetuned: Path, tmp_path: Path) -> None:
+    """Paddle writes parameters, and programs, cut short without a word."""
+    size = (finetuned / "export" / "model.pdiparams").stat().st_size
+    for limit in (size - 100, 500):
+        with files_at_most(limit):
+            code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
+        assert_user_error(code, stderr, str(tmp_path / "export"), "not written", "cannot read its files back")
+        assert not list(tmp_path.iterdir())
 
 
 def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ def test_updates_equal_adamw_in_numpy() -> None:
             assert not session.variables.get(name + GRADIENT_SUFFIX).any()
 
 
+def test_without_a_norm_to_clip_to_gradients_count_in_full() -> None:
+    """Adam's first moment after one update is a tenth of the gradient, at any scale of the loss."""
+    session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": None}), "knowledge_masking")
+    session.set_loss_scale(8.0)
+    session.add_gradients((masking,), feed_for(session, (masking,), 0), 1)
+    name = "encoder_layer_0_ffn_fc_0.w_0"
+    gradient = session.variables.get(name + GRADIENT_SUFFIX).copy() / 8
+    session.update((masking,), 0.01)
+    assert session.gradient_norm() > 1
+    np.testing.assert_allclose(session.variables.get(f"{name}_moment1_0"), 0.1 * gradient, rtol=1e-4, atol=1e-9)
+
+
 def test_heads_of_absent_tasks_do_not_move() -> None:
     session, (masking, distance) = session_for(ADAM, "knowledge_masking", "sentence_distance")
     for task in (masking, distance):

@@ -24,12 +24,40 @@ def test_ids_with_holes_survive_saving(tmp_path: Path) -> None:
     assert Vocabulary.load(tmp_path / "vocab.txt") == vocabulary and vocabulary.size == 2 * len(WORDS) - 1
 
 
+PLACES = [*WORDS[:6], "", "", "a\u2028b", "\u2028", "\x85", "a b", " ", "able"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_blank_lines_and_unusual_tokens_keep_the_ids_of_all(tmp_path: Path, end: str, mark: str) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text(mark + end.join([*PLACES, "", ""]), encoding="utf-8", newline="")
+    vocabulary = Vocabulary.load(path)
+    assert vocabulary.ids == {token: i for i, token in enumerate(PLACES) if token}
+    assert vocabulary.size == len(PLACES)
+    vocabulary.save(path)
+    assert Vocabulary.load(path) == vocabulary
+
+
+def test_ids_are_those_of_bert_s_tokenizer_where_lines_are_blank(tmp_path: Path) -> None:
+    from paddlenlp.transformers import BertTokenizer
+
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL_TOKENS, "", "un", "", "##able", "\u2028", "中", "", ""]), encoding="utf-8")
+    theirs = BertTokenizer.load_vocabulary(str(path), unk_token="[UNK]").token_to_idx
+    ours = Vocabulary.load(path).ids
+    assert {token: theirs[token] for token in ours} == ours and len(ours) == 9
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[PAD]\t0\n[CLS]\tx\n", r"line 2: expected 'token<TAB>id'"),
         ("[PAD]\t0\n[CLS]\t0\n", r"line 2: .* twice"),
-        ("[PAD]\n[PAD]\n", r"line 2: .* twice"),
+        ("[PAD]\n[PAD]\n", r"line 2: token '\[PAD\]' .* twice \(token '\[PAD\]' has id 0\)"),
+        ("[PAD]\t0\n[CLS]\n", r"line 2: expected 'token<TAB>id', found '\[CLS\]'"),
+        ("[PAD]\n[CLS]\t1\n", r"line 2: expected a token without a TAB"),
+        ("[PAD]\t0\n[CLS]\t²\n", r"line 2: expected 'token<TAB>id'"),
         ("a\nb\n", r"not a vocabulary: \[PAD\], \[CLS\]"),
     ],
 )

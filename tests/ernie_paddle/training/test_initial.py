@@ -1,7 +1,9 @@
 """Starting from a trained model takes its parameters and nothing else."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.checkpoint import Model
-from ernie_paddle.training.initial import compare, initialise
+from ernie_paddle.training.initial import Initial, compare, initialise
 from ernie_paddle.training.run import save
 from ernie_paddle.training.trainer import Trainer
 
@@ -31,7 +33,7 @@ def trained(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> Path:
 
 def test_only_parameters_are_taken(toy_trainer: Callable[..., Trainer], trained: Path, tmp_path: Path) -> None:
     trainer = toy_trainer(plan=DISTANCE)
-    report = initialise(trainer, trained, Console(quiet=True))
+    report = initialise(trainer, Initial(trained), Console(quiet=True))
     given = checkpoint.load_model(trained).parameters
     found = trainer.session.parameters()
     assert report.matched and all((found[name] == given[name]).all() for name in report.matched)
@@ -68,4 +70,65 @@ def test_models_that_do_not_fit_are_refused(
         ("vocabulary", {"vocabulary": shuffled}, "vocabulary"),
     ):
         with pytest.raises(UserError, match=message):
-            initialise(toy_trainer(plan=DISTANCE), rewritten(trained, tmp_path / out, **parts), Console(quiet=True))
+            other = Initial(rewritten(trained, tmp_path / out, **parts))
+            initialise(toy_trainer(plan=DISTANCE), other, Console(quiet=True))
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def with_head(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> Path:
+    """A checkpoint that has the head of sentence distance, with other values than a new one."""
+    trainer = toy_trainer(plan=DISTANCE)
+    trainer.session.parameter_shapes(trainer.tasks.values())
+    trainer.session.set_parameters({name: values + 1 for name, values in trainer.session.parameters().items()})
+    save(trainer, tmp_path / "with_head", {})
+    return tmp_path / "with_head"
+
+
+HEAD = "sentence_distance_fc"
+
+
+@pytest.mark.parametrize("change", ["shape", "half", "labels", "nothing"])
+def test_a_head_of_other_classes_starts_anew_and_is_said(
+    toy_trainer: Callable[..., Trainer], with_head: Path, change: str
+) -> None:
+    path = checkpoint.resolve(with_head)
+    parameters = dict(checkpoint.load_model(path).parameters)
+    state = json.loads((path / "trainer_state.json").read_text())
+    assert state["labels"] == {"sentence_distance": ["adjacent", "same document", "different documents"]}
+    if change == "shape":
+        parameters[f"{HEAD}.w_0"], parameters[f"{HEAD}.b_0"] = np.ones((16, 5), np.float32), np.ones(5, np.float32)
+    elif change == "half":
+        del parameters[f"{HEAD}.b_0"]
+    elif change == "labels":
+        state["labels"]["sentence_distance"].reverse()
+    model = replace(checkpoint.load_model(path), parameters=parameters)
+    (path / "trainer_state.json").write_text(json.dumps(state))
+    checkpoint.save_model(path, model)
+    trainer, fresh, console = (
+        toy_trainer(plan=DISTANCE),
+        toy_trainer(plan=DISTANCE),
+        Console(file=StringIO(), width=400),
+    )
+    fresh.session.parameter_shapes(fresh.tasks.values())
+    report = initialise(trainer, Initial(with_head), console)
+    reason = {"shape": "is [5], this run's is [3]", "half": "b_0 is not there", "labels": "its classes were different"}
+    anew = "the head of sentence_distance starts anew" in said(console)
+    assert anew == (change != "nothing") and reason.get(change, "") in said(console)
+    expected = fresh.session.parameters() if anew else parameters
+    for name in (f"{HEAD}.w_0", f"{HEAD}.b_0"):
+        assert (name in report.matched) != anew
+        np.testing.assert_array_equal(trainer.session.parameters()[name], expected[name])
+    assert "encoder_layer_0_ffn_fc_0.w_0" in report.matched and "pooled_fc.w_0" in report.matched
+
+
+def test_a_model_without_a_record_of_labels_gives_heads_of_the_same_shape(
+    toy_trainer: Callable[..., Trainer], with_head: Path
+) -> None:
+    (checkpoint.resolve(with_head) / "trainer_state.json").unlink()
+    report = initialise(toy_trainer(plan=DISTANCE), Initial(with_head), Console(quiet=True))
+    assert f"{HEAD}.w_0" in report.matched and not report.renewed

@@ -70,6 +70,7 @@ def test_the_plans_of_the_ablation_differ_in_their_strategy_alone() -> None:
     trees = {path.stem: yaml.safe_load(path.read_text()) for path in PLANS if path.stem.startswith("ablation_")}
     assert {name.removeprefix("ablation_") for name in trees} == {t["plan"].pop("strategy") for t in trees.values()}
     assert len(trees) == 3 and all(tree == trees["ablation_sequential"] for tree in trees.values())
+    assert trees["ablation_sequential"]["plan"]["companions"] == [], "masking in its own updates only"
 
 
 def test_the_plan_command_tells_what_each_device_gets() -> None:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from helpers import assert_user_error, run_command
 
-from ernie_paddle.cli import PREEMPTED
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.run import save, start
 from ernie_paddle.training.trainer import Trainer
 
+PREEMPTED = 75  # what schedulers such as Slurm take for "run it again"
 TWO_TASKS = {"tasks": {"knowledge_masking": {"updates": 12}, "sentence_distance": {"updates": 12}}}
 TRAIN = {"batch_tokens": 512, "accumulation": 2, "learning_rate": {"peak": 0.01, "warmup_updates": 5}}
 
@@ -54,7 +54,7 @@ def test_resuming_at_any_update_gives_bit_identical_parameters_and_moments(
     assert len(stops) == 3, stops
     for number in stops.values():
         resumed = toy_trainer(plan=TWO_TASKS, train=TRAIN)
-        start(resumed, tmp_path / f"at_{number}", {}, resume=True, init=None)
+        start(resumed, tmp_path / f"at_{number}", {}, resume="yes", init=None)
         assert resumed.progress.update == number
         for _ in resumed.updates():
             pass
@@ -68,7 +68,7 @@ def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
     plan = write_plan(plan=TWO_TASKS, train=TRAIN, impl={"log_every": 1, "save_every": 3})
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert run_command("pretrain", plan, "--out", straight).returncode == 0
-    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume"]
+    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume", "auto"]
     random = np.random.default_rng()
     for blow in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -106,7 +106,7 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
 ) -> None:
     """Files that may not grow beyond a limit stand for the disk."""
     plan, run = write_plan(impl={"log_every": 1, "save_every": 4, "keep_checkpoints": 9}), tmp_path / "run"
-    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(run), "--resume"]
+    command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(run), "--resume", "auto"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not (run / checkpoint.LATEST).exists():
         assert process.poll() is None

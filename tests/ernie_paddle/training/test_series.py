@@ -42,7 +42,7 @@ def test_a_series_without_values_is_refused(seeds: str | None, grid: list[str]) 
 def settings_of(point: Point) -> FinetuneSettings:
     paper = {"dev_matched": {"accuracy": 86.0}, "dev_mismatched": {"accuracy": 1.0}, "test": {"f1": 70.0}}
     signature = Signature(task="classification", labels=("a", "b"), max_length=8)
-    return FinetuneSettings(signature=signature, data={"train": point.seed}, paper=paper)
+    return FinetuneSettings(signature=signature, data={"train": point.seed}, paper=paper, paper_source="a README")
 
 
 def result(point: Point, accuracy: float) -> dict[str, object]:
@@ -52,28 +52,33 @@ def result(point: Point, accuracy: float) -> dict[str, object]:
     }
 
 
-def test_tables_the_best_run_and_resumption(tmp_path: Path) -> None:
+def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accuracies = {Path("peak=1e-5/seed=1"): 0.5, Path("peak=1e-5/seed=2"): 0.9}
     accuracies |= {Path("peak=3e-5/seed=1"): 0.8, Path("peak=3e-5/seed=2"): 0.7}
     ran = []
 
-    def run_point(point: Point, out: Path) -> None:
+    def run_point(point: Point, out: Path, resume: str) -> None:
         ran.append(point.folder)
+        assert resume == ("no" if len(ran) <= 4 else "auto")
         write_json(out / RESULT_FILE, result(point, accuracies[point.folder]))
 
     series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
-    run_series(series, tmp_path, run_point, settings_of, resume=False)
+    with pytest.raises(UserError, match="no run to resume"):
+        run_series(series, tmp_path, run_point, settings_of, resume="yes")
+    run_series(series, tmp_path, run_point, settings_of, resume="no")
     assert ran == list(accuracies)
     assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
     table = read_json(tmp_path / "peak=3e-5" / "table.json", "table")
     assert table["all"]["median"]["dev accuracy"] == 0.75 and len(table["runs"]) == 2
-    assert table["paper"] == {"dev accuracy": 0.86, "test f1": 0.7}
+    assert table["paper"] == {"dev accuracy": 0.86, "test f1": 0.7} and table["paper_source"] == "a README"
+    assert (tmp_path / "peak=3e-5" / "table.tsv").read_text().splitlines()[-1].startswith("paper (a README)\t")
+    assert capsys.readouterr().out.count("paper: a README") == 2
     (tmp_path / "peak=3e-5/seed=1" / RESULT_FILE).unlink()
-    run_series(series, tmp_path, run_point, settings_of, resume=True)
+    run_series(series, tmp_path, run_point, settings_of, resume="yes")
     assert ran[4:] == [Path("peak=3e-5/seed=1")]
     changed = settings_of(Point()).model_copy(update={"epochs": 9})
     with pytest.raises(UserError, match="finished with other settings"):
-        run_series(series, tmp_path, run_point, lambda point: changed, resume=True)
+        run_series(series, tmp_path, run_point, lambda point: changed, resume="yes")
 
 
 @pytest.mark.slow

@@ -3,32 +3,27 @@
 import json
 import pickle
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers import Run, assert_user_error, released, run_command
+from rich.console import Console
 from safetensors.numpy import load_file, save_file
-from weights_support import SIZES, random_model
+from weights_support import SIZES, assert_equal, random_model, write_model
+from weights_support import read_model as read
 
+from ernie_paddle.console import print_whole
 from ernie_paddle.errors import UserError
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.checkpoint import Model, load_model, save_model
-from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+from ernie_paddle.training.checkpoint import load_model, save_model
+from ernie_paddle.weights import conversion
+from ernie_paddle.weights.conversion import recognise
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
 from ernie_paddle.weights.report import Outcome, Report
-
-
-def read(folder: Path, vocabulary: Path | None = None, config: Path | None = None) -> tuple[Model, Report]:
-    return read_source(recognise(folder), folder, config, vocabulary)
-
-
-def assert_equal(found: Model, expected: Model) -> None:
-    assert found.config == expected.config and found.vocabulary == expected.vocabulary
-    assert found.parameters.keys() == expected.parameters.keys()
-    for name, values in expected.parameters.items():
-        np.testing.assert_array_equal(found.parameters[name], values)
 
 
 def outcomes(report: Report, outcome: Outcome) -> list[str]:
@@ -54,7 +49,7 @@ def alter(path: Path, edit: Callable[[dict[str, np.ndarray]], None]) -> None:
 @pytest.mark.parametrize("settings", [{"hidden_act": "relu"}, {"use_task_id": True, "heads": {"cls_out": 3}}])
 def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings: dict[str, Any]) -> None:
     model = random_model(**{"layer_norm_epsilon": 1e-12, **settings})
-    write_model(LAYOUTS[layout], tmp_path / "out", model)
+    write_model(layout, tmp_path / "out", model)
     assert recognise(tmp_path / "out").name == layout
     found, report = read(tmp_path / "out")
     report.check()
@@ -70,9 +65,9 @@ def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tm
         "sentence_distance_fc.b_0": np.ones(3, np.float32),
     }
     model.parameters.update(heads)
-    assert write_model(LAYOUTS["release"], tmp_path / "release", model) == []
+    assert write_model("release", tmp_path / "release", model) == []
     assert_equal(read(tmp_path / "release")[0], model)
-    (note,) = write_model(LAYOUTS["huggingface"], tmp_path / "huggingface", model)
+    (note,) = write_model("huggingface", tmp_path / "huggingface", model)
     assert all(name in note for name in heads)
 
 
@@ -98,14 +93,14 @@ def test_the_command_says_layout_tensors_and_notes(tmp_path: Path) -> None:
 
 def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path) -> None:
     model = random_model(heads={"cls_out": 2})
-    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    write_model("release", tmp_path / "out", model)
     folder = tmp_path / "out" / "params"
     for path in list(folder.glob("encoder_layer_0*_0")):
         write_tensor(folder / f"{path.name}.master", read_tensor(path)[0])
         write_tensor(path, read_tensor(path)[0].astype(np.float16) + np.float16(1))
     for name in ("word_embedding_moment1_0", "word_embedding_beta1_pow_acc_0", "@LR_DECAY_COUNTER@", "loss_scaling_0"):
         write_tensor(folder / name, np.ones(1, np.float32))
-    assert (folder / "cls_out_w").is_file()
+    assert (folder / "_cls_out_w").is_file()
     found, report = read(folder)  # the inner folder does as well
     assert_equal(found, model)
     assert report.notes[0].startswith("4 files are state")
@@ -113,7 +108,7 @@ def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path
 
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:
     model = random_model()
-    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    write_model("release", tmp_path / "out", model)
     for path in (tmp_path / "out" / "params").iterdir():
         write_tensor(path, read_tensor(path)[0].astype(np.float16))
     found, _ = read(tmp_path / "out")
@@ -123,7 +118,7 @@ def test_half_precision_becomes_float32(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_not_tied_is_said(tmp_path: Path) -> None:
-    write_model(LAYOUTS["release"], tmp_path / "out", random_model())
+    write_model("release", tmp_path / "out", random_model())
     write_tensor(tmp_path / "out" / "params" / "mask_lm_out_fc.w_0", np.ones((24, 40), np.float32))
     _, report = read(tmp_path / "out")
     assert outcomes(report, Outcome.LEFT_OVER) == ["mask_lm_out_fc.w_0"]
@@ -132,14 +127,14 @@ def test_a_head_that_is_not_tied_is_said(tmp_path: Path) -> None:
 
 def test_the_released_chinese_vocabulary_fits_an_embedding_with_more_rows(tmp_path: Path) -> None:
     model = random_model(vocab_size=18000)
-    write_model(LAYOUTS["release"], tmp_path / "out", model)
+    write_model("release", tmp_path / "out", model)
     found, report = read(tmp_path / "out", released("vocab_zh.txt"))
     assert found.vocabulary.size == 17964 and found.parameters["word_embedding"].shape == (18000, 24)
     assert [note for note in report.notes if "18000 rows for 17964 entries" in note]
-    write_model(LAYOUTS["paddlenlp"], tmp_path / "theirs", found)
+    write_model("paddlenlp", tmp_path / "theirs", found)
     again = Vocabulary.load(tmp_path / "theirs" / "vocab.txt")
-    assert {token: again.ids[token] for token in found.vocabulary.ids} == found.vocabulary.ids
-    assert len((tmp_path / "theirs" / "vocab.txt").read_text().splitlines()) == 17964
+    assert again == found.vocabulary
+    assert len((tmp_path / "theirs" / "vocab.txt").read_bytes().splitlines()) == 17964
 
 
 # ---- PaddleNLP ----
@@ -147,7 +142,7 @@ def test_the_released_chinese_vocabulary_fits_an_embedding_with_more_rows(tmp_pa
 
 def test_the_nested_configuration_of_old_paddlenlp_is_read(tmp_path: Path) -> None:
     model = random_model(heads={"cls_out": 3}, layer_norm_epsilon=1e-12)
-    write_model(LAYOUTS["paddlenlp"], tmp_path / "out", model)
+    write_model("paddlenlp", tmp_path / "out", model)
     tree = json.loads((tmp_path / "out" / "config.json").read_text())
     (tmp_path / "out" / "config.json").unlink()
     keys = {key: value for key, value in tree.items() if key in SIZES or key == "hidden_act"}
@@ -162,7 +157,7 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
     """Sixteen types of sentences in PaddleNLP, two in Hugging Face."""
     for layout, types in (("paddlenlp", 16), ("huggingface", 2)):
         model = random_model(layer_norm_epsilon=1e-12, task_type_vocab_size=3, sent_type_vocab_size=types)
-        write_model(LAYOUTS[layout], tmp_path / layout, model)
+        write_model(layout, tmp_path / layout, model)
         left_out = ("type_vocab_size", "task_type_vocab_size", "layer_norm_eps", "use_task_id", "initializer_range")
         change(tmp_path / layout / "config.json", **dict.fromkeys(left_out))
         assert_equal(read(tmp_path / layout)[0], model)
@@ -173,7 +168,7 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
 
 def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(tmp_path: Path) -> None:
     model = random_model(heads={"cls_out": 2})
-    write_model(LAYOUTS["huggingface"], tmp_path / "out", model)
+    write_model("huggingface", tmp_path / "out", model)
 
     def older(tensors: dict[str, np.ndarray]) -> None:
         for name in list(tensors):
@@ -203,7 +198,7 @@ NARROWED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
     """bfloat16 has no numpy type: its bits are those of the upper half of a float32."""
     model = random_model()
-    write_model(LAYOUTS["huggingface"], tmp_path / "out", model)
+    write_model("huggingface", tmp_path / "out", model)
     path = tmp_path / "out" / "model.safetensors"
     header, data = {}, b""
     for name, values in load_file(path).items():
@@ -224,7 +219,7 @@ def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
 
 
 def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:
-    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    write_model("huggingface", tmp_path / "out", random_model())
     path = tmp_path / "out" / "model.safetensors"
     whole = path.read_bytes()
     for length in (0, 7, 100, len(whole) - 1):
@@ -234,7 +229,7 @@ def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:
 
 
 def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:
-    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    write_model("huggingface", tmp_path / "out", random_model())
     change(tmp_path / "out" / "config.json", use_task_id=True)
     model, report = read(tmp_path / "out")
     assert not model.config.use_task_id
@@ -242,7 +237,7 @@ def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: 
 
 
 def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
-    write_model(LAYOUTS["huggingface"], tmp_path / "out", random_model())
+    write_model("huggingface", tmp_path / "out", random_model())
     change(tmp_path / "out" / "tokenizer_config.json", do_lower_case=False)
     assert [note for note in read(tmp_path / "out")[1].notes if "keeps capital letters" in note]
 
@@ -253,7 +248,7 @@ def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A good source in Hugging Face's layout."""
-    write_model(LAYOUTS["huggingface"], tmp_path / "source", random_model())
+    write_model("huggingface", tmp_path / "source", random_model(heads={"cls_out": 2}))
     return tmp_path / "source"
 
 
@@ -333,11 +328,50 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
     few.save(tmp_path / "vocab.txt")
     fails(source, "41 entries", "40 rows", options=("--vocab", tmp_path / "vocab.txt"))
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
-    fails(source, "pytorch_model.bin", "model.safetensors", "save_pretrained")
+    fails(source, "pytorch_model.bin", "ErnieForSequenceClassification.from_pretrained", "AutoTokenizer")
     (tmp_path / "pickled").mkdir()
     (tmp_path / "pickled" / "config.json").write_text((source / "config.json").read_text())
     (tmp_path / "pickled" / "model_state.pdparams").write_bytes(pickle.dumps({"a": print}))
     fails(tmp_path / "pickled", "model_state.pdparams", "builtins.print")
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin"])
+def test_the_advice_about_a_pickle_keeps_head_and_vocabulary(source: Path, file: str) -> None:
+    """With the class that the configuration names, and its tokenizer."""
+    (source / "model.safetensors").rename(source / file)
+    with pytest.raises(UserError) as error:
+        read(source)
+    code = str(error.value).partition('python -c "')[2].removesuffix('"')
+    imported, *calls = code.split("; ")
+    assert imported == "from transformers import ErnieForSequenceClassification, AutoTokenizer"
+    there = f"from_pretrained('{source}').save_pretrained('{source}_safetensors')"
+    assert calls == [f"ErnieForSequenceClassification.{there}", f"AutoTokenizer.{there}"]
+
+
+@pytest.mark.parametrize("width", [20, 80, 300])
+def test_no_name_in_the_table_is_cut_or_wrapped(source: Path, width: int) -> None:
+    _, report = read(source)
+    console = Console(width=width, file=StringIO())
+    print_whole(console, report.table())
+    assert isinstance(console.file, StringIO) and console.width == width
+    lines = console.file.getvalue().splitlines()
+    for line in report.lines:
+        assert [row for row in lines if all(f" {cell} " in row for cell in (line.theirs, line.ours, line.shape))]
+
+
+@pytest.mark.parametrize("layout", ["release", "paddlenlp", "huggingface"])
+def test_the_number_of_tensors_is_that_of_the_files(tmp_path: Path, layout: str) -> None:
+    """PaddleNLP's files hold copies, and some have no name there."""
+    model = random_model(heads={"cls_out": 2, "next_sent_fc": 2})
+    model.parameters["sentence_distance_fc.b_0"] = np.ones(3, np.float32)
+    said = conversion.write_model(conversion.LAYOUTS[layout], tmp_path / "out", model, load_plugins()).tensors
+    counted = {
+        "release": lambda folder: len(list((folder / "params").iterdir())),
+        "paddlenlp": lambda folder: len(pickle.loads((folder / "model_state.pdparams").read_bytes())),
+        "huggingface": lambda folder: len(load_file(folder / "model.safetensors")),
+    }
+    assert said == counted[layout](tmp_path / "out")
+    assert (said == len(model.parameters)) == (layout == "release")
 
 
 def test_an_existing_folder_is_not_written_over(run: Run, source: Path) -> None:

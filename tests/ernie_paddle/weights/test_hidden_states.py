@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from programs_support import hidden_states
-from weights_support import SIZES, random_model, write_inputs
+from weights_support import FINETUNED, SIZES, finetuned_model, random_model, read_model, write_inputs, write_model
 
+from ernie_paddle.programs.inference_program import InferenceProgram
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.training.checkpoint import Model, load_model
-from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise
 
 SMALL_BERT = os.environ.get("ERNIE_SMALL_BERT")
 PROGRAM = Path(__file__).parents[2] / "support" / "paddlenlp_models.py"
@@ -30,6 +32,9 @@ MADE = {
         0,
     ),
 }
+CLASSES = ("SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice")
+LABELS = {"id2label": {"0": "a", "1": "b", "2": "c"}}
+MADE_FINETUNED = {f"{family}For{name}": LABELS for family in ("Ernie", "Bert") for name in CLASSES}
 EXPORTED = {
     "relu": ({"hidden_act": "relu"}, 0),
     "gelu_task_ids": ({"use_task_id": True, "heads": {"next_sent_fc": 2}}, 3),
@@ -46,8 +51,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (kind, sizes, task_id) in MADE.items():
         write_inputs(folder / "make" / name, SHAPE["vocab_size"], 4, task_id)
         (folder / "make" / name / "task.json").write_text(json.dumps({"class": kind, "sizes": sizes}))
+    for name, keys in MADE_FINETUNED.items():
+        write_inputs(folder / "make" / name, SHAPE["vocab_size"], 4)
+        sizes = {key: value for key, value in SHAPE.items() if key != "task_type_vocab_size"} | keys
+        (folder / "make" / name / "task.json").write_text(json.dumps({"class": name, "sizes": sizes}))
+    for kind in FINETUNED:
+        write_model("paddlenlp", folder / "load" / kind, finetuned_model(kind))
+        write_inputs(folder / "load" / kind, SHAPE["vocab_size"], 4)
     for name, (settings, task_id) in EXPORTED.items():
-        write_model(LAYOUTS["paddlenlp"], folder / "load" / name, exported(settings))
+        write_model("paddlenlp", folder / "load" / name, exported(settings))
         write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, task_id)
     if SMALL_BERT:
         shutil.copytree(SMALL_BERT, folder / "load" / "small_bert")
@@ -96,9 +108,9 @@ def test_a_model_of_paddlenlp_computes_the_same_here(answers: Path, tmp_path: Pa
     random_model().vocabulary.save(folder / "vocab.txt")
     layout = recognise(folder)
     assert layout.name == "paddlenlp"
-    model, report = read_source(layout, folder, None, None)
+    model, report = read_source(layout, folder, None, None, load_plugins())
     report.check()
-    write_model(LAYOUTS["ernie-paddle"], tmp_path / "out", model)
+    write_model("ernie-paddle", tmp_path / "out", model)
     assert_same(load_model(tmp_path / "out"), folder)
     assert ("there is no masked-LM head" in report.notes) == (name == "base_only")
     assert ("next_sent_fc.w_0" in model.parameters) == (name == "gelu_task_ids")
@@ -109,10 +121,46 @@ def test_a_model_of_ours_computes_the_same_in_paddlenlp(answers: Path, name: str
     assert_same(exported(EXPORTED[name][0]), answers / "load" / name)
 
 
+def scores_of(model: Model, folder: Path) -> np.ndarray:
+    """What our exported model would say to the inputs in the folder."""
+    assert model.signature
+    given = np.load(folder / "inputs.npz")
+    objective = load_plugins().finetuning_tasks.get(model.signature.task).objective(model.signature)
+    program = InferenceProgram(model.config, objective, model.signature.task_id, 0, model.parameters)
+    return program.scores({name: given[name] for name in ("input_ids", "sentence_ids")})
+
+
+def assert_same_scores(model: Model, folder: Path) -> None:
+    """Ours are probabilities where there are classes. Padding has none of interest."""
+    answered, words = np.load(folder / "outputs.npz")["logits"], np.load(folder / "inputs.npz")["input_ids"] != 0
+    if model.signature and model.signature.labels:
+        answered = np.exp(answered) / np.exp(answered).sum(-1, keepdims=True)
+    chosen = words if answered.ndim == 3 else np.ones(len(words), bool)
+    assert answered[chosen].std() > 1e-3
+    np.testing.assert_allclose(scores_of(model, folder)[chosen], answered[chosen], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", FINETUNED)
+def test_a_finetuned_model_of_ours_says_the_same_in_paddlenlps_class(answers: Path, kind: str) -> None:
+    assert_same_scores(finetuned_model(kind), answers / "load" / kind)
+    assert_same_scores(read_model(answers / "load" / kind)[0], answers / "load" / kind)
+
+
+@pytest.mark.parametrize("name", MADE_FINETUNED)
+def test_a_finetuned_model_of_paddlenlp_says_the_same_here(answers: Path, name: str) -> None:
+    folder = answers / "make" / name
+    random_model().vocabulary.save(folder / "vocab.txt")
+    model, report = read_model(folder)
+    report.check()
+    assert model.signature
+    assert model.signature.labels == (("a", "b", "c") if "Classification" in name else None)
+    assert_same_scores(model, folder)
+
+
 def test_another_epsilon_is_said_where_paddlenlp_does_not_take_it(tmp_path: Path) -> None:
-    notes = write_model(LAYOUTS["paddlenlp"], tmp_path / "out", random_model())
+    notes = write_model("paddlenlp", tmp_path / "out", random_model())
     assert [note for note in notes if "epsilon 1e-12, this model with 1e-05" in note]
-    assert write_model(LAYOUTS["paddlenlp"], tmp_path / "out", exported({})) == []
+    assert write_model("paddlenlp", tmp_path / "out", exported({})) == []
 
 
 @pytest.mark.skipif(not SMALL_BERT, reason="ERNIE_SMALL_BERT does not name the folder of a small real BERT")
@@ -120,7 +168,7 @@ def test_another_epsilon_is_said_where_paddlenlp_does_not_take_it(tmp_path: Path
 def test_a_real_english_bert_computes_the_same_here(answers: Path, tmp_path: Path, layout: str) -> None:
     """From Hugging Face's files, and from those that PaddleNLP made of them by its own table of names."""
     folder = answers / "load" / "small_bert"
-    model, report = read_source(LAYOUTS[layout], folder, None, None)
+    model, report = read_source(LAYOUTS[layout], folder, None, None, load_plugins())
     report.check()
     assert len(model.parameters) == 103 and model.vocabulary.size == model.config.vocab_size == 30522
     assert report.notes == ["there is no task embedding", "there is no masked-LM head"]

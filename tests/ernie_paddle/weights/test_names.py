@@ -18,7 +18,7 @@ def test_the_release_names_and_shapes_are_those_of_our_programs(use_task_id: boo
     declared = session.parameter_shapes([tasks.get("knowledge_masking"), tasks.get("sentence_distance")])
     named = {
         name.ours: name.shape
-        for name in names_of("release", config)
+        for name in names_of("ours", config)
         if name.part is not Part.OTHER_HEAD and (use_task_id or name.part is not Part.TASK_EMBEDDING)
     }
     assert named == {name: shape for name, shape in declared.items() if not name.startswith("sentence_distance")}

@@ -24,7 +24,7 @@ def run_recipe(name: str, folder: Path, overrides: list[str]) -> tuple[dict[str,
     BENCHMARKS[name]().write(data)
     model = write_small_model(folder / "model", character_vocabulary(data), positions=512)
     recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={data}", *overrides])
-    return Finetuning(recipe.settings, model, out, load_plugins()).run(resume=False), out
+    return Finetuning(recipe.settings, model, out, load_plugins()).run(resume="no"), out
 
 
 def answered(path: Path) -> list[str]:

@@ -1,14 +1,15 @@
 """From examples to samples, and from scores to answers."""
 
 from itertools import permutations, product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.errors import UserError
 from ernie_paddle.kind import Signature
+from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
@@ -16,7 +17,6 @@ from tasks.finetuning.encoding import cut_pair
 from tasks.finetuning.multiple_choice import MultipleChoice, fitted
 from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
-    Answer,
     ChoiceExample,
     ClozeExample,
     QuestionExample,
@@ -25,8 +25,6 @@ from tasks.finetuning.reading.examples import (
     TaggedExample,
     TextExample,
 )
-from tasks.finetuning.reading_comprehension import ReadingComprehension, ReadingOptions, best_spans, window_begins
-from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
 VOCABULARY = Vocabulary(
@@ -58,6 +56,14 @@ def test_texts_stand_between_special_tokens_with_their_sentence_ids() -> None:
     assert encoded.labels.tolist() == [1, -1] and encoded.lengths.tolist() == [7, 7]
 
 
+def test_a_second_text_without_a_token_is_as_none() -> None:
+    """As in the release, which then has no second separator."""
+    examples = [TextExample("0", "", "甲乙丙丁戊", text, None) for text in (None, "", " \u200b")]
+    encoded = Classification().encode(examples, VOCABULARY, signature("classification", 6, ("x", "y"))).samples
+    assert encoded.lengths.tolist() == [6, 6, 6]
+    assert len({tuple(row) for row in encoded.columns["input_ids"].reshape(3, 6).tolist()}) == 1
+
+
 def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     text = "甲见乙，她笑"
     noun, pronoun = Span("甲", 0), Span("她", 4)
@@ -65,24 +71,39 @@ def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     assert marked(ReferenceExample("0", "", text, Span("笑", 5), Span("甲", 0), None)) == "[甲]见乙，她_笑_"
 
 
-# ---- tags ----
+@pytest.mark.parametrize(("rows", "said"), [(1, False), (2, False), (3, True)])
+def test_more_training_rows_than_there_are_is_said(rows: int, said: bool, tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("text_a\tlabel\n甲\tx\n乙\ty\n")
+    data = {"folder": str(tmp_path), "train": "train.tsv", "train_rows": rows}
+    (found,) = Classification().read(data, "train", signature("classification", 7, ("x", "y")))
+    assert len(found.examples) == min(rows, 2)
+    assert [note.startswith("data.train_rows is 3") for note in found.notes] == [True] * said
 
 
-def test_every_token_of_a_long_text_gets_the_tag_of_its_first_piece() -> None:
-    labels = ("B-X", "I-X", "O")
-    tokens = ("甲", "abc", "乙", "\u3000", "丙", "de", "丁")
-    tags = ("B-X", "I-X", "O", "O", "B-X", "O", "I-X")
-    examples = [TaggedExample("0", "", tokens, tags), TaggedExample("1", "", ("戊",), None)]
-    kind, long = SequenceLabelling(), signature("sequence_labelling", 5, labels)
-    encoded = kind.encode(examples, VOCABULARY, long)
-    assert encoded.samples.lengths.tolist() == [5, 5, 3, 3]
-    assert encoded.samples.columns[TAGS].tolist() == [-1, 0, 1, 2, -1, -1, 2, 0, 2, -1, -1, 1, -1, -1, -1, -1]
-    scores = [
-        np.eye(3)[np.maximum(encoded.samples.columns[TAGS], 0)][i : i + n]
-        for i, n in ((0, 5), (5, 5), (10, 3), (13, 3))
-    ]
-    answers = kind.answers(examples, encoded, scores, long)
-    assert answers[0].value == tags and answers[1].value == ("B-X",)
+NOTHING = Span("", 0)
+EMPTY = {  # an example of each kind of input without any text in it, unlabelled
+    "classification": TextExample("0", "", "", "", None),
+    "regression": TextExample("0", "", "", None, None),
+    "sequence_labelling": TaggedExample("0", "", (), None),
+    "reading_comprehension": QuestionExample("0", "", "", "", ()),
+    "multiple_choice": ChoiceExample("0", "", "", "", ("", ""), None),
+    "cloze": ClozeExample("#idiom1#", "", "", "", ("", ""), None, "0", 0),
+    "pronoun_resolution": ReferenceExample("0", "", "", NOTHING, NOTHING, None),
+}
+
+
+@pytest.mark.parametrize("task", load_plugins().finetuning_tasks.names())
+def test_an_example_without_text_gets_an_answer(task: str) -> None:
+    kind = load_plugins().finetuning_tasks.get(task)
+    labels = ("x", "y") if task in ("classification", "sequence_labelling", "pronoun_resolution") else None
+    examples, described = [EMPTY[task]] * 2, signature(task, 256, labels)
+    encoded = kind.encode(examples, VOCABULARY, described)
+    token_level = kind.objective(described).level == "token"
+    sequences = [2] * 2 if task in ("multiple_choice", "cloze") else [1] * 2
+    rows = encoded.samples.lengths.tolist() if token_level else sequences
+    answers = kind.answers(examples, encoded, [np.zeros((count, 2), np.float32) for count in rows], described)
+    assert len(answers) == 2
+    assert answers[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(task, answers[0].value)
 
 
 # ---- choices ----
@@ -134,54 +155,19 @@ def test_a_window_around_the_blank_uses_all_its_room() -> None:
         assert abs(before - after) <= 1 or before == left or after == right
 
 
+def test_no_sample_of_a_cloze_is_too_long() -> None:
+    for length, left, right, idiom in product((8, 9, 12, 20), (0, 3, 30), (0, 3, 30), (1, 4, 11)):
+        candidates = ("甲" * idiom, "乙丙丁戊")
+        example = ClozeExample("#idiom000002#", "", "己" * left, "庚" * right, candidates, 1, "0", 0)
+        encoded = Cloze().encode([example], VOCABULARY, signature("cloze", length)).samples
+        lengths = Batch.of(encoded, np.arange(1)).lengths.tolist()
+        assert lengths == [min(length, left + right + 4 + size) for size in (idiom, 4)]
+
+
 def test_the_blank_is_marked_and_others_are_masked() -> None:
     example = ClozeExample("#idiom000002#", "", "甲乙#idiom000001#丙", "丁", ("abcd", "戊己庚辛"), 1, "0", 0)
     encoded = Cloze().encode([example], VOCABULARY, signature("cloze", 20)).samples
     text = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"]]
+    assert set(encoded.columns["sentence_ids"].tolist()) == {0}
     second = text[text.index("[SEP]", text.index("[SEP]") + 1) + 1 :]
     assert second == ["[CLS]", *"戊己庚辛", "[SEP]", "甲", "乙", *["[MASK]"] * 4, "丙", "[unused1]", "丁", "[SEP]"]
-
-
-# ---- answers in texts ----
-
-
-def test_windows_reach_every_token() -> None:
-    for tokens, room, stride in product(range(0, 40), (8, 13), (3, 8)):
-        begins = window_begins(tokens, room, stride)
-        covered = {i for begin in begins for i in range(begin, min(begin + room, tokens))}
-        assert covered == set(range(tokens)) and begins[0] == 0
-        assert len(begins) == 1 or begins[-2] + room < tokens
-
-
-def test_an_answer_near_a_border_is_found_in_the_window_that_holds_it() -> None:
-    context = "甲乙丙丁戊己庚辛" * 4
-    short = signature("reading_comprehension", 16, stride=4, max_question_length=2, max_answer_length=8)
-    kind = ReadingComprehension()
-    for start in range(len(context) - 3):
-        example = QuestionExample("q", "", "甲乙", context, (Answer(context[start : start + 3], start),))
-        encoded = kind.encode([example], VOCABULARY, short)
-        labels, ends = encoded.samples.labels, np.cumsum(encoded.samples.lengths)
-        whole = [row for row, (first, _) in enumerate(labels) if first]
-        assert whole and (labels[labels[:, 0] == 0] == 0).all()
-        scores = []
-        for row, (first, last) in enumerate(labels):
-            table = np.zeros((encoded.samples.lengths[row], 2))
-            table[first, 0] = table[last, 1] = 1 + (row in whole)
-            scores.append(table)
-            if row in whole:
-                ids = encoded.samples.columns["input_ids"][ends[row] - len(table) :][first : last + 1]
-                assert "".join(VOCABULARY.tokens[i] for i in ids) == context[start : start + 3]
-        assert kind.answers([example], encoded, scores, short)[0].value == context[start : start + 3]
-
-
-def test_the_best_part_is_that_of_all_pairs() -> None:
-    scores = np.random.default_rng(2).normal(size=(12, 2))
-    options = ReadingOptions(max_answer_length=4, best_answers=12)
-    expected = max((scores[i, 0] + scores[j, 1], i, j) for i in range(12) for j in range(i, min(i + 4, 12)))
-    assert max(best_spans(scores, options)) == pytest.approx(expected)
-
-
-def test_a_stride_that_skips_tokens_is_refused() -> None:
-    wrong = signature("reading_comprehension", 100, stride=60, max_question_length=64)
-    with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
-        ReadingComprehension().encode([], VOCABULARY, wrong)

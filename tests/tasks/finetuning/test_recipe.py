@@ -6,6 +6,7 @@ import pytest
 from recipe_support import RECIPES, load_recipe
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.training.run_settings import EvaluateEvery
 
 # Of the release's scripts: peak, samples of an update over all cards, epochs, longest input; base, then large.
 RELEASE = """
@@ -49,13 +50,31 @@ def test_hyper_parameters_are_those_that_were_published(row: str) -> None:
         found = (recipe_train.learning_rate.peak, recipe_train.batch_samples, recipe.settings.epochs)
         assert found == (float(peak), int(batch), int(epochs))
         assert recipe.signature.max_length == int(length)
-        assert recipe_train.accumulation == 1
+        assert recipe_train.accumulation == 1 and not recipe_train.group_by_length
         rate, adam = recipe_train.learning_rate, recipe_train.adam
         if name.startswith("ernie_zh"):
             assert rate.schedule == "constant" and adam.weight_decay == (0 if name.endswith("lcqmc") else 0.01)
         else:
             assert rate.warmup_share == (0.06 if name == "clue/chid" else 0.1)
             assert adam.weight_decay == (0 if name.startswith("glue") else 0.01)
+            assert rate.schedule == ("linear" if name.startswith("clue") else "linear_warmup_decay")
+        assert adam.epsilon == 1e-8 and adam.beta2 == 0.999
+        assert adam.clip_norm == (None if name == "clue/cmrc2018" else 1)
+        every = recipe.settings.evaluate_every
+        if name.startswith("clue") and recipe.signature.task in ("classification", "pronoun_resolution"):
+            assert every == EvaluateEvery(updates=100)
+        else:
+            assert every == EvaluateEvery(epochs=1)
+
+
+def test_published_figures_say_where_they_were_published() -> None:
+    averages = {"base": "74.95", "large": "77.03"}
+    for path in RECIPES.glob("*/*.yaml"):
+        for size, average in averages.items():
+            settings = load_recipe(path, size).settings
+            assert bool(settings.paper) == bool(settings.paper_source), path
+            if settings.paper and path.parent.name == "clue":
+                assert "PaddleNLP" in settings.paper_source and average in settings.paper_source
 
 
 def test_every_recipe_holds_for_both_sizes() -> None:

@@ -142,6 +142,13 @@ def test_the_table_says_where_the_test_set_is_not_the_published_one(
     assert "other than the published test set" in out
 
 
+def test_a_zip_of_another_name_than_clue_takes_is_said(clue: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, said in (("submission.zip", True), ("submit.zip", False)):
+        out = str(clue / name)
+        main(["submission", "clue", str(clue / "predictions"), "--data", str(clue / "data"), "--out", out])
+        assert ("under the name submit.zip only" in capsys.readouterr().out) == said
+
+
 def test_published_sizes_are_those_of_the_benchmarks() -> None:
     sizes = {file.task: file.rows for files in BENCHMARKS.values() for file in files}
     assert (sizes["CoLA"], sizes["MNLI-mm"], sizes["AX"], sizes["tnews11"], sizes["cmnli"]) == (

@@ -21,6 +21,7 @@ class Case(NamedTuple):
 
 
 LABELS = ["0", "1", "1", "0", "1", "1"]
+TAGS = ("entity_f1", "tag_accuracy")
 ENTITIES = [["B-PER", "I-PER", "O"], ["O", "B-LOC"], ["O"], ["B-ORG", "O", "O"]]
 CASES = {
     "accuracy": Case(LABELS, "1", {}),
@@ -29,19 +30,23 @@ CASES = {
     "matthews_correlation": Case(LABELS, "1", {}),
     "pearson_and_spearman": Case([0.0, 1.2, 5.0, 3.3, 3.3], 2.5, {}),
     "mrr": Case([1, 0, 0, 1, 0, 1], 0.7, {"queries": ["a", "a", "a", "b", "b", "b"]}),
-    "entity_f1": Case(ENTITIES, None, {}),
+    "accuracy_f1_and_mrr": Case([1, 0, 0, 1, 0, 1], (1, 0.7), {"queries": ["a", "a", "a", "b", "b", "b"]}),
+    "entity_f1": Case(ENTITIES, None, {"scheme": "iob2"}),
+    "tag_accuracy": Case(ENTITIES, None, {}),
     "em_and_f1": Case([["北京"], ["1949年", "1949"], ["天安门"]], "", {"language": "zh"}),
 }
 
 
 def perfect(name: str) -> list[Any]:
     gold = CASES[name].gold
+    if name == "accuracy_f1_and_mrr":
+        return [(relevant, float(relevant)) for relevant in gold]
     return [answers[-1] for answers in gold] if name == "em_and_f1" else list(gold)
 
 
 def constant(name: str) -> list[Any]:
     case = CASES[name]
-    return [["O"] * len(tags) for tags in case.gold] if name == "entity_f1" else [case.constant] * len(case.gold)
+    return [["O"] * len(tags) for tags in case.gold] if name in TAGS else [case.constant] * len(case.gold)
 
 
 def test_there_is_a_case_for_every_metric(registry: Registry) -> None:
@@ -71,7 +76,7 @@ def test_the_order_of_rows_does_not_matter(score: Score, name: str) -> None:
     case = CASES[name]
     predicted = perfect(name)
     predicted[0], predicted[1] = predicted[1], predicted[0]
-    if name == "entity_f1":
+    if name in TAGS:
         predicted[:2] = [["O", "B-PER", "O"], ["O", "B-LOC"]]
     before = score(name, case.gold, predicted, **case.options)
     order = np.random.default_rng(1).permutation(len(case.gold)).tolist()
@@ -85,7 +90,7 @@ def test_the_order_of_rows_does_not_matter(score: Score, name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_to_score_is_degenerate(score: Score, name: str) -> None:
-    scores = score(name, [], [], **CASES[name].options | ({"queries": []} if name == "mrr" else {}))
+    scores = score(name, [], [], **CASES[name].options | ({"queries": []} if "queries" in CASES[name].options else {}))
     assert scores.degenerate == "there is nothing to score"
     assert set(scores.figures.values()) == {0.0}
 
@@ -104,6 +109,8 @@ def test_every_row_needs_a_prediction(score: Score, name: str) -> None:
         ("f1", {"positiv": "1"}, "metric 'f1': unknown option 'positiv'; did you mean 'positive'?"),
         ("accuracy", {"positive": "1"}, "metric 'accuracy': unknown option 'positive'; known: none"),
         ("em_and_f1", {"language": "cn"}, "metric 'em_and_f1': unknown language 'cn'; known: en, zh"),
+        ("entity_f1", {"scheme": "iob"}, "metric 'entity_f1': unknown scheme 'iob'; did you mean 'iob2'?"),
+        ("entity_f1", {}, "metric 'entity_f1': option 'scheme' is missing"),
     ],
 )
 def test_wrong_options_are_named(score: Score, name: str, options: dict[str, str], message: str) -> None:

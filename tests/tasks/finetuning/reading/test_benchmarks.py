@@ -42,10 +42,9 @@ def test_a_recipe_reads_its_benchmarks_own_files(name: str, tmp_path: Path) -> N
     for one in sets.values():
         assert [values(example) for example in one.examples] == made.sets[one.name]
         assert len({example.id for example in one.examples}) == len(one.examples) == one.report.examples
-        left_out = {reason: tally.count for reason, tally in one.report.left_out.items()}
-        corrected = {what: tally.count for what, tally in one.report.corrected.items()}
-        assert left_out == made.left_out.get(one.name, {})
-        assert corrected == made.corrected.get(one.name, {})
+        for met in ("left_out", "corrected", "kept"):
+            counts = {what: tally.count for what, tally in getattr(one.report, met).items()}
+            assert counts == getattr(made, met).get(one.name, {}), met
         if one.name in made.ids:
             assert [example.id for example in one.examples] == made.ids[one.name]
 

@@ -34,6 +34,15 @@ def test_answers_are_taken_where_they_are_nearest_to_their_offset(
     assert sum(tally.count for tally in one.report.corrected.values()) == len(corrected)
 
 
+def test_a_question_with_an_answer_out_of_its_context_is_named_where_it_is_kept(tmp_path: Path) -> None:
+    found, lost = {"text": "北京", "answer_start": 0}, {"text": "南京", "answer_start": 0}
+    one = read(tmp_path, json.dumps(squad({**QUESTION, "answers": [lost, lost, found]})), {"format": "squad"})
+    assert [answer.start for answer in one.examples[0].answers] == [None, None, 0]
+    assert one.report.lines()[1:] == [
+        f"kept: 1 with an answer that is not in its context ({tmp_path}/train.json question Q1)"
+    ]
+
+
 def test_answers_with_blanks_around_them_are_found_without(tmp_path: Path) -> None:
     one = read(
         tmp_path,
@@ -45,10 +54,23 @@ def test_answers_with_blanks_around_them_are_found_without(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("separator", ["\t", " "])
-def test_columns_of_conll(tmp_path: Path, separator: str) -> None:
+@pytest.mark.parametrize("between", ["", " ", "\t", " \t  "])
+def test_columns_of_conll(tmp_path: Path, separator: str, between: str) -> None:
     lines = ["", "EU NNP B-ORG", "rejects VBZ O", "", "", "Peter NNP B-PER"]
-    content = "\r\n".join(line.replace(" ", separator) for line in lines)
+    content = "\r\n".join(line.replace(" ", separator) + between for line in lines)
     one = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
     taken = [(example.tokens, example.tags) for example in one.examples]
     assert taken == [(("EU", "rejects"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
     assert [example.place.split()[-1] for example in one.examples] == ["2", "6"]
+
+
+def test_wide_blanks_are_tokens_of_columns(tmp_path: Path) -> None:
+    one = read(tmp_path, "\u3000\tO\n京\tB-LOC\n", {"format": "tagged_columns"}, ["B-LOC", "O"])
+    assert [(example.tokens, example.tags) for example in one.examples] == [(("\u3000", "京"), ("O", "B-LOC"))]
+
+
+def test_candidates_in_lines_of_json_are_grouped_by_their_key(tmp_path: Path) -> None:
+    records = [{"sentence1": "a", "label": "no", "qid": number} for number in (7, 7, "x")]
+    content = "\n".join(map(json.dumps, records))
+    one = read(tmp_path, content, {"format": "json_lines", "keys": {"group": "qid"}}, LABELS)
+    assert [example.group for example in one.examples] == ["7", "7", "x"]

@@ -1,0 +1,49 @@
+"""Changed files are found by their checksums."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import damaged
+
+from ernie_paddle.checksums import SUMS_FILE, check_files, write_checksums
+from ernie_paddle.errors import UserError
+
+FILES = ("model.safetensors", "config.json", "a name with blanks.txt")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for name in FILES:
+        (tmp_path / name).write_bytes(random.bytes(300))
+    write_checksums(tmp_path)
+    return tmp_path
+
+
+def test_any_damage_to_a_file_or_to_the_list_itself_is_an_error(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    check_files(folder, FILES)
+    for path in sorted(folder.iterdir()):
+        for _ in range(20):
+            with damaged(path, random), pytest.raises(UserError, match=str(folder)):
+                check_files(folder, FILES)
+    check_files(folder, FILES)
+
+
+def test_a_missing_or_unlisted_file_is_named(folder: Path) -> None:
+    (folder / "new.txt").write_text("new")
+    check_files(folder, FILES)
+    with pytest.raises(UserError, match=r"does not list new\.txt"):
+        check_files(folder, ["new.txt"])
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match=r"config\.json: missing"):
+        check_files(folder, FILES)
+    check_files(folder, ["model.safetensors"])
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum of the GNU coreutils")
+def test_sha256sum_reads_the_list(folder: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", SUMS_FILE], cwd=folder, check=True, capture_output=True)

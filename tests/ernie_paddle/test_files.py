@@ -1,0 +1,101 @@
+"""Lines of files, and files that are not UTF-8."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import folder_written_whole, lines_of, read_json, read_lines, write_json, written_whole
+from ernie_paddle.text.encodings import guessed_encoding, text_codec
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+from tasks.submission.inputs import glue_rows, json_rows
+from tasks.submission.layouts import JsonLines
+
+NO_ENDS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"  # at which str.splitlines cuts
+TEXTS = {
+    "gb18030": "群众对此表示满意，干部也很高兴。去年的产量增加了百分之三。\n",
+    "big5": "群眾對此表示滿意，幹部也很高興。去年的產量增加了百分之三。\n",
+    "shift_jis": "これは日本語の文章です。経済の発展について述べています。\n",
+    "cp1252": "Les élèves étaient très fatigués après la journée passée à l'école.\n",
+    "utf-16": "群众对此表示满意 and more.\n",
+    "utf-16-le": "群众对此表示满意 and more.\n",
+    "utf-16-be": "群众对此表示满意 and more.\n",
+}
+
+
+@pytest.mark.parametrize("inside", [*NO_ENDS, "\r"])
+def test_only_line_feeds_end_lines_and_carriage_returns_before_them_belong_to_the_end(
+    tmp_path: Path, inside: str
+) -> None:
+    (tmp_path / "t").write_bytes(f"a{inside}b\r\n\r\nc{inside}d\n{inside}e\r".encode())
+    assert read_lines(tmp_path / "t", "text") == [f"a{inside}b", "", f"c{inside}d", f"{inside}e"]
+
+
+@pytest.mark.parametrize(("text", "lines"), [("", []), ("\n", [""]), ("a", ["a"]), ("a\n\n", ["a", ""])])
+def test_an_end_after_the_last_line_begins_no_other(text: str, lines: list[str]) -> None:
+    assert lines_of(text) == lines
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85"])
+def test_logs_and_test_files_have_a_row_a_line(tmp_path: Path, inside: str) -> None:
+    text = f'{{"id": 0, "label": "a{inside}b"}}\r\n{{"id": 1, "label": "c"}}\n'
+    (tmp_path / LOG_FILE).write_text(text, encoding="utf-8", newline="\n")
+    assert len(read_log(tmp_path / LOG_FILE)) == len(json_rows(tmp_path / LOG_FILE)) == 2
+    assert len(JsonLines().read(text).entries) == 2
+    (tmp_path / "test.tsv").write_text(f"index\ts\n0\ta{inside}b\r\n1\ta\rb\n", encoding="utf-8", newline="\n")
+    assert [row.id for row in glue_rows(tmp_path / "test.tsv")] == ["0", "1"]
+
+
+@pytest.mark.parametrize("encoding", TEXTS)
+def test_a_text_that_is_not_utf8_is_named_with_its_encoding(tmp_path: Path, encoding: str) -> None:
+    raw = (TEXTS[encoding] * 3).encode(encoding)
+    assert guessed_encoding(raw) == encoding
+    assert guessed_encoding(raw * 1000) == encoding, "wherever the sample ends"
+    (tmp_path / "words.txt").write_bytes(raw)
+    with pytest.raises(UserError, match=rf"words\.txt: word list cannot be read: not UTF-8 but, .* {encoding};"):
+        read_lines(tmp_path / "words.txt", "word list")
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1})
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.json").read_bytes())
+    assert read_json(tmp_path / "a.json", "settings") == {"a": 1}
+
+
+def test_codecs_are_known_by_any_of_their_names_and_no_others() -> None:
+    assert text_codec("GBK") == "gbk" and text_codec("latin-1") == "iso8859-1"
+    for name in ("gbkk", "base64", "", "rot13"):
+        with pytest.raises(ValueError, match=f"unknown encoding '{name}'"):
+            text_codec(name)
+
+
+def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_json(path, {"loss": float("nan"), "scores": [1.5, float("inf"), (2, -float("inf"))]})
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
+
+
+def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from ernie_paddle.files import folder_written_whole, written_whole\n"
+        "with folder_written_whole(Path('out')) as beside, written_whole(Path('table.tsv')):\n"
+        "    (beside / 'half').touch(); print('there', flush=True); input(); os.kill(os.getpid(), 9)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "there\n"
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert len(left) == 2 and all(name.endswith(f".{process.pid}.partial") for name in left)
+    for dead in (False, True):
+        with folder_written_whole(tmp_path / "out") as beside:
+            (beside / "whole").touch()
+        with written_whole(tmp_path / "table.tsv") as file:
+            file.write("a\n")
+        partial = sorted(path.name for path in tmp_path.iterdir() if path.name.endswith(".partial"))
+        assert partial == ([] if dead else left)
+        if not dead:
+            process.communicate("\n")

@@ -1,0 +1,46 @@
+"""When fine-tuning scores its dev sets."""
+
+from typing import Any
+
+import pytest
+
+from ernie_paddle.config import check_settings
+from ernie_paddle.errors import UserError
+from ernie_paddle.training.run_settings import EvaluateEvery
+
+ENDS = [10, 20, 31]  # of three epochs, the last of which is longer
+
+
+def every(**keys: Any) -> EvaluateEvery:
+    return check_settings(EvaluateEvery, keys, "evaluate_every")
+
+
+@pytest.mark.parametrize(
+    ("keys", "points"),
+    [
+        ({"updates": 10}, {10, 20, 30, 31}),
+        ({"updates": 31}, {31}),
+        ({"updates": 100}, {31}),
+        ({"epochs": 1}, {10, 20, 31}),
+        ({"epochs": 2}, {20, 31}),
+        ({"epochs": 0.5}, {5, 10, 15, 20, 26, 31}),
+        ({"epochs": 1 / 3}, {3, 7, 10, 13, 17, 20, 24, 27, 31}),
+        ({"epochs": 0.001}, set(range(1, 32))),
+    ],
+)
+def test_points_are_multiples_of_the_interval_and_the_end(keys: dict[str, float], points: set[int]) -> None:
+    assert every(**keys).points(ENDS) == points
+
+
+def test_an_interval_longer_than_the_run_is_said() -> None:
+    assert not [*every(updates=31).without_effect(ENDS), *every(epochs=3).without_effect(ENDS)]
+    (warning,) = every(updates=100).without_effect(ENDS)
+    assert "evaluate_every.updates 100" in warning and "31 updates" in warning
+    (warning,) = every(epochs=4).without_effect(ENDS)
+    assert "evaluate_every.epochs 4" in warning and "3 epochs" in warning
+
+
+@pytest.mark.parametrize("keys", [{}, {"updates": 1, "epochs": 1}, {"updates": 0}, {"epochs": 0}])
+def test_one_unit_is_given(keys: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="evaluate_every"):
+        every(**keys)

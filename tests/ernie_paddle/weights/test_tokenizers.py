@@ -1,0 +1,100 @@
+"""Vocabularies of `tokenizer.json`, and what tokenizers' files tell of case and length."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import Run, assert_user_error
+from weights_support import assert_equal, random_model, read_model, write_model
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.weights.tokenizers import keeps_capitals, longest_input, read_vocabulary
+
+
+def with_fast_tokenizer(folder: Path, lower_case: bool = True, **changes: Any) -> Path:
+    """A model whose vocabulary is in `tokenizer.json` alone, as the library writes it."""
+    model = random_model()
+    write_model("huggingface", folder, model)
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (folder / name).unlink()
+    tokenizer = model.vocabulary.tokenizer(lower_case)
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
+    tree = json.loads(tokenizer.to_str())
+    (folder / "tokenizer.json").write_text(json.dumps(tree | changes))
+    return folder
+
+
+def test_a_folder_without_vocab_txt_is_read(tmp_path: Path) -> None:
+    folder = with_fast_tokenizer(tmp_path / "fast")
+    found, report = read_model(folder)
+    report.check()
+    assert_equal(found, random_model())
+    assert not [note for note in report.notes if "capital" in note]
+
+
+def test_the_command_takes_either_file_as_vocabulary(run: Run, tmp_path: Path) -> None:
+    folder = with_fast_tokenizer(tmp_path / "fast")
+    (folder / "tokenizer.json").rename(tmp_path / "elsewhere.json")
+    code, text = run("convert", folder, "--out", tmp_path / "out")
+    assert_user_error(code, text, "vocab.txt", "--vocab")
+    code, text = run("convert", folder, "--out", tmp_path / "out", "--vocab", tmp_path / "elsewhere.json")
+    assert code == 0, text
+    assert Vocabulary.load(tmp_path / "out" / "vocab.txt") == random_model().vocabulary
+
+
+def test_tokens_that_were_added_later_have_their_ids(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    tree = json.loads(random_model().vocabulary.tokenizer().to_str())
+    pad = tree["model"]["vocab"].pop("[PAD]")
+    added = [{"id": pad, "content": "[PAD]", "special": True}, {"id": 40, "content": "<new>", "special": False}]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tree | {"added_tokens": added}))
+    assert read_vocabulary(tmp_path / "tokenizer.json").ids == random_model().vocabulary.ids | {"<new>": 40}
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_case_is_told_by_the_configuration_or_the_normalizer(tmp_path: Path, lower_case: bool) -> None:
+    folder = with_fast_tokenizer(tmp_path / "fast", lower_case)
+    assert keeps_capitals(folder) is not lower_case
+    assert bool([note for note in read_model(folder)[1].notes if "keeps capital" in note]) is not lower_case
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": not lower_case}))
+    assert keeps_capitals(folder) is lower_case
+    (folder / "tokenizer_config.json").write_text("{}")
+    several = {
+        "type": "Sequence",
+        "normalizers": [{"type": "NFC"}, {"type": "BertNormalizer", "lowercase": lower_case}],
+    }
+    tree = json.loads((folder / "tokenizer.json").read_text()) | {"normalizer": several}
+    (folder / "tokenizer.json").write_text(json.dumps(tree))
+    assert keeps_capitals(folder) is not lower_case
+
+
+def test_the_longest_input_has_no_more_than_the_positions(tmp_path: Path) -> None:
+    assert longest_input(tmp_path, 16) == 16
+    for told, expected in ((8, 8), (512, 16), (1e30, 16), (None, 16), (1, 16)):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": told}))
+        assert longest_input(tmp_path, 16) == expected
+
+
+WORDS = {token: number for number, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "a"])}
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"model": {"type": "BPE", "vocab": WORDS}}, "a BPE tokenizer"),
+        ({"model": {"type": "WordPiece", "vocab": WORDS, "continuing_subword_prefix": "@@"}}, "pieces '@@'"),
+        ({"model": {"type": "Unigram", "vocab": [["a", 0.5]]}}, "no WordPiece vocabulary"),
+        ({}, "no WordPiece vocabulary"),
+        ({"model": {"type": "WordPiece", "vocab": {**WORDS, "b": "6"}}}, "token 'b' has id '6'"),
+        ({"model": {"type": "WordPiece", "vocab": {**WORDS, "b": -1}}}, "token 'b' has id -1"),
+        ({"model": {"type": "WordPiece", "vocab": {**WORDS, "b": 5}}}, "two tokens have the same id"),
+        ({"model": {"type": "WordPiece", "vocab": {"a": 0}}}, r"\[PAD\], .* missing"),
+        ({"model": {"vocab": WORDS}, "added_tokens": [{"id": 9, "content": "a"}]}, "token 'a' has id 9"),
+    ],
+)
+def test_tokenizers_of_another_kind_are_named(tmp_path: Path, tree: dict[str, Any], message: str) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tree))
+    with pytest.raises(UserError, match=rf"tokenizer\.json: .*{message}"):
+        read_vocabulary(tmp_path / "tokenizer.json")

@@ -1,0 +1,143 @@
+"""Questions about texts in windows: what a window is trained to answer, and which window's answer counts."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.kind import Encoded, Signature
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from tasks.finetuning.reading.examples import Answer, QuestionExample
+from tasks.finetuning.reading_comprehension import (
+    ReadingComprehension,
+    ReadingOptions,
+    best_spans,
+    window_begins,
+    windows_of_most_context,
+)
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
+VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
+KIND = ReadingComprehension()
+
+
+def signature(length: int, **options: int) -> Signature:
+    return Signature(task=KIND.name, max_length=length, options=options)
+
+
+def test_windows_reach_every_token() -> None:
+    for tokens, room, stride in product(range(0, 40), (8, 13), (3, 8)):
+        begins = window_begins(tokens, room, stride)
+        covered = {i for begin in begins for i in range(begin, min(begin + room, tokens))}
+        assert covered == set(range(tokens)) and begins[0] == 0
+        assert len(begins) == 1 or begins[-2] + room < tokens
+
+
+def test_an_answer_near_a_border_is_found_in_the_window_that_shows_most_around_it() -> None:
+    context = "甲乙丙丁戊己庚辛" * 4
+    short = signature(16, stride=4, max_question_length=2, max_answer_length=8)
+    for start in range(len(context) - 3):
+        example = QuestionExample("q", "", "甲乙", context, (Answer(context[start : start + 3], start),))
+        encoded = KIND.encode([example], VOCABULARY, short)
+        labels, ends = encoded.samples.labels, np.cumsum(encoded.samples.lengths)
+        whole = [row for row, (first, _) in enumerate(labels) if first]
+        assert whole and (labels[labels[:, 0] == 0] == 0).all()
+        scores = []
+        for row, (first, last) in enumerate(labels):
+            table = np.zeros((encoded.samples.lengths[row], 2))
+            table[first, 0] = table[last, 1] = 1 + (row in whole)
+            scores.append(table)
+            if row in whole:
+                ids = encoded.samples.columns["input_ids"][ends[row] - len(table) :][first : last + 1]
+                assert "".join(VOCABULARY.tokens[i] for i in ids) == context[start : start + 3]
+        assert KIND.answers([example], encoded, scores, short)[0].value == context[start : start + 3]
+
+
+# ---- most context ----
+
+
+def test_each_token_belongs_to_the_window_with_most_context_by_a_plain_recount() -> None:
+    for tokens, room, stride in product((0, 1, 8, 9, 20, 37), (8, 13), (1, 3, 8)):
+        begins = window_begins(tokens, room, stride)
+        best = windows_of_most_context(begins, room, tokens)
+        assert len(best) == tokens
+        for token in range(tokens):
+            context = {}
+            for number, begin in enumerate(begins):
+                last = min(begin + room, tokens) - 1
+                if begin <= token <= last:
+                    context[number] = min(token - begin, last - token) + 0.01 * (last - begin + 1)
+            assert best[token] == min(number for number, most in context.items() if most == max(context.values()))
+
+
+def scores_at(encoded: Encoded, wanted: dict[int, tuple[int, int, float]]) -> list[np.ndarray]:
+    """Scores that name in each window, by its number, a first and last token of the text; zero elsewhere."""
+    tables = [np.zeros((length, 2)) for length in encoded.samples.lengths]
+    for number, (first, last, score) in wanted.items():
+        window = encoded.details[number]
+        tables[number][window.begin + first, 0] = tables[number][window.begin + last, 1] = score
+    return tables
+
+
+def test_a_part_at_the_edge_of_a_window_is_left_to_the_window_that_shows_more() -> None:
+    context = "甲乙丙丁戊己庚辛" * 2
+    short = signature(15, stride=5, max_question_length=2, max_answer_length=3)
+    example = QuestionExample("q", "", "甲乙", context, ())
+    encoded = KIND.encode([example], VOCABULARY, short)
+    assert [len(window.offsets) for window in encoded.details] == [10, 10, 6]
+    # The first window is surest that it begins at its last token, which the second shows between 4 and 5 others.
+    for answer in (8, 9):
+        scores = scores_at(encoded, {1: (answer - 5, answer - 5, 1.0)})
+        scores[0][encoded.details[0].begin + 9, 0] = 99.0
+        assert KIND.answers([example], encoded, scores, short)[0].value == context[answer]
+    scores = scores_at(encoded, {0: (6, 8, 9.0), 1: (1, 2, 8.0)})  # it may end where another window shows more
+    assert KIND.answers([example], encoded, scores, short)[0].value == context[6:9]
+
+
+def test_the_best_part_is_that_of_all_pairs_which_may_begin_there() -> None:
+    random = np.random.default_rng(2)
+    scores, may_begin = random.normal(size=(12, 2)), random.random(12) < 0.5
+    options = ReadingOptions(max_answer_length=4, best_answers=12)
+    pairs = [(i, j) for i in range(12) for j in range(i, min(i + 4, 12)) if may_begin[i]]
+    expected = max((scores[i, 0] + scores[j, 1], i, j) for i, j in pairs)
+    assert max(best_spans(scores, may_begin, options)) == pytest.approx(expected)
+
+
+def test_every_text_has_an_answer_even_where_all_sure_ends_stand_before_all_sure_beginnings() -> None:
+    short = signature(30, stride=8, max_question_length=2, max_answer_length=3, best_answers=2)
+    example = QuestionExample("q", "", "甲乙", "甲乙丙丁戊己庚辛" * 2, ())
+    encoded = KIND.encode([example], VOCABULARY, short)
+    (table,) = scores_at(encoded, {})
+    begin = encoded.details[0].begin
+    table[begin : begin + 3, 1], table[begin + 9 : begin + 12, 0] = 5.0, 5.0
+    assert KIND.answers([example], encoded, [table], short)[0].value == example.context[9]
+
+
+# ---- texts as they come ----
+
+
+def test_blanks_letters_and_overlong_questions_leave_offsets_right() -> None:
+    """Answers are cut from the text as it stands: full width, upper case, blanks and line feeds included."""
+    context = " 甲\u3000乙ABc  丙\n丁。\u200b戊 "
+    room = signature(40, stride=8, max_question_length=3, max_answer_length=20)
+    for text in ("甲", "甲\u3000乙", "ABc", "乙ABc  丙\n丁", "。\u200b戊"):
+        example = QuestionExample("q", "", "甲乙丙丁戊己", context, (Answer(text, context.index(text)),))
+        encoded = KIND.encode([example], VOCABULARY, room)
+        first, last = encoded.samples.labels[0]
+        begin = encoded.details[0].begin
+        assert begin == 3 + 2  # the question is cut
+        scores = scores_at(encoded, {0: (first - begin, last - begin, 5.0)})
+        assert KIND.answers([example], encoded, scores, room)[0].value == text
+
+
+def test_a_text_without_a_token_is_answered_by_nothing() -> None:
+    example, room = QuestionExample("q", "", "甲", " \u200b", ()), signature(140, stride=8)
+    encoded = KIND.encode([example], VOCABULARY, room)
+    assert KIND.answers([example], encoded, scores_at(encoded, {}), room)[0].value == ""
+
+
+def test_a_stride_that_skips_tokens_is_refused() -> None:
+    wrong = signature(100, stride=60, max_question_length=64)
+    with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
+        KIND.encode([], VOCABULARY, wrong)
