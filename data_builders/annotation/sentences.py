@@ -43,11 +43,13 @@ _MARKER = re.compile(r"\W{0,8}(?:\d{1,4}|[A-Za-z]|[ivx]{1,6}|[IVX]{1,6})?\W{0,8}
 _SEVERAL = re.compile(r"(?:[A-Z][a-z]?\.|[a-z]\.)+[A-Za-z]{1,2}")  # U.S, a.m, Ph.D
 _NUMERAL = re.compile(r"\d.*|[IVXLC]+|[A-Z]|AD")
 
-# Abbreviations by what they stand before. Names:
-_BEFORE_NAMES = frozenset(
-    "adm brig capt cf cmdr col cpl dr e.g eg fr gen gov hon i.e ie lt maj messrs mlle mme mr mrs ms mt pfc pres prof "
-    "pvt rep reps rev sen sens sgt st ste supt viz vs".split()
+# Abbreviations by what they stand before. Names, if they are capitalised:
+_TITLES = frozenset(
+    "adm brig capt cmdr col cpl dr fr gen gov hon lt maj messrs mlle mme mr mrs ms mt pfc pres prof pvt rep reps rev "
+    "sen sens sgt st ste supt".split()
 )
+# Examples and the like:
+_BEFORE_EXAMPLES = frozenset("cf e.g eg i.e ie viz vs".split())
 # Numbers, unless they end the sentence:
 _BEFORE_NUMBERS = frozenset(
     "apr art aug c ca ch chap chs cir circa dec eq eqs feb fig figs jan jul jun mar no nos nov oct op p par para pp "
@@ -63,7 +65,7 @@ _BEFORE_LOWER_CASE = frozenset(
     "abbr abbrev cm colloq def esp etc excl ex fem fl ibid incl kg km lb lbs masc max min misc mm n.b obs oz pl pron "
     "resp sing sp spp ss subsp syn temp var yr yrs".split()
 )
-_ABBREVIATIONS = _BEFORE_NAMES | _BEFORE_NUMBERS | _BEFORE_ANYTHING | _BEFORE_LOWER_CASE
+_ABBREVIATIONS = _TITLES | _BEFORE_EXAMPLES | _BEFORE_NUMBERS | _BEFORE_ANYTHING | _BEFORE_LOWER_CASE
 
 
 def sentences(paragraph: str, language: Language) -> list[str]:
@@ -139,7 +141,7 @@ def _ends_before_lower_case(word: str, code_follows: bool) -> bool:
 def _ends_before_capital(sentence: str, word: str, following: str, dot_follows: bool) -> bool:
     """Does a full stop after a word end the sentence, where no lower-case letter follows?"""
     lower = word.lower()
-    if lower in _BEFORE_NAMES:
+    if lower in _BEFORE_EXAMPLES or (lower in _TITLES and word[0].isupper()):
         return False
     initial = len(word) == 1 and word.isupper()
     if lower in _BEFORE_NUMBERS and not initial:

@@ -6,11 +6,11 @@ is kept gives one sample of class 2 besides its own; of clicked and shown rows t
 draw.
 Queries and titles are the same if their tokens are.
 
-Without a log, from documents with titles: the query is a sentence of the body. 0 is the document's own title, 1 the
-title of another document that BM25 ranks high for the query, 2 the title of any other document; all are different,
-whichever documents they belong to. Each query gives one
-sample of every class, so that it tells nothing about the label. Where the title itself stands in the query, the query
-ends before it or begins after it, whichever leaves more.
+Without a log, from documents with titles: the query is a sentence of the body or, of a long one, its beginning. 0 is
+the document's own title, 1 the title of another document that BM25 ranks high for the query, 2 the title of any other
+document; all are different, whichever documents they belong to. Each query gives one sample of every class, so that it
+tells nothing about the label. Where the title itself stands in the query, the query ends before it or begins after it,
+whichever leaves more.
 """
 
 from collections import Counter

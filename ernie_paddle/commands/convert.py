@@ -8,6 +8,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
+from ernie_paddle.weights.heads import corrected
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=LAYOUTS, default="ernie-paddle", help="its layout (default: ernie-paddle)")
     parser.add_argument("--vocab", type=Path, help="vocabulary to take instead of the folder's vocab.txt")
     parser.add_argument("--config", type=Path, help="configuration of the source's layout to take instead of its own")
+    parser.add_argument(
+        "--labels", nargs="+", metavar="LABEL", help="names of a fine-tuned model's labels, in their order"
+    )
+    parser.add_argument("--max-length", type=int, help="longest input, in tokens, that it was fine-tuned with")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
@@ -29,6 +34,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     model, report = read_source(source, args.source, args.config, args.vocab, registry)
     print_whole(console, report.table())
     report.check()
+    model = corrected(model, args.labels, args.max_length)
     written = write_model(target, args.out, model, registry)
     for note in report.notes + written.notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False)

@@ -108,7 +108,8 @@ def finetuning_initial(model: Path, stored: Signature | None, signature: Signatu
         return Initial(model, "kept", f"its head is kept, it was fine-tuned for {wanted} too")
     known = f"it was fine-tuned for {described(stored)}" if stored else "nothing tells what its head was fine-tuned for"
     if not keep_head:
-        return Initial(model, "new", f"{known}; the head starts anew for {wanted} (--keep-head takes it)")
+        hint = "" if stored else " (--keep-head takes it)"
+        return Initial(model, "new", f"{known}; the head starts anew for {wanted}{hint}")
     if stored is not None:
         raise UserError(
             f"{model}: {known}; the recipe is {wanted}, for which its head would mean something else: name the labels "

@@ -1,18 +1,20 @@
 """What a model was fine-tuned for: its class in other libraries, and a signature for a model that comes from them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from ernie_paddle.config import check_settings
+from ernie_paddle.errors import UserError
 from ernie_paddle.kind import SIGNATURE_FILE, FinetuningKind, KeptSignature, ModelClass
 from ernie_paddle.registry import Registry
 from ernie_paddle.training.checkpoint import Model
 from ernie_paddle.weights.layout import Declared, Source
 from ernie_paddle.weights.names import FINETUNED_HEADS, head_of
 
-LABELLED = ("SequenceClassification", "TokenClassification")  # classes of models whose classes have names
-SCORES = {"QuestionAnswering": 2, "MultipleChoice": 1}  # of the other heads
+REGRESSION = "regression"  # the problem type
+SCORES = {"QuestionAnswering": 2, "MultipleChoice": 1}  # outputs of heads without labels
 
 
 def class_of(model: Model, registry: Registry) -> ModelClass | None:
@@ -56,6 +58,27 @@ def signature_of(
     return signature, [*notes, note]
 
 
+def corrected(model: Model, labels: Sequence[str] | None, max_length: int | None) -> Model:
+    """Return a model whose signature has the labels and the longest input that a person tells, unless they are None.
+
+    Raises:
+        UserError: there is no signature to correct, the head has another number of labels, the model fewer positions.
+    """
+    told = {"labels": labels, "max_length": max_length}
+    changes = {key: value for key, value in told.items() if value is not None}
+    if not changes:
+        return model
+    if model.signature is None:
+        raise UserError("--labels, --max-length: nothing tells what kind of fine-tuning the model's head is for")
+    before, positions = model.signature.labels or (), model.config.max_position_embeddings
+    if labels is not None and len(labels) != len(before):
+        raise UserError(f"--labels: {len(labels)} names, the head has {len(before)} labels")
+    if max_length is not None and max_length > positions:
+        raise UserError(f"--max-length {max_length}: the model has {positions} positions")
+    signature = check_settings(KeptSignature, model.signature.model_dump() | changes, "--labels, --max-length")
+    return replace(model, signature=signature)
+
+
 def _agree(signature: KeptSignature, known: ModelClass | None, declared: Declared) -> bool:
     if known is None or known.suffix != declared.model_class or known.problem_type != declared.problem_type:
         return False
@@ -74,31 +97,30 @@ def _about_other_class(declared: Declared) -> list[str]:
 def _adopted(declared: Declared, classes: int, longest: int, registry: Registry) -> tuple[KeptSignature | None, str]:
     """Return a signature for a head with so many classes, and what to say of it."""
     suffix = declared.model_class or ""
-    regression = suffix == "SequenceClassification" and declared.problem_type in (None, "regression") and classes == 1
-    problem = "regression" if regression else None
+    regression = suffix == "SequenceClassification" and declared.problem_type in (None, REGRESSION) and classes == 1
+    problem = REGRESSION if regression else None
     kinds: list[FinetuningKind] = list(registry.finetuning_tasks)
     kind = next((kind for kind in kinds if kind.model_class and _same(kind.model_class, suffix, problem)), None)
     placeholders = tuple(f"LABEL_{number}" for number in range(classes))  # what both libraries call nameless classes
     labels = declared.labels or placeholders
-    named = suffix in LABELLED and not regression
-    fault = ""
-    if kind is None:
-        fault = f"no kind of fine-tuning here is {suffix}"
-    elif not regression and declared.problem_type:
+    if declared.problem_type and not regression:
         fault = f"it is for {declared.problem_type} with {classes} outputs"
-    elif named and (len(labels) != classes or len(set(labels)) != classes or classes < 2):
-        fault = f"it has {classes} classes, the configuration names {', '.join(labels)}"
-    elif not named and classes != SCORES.get(suffix, 1):
-        fault = f"it has {classes} outputs"
+    elif kind is None:
+        fault = f"no kind of fine-tuning here is {suffix}"
+    elif kind.has_labels:
+        one_each = len(labels) == len(set(labels)) == classes > 1
+        fault = "" if one_each else f"it has {classes} classes, the configuration names {', '.join(labels)}"
+    else:
+        fault = "" if classes == SCORES.get(suffix, 1) else f"it has {classes} outputs"
     if kind is None or fault:
         return None, f"the head of the model for {suffix} is kept, but {fault}: {_consequence()}"
-    given: dict[str, Any] = {"labels": labels if named else None, "data": kind.usual_data}
-    signature = KeptSignature(task=kind.name, max_length=longest, **given)
-    shown = f" of {', '.join(labels)}" if named else ""
-    to_set = "labels, whose names are not there, and max_length" if named and labels == placeholders else "max_length"
+    given = labels if kind.has_labels else None
+    signature = KeptSignature(task=kind.name, labels=given, max_length=longest, data=kind.usual_data)
+    shown = f" of {', '.join(labels)}" if given else ""
+    to_set = "--labels, whose names are not there, and --max-length" if given == placeholders else "--max-length"
     return signature, (
-        f"the head is one of {kind.name}{shown}, max_length {longest}: kept in {SIGNATURE_FILE}; set {to_set} there to "
-        "what the model was trained with"
+        f"the head is one of {kind.name}{shown}, max_length {longest}: kept in {SIGNATURE_FILE}; if the model was "
+        f"trained otherwise, give {to_set}"
     )
 
 

@@ -31,7 +31,7 @@ class Cloze(MultipleChoice):
     model_class = ModelClass(
         "MultipleChoice",
         differences="the layout of texts and the rule that no candidate fills two blanks do not go along: give the "
-        "model `[CLS] candidate [SEP] left [unused1] right [SEP]`",
+        "model `[CLS] candidate [SEP] left [unused1] right [SEP]` with sentence id 0 throughout",
     )
     formats = (ChidFormat,)
     least_length = IDIOM + 4  # an idiom, three special tokens and the blank

@@ -86,7 +86,11 @@ class ReadingComprehension(ReadingKind):
     """A part of the text."""
 
     name = "reading_comprehension"
-    model_class = ModelClass("QuestionAnswering")
+    model_class = ModelClass(
+        "QuestionAnswering",
+        differences="the windows of long texts and the choice of the best answer do not go along: the model scores "
+        "beginnings and ends in `[CLS] question [SEP] text [SEP]`",
+    )
     answers_are = ("texts",)
     has_labels = False
     formats: ClassVar[tuple[type[Format], ...]] = (SquadFormat,)

@@ -48,7 +48,11 @@ class SequenceLabelling(ReadingKind):
     """Tags of the signature's labels."""
 
     name = "sequence_labelling"
-    model_class = ModelClass("TokenClassification")
+    model_class = ModelClass(
+        "TokenClassification",
+        differences="the cutting of long texts into samples does not go along; the tag of a word is that of its first "
+        "piece",
+    )
     answers_are = ("tags",)
     formats: ClassVar[tuple[type[Format], ...]] = (TaggedRowsFormat, TaggedColumnsFormat)
 

@@ -16,6 +16,7 @@ ENGLISH = [
     "Who rang?| Nobody knows!| Really?!| Yes.",
     "No end",
     # abbreviations, initials, numbers
+    "It took 5 ms.| Then 3 mm.| Ms. Lee wrote it down.",
     "Dr. Ruth Wu met Brig. Gen. Hale.| Mrs. Day did not.",
     "J. R. R. Tolkien and Ann B. Lee wrote it.| So did A. Poe.",
     "In the U.S. Army it is so.| He left the U.S.| The army stayed.",

@@ -129,6 +129,8 @@ def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, kind: s
         ("cloze", "no candidate fills two blanks"),
         ("pronoun_resolution", "`_noun_`"),
         ("multiple_choice", "[CLS] text [SEP] question [SEP] choice [SEP]"),
+        ("reading_comprehension", "windows of long texts"),
+        ("sequence_labelling", "first piece"),
     ],
 )
 def test_what_cannot_go_along_is_said(tmp_path: Path, kind: str, words: str) -> None:
@@ -171,7 +173,7 @@ def test_classes_without_names_get_those_that_the_libraries_give_them(tmp_path: 
     change_config(tmp_path / "out", id2label=None, label2id=None)
     found, report = read_model(tmp_path / "out")
     assert found.signature and found.signature.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
-    assert [note for note in report.notes if "set labels, whose names are not there" in note]
+    assert [note for note in report.notes if "give --labels, whose names are not there" in note]
 
 
 def test_the_longest_input_is_the_tokenizers(tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_the_label_map_of_the_release_goes_along_and_names_the_labels(tmp_path: 
     path.unlink()
     nameless, report = read_model(tmp_path / "out")
     assert nameless.signature and nameless.signature.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
-    assert [note for note in report.notes if "set labels, whose names are not there" in note]
+    assert [note for note in report.notes if "give --labels, whose names are not there" in note]
     for wrong in ({"O": 0, "B": 0}, {"O": 1, "B": 2}, {"O": "0"}, {"O": True, "B": 0}):
         path.write_text(json.dumps(wrong))
         with pytest.raises(UserError, match=r"label_map\.json: expected labels with the numbers"):
@@ -328,3 +330,22 @@ def test_a_checkpoint_of_a_run_goes_with_the_signature_of_its_best_model(tmp_pat
     (tmp_path / "other").mkdir()
     save_model(tmp_path / "other", replace(model, signature=None))
     assert load_model(tmp_path / "other").signature is None
+
+
+def test_labels_and_length_can_be_told(run: Run, tmp_path: Path) -> None:
+    written(tmp_path / "theirs", "huggingface", "sequence_labelling", with_signature=False)
+    change_config(tmp_path / "theirs", id2label=None, label2id=None)
+
+    def convert(out: str, *options: object) -> tuple[int, str]:
+        return run("convert", tmp_path / "theirs", "--out", tmp_path / out, *options)
+
+    assert convert("ours", "--labels", "B-X", "I-X", "O", "--max-length", 9)[0] == 0
+    signature = load_model(tmp_path / "ours").signature
+    assert signature and (signature.labels, signature.max_length) == (("B-X", "I-X", "O"), 9)
+    assert_user_error(*convert("few", "--labels", "B-X", "O"), "2 names", "3 labels")
+    assert_user_error(*convert("long", "--max-length", 17), "16 positions")
+    assert_user_error(*convert("short", "--max-length", 2), "max_length")
+    write_model("huggingface", tmp_path / "encoder", random_model())
+    options = ("--out", tmp_path / "none", "--max-length", 9)
+    assert_user_error(*run("convert", tmp_path / "encoder", *options), "nothing tells")
+    assert {path.name for path in tmp_path.iterdir()} == {"theirs", "ours", "encoder"}
