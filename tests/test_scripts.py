@@ -116,14 +116,12 @@ def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_pat
         tmp_path / "bin" / "scontrol", f'echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x"'
     )
     copy = write_command(tmp_path / "spool" / "slurm_script", (TOOLS / "slurm.sh").read_text())
-    (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "runs" / "x" / "latest").touch()
     for script in (copy, TOOLS / "slurm.sh"):
         name = os.path.relpath(script, TOOLS)
         options = ("--dry-run", "p.yaml", "runs/x", "--set", "train.seed=2")
         done = run_script(name, *options, cwd=tmp_path, path=tmp_path / "bin", SLURM_JOB_ID="7")
         assert done.returncode == 0, done.stderr
-        assert "pretrain p.yaml --out runs/x --resume --set train.seed=2" in done.stdout
+        assert "pretrain p.yaml --out runs/x --resume auto --set train.seed=2" in done.stdout
 
 
 # ---- the environment ----
