@@ -123,7 +123,8 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert_user_error(full.returncode, full.stderr, "cannot be written", "before it are whole", "--resume")
-    assert checkpoint.resolve(run) == last and checkpoint.damage(last) is None
+    assert checkpoint.resolve(run) == last
+    checkpoint.check_checkpoint(last)
     assert checkpoint.newest_whole(run, lambda fault: pytest.fail(fault)) == last
 
 
