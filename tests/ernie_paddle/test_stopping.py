@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,14 @@ from ernie_paddle.stopping import Stopped, postponed_stop, signals_held_back, st
 SIGNALS = pytest.mark.parametrize(
     ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 75, "SIGTERM")]
 )
+
+
+@pytest.fixture(autouse=True)
+def heeded_ctrl_c() -> Iterator[None]:
+    """Shells start what runs in the background with Ctrl-C ignored, which children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @SIGNALS
@@ -167,13 +176,17 @@ def ended(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @SIGNALS
 def test_signals_while_the_process_ends_change_nothing(number: int, code: int, name: str) -> None:
-    """They come while the line is printed, while the interpreter waits for threads, and in what it calls at its end."""
+    """They come while the interpreter waits for threads, in what it calls at its end, and after that."""
     for stops in (True, False):
         script = f"""
         import atexit
         def send():
             os.kill(os.getpid(), {int(number)})
             time.sleep(0.1)
+        class Late:
+            def __del__(self, kill=os.kill, own=os.getpid()):
+                kill(own, {int(number)})
+        late = Late()
         def run(args, registry):
             atexit.register(send)
             threading.Thread(target=lambda: (threading.main_thread().join(), time.sleep(0.2))).start()
