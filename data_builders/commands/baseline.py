@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from data_builders.baseline import measure
+from ernie_paddle.arguments import seed
 from ernie_paddle.console import open_console
 from ernie_paddle.data.shards import Manifest, task_folders
 from ernie_paddle.errors import UserError
@@ -18,7 +19,7 @@ from ernie_paddle.training.log_file import LOG_FILE, read_log
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shards", type=Path, help="folder with the samples of several tasks, or of one")
     parser.add_argument("--run", type=Path, help="a pre-training run, whose last held-out scores are set beside")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=seed, default=1, help="of the order in which samples are learned (default: 1)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
