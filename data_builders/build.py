@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +17,13 @@ from data_builders.documents import Language
 from data_builders.progress import Bars
 from data_builders.readers.pairs import PairReader
 from data_builders.readers.reader import Source
-from data_builders.resumable import resumable_folder
+from data_builders.resumable import read_record, resumable_folder, unless_damaged
 from data_builders.workers import Engine
-from ernie_paddle.config import Settings, check_settings
+from ernie_paddle.checksums import check_file, write_sealed
+from ernie_paddle.config import FileName, Settings, check_settings, each_once
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.encodings import text_codec
@@ -52,7 +53,7 @@ class CorpusSettings(Settings):
 class TaskSettings(Settings):
     """Which corpora a task's samples come from; `options` are the builder's own."""
 
-    corpora: list[str] = Field(min_length=1)
+    corpora: Annotated[list[str], Field(min_length=1), AfterValidator(each_once)]
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -64,7 +65,7 @@ class BuildSettings(Settings):
     max_length: int = Field(ge=8)
     validation_share: float = Field(default=0.02, gt=0, lt=1)
     spans: SpanSettings = Field(default_factory=SpanSettings)
-    corpora: dict[str, CorpusSettings] = Field(min_length=1)
+    corpora: dict[FileName, CorpusSettings] = Field(min_length=1)
     tasks: dict[str, TaskSettings] = Field(min_length=1)
 
 
@@ -97,7 +98,8 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     """Write `<out>/<task>/` for every task and `<out>/vocab.txt`; annotated corpora are kept in `<out>/annotated/`.
 
     A task's folder appears when all its samples are written. What is there already, finished or left by an
-    interruption, is not made again. The same corpora, vocabulary and seed give the same bytes for any engine.
+    interruption, is not made again unless it is damaged. The same corpora, vocabulary and seed give the same bytes for
+    any engine.
 
     Raises:
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
@@ -175,10 +177,8 @@ class _Work:
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
         origin = self._origin(builder, corpora)
         folder = self.out / builder.name
-        if (folder / MANIFEST).exists():
-            made = Manifest.load(folder)
-            if (made.origin, made.max_length) == (origin, self.settings.max_length):
-                return TaskCounts(**made.counts)
+        if made := unless_damaged(_made, folder, origin, self.settings.max_length):
+            return TaskCounts(**made.counts)
         work = ComposePart(
             builder,
             tuple(self.out / ANNOTATED / corpus.name for corpus in corpora),
@@ -219,9 +219,7 @@ class _Work:
         """
         dropped: Counter[str] = Counter()
         unknown_tokens = done = 0
-        if record.exists():
-            state = read_json(record, "record of an unfinished build")
-            shards.restore(state["shards"])
+        if state := unless_damaged(_taken_up, record, shards):
             dropped.update(state["dropped"])
             done, unknown_tokens = state["parts"], state["unknown_tokens"]
         show = self._bar(f"composing {work.builder.name}", work, parts)
@@ -234,19 +232,19 @@ class _Work:
             if done % PARTS_PER_SHARD == 0 or done == len(parts):
                 shards.cut()
                 state = {"parts": done, "dropped": dropped, "unknown_tokens": unknown_tokens, "shards": shards.state()}
-                write_json(record, state)
+                write_sealed(record, state)
             show(done)
         return dropped, unknown_tokens
 
     def _counted(self, work: CountPart, parts: list[Part], record: Path) -> Counter[str]:
-        if record.exists():
-            return Counter(read_json(record, "counts of an unfinished build"))
+        if kept := unless_damaged(read_record, record):
+            return Counter(kept["counts"])
         counts: Counter[str] = Counter()
         show = self._bar(f"counting for {work.builder.name}", work.composing, parts)
         for done, found in enumerate(self.engine.map(work, parts), 1):
             counts.update(found)
             show(done)
-        write_json(record, counts)
+        write_sealed(record, {"counts": counts})
         return counts
 
     def _bar(self, what: str, work: ComposePart, parts: list[Part]) -> Callable[[int], None]:
@@ -263,6 +261,30 @@ class _Work:
             "validation_share": self.settings.validation_share,
             "corpora": {corpus.name: corpus.origin for corpus in corpora},
         }
+
+
+def _made(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
+    """Return the manifest of shards of this origin, None if there are none. A `UserError` if they are damaged."""
+    if not (folder / MANIFEST).exists():
+        return None
+    manifest = Manifest.load(folder)
+    if (manifest.origin, manifest.max_length) != (origin, max_length):
+        return None
+    for shard in chain.from_iterable(manifest.splits.values()):
+        check_file(folder / shard.file, shard.sha256)
+    return manifest
+
+
+def _taken_up(record: Path, shards: ShardWriter) -> dict[str, Any] | None:
+    """Let a writer go on where an interrupted try stopped; its record, None if there is none.
+
+    Raises:
+        UserError: the record or a shard is damaged.
+    """
+    state = read_record(record)
+    if state is not None:
+        shards.restore(state["shards"])
+    return state
 
 
 def _counts(

@@ -1,13 +1,20 @@
-"""A folder filled bit by bit: what an interruption leaves is taken up by the next try with the same settings."""
+"""A folder filled bit by bit: what an interruption leaves is taken up by the next try with the same settings.
+
+What is damaged is made again.
+"""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ernie_paddle.checksums import read_sealed, write_sealed
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, renamed_whole, write_json
+from ernie_paddle.files import renamed_whole
+
+Found = TypeVar("Found")
 
 ORIGIN = "origin.json"
 
@@ -20,9 +27,9 @@ def resumable_folder(path: Path, origin: dict[str, Any]) -> Iterator[Path]:
     emptied first. After a `UserError`, which would come again, nothing is left.
     """
     beside = path.with_name(f".{path.name}.partial")
-    if not (beside / ORIGIN).exists() or read_json(beside / ORIGIN, "origin of an unfinished folder") != origin:
+    if unless_damaged(read_record, beside / ORIGIN) != origin:
         shutil.rmtree(beside, ignore_errors=True)
-        write_json(beside / ORIGIN, origin)
+        write_sealed(beside / ORIGIN, origin)
     try:
         yield beside
     except UserError:
@@ -30,3 +37,21 @@ def resumable_folder(path: Path, origin: dict[str, Any]) -> Iterator[Path]:
         raise
     (beside / ORIGIN).unlink()
     renamed_whole(beside, path)
+
+
+def unless_damaged(read: Callable[..., Found | None], *arguments: Any) -> Found | None:
+    """Return what `read` finds of earlier work; None, after a warning, if it raises a `UserError` for damage."""
+    try:
+        return read(*arguments)
+    except UserError as error:
+        print_warnings(open_console(stderr=True), [f"{error}; made again"])
+        return None
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read what an earlier try noted, None if it did not.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return read_sealed(path, "record of earlier work") if path.exists() else None

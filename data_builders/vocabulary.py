@@ -38,6 +38,8 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
 def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
     """`FORMAT:PATH`, or a path whose ending tells the format."""
     kind, colon, rest = text.partition(":")
+    if colon and not rest:
+        raise UserError(f"{text}: no path after the format; write FORMAT:PATH")
     if colon and not Path(text).exists():
         return registry.readers.get(kind, text), Path(rest)
     for reader in registry.readers:

@@ -3,11 +3,20 @@
 import argparse
 from pathlib import Path
 
+MOST_SEED = 2**32 - 1
+
 
 def positive(text: str) -> int:
     """Return a whole number of at least 1."""
-    if not text.isdigit() or not int(text):
+    if not (text.isascii() and text.isdigit()) or not int(text):
         raise argparse.ArgumentTypeError(f"'{text}', expected a whole number of at least 1")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Return a whole number that any generator takes for its seed: 32 bits, none negative."""
+    if not (text.isascii() and text.isdigit()) or int(text) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 0 to {MOST_SEED}")
     return int(text)
 
 

@@ -1,14 +1,20 @@
-"""Checksums of a model's folder, in `SHA256SUMS`; `sha256sum -c SHA256SUMS` checks them too."""
+"""Checksums: a model's folder has them in `SHA256SUMS`, which `sha256sum -c SHA256SUMS` checks too; records, which are
+JSON objects, have one of their own.
+"""
 
+import hashlib
+import json
 import re
 import shlex
 from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_text, sha256_of, written_whole
+from ernie_paddle.files import as_json, read_json, read_text, sha256_of, write_json, written_whole
 
 SUMS_FILE = "SHA256SUMS"
+SEAL = "sha256"  # the key of a record's own checksum
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
@@ -24,8 +30,8 @@ def check_files(folder: Path, required: Iterable[str], unread: Container[str] = 
     """Check that the files of a folder are as they were when it was written.
 
     Args:
-        required: files that must be there and be listed; others may be missing.
-        unread: files that need not be checked, since they will not be read.
+        required: files that must be listed. All that are listed must be there.
+        unread: files that may be missing and are not checked, since they will not be read.
 
     Raises:
         UserError: a file is missing, damaged or changed, or so is the list.
@@ -34,15 +40,47 @@ def check_files(folder: Path, required: Iterable[str], unread: Container[str] = 
     for name in required:
         if name not in sums:
             raise UserError(f"{folder / SUMS_FILE}: does not list {name}; copy the whole folder again")
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: missing; copy the whole folder again from where it was written")
     for name in sums:
         path = folder / name
-        if name not in unread and path.is_file() and sha256_of(path) != sums[name]:
+        if name in unread:
+            continue
+        if not path.is_file():
+            raise UserError(f"{path}: missing; copy the whole folder again from where it was written")
+        if sha256_of(path) != sums[name]:
             raise UserError(
                 f"{path}: damaged or changed since it was written ({SUMS_FILE}); copy it again, or if you changed it "
                 f"yourself, run: cd {folder} && sha256sum {shlex.join(sums)} > {SUMS_FILE}"
             )
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Raise a `UserError` if a file is missing or its bytes have another checksum."""
+    if not path.is_file():
+        raise UserError(f"{path}: missing")
+    if sha256_of(path) != sha256:
+        raise UserError(f"{path}: damaged or changed since it was written (checksum)")
+
+
+def write_sealed(path: Path, record: dict[str, Any]) -> None:
+    """Write a record, a JSON object, with a checksum of its own; the key `sha256` is not the record's to use."""
+    write_json(path, {**record, SEAL: _digest(record)})
+
+
+def read_sealed(path: Path, what: str) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; `what` names the file's role in the error.
+
+    Raises:
+        UserError: missing, damaged or changed since it was written.
+    """
+    record = read_json(path, what)
+    if record.pop(SEAL, None) != _digest(record):
+        raise UserError(f"{path}: damaged or changed since it was written (checksum)")
+    return record
+
+
+def _digest(record: dict[str, Any]) -> str:
+    as_read = json.loads(as_json(record))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def _read_checksums(path: Path) -> dict[str, str]:

@@ -164,6 +164,8 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(read_text(path, what))
+    except RecursionError:
+        raise UserError(f"{path}: {what} cannot be read: nested too deeply") from None
     except ValueError as error:
         raise UserError(f"{path}: {what} cannot be read: {error}") from None
     if not isinstance(value, dict):

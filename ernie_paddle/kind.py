@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from ernie_paddle.config import Settings, check_settings
+from ernie_paddle.config import Settings, check_settings, each_once
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.metric import Metric, Scores
@@ -35,10 +35,7 @@ class Signature(Settings):
     @field_validator("labels")
     @classmethod
     def _named_once(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        twice = next((label for i, label in enumerate(labels or ()) if label in (labels or ())[:i]), None)
-        if twice is not None:
-            raise ValueError(f"'{twice}' is there twice; each class has one name")
-        return labels
+        return labels if labels is None else each_once(labels)
 
 
 class KeptSignature(Signature):

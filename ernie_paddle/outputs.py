@@ -10,7 +10,7 @@ from pathlib import Path
 
 def output_file(text: str) -> Path:
     """Return the path of a file to write; anything else there, or a folder that takes no files, is an error."""
-    path = Path(text)
+    path = _named(text)
     with _refused(path):
         if path.exists() and not path.is_file():
             raise IsADirectoryError(0, "is a folder" if path.is_dir() else "is no regular file")
@@ -20,7 +20,7 @@ def output_file(text: str) -> Path:
 
 def output_folder(text: str) -> Path:
     """Return the path of a folder to write, new or old; a file in its place or above it is an error."""
-    path = Path(text)
+    path = _named(text)
     with _refused(path):
         _try_writing_to(path)
     return path
@@ -29,6 +29,12 @@ def output_folder(text: str) -> Path:
 def output_path(text: str) -> Path:
     """Return the path of a file or folder to write."""
     return output_folder(text) if os.path.isdir(text) else output_file(text)
+
+
+def _named(text: str) -> Path:
+    if not text:  # of a variable that is not set; as a path it would be the working folder
+        raise argparse.ArgumentTypeError("an empty name; name what to write")
+    return Path(text)
 
 
 @contextmanager

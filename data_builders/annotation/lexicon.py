@@ -69,4 +69,7 @@ def read_gazetteer(path: Path) -> list[Entry]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    return ((number, line) for number, line in enumerate(read_lines(path, "word list"), 1) if line.strip())
+    lines = [(number, line) for number, line in enumerate(read_lines(path, "word list"), 1) if line.strip()]
+    if not lines:
+        raise UserError(f"{path}: the word list is empty; fill it or leave it out")
+    return iter(lines)

@@ -1,9 +1,9 @@
 """Annotated documents on disk, one folder a corpus: written once, read by every builder.
 
 <folder>/documents-00000.arrow ...   record batches of documents, memory-mapped
-<folder>/documents-00000.json ...    what is in each file
+<folder>/documents-00000.json ...    what is in each file, and its checksum
 <folder>/phrases.txt                 the phrases mined from the corpus, if any
-<folder>/annotated.json              what they were made from, and counts
+<folder>/annotated.json              what they were made from, counts and checksums
 """
 
 import mmap
@@ -26,10 +26,11 @@ from data_builders.annotation.settings import SpanSettings
 from data_builders.documents import Record
 from data_builders.readers.files import digest
 from data_builders.readers.reader import NO_TEXT, Source
-from data_builders.resumable import resumable_folder
+from data_builders.resumable import read_record, resumable_folder, unless_damaged
 from data_builders.workers import Engine
+from ernie_paddle.checksums import check_file, read_sealed, write_sealed
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json, written_whole
+from ernie_paddle.files import sha256_of, written_whole
 from ernie_paddle.text.vocabulary import Vocabulary
 
 CHARACTERS_PER_UNIT = 100_000  # raw characters of one unit of work and one record batch, at least
@@ -37,6 +38,7 @@ UNITS_PER_FILE = 16
 DUPLICATE = "duplicate"
 EXAMPLES = 5  # of words and names that were not met
 JSON = "annotated.json"
+CHECKSUM = "documents_sha256"
 PHRASES = "phrases.txt"
 
 
@@ -96,7 +98,7 @@ def annotate_corpus(
     engine: Engine,
     progress: Callable[[int], None],
 ) -> "AnnotatedCorpus":
-    """The annotated documents of a corpus, made unless `folder` holds them already.
+    """The annotated documents of a corpus, made unless `folder` holds them already and whole.
 
     Exact duplicates are dropped. `progress` is told how many bytes of the corpus have been read. Files that an
     interrupted try finished are kept.
@@ -105,7 +107,7 @@ def annotate_corpus(
         UserError: the corpus cannot be read or holds no text.
     """
     origin = corpus_origin(source, spans, vocabulary)
-    if (folder / JSON).exists() and read_json(folder / JSON, "annotated corpus").get("origin") == origin:
+    if unless_damaged(_is_made, folder, origin):
         return AnnotatedCorpus.open(folder)
     with resumable_folder(folder, origin) as beside:
         maker = spans.annotator(source, vocabulary)
@@ -113,8 +115,28 @@ def annotate_corpus(
             with written_whole(beside / PHRASES) as file:
                 file.writelines(f"{' '.join(words)}\n" for words in maker.english_spans.phrases)
         counts = _annotate(AnnotateUnit(source, maker), vocabulary, beside, engine, progress)
-        write_json(beside / JSON, {"origin": origin, "counts": asdict(counts)})
+        records = sorted(beside.glob("documents-*.json"))
+        sums = {record.with_suffix(".arrow").name: read_sealed(record, "record")[CHECKSUM] for record in records}
+        write_sealed(beside / JSON, {"origin": origin, "counts": asdict(counts), "files": sums})
     return AnnotatedCorpus.open(folder)
+
+
+def _is_made(folder: Path, origin: dict[str, Any]) -> bool:
+    """Are the annotated documents of this origin there? A `UserError` if they are damaged."""
+    made = read_record(folder / JSON)
+    if made is None or made["origin"] != origin:
+        return False
+    for name, sha256 in made["files"].items():
+        check_file(folder / name, sha256)
+    return True
+
+
+def _read_file_record(record: Path) -> dict[str, Any] | None:
+    """Read the record of a file with documents, None if there is none. A `UserError` if one of both is damaged."""
+    kept = read_record(record)
+    if kept is not None:
+        check_file(record.with_suffix(".arrow"), kept[CHECKSUM])
+    return kept
 
 
 def _annotate(
@@ -128,8 +150,7 @@ def _annotate(
     seen: set[int] = set()
     met: set[str] = set()
     files = 0
-    while (record := folder / f"documents-{files:05d}.json").exists():
-        kept = read_json(record, "record of annotated documents")
+    while kept := unless_damaged(_read_file_record, record := folder / f"documents-{files:05d}.json"):
         totals.update(kept["counts"])
         met.update(kept["met"])
         for batch in _mapped_batches(_mapped(record.with_suffix(".arrow"))):
@@ -152,7 +173,8 @@ def _annotate(
                 in_file.update(_counted(block, vocabulary))
                 met_in_file |= block.met
                 progress(read.bytes)
-        write_json(path.with_suffix(".json"), {"counts": in_file, "met": sorted(met_in_file)})
+        noted = {"counts": in_file, "met": sorted(met_in_file), CHECKSUM: sha256_of(path)}
+        write_sealed(path.with_suffix(".json"), noted)
         totals += in_file
         met |= met_in_file
         files += 1
@@ -245,9 +267,9 @@ class AnnotatedCorpus:
         """Map an annotated corpus; its name is the folder's.
 
         Raises:
-            UserError: missing or damaged.
+            UserError: missing or damaged, as far as this shows without reading all of it.
         """
-        tree = read_json(folder / JSON, "annotated corpus")
+        tree = read_sealed(folder / JSON, "annotated corpus")
         try:
             maps = [_mapped(path) for path in sorted(folder.glob("documents-*.arrow"))]
             return cls(folder.name, maps, tree["origin"], Counts(**tree["counts"]))

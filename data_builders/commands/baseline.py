@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from ernie_paddle.arguments import seed
 from ernie_paddle.console import open_console
 from ernie_paddle.data.shards import Manifest, task_folders
 from ernie_paddle.errors import UserError
@@ -17,11 +18,10 @@ from ernie_paddle.training.log_file import LOG_FILE, read_log
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shards", type=Path, help="folder with the samples of several tasks, or of one")
     parser.add_argument("--run", type=Path, help="a pre-training run, whose last held-out scores are set beside")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=seed, default=1, help="of the order in which samples are learned (default: 1)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from data_builders.baseline import measure
 
     scores = last_scores(args.run) if args.run else {}
     tasks = [

@@ -33,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.source.is_dir():
+        if args.out.suffix != ".gz":
+            raise UserError(f"--out {args.out}: shards become gzipped lines, name a file that ends in .gz")
         table = SampleTable.open(args.source, args.split)
         write_lines(args.out, table)
         print(f"{args.out}: {len(table):,} samples")

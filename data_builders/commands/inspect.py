@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_paddle.arguments import positive
+from ernie_paddle.arguments import positive, seed
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=positive, default=3, help="samples to show (default: 3)")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--vocab", type=Path, help="vocab.txt (default: the one beside the shards)")
-    parser.add_argument("--seed", type=int, default=1, help="key of the masks shown (default: 1)")
+    parser.add_argument("--seed", type=seed, default=1, help="key of the masks shown (default: 1)")
     parser.add_argument(
         "--check", action="store_true", help="read every value instead; the folder may hold those of several tasks"
     )

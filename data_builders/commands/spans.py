@@ -14,8 +14,12 @@ from ernie_paddle.registry import Command, Registry
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("gold", type=Path, help="Chinese text segmented and tagged by hand: word/tag between blanks")
-    parser.add_argument("--dictionary", type=Path, nargs="+", default=[], help="user dictionaries in jieba's format")
-    parser.add_argument("--gazetteer", type=Path, nargs="+", default=[], help="names, one a line, with TAB and kind")
+    parser.add_argument(
+        "--dictionary", type=Path, nargs="+", action="extend", default=[], help="user dictionaries in jieba's format"
+    )
+    parser.add_argument(
+        "--gazetteer", type=Path, nargs="+", action="extend", default=[], help="names, one a line, with TAB and kind"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

@@ -18,7 +18,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocab", type=Path, help="vocabulary to take instead of the folder's vocab.txt")
     parser.add_argument("--config", type=Path, help="configuration of the source's layout to take instead of its own")
     parser.add_argument(
-        "--labels", nargs="+", metavar="LABEL", help="names of a fine-tuned model's labels, in their order"
+        "--labels",
+        nargs="+",
+        action="extend",
+        metavar="LABEL",
+        help="names of a fine-tuned model's labels, in their order",
     )
     parser.add_argument("--max-length", type=int, help="longest input, in tokens, that it was fine-tuned with")
 

@@ -18,7 +18,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="which section of the recipe (base)")
     parser.add_argument("--seeds", help="run once for each, as 1,2,3,4,5, and write a table of all")
     parser.add_argument(
-        "--grid", nargs="+", default=[], metavar="KEY=A,B", help="run every combination of these values, and as --seeds"
+        "--grid",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=A,B",
+        help="run every combination of these values, and as --seeds",
     )
     taken = parser.add_mutually_exclusive_group()
     taken.add_argument(

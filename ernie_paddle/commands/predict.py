@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     elif args.set:
         raise UserError("--set: changes the recipe of --recipe; --input is read as the model's own recipe says")
     else:
-        data = {**signature.data, "folder": "", "train": None, "dev": {}, "test": str(args.input)}
+        data = {**signature.data, "folder": ".", "train": None, "dev": {}, "test": str(args.input)}
     found = kind.read({**data, "labelled": []}, "test", signature)
     if len(found) != 1:
         raise UserError(f"{args.recipe}: has {len(found)} test sets; choose one with --set data.test=FILE")

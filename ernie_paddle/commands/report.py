@@ -13,7 +13,9 @@ from ernie_paddle.training.evaluation import best_scores, score_table
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a pre-training or fine-tuning run")
-    parser.add_argument("--compare", type=Path, nargs="+", default=[], metavar="RUN", help="fine-tuning runs to add")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", action="extend", default=[], metavar="RUN", help="fine-tuning runs to add"
+    )
     parser.add_argument(
         "--out", type=output_file, required=True, help="page to write (.html), or its figure alone (.png)"
     )

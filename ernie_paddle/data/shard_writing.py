@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ernie_paddle.checksums import check_file
 from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
 from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo
 from ernie_paddle.files import sha256_of, written_whole
@@ -106,9 +108,16 @@ class ShardWriter:
         return {"shards": shards, "label_counts": dict(self._label_counts), "carried": sorted(self._carried)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on after what another process wrote."""
+        """Go on after what another process wrote.
+
+        Raises:
+            UserError: a file that it wrote is missing or damaged; the writer is as it was.
+        """
+        shards = {split: [ShardInfo(**shard) for shard in state["shards"][split]] for split in self._splits}
+        for shard in chain.from_iterable(shards.values()):
+            check_file(self._folder / shard.file, shard.sha256)
         for split, writer in self._splits.items():
-            writer.shards = [ShardInfo(**shard) for shard in state["shards"][split]]
+            writer.shards = shards[split]
         self._label_counts = Counter(state["label_counts"])
         self._carried = set(state["carried"])
 

@@ -5,8 +5,6 @@
 <folder>/validation/shard-00000.arrow ...
 """
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ernie_paddle.checksums import read_sealed, write_sealed
 from ernie_paddle.data.samples import SCHEMA, SampleBlock, ranges
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json
+from ernie_paddle.files import read_json
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
@@ -57,8 +56,7 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, with a checksum of its own."""
-        tree = asdict(self)
-        write_json(folder / MANIFEST, {**tree, "sha256": _digest(tree)})
+        write_sealed(folder / MANIFEST, asdict(self))
 
     def count(self, split: str, what: str = "samples") -> int:
         return sum(getattr(shard, what) for shard in self.splits[split])
@@ -71,23 +69,20 @@ class Manifest:
             UserError: missing, unreadable, of another format version or changed since it was written.
         """
         path = folder / MANIFEST
-        tree = read_json(path, "manifest of the shards")
-        if tree.get("format_version") != FORMAT_VERSION:
+        version = read_json(path, "manifest of the shards").get("format_version")
+        if version != FORMAT_VERSION:
             raise UserError(
-                f"{path}: format version {tree.get('format_version')}, this program reads {FORMAT_VERSION}; "
-                "build the shards again"
+                f"{path}: format version {version}, this program reads {FORMAT_VERSION}; build the shards again"
             )
-        if tree.pop("sha256", None) != _digest(tree):
-            raise UserError(f"{path}: damaged or changed since it was written (checksum); build the shards again")
+        try:
+            tree = read_sealed(path, "manifest of the shards")
+        except UserError as error:
+            raise UserError(f"{error}; build the shards again") from None
         try:
             shards = tree.pop("splits")
             return cls(**tree, splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS})
         except (TypeError, KeyError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
-
-
-def _digest(tree: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def task_folders(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ernie_paddle.config import Settings, check_settings, shipped
+from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 
 CONFIG_FILE = "ernie_config.json"
@@ -38,6 +39,14 @@ class ErnieConfig(Settings):
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads")
         return self
+
+    def check_task_id(self, task_id: int, where: str) -> None:
+        """Raise a `UserError`, which begins with `where`, if the task embedding has no such row."""
+        if self.use_task_id and task_id >= self.task_type_vocab_size:
+            raise UserError(
+                f"{where}: the task id is {task_id}, the model's task embedding has the rows 0 to "
+                f"{self.task_type_vocab_size - 1}"
+            )
 
     @property
     def ffn_size(self) -> int:

@@ -23,7 +23,7 @@ from ernie_paddle.task import Task
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.checkpoint import BEST
 from ernie_paddle.training.initial import finetuning_initial
-from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.log_file import write_result
 from ernie_paddle.training.plan import PlannedUpdate, StagePlan
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -76,6 +76,7 @@ class Finetuning:
         if signature.max_length > config.max_position_embeddings:
             positions = config.max_position_embeddings
             raise UserError(f"signature.max_length {signature.max_length}: the model has {positions} positions")
+        config.check_task_id(signature.task_id, "signature.task_id")
         self.config = config if settings.dropout is None else config.with_dropout(settings.dropout)
         training = self._read("train")
         if not training:
@@ -105,6 +106,8 @@ class Finetuning:
         start(self.trainer, self.out, identity, resume, self.initial)
         if self.trainer.progress.update == 0 and self.ranks.leads:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
+        elif self.trainer.progress.update and (self.out / BEST).exists():
+            checkpoint.check_model(self.out / BEST)
         run_stages(self.trainer, self.out, identity, self._keep_best, every.points(ends))
         return self._conclude(identity)
 
@@ -197,7 +200,7 @@ class Finetuning:
         chosen = {"update": best["update"], "epoch": best["epoch"], "chosen_on": self.chooser}
         result = {**chosen, "sets": sets, "run": identity}
         if self.ranks.leads:
-            write_json(self.out / RESULT_FILE, result)
+            write_result(self.out, result)
         self.console.print(result_table(result))
         self.console.print(f"{self.out / BEST}: the best model; {self.out / ANSWERS}: its answers", soft_wrap=True)
         return result

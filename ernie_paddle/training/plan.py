@@ -5,12 +5,13 @@ Everything here is a pure function of the plan, the same on all ranks and after 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from ernie_paddle.config import Settings
+from ernie_paddle.config import Settings, each_once
 
+Updates = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Strategy = Literal["continual_multi_task", "sequential", "multi_task", "stages"]
 
 
@@ -20,7 +21,7 @@ class TaskQuota(Settings):
     `options` are the task's own.
     """
 
-    updates: int | list[int]
+    updates: Updates | list[Updates]
     weight: float = Field(default=1.0, gt=0)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -33,7 +34,7 @@ class PlanSettings(Settings):
 
     strategy: Strategy = "continual_multi_task"
     tasks: dict[str, TaskQuota] = Field(min_length=1)
-    companions: list[str] | None = None
+    companions: Annotated[list[str], AfterValidator(each_once)] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "PlanSettings":
@@ -47,8 +48,6 @@ class PlanSettings(Settings):
                 raise ValueError("strategy 'stages' needs a list of updates, one number a stage, for every task")
         elif any(isinstance(count, list) for count in counts):
             raise ValueError(f"strategy '{self.strategy}' takes one total of updates a task; lists go with 'stages'")
-        if any(number < 0 for count in counts for number in (count if isinstance(count, list) else [count])):
-            raise ValueError("updates cannot be negative")
         for name, count in zip(self.tasks, counts, strict=True):
             if not (sum(count) if isinstance(count, list) else count):
                 raise ValueError(f"task '{name}' has no updates; give it some or leave it out")

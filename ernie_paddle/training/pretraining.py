@@ -54,6 +54,8 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
             f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
             "entries of the vocabulary; raise it or take another vocabulary"
         )
+    for name, task in registered.items():
+        config.check_task_id(task.task_id, f"{settings.model.config}: task '{name}'")
     ranks = Ranks.of_this_process()
     opened = {
         name: open_task(settings.data.shards, task, config, vocabulary, ranks) for name, task in registered.items()

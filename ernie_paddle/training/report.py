@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, written_whole
+from ernie_paddle.files import written_whole
 from ernie_paddle.training.evaluation import COLUMNS, score_row
-from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log
+from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result
 
 Record = dict[str, Any]
 
@@ -28,7 +28,7 @@ img { max-width: 100% } caption { text-align: left; font-weight: 600; padding: .
 
 def read_results(runs: list[Path]) -> dict[str, Record]:
     """What fine-tuning runs reached, by their folder."""
-    return {str(run): read_json(run / RESULT_FILE, "result of a finished fine-tuning run") for run in runs}
+    return {str(run): read_result(run) for run in runs}
 
 
 def result_rows(results: dict[str, Record]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ernie_paddle.config import Settings, apply_overrides, check_settings, read_yaml
+from ernie_paddle.config import FileName, Settings, apply_overrides, check_settings, read_yaml
 from ernie_paddle.errors import UserError
 from ernie_paddle.kind import Signature
 from ernie_paddle.settings import ImplSettings, TrainSettings
@@ -80,6 +80,8 @@ class EvaluateEvery(Settings):
         if self.updates is not None:
             return frozenset({*range(self.updates, total, self.updates), total})
         assert self.epochs is not None
+        if self.epochs * np.diff([0, *epoch_ends]).max() <= 0.5:  # whatever the rounding, no update is passed over
+            return frozenset(range(1, total + 1))
         places = np.arange(1, int(len(epoch_ends) / self.epochs) + 1) * self.epochs
         updates = np.interp(places, np.arange(len(epoch_ends) + 1), [0, *epoch_ends])
         return frozenset({*np.round(updates).astype(int).tolist(), total} - {0})
@@ -99,14 +101,14 @@ class FinetuneSettings(Settings):
     metric: str = "accuracy"
     metric_options: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any]
-    epochs: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1, le=100_000)
     evaluate_every: EvaluateEvery = EvaluateEvery(epochs=1)
     dropout: float | None = Field(default=None, ge=0, lt=1)
     train: TrainSettings | None = None
     impl: ImplSettings = ImplSettings()
     paper: dict[str, dict[str, float]] = Field(default_factory=dict)
     paper_source: str = ""
-    submission: dict[str, str] = Field(default_factory=dict)
+    submission: dict[str, FileName] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """All that decides the result, as JSON."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, written_whole
+from ernie_paddle.files import written_whole
 from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.log_file import RESULT_FILE, read_result
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
 from ernie_paddle.training.run import run_folder
 from ernie_paddle.training.run_settings import FinetuneSettings, Resume
@@ -95,7 +95,7 @@ def run_series(
         for number, point in enumerate(series, 1):
             folder = out / point.folder
             if resume != "no" and (folder / RESULT_FILE).exists():
-                if read_json(folder / RESULT_FILE, "result")["run"]["settings"] != settings_of(point).identity():
+                if read_result(folder)["run"]["settings"] != settings_of(point).identity():
                     raise UserError(
                         f"{folder}: finished with other settings; choose another --out, or remove that folder"
                     )
@@ -140,7 +140,7 @@ def protocol_of(
     series: Sequence[Point], out: Path, paper: Mapping[str, Mapping[str, float]], paper_source: str = ""
 ) -> Protocol:
     """Runs beside each other and, as far as they have the same figures or those of a test set, published ones."""
-    results = [read_json(out / point.folder / RESULT_FILE, "result") for point in series]
+    results = [read_result(out / point.folder) for point in series]
     records = [record_of(result, point) for result, point in zip(results, series, strict=True)]
     chosen, known = results[0]["chosen_on"], records[0].figures()
     published: dict[str, float] = {}

@@ -48,7 +48,10 @@ def test_an_end_after_the_last_line_begins_no_other(text: str, lines: list[str])
 
 @pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85"])
 def test_logs_and_test_files_have_a_row_a_line(tmp_path: Path, inside: str) -> None:
-    text = f'{{"id": 0, "label": "a{inside}b"}}\r\n{{"id": 1, "label": "c"}}\n'
+    text = "".join(
+        f'{{"event": "e", "update": {i}, "id": {i}, "label": "a{inside}b"}}{end}'
+        for i, end in enumerate(("\r\n", "\n"))
+    )
     (tmp_path / LOG_FILE).write_text(text, encoding="utf-8", newline="\n")
     assert len(read_log(tmp_path / LOG_FILE)) == len(json_rows(tmp_path / LOG_FILE)) == 2
     assert len(JsonLines().read(text).entries) == 2

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ernie_paddle.config import Settings
+from ernie_paddle.config import Settings, file_name
 from ernie_paddle.errors import UserError
 from tasks.finetuning.reading.c3 import C3Format
 from tasks.finetuning.reading.chid import ChidFormat
@@ -45,7 +45,8 @@ def _named(value: Any) -> Any:
 
 
 Files = Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(min_length=1)]
-NamedFiles = Annotated[dict[str, Files], BeforeValidator(_named)]
+SetName = Annotated[str, AfterValidator(lambda name: name and file_name(name))]
+NamedFiles = Annotated[dict[SetName, Files], BeforeValidator(_named)]
 
 
 class DataSettings(Settings):

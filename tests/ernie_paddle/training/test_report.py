@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import assert_user_error, run_command
 
-from ernie_paddle.files import write_json
 from ernie_paddle.training.evaluation import best_scores
-from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, drop_records_after, read_log
+from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log, write_result
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -39,7 +38,7 @@ def test_a_run_leaves_records_events_and_a_page(run: Path, tmp_path: Path) -> No
     sets = {
         name: {"figures": {"accuracy": value}, "ranks_by": "accuracy"} for name, value in (("dev", 0.75), ("test", 0.5))
     }
-    write_json(tmp_path / "tuned" / RESULT_FILE, {"chosen_on": "dev", "sets": sets})
+    write_result(tmp_path / "tuned", {"chosen_on": "dev", "sets": sets})
     page = tmp_path / "report.html"
     done = run_command("report", run, "--compare", tmp_path / "tuned", "--out", page)
     assert done.returncode == 0, done.stderr
@@ -56,11 +55,11 @@ def test_a_run_leaves_records_events_and_a_page(run: Path, tmp_path: Path) -> No
 
 def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / LOG_FILE
-    lines = [json.dumps({"event": "train", "update": update}) for update in (5, 10, 15)]
+    lines = [json.dumps({"event": "program", "update": update}) for update in (5, 10, 15)]
     path.write_text("\n".join(lines)[:-4])
     assert [record["update"] for record in read_log(path)] == [5, 10]
     drop_records_after(path, 7)
-    assert path.read_text() == '{"event": "train", "update": 5}\n'
+    assert path.read_text() == '{"event": "program", "update": 5}\n'
 
 
 def test_the_best_score_of_a_task_is_that_of_its_lowest_loss() -> None:

@@ -7,10 +7,10 @@ from finetuning_support import write_recipe
 from helpers import assert_user_error, run_command
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json
+from ernie_paddle.files import read_json
 from ernie_paddle.kind import Signature
 from ernie_paddle.locks import locked_folder
-from ernie_paddle.training.log_file import RESULT_FILE
+from ernie_paddle.training.log_file import RESULT_FILE, write_result
 from ernie_paddle.training.run_settings import FinetuneSettings
 from ernie_paddle.training.series import BEST_RUN, Point, points, run_series
 
@@ -61,7 +61,7 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.Captu
     def run_point(point: Point, out: Path, resume: str) -> None:
         ran.append(point.folder)
         assert resume == ("no" if len(ran) <= 4 else "auto")
-        write_json(out / RESULT_FILE, result(point, accuracies[point.folder]))
+        write_result(out, result(point, accuracies[point.folder]))
 
     series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
     with pytest.raises(UserError, match="no run to resume"):
