@@ -23,6 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
 
+    from data_builders.baseline import measure
+
     scores = last_scores(args.run) if args.run else {}
     tasks = [
         (folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder)))
