@@ -22,7 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-
     from data_builders.baseline import measure
 
     scores = last_scores(args.run) if args.run else {}
