@@ -124,6 +124,23 @@ def postponed_stop() -> Iterator[Callable[[], int | None]]:
 
 
 @contextmanager
+def signals_end_at_once() -> Iterator[None]:
+    """Let both signals end the process without a word, as without handlers.
+
+    For waits in a library that may never return to Python, where nothing can be lost.
+    """
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    changed = {number: old for number, old in before.items() if isinstance(old, _Handler)}
+    for number in changed:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, old in changed.items():
+            signal.signal(number, old)
+
+
+@contextmanager
 def signals_held_back() -> Iterator[None]:
     """Hold both signals back until the block ends, then restore Python's handlers, which the block may have replaced.
 

@@ -119,6 +119,24 @@ def test_a_signal_held_back_comes_after_the_block() -> None:
     assert done
 
 
+@SIGNALS
+def test_a_wait_in_a_library_that_never_returns_can_be_ended(number: int, code: int, name: str) -> None:
+    script = f"""
+    from ernie_paddle.stopping import signals_end_at_once
+    def run(args, registry):
+        with signals_end_at_once():
+            pass
+        try:
+            os.kill(os.getpid(), {int(number)})
+        except BaseException as stop:
+            print(type(stop).__name__, flush=True)
+        with signals_end_at_once():
+            os.kill(os.getpid(), {int(number)})
+    """
+    found = ended(script)
+    assert (found.returncode, found.stdout, found.stderr) == (-number, "Stopped\n", "")
+
+
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
