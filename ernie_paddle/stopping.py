@@ -31,6 +31,13 @@ class Stopped(BaseException):
         self.name, self.exit_code = NAMES[signal.Signals(number)], EXIT_CODES[signal.Signals(number)]
 
 
+def stop_behind(error: BaseException | None) -> Stopped | None:
+    """The `Stopped` that a library turned into an error of its own, as Paddle's operators do, or None."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 class _Handler:
     """The handler of both signals; it is found again through `signal.getsignal`."""
 
@@ -45,7 +52,7 @@ class _Handler:
         if self.ending:
             if at_once:
                 os._exit(EXIT_CODES[signal.SIGINT])
-        elif not self.postponed and _importing(frame):
+        elif _held_back(number) or (not self.postponed and _importing(frame)):
             _send_soon(number)  # imports may swallow any exception
             return
         self.came = self.came or number
@@ -61,6 +68,11 @@ class _Handler:
         return True
 
 
+def _held_back(number: int) -> bool:
+    """Is a signal held back in the main thread? The system gives it to any other thread, for which this one acts."""
+    return number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def _importing(frame: FrameType | None) -> bool:
     while frame is not None and frame.f_code.co_filename != IMPORTS:
         frame = frame.f_back
@@ -70,8 +82,9 @@ def _importing(frame: FrameType | None) -> bool:
 def _send_soon(number: int) -> None:
     def send() -> None:
         time.sleep(SECONDS_TO_WAIT)
-        os.kill(os.getpid(), number)
+        signal.pthread_kill(main, number)  # not to the process, of which another thread would take it
 
+    main = threading.main_thread().ident or 0
     _thread.start_new_thread(send, ())  # `threading` takes locks, which the interrupted code may hold
 
 

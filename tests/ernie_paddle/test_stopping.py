@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -111,12 +112,40 @@ def test_a_signal_in_an_import_that_swallows_everything_is_raised_after_it(
     assert imported[0].whole
 
 
-def test_a_signal_held_back_comes_after_the_block() -> None:
-    done = []
-    with pytest.raises(Stopped), stop_on_signals(), signals_held_back():
-        os.kill(os.getpid(), signal.SIGTERM)
-        done.append("the block ends")
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_signal_held_back_comes_after_the_block(threads: int) -> None:
+    """Also where another thread, such as those of numpy's libraries, takes it."""
+    over, done = threading.Event(), []
+    for _ in range(threads):
+        threading.Thread(target=over.wait).start()
+    with pytest.raises(Stopped), stop_on_signals():
+        with signals_held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+            done.append("the block ends")
+            over.set()
+        wait_in_vain()
+    over.set()
     assert done
+
+
+@SIGNALS
+def test_an_error_that_a_library_makes_of_a_signal_is_a_stop(number: int, code: int, name: str) -> None:
+    """As Paddle's operators do, which call Python for the lines of source that they stand for."""
+    script = f"""
+    def run(args, registry):
+        try:
+            os.kill(os.getpid(), {int(number)})
+        except BaseException as stop:
+            try:
+                raise SystemError("returned a result with an exception set") from stop
+            except SystemError as error:
+                raise RuntimeError("and another one")
+    """
+    found = ended(script)
+    assert (found.returncode, found.stderr) == (code, f"ernie-paddle c: stopped by {name}; do it again\n")
+    found = ended('def run(args, registry): raise RuntimeError("a fault of ours")')
+    assert found.returncode == 1 and "RuntimeError: a fault of ours" in found.stderr
 
 
 @SIGNALS
