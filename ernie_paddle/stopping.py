@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames in which Python imports a module
+# Modules under which exceptions get lost: what is imported may swallow any, and so do Paddle's operators, which ask
+# `traceback` for the lines of source that they stand for.
+LOSING = frozenset({"importlib._bootstrap", "traceback"})
 SECONDS_TO_WAIT = 0.05  # before a signal that came at a bad moment is sent again
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler for another try
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -52,8 +54,8 @@ class _Handler:
         if self.ending:
             if at_once:
                 os._exit(EXIT_CODES[signal.SIGINT])
-        elif _held_back(number) or (not self.postponed and _importing(frame)):
-            _send_soon(number)  # imports may swallow any exception
+        elif _held_back(number) or (not self.postponed and _would_be_lost(frame)):
+            _send_soon(number)
             return
         self.came = self.came or number
         if not self.ending and (at_once or not self.postponed):
@@ -73,8 +75,8 @@ def _held_back(number: int) -> bool:
     return number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
-def _importing(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename != IMPORTS:
+def _would_be_lost(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_globals.get("__name__") not in LOSING:
         frame = frame.f_back
     return frame is not None
 

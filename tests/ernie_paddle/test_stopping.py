@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end a command in one line, wherever it stands."""
 
 import importlib
+import linecache
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -110,6 +112,25 @@ def test_a_signal_in_an_import_that_swallows_everything_is_raised_after_it(
         imported.append(importlib.import_module(f"swallows_{name.replace('-', '_')}"))
         wait_in_vain()
     assert imported[0].whole
+
+
+@SIGNALS
+def test_a_signal_while_an_operator_looks_for_its_lines_is_raised_after_that(
+    number: int, code: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paddle's operators do so wherever a program is built, and may lose the exception."""
+    sent = []
+
+    def check(filename: str | None = None) -> None:
+        if not sent:
+            sent.append(os.kill(os.getpid(), number))  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(linecache, "checkcache", check)
+    with pytest.raises(Stopped), stop_on_signals():
+        with suppress(BaseException):
+            traceback.extract_stack()
+        wait_in_vain()
+    assert sent
 
 
 @pytest.mark.parametrize("threads", [0, 1])
