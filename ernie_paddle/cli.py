@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ernie_paddle import __version__
 from ernie_paddle.errors import UserError
-from ernie_paddle.stopping import Stopped, stop_on_signals
+from ernie_paddle.stopping import Stopped, stop_behind, stop_on_signals
 
 if TYPE_CHECKING:
     from ernie_paddle.registry import Registry
@@ -54,13 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.stdout.flush()
     except UserError as error:
         _exit(MISTAKE, f"{name}: {error}")
-    except Stopped as stop:
-        _exit(stop.exit_code, f"{name}: stopped by {stop.name}; {stop.advice or advice}")
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
             _exit(PIPE_CLOSED)
         where = f"{error.filename}: " if error.filename else ""
         _exit(MISTAKE, f"{name}: {where}{error.strerror or ' '.join(str(error).split())}")
+    except (Stopped, Exception) as error:
+        stop = stop_behind(error)
+        if stop is None:
+            raise
+        _exit(stop.exit_code, f"{name}: stopped by {stop.name}; {stop.advice or advice}")
 
 
 def _parser(registry: "Registry") -> Parser:

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames in which Python imports a module
+# Modules under which exceptions get lost: what is imported may swallow any, and so do Paddle's operators, which ask
+# `traceback` for the lines of source that they stand for.
+LOSING = frozenset({"importlib._bootstrap", "traceback"})
 SECONDS_TO_WAIT = 0.05  # before a signal that came at a bad moment is sent again
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler for another try
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -29,6 +31,13 @@ class Stopped(BaseException):
         super().__init__(number, advice)
         self.number, self.advice = number, advice
         self.name, self.exit_code = NAMES[signal.Signals(number)], EXIT_CODES[signal.Signals(number)]
+
+
+def stop_behind(error: BaseException | None) -> Stopped | None:
+    """The `Stopped` that a library turned into an error of its own, as Paddle's operators do, or None."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class _Handler:
@@ -45,8 +54,8 @@ class _Handler:
         if self.ending:
             if at_once:
                 os._exit(EXIT_CODES[signal.SIGINT])
-        elif not self.postponed and _importing(frame):
-            _send_soon(number)  # imports may swallow any exception
+        elif _held_back(number) or (not self.postponed and _would_be_lost(frame)):
+            _send_soon(number)
             return
         self.came = self.came or number
         if not self.ending and (at_once or not self.postponed):
@@ -61,8 +70,13 @@ class _Handler:
         return True
 
 
-def _importing(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename != IMPORTS:
+def _held_back(number: int) -> bool:
+    """Is a signal held back in the main thread? The system gives it to any other thread, for which this one acts."""
+    return number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def _would_be_lost(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_globals.get("__name__") not in LOSING:
         frame = frame.f_back
     return frame is not None
 
@@ -70,8 +84,9 @@ def _importing(frame: FrameType | None) -> bool:
 def _send_soon(number: int) -> None:
     def send() -> None:
         time.sleep(SECONDS_TO_WAIT)
-        os.kill(os.getpid(), number)
+        signal.pthread_kill(main, number)  # not to the process, of which another thread would take it
 
+    main = threading.main_thread().ident or 0
     _thread.start_new_thread(send, ())  # `threading` takes locks, which the interrupted code may hold
 
 
@@ -121,6 +136,23 @@ def postponed_stop() -> Iterator[Callable[[], int | None]]:
         handler.postponed = False
     if handler.came is not None:
         raise Stopped(handler.came)
+
+
+@contextmanager
+def signals_end_at_once() -> Iterator[None]:
+    """Let both signals end the process without a word, as without handlers.
+
+    For waits in a library that may never return to Python, where nothing can be lost.
+    """
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    changed = {number: old for number, old in before.items() if isinstance(old, _Handler)}
+    for number in changed:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, old in changed.items():
+            signal.signal(number, old)
 
 
 @contextmanager

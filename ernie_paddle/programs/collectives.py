@@ -15,6 +15,7 @@ from paddle import distributed
 
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.ranks import Ranks
+from ernie_paddle.stopping import signals_end_at_once
 
 BUCKET = 1 << 24  # float32 values summed at once
 
@@ -23,7 +24,8 @@ def connect(ranks: Ranks) -> None:
     """Meet the other processes; Paddle can do so in dynamic mode only."""
     if ranks.world > 1 and not distributed.is_initialized():
         paddle.disable_static()
-        distributed.init_parallel_env()
+        with signals_end_at_once():  # this waits for a quarter of an hour for processes that were stopped before
+            distributed.init_parallel_env()
         paddle.enable_static()
 
 

@@ -1,12 +1,15 @@
 """Ctrl-C and SIGTERM end a command in one line, wherever it stands."""
 
 import importlib
+import linecache
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -111,12 +114,77 @@ def test_a_signal_in_an_import_that_swallows_everything_is_raised_after_it(
     assert imported[0].whole
 
 
-def test_a_signal_held_back_comes_after_the_block() -> None:
-    done = []
-    with pytest.raises(Stopped), stop_on_signals(), signals_held_back():
-        os.kill(os.getpid(), signal.SIGTERM)
-        done.append("the block ends")
+@SIGNALS
+def test_a_signal_while_an_operator_looks_for_its_lines_is_raised_after_that(
+    number: int, code: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paddle's operators do so wherever a program is built, and may lose the exception."""
+    sent = []
+
+    def check(filename: str | None = None) -> None:
+        if not sent:
+            sent.append(os.kill(os.getpid(), number))  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(linecache, "checkcache", check)
+    with pytest.raises(Stopped), stop_on_signals():
+        with suppress(BaseException):
+            traceback.extract_stack()
+        wait_in_vain()
+    assert sent
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_signal_held_back_comes_after_the_block(threads: int) -> None:
+    """Also where another thread, such as those of numpy's libraries, takes it."""
+    over, done = threading.Event(), []
+    for _ in range(threads):
+        threading.Thread(target=over.wait).start()
+    with pytest.raises(Stopped), stop_on_signals():
+        with signals_held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+            done.append("the block ends")
+            over.set()
+        wait_in_vain()
+    over.set()
     assert done
+
+
+@SIGNALS
+def test_an_error_that_a_library_makes_of_a_signal_is_a_stop(number: int, code: int, name: str) -> None:
+    """As Paddle's operators do, which call Python for the lines of source that they stand for."""
+    script = f"""
+    def run(args, registry):
+        try:
+            os.kill(os.getpid(), {int(number)})
+        except BaseException as stop:
+            try:
+                raise SystemError("returned a result with an exception set") from stop
+            except SystemError as error:
+                raise RuntimeError("and another one")
+    """
+    found = ended(script)
+    assert (found.returncode, found.stderr) == (code, f"ernie-paddle c: stopped by {name}; do it again\n")
+    found = ended('def run(args, registry): raise RuntimeError("a fault of ours")')
+    assert found.returncode == 1 and "RuntimeError: a fault of ours" in found.stderr
+
+
+@SIGNALS
+def test_a_wait_in_a_library_that_never_returns_can_be_ended(number: int, code: int, name: str) -> None:
+    script = f"""
+    from ernie_paddle.stopping import signals_end_at_once
+    def run(args, registry):
+        with signals_end_at_once():
+            pass
+        try:
+            os.kill(os.getpid(), {int(number)})
+        except BaseException as stop:
+            print(type(stop).__name__, flush=True)
+        with signals_end_at_once():
+            os.kill(os.getpid(), {int(number)})
+    """
+    found = ended(script)
+    assert (found.returncode, found.stdout, found.stderr) == (-number, "Stopped\n", "")
 
 
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
