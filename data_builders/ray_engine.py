@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from data_builders.workers import in_order
 from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import signals_held_back
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,7 +47,8 @@ class RayWorkers(AbstractContextManager["RayWorkers"]):
         self._ray = ray
         self._started = not ray.is_initialized()
         if self._started:
-            ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+            with signals_held_back():  # Ray replaces the handler of SIGTERM
+                ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         share = min(1.0, int(1000 * ray.cluster_resources().get("CPU", 1.0) / self._count) / 1000)
         actor: Any = ray.remote(num_cpus=share)(_Worker)
         self._workers = [actor.remote() for _ in range(self._count)]

@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from ernie_paddle.children import end, started
 from ernie_paddle.errors import UserError
-from ernie_paddle.stopping import signals_held_back
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,26 +51,33 @@ class Processes(AbstractContextManager["Processes"]):
 
     def __enter__(self) -> "Processes":
         _collect_seldom()
-        context = multiprocessing.get_context("spawn")
-        with signals_held_back():  # a signal that reaches the whole group is this process's to handle
-            for _ in range(self._count):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs,), daemon=True)
-                process.start()
-                theirs.close()
-                self._pipes.append(ours)
-                self._processes.append(process)
+        try:
+            self._start()
+        except BaseException:
+            self._end(0)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end(SECONDS_TO_END if kind is None else 0)
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        for _ in range(self._count):
+            ours, theirs = context.Pipe()
+            self._pipes.append(ours)
+            self._processes.append(started(_serve, theirs))
+            theirs.close()
+
+    def _end(self, seconds: float) -> None:
+        """Close the pipes, whereupon idle workers end, and kill those that are still there after so long."""
         for pipe in self._pipes:
-            pipe.close()  # whereupon an idle worker ends
+            pipe.close()
         for process in self._processes:
-            process.join(SECONDS_TO_END if kind is None else 0)
-            process.kill()
-            process.join()
+            process.join(seconds)
+            end(process)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         if not self._count:
@@ -132,6 +139,8 @@ def _received(pipe: Connection) -> Any:
 
 def _serve(pipe: Connection) -> None:
     _collect_seldom()
+    # The locks that libraries make then go at once, and none is left, and complained of, when this process is killed.
+    multiprocessing.set_start_method("fork", force=True)
     # Read and sent by threads of their own, so that the work goes on while the parent is not ready for an answer.
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
     answers: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)

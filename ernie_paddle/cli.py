@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ernie_paddle import __version__
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import errors_name
 from ernie_paddle.stopping import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
@@ -36,15 +35,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one sub-command.
+    """Run one sub-command; without `arguments` it is this process's own, and the process ends with it.
 
     Exits with 2 after a mistake of the user's or when a file cannot be read or written, with 130 after Ctrl-C, 75 after
     SIGTERM, and with 141, quietly, when nobody reads standard output any more.
     """
     name, advice = "ernie-paddle", "nothing was done"
     try:
-        with stop_on_signals():
-            from ernie_paddle.registry import load_plugins  # takes time, in which a signal may come
+        with stop_on_signals(until_exit=arguments is None):
+            # These take time, in which a signal may come.
+            from ernie_paddle.files import errors_name
+            from ernie_paddle.registry import load_plugins
 
             registry = load_plugins()
             args = _parser(registry).parse_args(arguments)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import signals_held_back
 from ernie_paddle.text.encodings import not_utf8
+
+_PARTIAL = re.compile(r"\.(?P<written>.+)\.(?P<process>\d+)\.partial")  # as `_beside` names it
 
 
 @contextmanager
@@ -73,6 +77,19 @@ def _beside(path: Path) -> Path:
     return beside
 
 
+def remove_left_over(folder: Path) -> None:
+    """Remove what killed processes, of this machine or of others, were writing anywhere in a folder.
+
+    What another living process of this machine writes stays: it is at work in a folder within this one.
+    """
+    here = "." + socket.gethostname()
+    for path in list(folder.rglob(".*.partial")):
+        if found := _PARTIAL.fullmatch(path.name):
+            number = int(found["process"])
+            if not (found["written"].endswith(here) and number != os.getpid() and Path(f"/proc/{number}").exists()):
+                remove(path)
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder, if it is there."""
     if path.is_dir():
@@ -87,10 +104,13 @@ def renamed_whole(folder: Path, path: Path) -> None:
         if file.is_file():
             _sync(file)
     _sync(folder)
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(folder, path)
+    before = _beside(path.with_name(f"{path.name}.before"))
+    with signals_held_back():  # so that one of the two is there
+        if path.exists():
+            os.replace(path, before)
+        os.replace(folder, path)
     _sync(path.parent)
+    remove(before)
 
 
 def sha256_of(path: Path) -> str:

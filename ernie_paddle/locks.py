@@ -1,16 +1,16 @@
 """A lock on a folder that a command fills."""
 
+import errno
 import fcntl
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import remove
+from ernie_paddle.files import remove_left_over
 
-LEFT_OVER = re.compile(r"\..*\.\d+\.partial")  # what `files.py` calls a file or folder while it is written
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """Make a folder and keep other processes that lock it out; clear it of what a killed process was writing.
 
     Raises:
-        UserError: another process is at work in it.
+        UserError: another process is at work in it, or its file system has no locks.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
@@ -27,9 +27,14 @@ def locked_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{folder}: another process is at work here; wait for it or name another --out") from None
-        for path in list(folder.rglob(".*.partial")):
-            if LEFT_OVER.fullmatch(path.name):
-                remove(path)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise OSError(error.errno, error.strerror, str(folder)) from None
+            raise UserError(
+                f"{folder}: this file system has no locks ({error.strerror}), without which two runs could write here "
+                "at once; mount it with flock, or name an --out elsewhere"
+            ) from None
+        remove_left_over(folder)
         yield
     finally:
         os.close(lock)

@@ -4,12 +4,20 @@ Inside `stop_on_signals` a signal raises `Stopped` where the program stands. Ins
 so that work which must not be cut can be brought to a good end.
 """
 
+import _thread
+import atexit
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
+IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames in which Python imports a module
+SECONDS_TO_WAIT = 0.05  # before a signal that came at a bad moment is sent again
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler for another try
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -19,7 +27,7 @@ class Stopped(BaseException):
 
     def __init__(self, number: int, advice: str = ""):
         super().__init__(number, advice)
-        self.advice = advice
+        self.number, self.advice = number, advice
         self.name, self.exit_code = NAMES[signal.Signals(number)], EXIT_CODES[signal.Signals(number)]
 
 
@@ -27,40 +35,83 @@ class _Handler:
     """The handler of both signals; it is found again through `signal.getsignal`."""
 
     def __init__(self) -> None:
-        self.postponed = False
+        self.postponed = self.ending = False
         self.came: int | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         again = self.came is not None
-        self.came = self.came or number
         # Schedulers repeat SIGTERM while they wait; people press Ctrl-C twice when they mean at once.
-        if not self.postponed or (again and number == signal.SIGINT):
+        at_once = again and number == signal.SIGINT
+        if self.ending:
+            if at_once:
+                os._exit(EXIT_CODES[signal.SIGINT])
+        elif not self.postponed and _importing(frame):
+            _send_soon(number)  # imports may swallow any exception
+            return
+        self.came = self.came or number
+        if not self.ending and (at_once or not self.postponed):
             raise Stopped(number)
+
+    def raised_in_vain(self, event: Any) -> bool:
+        """Send a signal again whose `Stopped` was raised in a callback, such as a `__del__`, which cannot raise."""
+        if not isinstance(event.exc_value, Stopped):
+            return False
+        self.came = None
+        _send_soon(event.exc_value.number)
+        return True
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != IMPORTS:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_soon(number: int) -> None:
+    def send() -> None:
+        time.sleep(SECONDS_TO_WAIT)
+        os.kill(os.getpid(), number)
+
+    _thread.start_new_thread(send, ())  # `threading` takes locks, which the interrupted code may hold
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise `Stopped` in the main thread; one that was ignored before stays ignored."""
+def stop_on_signals(until_exit: bool = False) -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise `Stopped` in the main thread; one that was ignored before stays ignored.
+
+    Args:
+        until_exit: the process ends after the block. Signals that come then are ignored, save a second Ctrl-C.
+    """
     handler = _Handler()
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
     changed = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
+    shown = sys.unraisablehook
+    sys.unraisablehook = lambda event: None if handler.raised_in_vain(event) else shown(event)
     for number in changed:
         signal.signal(number, handler)
+        if (
+            until_exit
+        ):  # at the very end Python would give signals that are handled, but not ignored, back to the system
+            atexit.register(signal.signal, number, signal.SIG_IGN)
     try:
         yield
     finally:
-        for number, old in changed.items():
-            signal.signal(number, old)
+        handler.ending = True
+        if not until_exit:
+            sys.unraisablehook = shown
+            for number, old in changed.items():
+                signal.signal(number, old)
 
 
 @contextmanager
 def postponed_stop() -> Iterator[Callable[[], int | None]]:
-    """Note a signal instead of raising `Stopped`; a second Ctrl-C raises it at once.
+    """Note a signal instead of raising `Stopped`, which the end of the block does; a second Ctrl-C raises it at once.
 
-    Yields a function that returns the number of the signal that came, or None. The caller has to act on it.
+    Yields a function that returns the number of the signal that came, or None.
     """
-    handler = signal.getsignal(signal.SIGTERM)
-    if not isinstance(handler, _Handler):  # a library call, outside the command line: the caller's handlers stay
+    handlers = (signal.getsignal(number) for number in EXIT_CODES)
+    handler = next((one for one in handlers if isinstance(one, _Handler)), None)
+    if handler is None:  # a library call, outside the command line: the caller's handlers stay
         yield lambda: None
         return
     handler.postponed = True
@@ -68,14 +119,16 @@ def postponed_stop() -> Iterator[Callable[[], int | None]]:
         yield lambda: handler.came
     finally:
         handler.postponed = False
+    if handler.came is not None:
+        raise Stopped(handler.came)
 
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
     """Hold both signals back until the block ends, then restore Python's handlers, which the block may have replaced.
 
-    For imports: some swallow every exception, and Paddle's replaces the handler of SIGTERM. Processes started in the
-    block hold the signals back for good, so that they are their parent's to handle.
+    For what must not be cut, and for imports: Paddle's replaces the handler of SIGTERM. Processes started in the block
+    hold the signals back for good, so that they are their parent's to handle.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
     try:

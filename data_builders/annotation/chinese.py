@@ -12,10 +12,9 @@ import re
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jieba
 import numpy as np
-import rjieba
 
 from data_builders.annotation.characters import CharacterTable, code_points, letters_and_digits, set_table
 from data_builders.annotation.chinese_lexicon import (
@@ -32,6 +31,9 @@ from data_builders.annotation.lexicon import Entry
 from data_builders.annotation.matching import TextMatcher
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.files import read_text
+
+if TYPE_CHECKING:
+    import rjieba
 
 OTHER, FUNCTION, NOUN, MODIFIER, NUMERAL, PRONOUN, PERSON, PLACE, ORGANISATION, NAME, UNKNOWN = range(11)
 MOST_REMEMBERED = 300_000  # words; then all are forgotten, so that memory is bounded
@@ -150,6 +152,8 @@ class ChineseWords:
 
     @cached_property
     def _jieba(self) -> "rjieba.Jieba":
+        import rjieba  # takes long to import
+
         segmenter = rjieba.Jieba()
         for entry in (*_built_in(), *self.entries):
             frequency = entry.frequency or segmenter.suggest_freq(entry.word)
@@ -260,5 +264,7 @@ def _character_sets() -> CharacterTable:
 @cache
 def _frequent_words() -> frozenset[str]:
     """Two-character words that jieba's dictionary tags as persons and that are too frequent for it."""
+    import jieba  # takes long to import
+
     found = _PERSON_OF_TWO.findall(read_text(Path(jieba.__file__).with_name("dict.txt"), "jieba's dictionary"))
     return frozenset(word for word, count in found if int(count) > FREQUENT)

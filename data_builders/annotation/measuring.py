@@ -11,8 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import rjieba
-
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE, ChineseWords, code_of
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_lines
@@ -126,6 +124,8 @@ def _gold_spans(words: list[tuple[str, ...]]) -> list[Span]:
 
 def jieba_alone(text: str) -> list[Span]:
     """The words and tags of jieba as it comes."""
+    import rjieba  # takes long to import
+
     spans, place = [], 0
     for word, tag in rjieba.tag(text):
         spans.append(Span(place, place + len(word), code_of(tag)))

@@ -1,6 +1,5 @@
 """Titles ranked by BM25 for a query, within a neighbourhood of documents so that memory stays bounded."""
 
-import bm25s
 import numpy as np
 
 from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns, word_keys
@@ -17,6 +16,8 @@ class TitleRanking:
         self._titles = [document.title.of("input_ids").tobytes() for document in documents]
         self._words, numbers = _numbered_words([document.title for document in documents])
         if len(self._words):
+            import bm25s  # takes long to import
+
             index = bm25s.BM25()
             every = {str(number): number for number in range(len(self._words))}
             index.index((numbers, every), show_progress=False)

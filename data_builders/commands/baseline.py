@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.table import Table
 
-from data_builders.baseline import measure
 from ernie_paddle.arguments import seed
 from ernie_paddle.console import open_console
 from ernie_paddle.data.shards import Manifest, task_folders
@@ -23,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
+    from data_builders.baseline import measure
+
     scores = last_scores(args.run) if args.run else {}
     tasks = [
         (folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder)))

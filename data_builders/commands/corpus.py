@@ -38,4 +38,5 @@ COMMAND = Command(
     example="ernie-paddle corpus demo --out runs/quickstart/corpora",
     configure=configure,
     run=run,
+    after_stop="run the same command again",
 )

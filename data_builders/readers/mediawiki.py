@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 import mwparserfromhell
-import mwxml
 from mwparserfromhell import nodes
 from mwparserfromhell.wikicode import Wikicode
-from mwxml.element_iterator import ElementIterator
-from mwxml.errors import MalformedXML
 
 from data_builders.documents import Record, plain_paragraphs
 from data_builders.readers.files import UNPACKING_ERRORS, Damaged
@@ -48,6 +45,10 @@ class MediaWikiReader(Reader):
     variant: str = "zh-hans"
 
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
+        import mwxml  # takes long to import
+        from mwxml.element_iterator import ElementIterator
+        from mwxml.errors import MalformedXML
+
         source = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n")
         legibility = Legibility()
         try:

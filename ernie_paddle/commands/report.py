@@ -9,7 +9,6 @@ from ernie_paddle.console import open_console, print_whole
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.evaluation import best_scores, score_table
-from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
+    from ernie_paddle.training.report import RESULT_COLUMNS, read_results, result_rows, write_report
+
     results = read_results(args.compare)
     evaluations = write_report(args.run, results, args.out)
     console = open_console()

@@ -1,12 +1,11 @@
 """From a fine-tuned model to an exported one: Paddle inference files, vocabulary, signature."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from ernie_paddle.checksums import write_checksums
+from ernie_paddle.children import called_in_fresh_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, write_json
 from ernie_paddle.inference.predictor import MODEL_PREFIX, VOCABULARY_FILE, ExportSignature, Predictor
@@ -60,8 +59,7 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
 
 def _largest_difference(program: InferenceProgram, folder: Path, vocabulary: Vocabulary, max_length: int) -> float:
     feeds = [_random_feed(vocabulary, rows, length) for rows, length in ((1, 3), (4, max_length))]
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        answers = fresh.submit(_scores_from, folder, feeds).result()
+    answers = called_in_fresh_process(_scores_from, folder, feeds)
     pairs = [(program.scores(feed), answer) for feed, answer in zip(feeds, answers, strict=True)]
     return max(float(np.abs(own - answer).max() / max(1.0, np.abs(own).max())) for own, answer in pairs)
 

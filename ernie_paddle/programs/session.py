@@ -141,6 +141,10 @@ class Session:
             self.set_parameters({name: self.sums.of_first(value) for name, value in self.parameters().items()})
             self.set_optimizer_state({n: self.sums.of_first(value) for n, value in self.optimizer_state().items()})
 
+    def any_of_ranks(self, here: bool) -> bool:
+        """Is something so on any rank?"""
+        return bool(self.sums(np.array([here], np.int64))[0])
+
     def meet(self) -> None:
         """Wait until all ranks are here."""
         self.sums(np.zeros(1, np.int64))

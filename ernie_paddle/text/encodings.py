@@ -2,8 +2,6 @@
 
 import codecs
 
-from charset_normalizer import from_bytes
-
 SAMPLE = 1 << 16  # bytes that are looked at
 ZEROS = 0.002  # share of NUL among the bytes of a UTF-16 text, at least: its blanks and line ends have one each
 MARKS = {
@@ -29,6 +27,8 @@ def guessed_encoding(raw: bytes) -> str | None:
     zeros = [raw[first::2].count(0) for first in (0, 1)]
     if sum(zeros) > ZEROS * len(raw):
         return "utf-16-le" if zeros[1] >= zeros[0] else "utf-16-be"
+    from charset_normalizer import from_bytes  # takes long to import
+
     found = from_bytes(raw, cp_isolation=CANDIDATES).best()
     return found.encoding if found else None
 

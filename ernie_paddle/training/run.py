@@ -107,7 +107,9 @@ def run_stages(
                 if saves:
                     save(trainer, out, identity)
                 log.restart_clock()
-            if step.stops or (stage_over and trainer.ranks.world == 1 and signal_that_came()):
+            # Between the stages, too: their scoring takes time, and after the last one there is no step that would ask.
+            if step.stops or (stage_over and trainer.session.any_of_ranks(signal_that_came() is not None)):
+                trainer.session.meet()  # until the checkpoint is written: launchers end a job with its first process
                 raise Stopped(
                     signal_that_came() or signal.SIGTERM,  # another rank's
                     f"{out}/step_{number} is complete, resume from it with --resume",

@@ -13,6 +13,7 @@ from ernie_paddle.metric import Scores
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE, read_result
 from ernie_paddle.training.protocol import Protocol, RunRecord, compare_runs, protocol_table, write_protocol
+from ernie_paddle.training.run import run_folder
 from ernie_paddle.training.run_settings import FinetuneSettings, Resume
 
 SEED, TABLE = "train.seed", "table"
@@ -83,23 +84,28 @@ def run_series(
     Unless `resume` is "no", finished runs are left as they are.
 
     Raises:
-        UserError: a finished run had other settings, or `resume` is "yes" and no run was begun.
+        UserError: a finished run had other settings, `resume` is "yes" and no run was begun, or another process is at
+            work on such a series in `out`.
     """
     if resume == "yes" and not any((out / point.folder).exists() for point in series):
         raise UserError(f"{out}: no run to resume; --resume auto starts anew where there is none")
-    console = open_console(stderr=True, quiet=not Ranks.of_this_process().leads)
-    for number, point in enumerate(series, 1):
-        folder = out / point.folder
-        if resume != "no" and (folder / RESULT_FILE).exists():
-            if read_result(folder)["run"]["settings"] != settings_of(point).identity():
-                raise UserError(f"{folder}: finished with other settings; choose another --out, or remove that folder")
-            console.print(f"{folder}: finished before", soft_wrap=True)
-            continue
-        console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
-        run_point(point, folder, "no" if resume == "no" else "auto")
-    if Ranks.of_this_process().leads:
-        first = settings_of(series[0])
-        write_tables(series, out, first.paper, first.paper_source)
+    ranks = Ranks.of_this_process()
+    console = open_console(stderr=True, quiet=not ranks.leads)
+    with run_folder(out, ranks):
+        for number, point in enumerate(series, 1):
+            folder = out / point.folder
+            if resume != "no" and (folder / RESULT_FILE).exists():
+                if read_result(folder)["run"]["settings"] != settings_of(point).identity():
+                    raise UserError(
+                        f"{folder}: finished with other settings; choose another --out, or remove that folder"
+                    )
+                console.print(f"{folder}: finished before", soft_wrap=True)
+                continue
+            console.print(f"run {number} of {len(series)}: {point.folder}", soft_wrap=True)
+            run_point(point, folder, "no" if resume == "no" else "auto")
+        if ranks.leads:
+            first = settings_of(series[0])
+            write_tables(series, out, first.paper, first.paper_source)
 
 
 def write_tables(

@@ -1,15 +1,20 @@
 """One function over many items on several processes, or on a Ray cluster of this machine."""
 
+import multiprocessing
 import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from worker_functions import dying, failing, process_of, squared
+from worker_functions import dying, failing, name_of_lock, process_of, squared
 
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import AHEAD, Engine, Processes
 from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import EXIT_CODES, Stopped, stop_on_signals
 
 ENGINES = [
     pytest.param(lambda: Processes(1), id="this process"),
@@ -71,3 +76,46 @@ def test_a_large_answer_and_a_large_item_do_not_wait_for_each_other() -> None:
     with Processes(2) as engine:
         items = [bytes(1_000_000) for _ in range(8)]
         assert list(engine.map(bytes, items)) == items
+
+
+def test_signals_that_reach_the_whole_group_do_nothing_in_any_worker() -> None:
+    """Also in the first one of a program, with which multiprocessing starts a process of its own."""
+    script = """
+        import signal
+        from worker_functions import signals_held_back
+        from data_builders.workers import Processes
+
+        if __name__ == "__main__":
+            with Processes(2) as engine:
+                for signals in engine.map(signals_held_back, range(4)):
+                    print(signals >= {signal.SIGINT, signal.SIGTERM})
+    """
+    path = os.pathsep.join([str(Path(__file__).parents[1] / "support"), *filter(None, sys.path)])
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert found.stdout.split() == ["True"] * 4
+
+
+@pytest.mark.parametrize("number", EXIT_CODES)
+def test_a_signal_while_workers_start_leaves_none(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = multiprocessing.get_context("spawn").Process.start
+
+    def started(process: "multiprocessing.Process") -> None:
+        start(process)
+        os.kill(os.getpid(), number)
+
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", started)
+    with pytest.raises(Stopped), stop_on_signals(), Processes(3):
+        pytest.fail("the signal was held back for good")
+    assert set(multiprocessing.active_children()) == before
+
+
+def test_locks_of_libraries_are_not_left_by_a_worker_that_is_killed() -> None:
+    with Processes(2) as engine:
+        assert list(engine.map(name_of_lock, range(4))) == [None] * 4

@@ -1,14 +1,21 @@
 """Lines of files, and files that are not UTF-8."""
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import folder_written_whole, lines_of, read_json, read_lines, write_json, written_whole
+from ernie_paddle.locks import locked_folder
+from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.text.encodings import guessed_encoding, text_codec
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from tasks.submission.inputs import glue_rows, json_rows
@@ -79,6 +86,32 @@ def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_json(path, {"loss": float("nan"), "scores": [1.5, float("inf"), (2, -float("inf"))]})
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
+
+
+@pytest.mark.parametrize("moment", ["before the old one goes", "between the two"])
+def test_a_signal_leaves_either_the_old_folder_or_the_new_one(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "export"
+    out.mkdir()
+    (out / "old").touch()
+    for module, name in ((shutil, "rmtree"), (os, "replace")):
+        function = getattr(module, name)
+
+        def interrupted(*arguments: Any, function: Callable[..., Any] = function, **options: Any) -> None:
+            if moment.startswith("before"):
+                os.kill(os.getpid(), signal.SIGTERM)
+            function(*arguments, **options)
+            if moment.startswith("between"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(module, name, interrupted)
+    with pytest.raises(Stopped), stop_on_signals(), folder_written_whole(out) as beside:
+        (beside / "new").touch()
+    monkeypatch.undo()
+    assert [path.name for path in out.iterdir()] in (["old"], ["new"])
+    with locked_folder(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
 def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path: Path) -> None:

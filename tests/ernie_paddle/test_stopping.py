@@ -1,10 +1,13 @@
 """Ctrl-C and SIGTERM end a command in one line, wherever it stands."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +18,14 @@ from ernie_paddle.stopping import Stopped, postponed_stop, signals_held_back, st
 SIGNALS = pytest.mark.parametrize(
     ("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 75, "SIGTERM")]
 )
+
+
+@pytest.fixture(autouse=True)
+def heeded_ctrl_c() -> Iterator[None]:
+    """Shells start what runs in the background with Ctrl-C ignored, which children inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @SIGNALS
@@ -28,21 +39,76 @@ def test_a_signal_is_raised_and_the_handlers_before_come_back(number: int, code:
 
 @SIGNALS
 def test_a_postponed_signal_is_noted_and_a_second_ctrl_c_is_raised(number: int, code: int, name: str) -> None:
-    with stop_on_signals(), postponed_stop() as came:
+    with pytest.raises(Stopped) as stop, stop_on_signals(), postponed_stop() as came:
         assert came() is None
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), signal.SIGTERM)
         assert came() == number
-        with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second Ctrl-C was not raised")
+    assert stop.value.number == signal.SIGINT
+
+
+@SIGNALS
+def test_a_signal_that_nobody_asked_for_is_raised_at_the_end_of_the_block(number: int, code: int, name: str) -> None:
+    done = []
+    with pytest.raises(Stopped) as stop, stop_on_signals(), postponed_stop():
+        os.kill(os.getpid(), number)
+        done.append("the block ends")
+    assert done and stop.value.number == number
+
+
+def test_signals_are_postponed_though_one_of_them_is_ignored_or_taken_by_a_library() -> None:
+    with pytest.raises(Stopped), stop_on_signals():
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            with postponed_stop() as came:
+                os.kill(os.getpid(), signal.SIGINT)
+                assert came() == signal.SIGINT
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def test_a_signal_that_some_code_swallowed_is_known_later() -> None:
-    with stop_on_signals():
+    with pytest.raises(Stopped), stop_on_signals():
         with suppress(BaseException):
             os.kill(os.getpid(), signal.SIGTERM)
         with postponed_stop() as came:
             assert came() == signal.SIGTERM
+
+
+def wait_in_vain() -> None:
+    for _ in range(200):
+        time.sleep(0.05)
+    pytest.fail("the signal was lost")
+
+
+@SIGNALS
+def test_a_signal_in_a_callback_that_cannot_raise_is_raised_after_it(
+    number: int, code: int, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Stopped) as stop, stop_on_signals():
+        Dying()
+        wait_in_vain()
+    assert stop.value.number == number and capsys.readouterr().err == ""
+
+
+@SIGNALS
+def test_a_signal_in_an_import_that_swallows_everything_is_raised_after_it(
+    number: int, code: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "import os\ntry:\n    os.kill(os.getpid(), {})\nexcept BaseException:\n    pass\nwhole = True\n"
+    (tmp_path / f"swallows_{name.replace('-', '_')}.py").write_text(module.format(int(number)))
+    monkeypatch.syspath_prepend(tmp_path)
+    imported = []
+    with pytest.raises(Stopped), stop_on_signals():
+        imported.append(importlib.import_module(f"swallows_{name.replace('-', '_')}"))
+        wait_in_vain()
+    assert imported[0].whole
 
 
 def test_a_signal_held_back_comes_after_the_block() -> None:
@@ -90,3 +156,42 @@ def test_paddle_leaves_the_signals_to_the_command_line(number: int, code: int, n
         )
         assert found.returncode == code, found.stderr
         assert found.stderr.strip() == f"ernie-paddle train: stopped by {name}; do it again"
+
+
+def ended(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a program whose command `c` is its function `run`."""
+    program = """
+        import os, signal, sys, threading, time
+        from ernie_paddle import cli, registry
+        {script}
+        plugins = registry.Registry()
+        plugins.commands.add("c", registry.Command("c", "", "", lambda parser: None, run, "do it again"))
+        registry.load_plugins = lambda: plugins
+        sys.argv[1:] = ["c"]
+        cli.main()
+    """
+    text = textwrap.dedent(program).format(script=textwrap.dedent(script))
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False)
+
+
+@SIGNALS
+def test_signals_while_the_process_ends_change_nothing(number: int, code: int, name: str) -> None:
+    """They come while the interpreter waits for threads, in what it calls at its end, and after that."""
+    for stops in (True, False):
+        script = f"""
+        import atexit
+        def send():
+            os.kill(os.getpid(), {int(number)})
+            time.sleep(0.1)
+        class Late:
+            def __del__(self, kill=os.kill, own=os.getpid()):
+                kill(own, {int(number)})
+        late = Late()
+        def run(args, registry):
+            atexit.register(send)
+            threading.Thread(target=lambda: (threading.main_thread().join(), time.sleep(0.2))).start()
+            {"send()" if stops else ""}
+        """
+        found = ended(script)
+        assert found.returncode == (code if stops else 0), found.stderr
+        assert found.stderr == (f"ernie-paddle c: stopped by {name}; do it again\n" if stops else "")

@@ -47,7 +47,7 @@ def main() -> None:
     for samples in SAMPLES:
         batches = random_batches(folder / f"{samples}_samples", samples, config.vocab_size)
         for precision, compared in peers.items():
-            title = f"{precision}, {samples} x {LENGTH} tokens, {threads} threads"
+            title = f"{precision}, {samples} x {LENGTH} tokens, threads: {threads}"
             result[title] = compare(title, compared, (folder, batches, threads, precision), args.rounds)
     write_json(OUT / "inference.json", result)
     CONSOLE.print(f"{OUT / 'inference.json'}: written")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from real_text_support import RawDocuments, RealText
 
-from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.sentences import sentences
+from data_builders.annotation.settings import SpanSettings
 from data_builders.builders.sentence_reordering import class_count, class_of, permutation_of
 from data_builders.documents import Language
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
@@ -101,7 +101,7 @@ def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> 
     """The columns of a sample are those of the place in the document that it was cut from."""
     documents = {}
     for language in LANGUAGES:
-        annotator = Annotator(real_text.vocabulary, language)
+        annotator = SpanSettings().annotator(real_text.sources[language], real_text.vocabulary)
         for document in real_text.sources[language].documents():
             annotated = annotator.annotate([document]).document(0, 0)
             documents[line(tuple(annotated.columns.of("input_ids").tolist()))] = annotated

@@ -14,9 +14,10 @@ import pytest
 from helpers import assert_user_error, run_command
 
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.stopping import Stopped
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
-from ernie_paddle.training.run import save, start
+from ernie_paddle.training.run import run_stages, save, start
 from ernie_paddle.training.trainer import Trainer
 
 PREEMPTED = 75  # what schedulers such as Slurm take for "run it again"
@@ -101,6 +102,20 @@ def spent_in(run: Path) -> Counter[tuple[int, str]]:
     return spent
 
 
+def test_a_stop_asked_of_another_rank_while_the_last_stage_is_scored_is_heeded(
+    toy_trainer: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step comes after that, in which ranks ask each other; all end when the checkpoint is there."""
+    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"updates": 2}}}, train=TRAIN)
+    asked: list[bool] = []
+    met: list[Path] = []
+    monkeypatch.setattr(trainer.session, "any_of_ranks", lambda here: not asked.append(here))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(trainer.session, "meet", lambda: met.append(checkpoint.resolve(tmp_path)))
+    with pytest.raises(Stopped) as stop:
+        run_stages(trainer, tmp_path, {}, lambda last, log: None, ())
+    assert stop.value.exit_code == PREEMPTED and asked == [False] and met == [tmp_path / "step_2"]
+
+
 def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -123,7 +138,8 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert_user_error(full.returncode, full.stderr, "cannot be written", "before it are whole", "--resume")
-    assert checkpoint.resolve(run) == last and checkpoint.damage(last) is None
+    assert checkpoint.resolve(run) == last
+    checkpoint.check_checkpoint(last)
     assert checkpoint.newest_whole(run, lambda fault: pytest.fail(fault)) == last
 
 

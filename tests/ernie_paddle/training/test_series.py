@@ -9,6 +9,7 @@ from helpers import assert_user_error, run_command
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.kind import Signature
+from ernie_paddle.locks import locked_folder
 from ernie_paddle.training.log_file import RESULT_FILE, write_result
 from ernie_paddle.training.run_settings import FinetuneSettings
 from ernie_paddle.training.series import BEST_RUN, Point, points, run_series
@@ -65,6 +66,8 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.Captu
     series = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
     with pytest.raises(UserError, match="no run to resume"):
         run_series(series, tmp_path, run_point, settings_of, resume="yes")
+    with locked_folder(tmp_path), pytest.raises(UserError, match="another process is at work here"):
+        run_series(series, tmp_path, run_point, settings_of, resume="no")
     run_series(series, tmp_path, run_point, settings_of, resume="no")
     assert ran == list(accuracies)
     assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
