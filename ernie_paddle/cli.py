@@ -1,6 +1,7 @@
 """The command line: sub-commands come from the registry, mistakes end in one line and exit code 2."""
 
 import argparse
+import errno
 import os
 import select
 import sys
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ernie_paddle.registry import Registry
 
 MISTAKE = 2
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PIPE_CLOSED = 141  # as a shell reports a command that wrote to a closed pipe
 
 
@@ -57,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
             _exit(PIPE_CLOSED)
-        where = f"{error.filename}: " if error.filename else ""
+        named = error.filename or ("standard output" if error.errno in NO_ROOM else None)  # files are named
+        where = f"{named}: " if named else ""
         _exit(MISTAKE, f"{name}: {where}{error.strerror or ' '.join(str(error).split())}")
     except (Stopped, Exception) as error:
         stop = stop_behind(error)

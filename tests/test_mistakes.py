@@ -63,6 +63,15 @@ def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
         ("一。二。三。", {"tasks": {"knowledge_masking": {"corpora": ["txt"]}}}, ["'txt' is not among", "text"]),
         ("一。二。三。", {"tasks": {"capitalization": {"corpora": ["text"]}}}, ["capitalization", "no cased word"]),
         ("一。二。三。", {"tasks": {"ir_relevance": {"corpora": ["text"]}}}, ["ir_relevance", "no title"]),
+        ("一。二。三。", {"tasks": {"sentence_reordering": {"corpora": ["text", "text"]}}}, ["'text' is there twice"]),
+        ("一。二。三。", {"corpora": {"../x": {"path": "t", "format": "text", "language": "zh"}}}, ["'../x' names"]),
+        (
+            "一。二。三。",
+            {"corpora": {"x": {"path": "", "format": "text", "language": "zh"}}},
+            ["empty text"],
+        ),
+        ("一。二。三。", {"seed": True}, ["seed: found a boolean"]),
+        ("一。二。三。", {"spans": {"zh": {"gazetteers": ["/dev/null"]}}}, ["/dev/null: the word list is empty"]),
         ("一。二。三。", {"spans": {"zh": {"gazetteers": ["no.txt"]}}}, ["no.txt", "word list not found"]),
         (
             "一。二。三。",
@@ -102,6 +111,8 @@ def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path
     out = tmp_path / "run"
     learning_rate = {"peak": 0.01}
     masking = {"tasks": {"knowledge_masking": {"updates": 3}}}
+    distance = {"tasks": {"sentence_distance": {"updates": 1}}}
+    narrow = write_model(tmp_path / "narrow.json", 64, task_type_vocab_size=3)
     for sections, words in (
         ({"train": {"batch_tokens": 9, "learning_rates": learning_rate}}, ["train.learning_rates", "'learning_rate'"]),
         ({"plans": {}}, ["unknown key 'plans'", "did you mean 'plan'"]),
@@ -116,6 +127,9 @@ def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path
         ({"train": {"batch_tokens": 99, "learning_rate": {"peak": float("inf")}}}, ["learning_rate.peak", "finite"]),
         ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": learning_rate}}, ["batch_tokens 9", "tokens"]),
         ({"plan": {"tasks": {"knowledge_masking": {"updates": 0}}}}, ["knowledge_masking", "no updates"]),
+        ({"plan": {"tasks": {"knowledge_masking": {"updates": 10**21}}}}, ["knowledge_masking.updates", "1000000000"]),
+        ({"plan": {**masking, "companions": ["knowledge_masking"] * 2}}, ["'knowledge_masking' is there twice"]),
+        ({"model": {"config": str(narrow)}, "plan": distance}, ["'sentence_distance'", "the task id is 4"]),
     ):
         assert_user_error(*run("pretrain", write_plan(**sections), "--out", out), *words)
         assert left_in(out) == []
@@ -211,6 +225,24 @@ def test_labelled_files_with_mistakes(
     recipe = write_recipe(tmp_path / "recipe.yaml", {"train": data, "dev": data})
     out = tmp_path / "run"
     assert_user_error(*run("finetune", recipe, "--model", toy_pretrained, "--out", out), *words)
+    assert left_in(out) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("signature.task_id=99", ["the task id is 99", "rows 0 to 15"]),
+        ("epochs=100000000000", ["epochs", "100000"]),
+        ("train.seed=yes", ["seed", "boolean", "expected a number"]),
+        ("submission={dev: ../../x}", ["submission.dev", "'../../x'"]),
+        ("data.dev={../x: dev.tsv}", ["data", "'../x'"]),
+        ("data.train=[]", ["data", "train"]),
+    ],
+)
+def test_recipes_with_mistakes(run: Run, toy_pretrained: Path, tmp_path: Path, override: str, words: list[str]) -> None:
+    (data := tmp_path / "train.tsv").write_text("text_a\tlabel\nw1\tno\nw2\tyes\n")
+    recipe, out = write_recipe(tmp_path / "recipe.yaml", {"train": data, "dev": data}), tmp_path / "run"
+    assert_user_error(*run("finetune", recipe, "--model", toy_pretrained, "--out", out, "--set", override), *words)
     assert left_in(out) == []
 
 

@@ -55,6 +55,12 @@ def test_what_cannot_be_written_is_refused(check: type, place: str, words: str, 
     assert str(tmp_path / place) in str(error.value)
 
 
+@pytest.mark.parametrize("check", CHECKS)
+def test_an_empty_name_is_not_the_working_folder(check: type) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="an empty name"):
+        check("")
+
+
 def test_a_file_is_no_folder_and_a_device_neither(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for check, place in ((output_file, tmp_path), (output_file, "/dev/null"), (output_folder, tmp_path / "file")):
@@ -107,4 +113,11 @@ def test_standard_output_without_room_is_an_error(toy_shards: Path) -> None:
     assert process.stderr
     (line,) = process.stderr.read().decode().splitlines()
     assert process.wait() == 2
-    assert line.startswith("ernie-paddle inspect: ") and line.endswith("No space left on device")
+    assert line == "ernie-paddle inspect: standard output: No space left on device"
+
+
+def test_a_table_for_which_standard_output_has_no_room_is_an_error_that_names_it() -> None:
+    command = [sys.executable, "-m", "ernie_paddle", "plan", "configs/plans/ablation_multi_task.yaml"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert_user_error(done.returncode, done.stderr, "standard output: No space left on device")

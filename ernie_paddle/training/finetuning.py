@@ -102,7 +102,8 @@ class Finetuning:
         identity = self._identity()
         plan, every = self.trainer.plan, self.settings.evaluate_every
         ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
-        print_warnings(open_console(stderr=True, quiet=not self.ranks.leads), every.without_effect(ends))
+        warnings = [*every.without_effect(ends), *self._unwritten()]
+        print_warnings(open_console(stderr=True, quiet=not self.ranks.leads), warnings)
         start(self.trainer, self.out, identity, resume, self.initial)
         if self.trainer.progress.update == 0 and self.ranks.leads:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # of a run that was not gone on with
@@ -110,6 +111,14 @@ class Finetuning:
             checkpoint.check_model(self.out / BEST)
         run_stages(self.trainer, self.out, identity, self._keep_best, every.points(ends))
         return self._conclude(identity)
+
+    def _unwritten(self) -> list[str]:
+        """Return a warning for each file of `submission` that no set will fill with answers."""
+        return [
+            f"submission.{name}: '{file}' will not be written, there is no such set; there are: {', '.join(self.held)}"
+            for name, file in self.settings.submission.items()
+            if name not in self.held
+        ]
 
     def _identity(self) -> dict[str, Any]:
         """What decides the result: a resumed run must have the same."""

@@ -5,14 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from ernie_paddle.arguments import input_file, positive, share
+from ernie_paddle.arguments import input_file, positive, seed, share
+from ernie_paddle.registry import load_plugins
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "many"])
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "many", "²"])
 def test_counts_are_whole_and_at_least_one(text: str) -> None:
     assert positive("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="whole number of at least 1"):
         positive(text)
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "", "²", str(2**32)])
+def test_seeds_are_what_any_generator_takes(text: str) -> None:
+    assert (seed("0"), seed(str(2**32 - 1))) == (0, 2**32 - 1)
+    with pytest.raises(argparse.ArgumentTypeError, match="whole number from 0 to 4294967295"):
+        seed(text)
+
+
+def test_options_of_several_values_may_be_given_several_times() -> None:
+    several = 0
+    for command in load_plugins().commands:
+        parser = argparse.ArgumentParser()
+        command.configure(parser)
+        for action in parser._actions:
+            if action.option_strings and action.nargs == "+":
+                several += 1
+                parsed = parser._registry_get("action", "extend")
+                assert isinstance(action, parsed), f"{command.name} {action.option_strings}: the last would win"
+    assert several >= 8
 
 
 @pytest.mark.parametrize("text", ["0", "1", "-0.1", "nan", "half"])

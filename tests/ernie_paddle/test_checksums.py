@@ -1,5 +1,6 @@
 """Changed files are found by their checksums."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from helpers import damaged
 
-from ernie_paddle.checksums import SUMS_FILE, check_files, write_checksums
+from ernie_paddle.checksums import SUMS_FILE, check_file, check_files, read_sealed, write_checksums, write_sealed
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import sha256_of
 
 FILES = ("model.safetensors", "config.json", "a name with blanks.txt")
 
@@ -31,6 +33,36 @@ def test_any_damage_to_a_file_or_to_the_list_itself_is_an_error(folder: Path) ->
             with damaged(path, random), pytest.raises(UserError, match=str(folder)):
                 check_files(folder, FILES)
     check_files(folder, FILES)
+
+
+def test_any_damage_to_a_record_is_an_error_and_its_values_come_back(tmp_path: Path) -> None:
+    random, path = np.random.default_rng(0), tmp_path / "record.json"
+    record = {"名": ["a", 1.5, None, {"nested": True}], "counts": {"b": 2, "a": 1}}
+    write_sealed(path, {**record, "undefined": float("nan")})
+    assert read_sealed(path, "record") == {**record, "undefined": None}
+    for _ in range(60):
+        before = path.read_text()
+        with damaged(path, random):
+            try:
+                changed = path.read_text() != before and json.loads(path.read_text()) != json.loads(before)
+            except ValueError:
+                changed = True
+            if changed:  # a blank may become another
+                with pytest.raises(UserError, match="record"):
+                    read_sealed(path, "record")
+    path.write_text('{"without": "a checksum"}')
+    with pytest.raises(UserError, match=r"record\.json: damaged or changed"):
+        read_sealed(path, "record")
+
+
+def test_a_file_is_checked_against_its_checksum(folder: Path) -> None:
+    path, random = folder / "config.json", np.random.default_rng(0)
+    check_file(path, sha256 := sha256_of(path))
+    with damaged(path, random), pytest.raises(UserError, match=r"config\.json: damaged or changed"):
+        check_file(path, sha256)
+    path.unlink()
+    with pytest.raises(UserError, match=r"config\.json: missing"):
+        check_file(path, sha256)
 
 
 def test_a_missing_or_unlisted_file_is_named(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from ernie_paddle.config import Settings, apply_overrides, check_settings, load_settings
+from ernie_paddle.config import Settings, apply_overrides, check_settings, file_name, load_settings
 from ernie_paddle.errors import UserError
 
 
@@ -16,6 +16,9 @@ class Inner(Settings):
 
 class Outer(Settings):
     name: str
+    path: Path = Path()
+    counts: int | list[int] = 0
+    switch: bool = False
     inner: Inner = Inner()
     items: dict[str, Inner] = Field(default_factory=dict)
 
@@ -25,6 +28,25 @@ def test_overrides_set_dotted_keys_and_leave_the_tree_alone() -> None:
     changed = apply_overrides(tree, ["inner.warmup_updates=5", "name=[1, x]", "items.b.warmup_updates=2"])
     assert changed == {"name": [1, "x"], "inner": {"warmup_updates": 5}, "items": {"b": {"warmup_updates": 2}}}
     assert tree == {"name": "a", "inner": {"warmup_updates": 1}}
+
+
+def test_booleans_stay_where_they_are_meant_and_keys_of_merged_mappings_may_come_again(tmp_path: Path) -> None:
+    assert check_settings(Outer, {"name": "a", "switch": True}, "where").switch
+    text = "inner: &one {warmup_updates: 1, rate: 2}\nname: a\nitems: {x: {<<: *one, rate: 3}}"
+    settings = load_settings(Outer, written(tmp_path / "settings.yaml", text), [])
+    assert settings.items["x"] == Inner(warmup_updates=1, rate=3)
+
+
+def test_a_key_is_overridden_once() -> None:
+    with pytest.raises(UserError, match=r"'inner\.rate' is given twice"):
+        apply_overrides({}, ["inner.rate=1", "inner.rate=2"])
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden"])
+def test_names_of_files_stay_in_their_folder(name: str) -> None:
+    assert file_name("测试 1") == "测试 1"
+    with pytest.raises(ValueError, match="names files or folders"):
+        file_name(name)
 
 
 @pytest.mark.parametrize("override", ["name", "=3", "name.=3", "name.x=3", "name=[", "inner.warmup_updates.x=1"])
@@ -43,6 +65,10 @@ def test_overrides_that_cannot_be_meant_are_refused(override: str) -> None:
         ({"name": "a", "inner": {"warmup_updates": -1}}, "key 'inner.warmup_updates': .*greater than or equal to 0"),
         ({"name": 3}, "key 'name': .*string"),
         ({"name": True}, "key 'name': .*string; YAML reads yes, no, .* as booleans: put the word in quotes"),
+        ({"name": "a", "counts": True}, "counts: found a boolean, expected a number; YAML reads yes"),
+        ({"name": "a", "counts": [1, False]}, "counts: found a boolean, expected a number"),
+        ({"name": "a", "inner": {"rate": True}}, "key 'inner': .*rate: found a boolean"),
+        ({"name": "a", "path": ""}, "path: an empty text is no path"),
         ({"name": "a", "inner": {"rate": float("inf")}}, "key 'inner.rate': .*finite"),
     ],
 )
@@ -52,7 +78,16 @@ def test_mistakes_name_the_key(tree: dict[str, object], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a: [", "YAML"), ("- a", "mapping"), ("", "mapping"), ("\xff", "not UTF-8")]
+    ("text", "message"),
+    [
+        ("a: [", "YAML"),
+        ("- a", "mapping"),
+        ("", "mapping"),
+        ("\xff", "not UTF-8"),
+        ("a: 1\nb: {c: 1, c: 2}", "'c' is there twice.* line 2"),
+        ("a: 2020-13-45", "month"),
+        ("[" * 3000, "too deeply"),
+    ],
 )
 def test_files_that_hold_no_mapping_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "settings.yaml"

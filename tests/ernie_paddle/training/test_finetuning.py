@@ -57,6 +57,24 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(
     assert scored(tmp_path / "stopped") == scored(tmp_path / "straight")
 
 
+def test_a_run_goes_on_with_a_whole_best_model_only_and_warns_of_answers_to_no_set(
+    run: Run, toy_pretrained: Path, tmp_path: Path
+) -> None:
+    submission = {"dev": "A", "tset": "B"}
+    recipe = recipe_over(tmp_path, 32, epochs=2, impl={"save_every": 1}, submission=submission)
+    command = ["finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run"]
+    code, stderr = run(*command)
+    assert (
+        code == 0 and "warning: submission.tset: 'B' will not be written" in stderr and "submission.dev" not in stderr
+    )
+    shutil.rmtree(tmp_path / "run" / "step_4")
+    scores = tmp_path / "run" / "best" / "scores.json"
+    scores.write_text(scores.read_text().replace("1", "2", 1))
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("step_*/*")}
+    assert_user_error(*run(*command, "--resume"), "best/scores.json: damaged or changed")
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("step_*/*")} == before
+
+
 def scored(run: Path) -> dict[int, float]:
     """Accuracy on dev by the update after which it was scored."""
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "scores"]

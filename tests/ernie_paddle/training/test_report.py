@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 from helpers import assert_user_error, run_command
 
+from ernie_paddle.errors import UserError
 from ernie_paddle.training.evaluation import best_scores
-from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log, write_result
+from ernie_paddle.training.log_file import (
+    LOG_FILE,
+    RESULT_FILE,
+    drop_records_after,
+    read_log,
+    read_result,
+    write_result,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -60,6 +68,38 @@ def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_pat
     assert [record["update"] for record in read_log(path)] == [5, 10]
     drop_records_after(path, 7)
     assert path.read_text() == '{"event": "program", "update": 5}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"event": "program", "upd', "not JSON"),
+        ("[]", "valid dictionary"),
+        ("{}", "'event'"),
+        ('{"event": "program"}', "'update'"),
+        ('{"event": "train", "update": 5, "stage": 1}', "'updates'"),
+        ('{"event": "evaluation", "update": 5, "stage": 1, "tasks": {"a": {"losr": 1}}}', "'tasks.a.loss'"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_damaged_line_of_a_log_is_named(line: str, words: str, tmp_path: Path) -> None:
+    path, good = tmp_path / LOG_FILE, json.dumps({"event": "program", "update": 1})
+    path.write_text(f"{good}\n{line}\n{good}\n")
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=rf"log\.jsonl line 2: damaged .*{words}"):
+        read_log(path)
+    with pytest.raises(UserError, match="line 2"):
+        drop_records_after(path, 7)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    write_result(tmp_path, {"sets": {}, "update": 3})
+    assert read_result(tmp_path) == {"sets": {}, "update": 3}
+    path = tmp_path / RESULT_FILE
+    path.write_text(path.read_text().replace("3", "8", 1))
+    with pytest.raises(UserError, match=r"result\.json: damaged or changed .*--resume"):
+        read_result(tmp_path)
 
 
 def test_the_best_score_of_a_task_is_that_of_its_lowest_loss() -> None:
