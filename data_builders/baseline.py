@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ernie_paddle.data.checking import open_checked
 from ernie_paddle.data.samples import IGNORED, SampleBlock
 from ernie_paddle.data.shards import Manifest, SampleTable
 from ernie_paddle.keyed_random import generator
@@ -33,7 +34,7 @@ def measure(folder: Path, task: Task, seed: int) -> Score:
         UserError: the shards cannot be read.
     """
     manifest = Manifest.load(folder)
-    blocks = [_sampled(SampleTable.open(folder, split), task, seed) for split in ("train", "validation")]
+    blocks = [_sampled(open_checked(folder, split), task, seed) for split in ("train", "validation")]
     if task.objective.column == "span_codes":
         before, after = (_following(block) for block in blocks)
         scores, labels = _bigram(before, after, manifest.vocabulary_size), after[:, 1]

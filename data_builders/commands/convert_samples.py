@@ -8,6 +8,7 @@ import numpy as np
 from data_builders.composing import held_out
 from data_builders.release_lines import read_blocks, write_lines
 from ernie_paddle.arguments import share
+from ernie_paddle.data.checking import open_checked
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import SPLITS, SampleTable
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.source.is_dir():
         if args.out.suffix != ".gz":
             raise UserError(f"--out {args.out}: shards become gzipped lines, name a file that ends in .gz")
-        table = SampleTable.open(args.source, args.split)
+        table = open_checked(args.source, args.split)
         write_lines(args.out, table)
         print(f"{args.out}: {len(table):,} samples")
         return

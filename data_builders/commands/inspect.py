@@ -8,9 +8,9 @@ import numpy as np
 
 from ernie_paddle.arguments import positive, seed
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.checking import check_shards
+from ernie_paddle.data.checking import check_shards, open_checked
 from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
-from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable, task_folders
+from ernie_paddle.data.shards import SPLITS, Manifest, task_folders
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     vocabulary = Vocabulary.load(args.vocab or args.folder.parent / "vocab.txt")
     if vocabulary.digest != manifest.vocabulary_digest:
         raise UserError(f"{args.folder}: built with another vocabulary; name it with --vocab")
-    table = SampleTable.open(args.folder, args.split)
+    table = open_checked(args.folder, args.split)
     print(f"{manifest.task}, {args.split}: {len(table):,} samples, carrying {', '.join(manifest.carried)}")
     labelled = token_tasks(registry, manifest)
     print(_SIGNS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN, NAMED_ENTITY, SampleBlock
-from ernie_paddle.data.shards import Manifest, ShardInfo, read_shard
+from ernie_paddle.data.shards import Manifest, SampleTable, ShardInfo, read_shard
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.ranks import Ranks
@@ -32,10 +32,26 @@ def check_shards(folder: Path, vocabulary: Vocabulary, ranks: Ranks | None = Non
     return manifest
 
 
-def _check_shard(folder: Path, shard: ShardInfo, manifest: Manifest, vocabulary: Vocabulary) -> None:
+def open_checked(folder: Path, split: str) -> SampleTable:
+    """Open the shards of one split, whose bytes are compared with their checksums; values are not looked at.
+
+    Raises:
+        UserError: the manifest or a shard is missing or damaged.
+    """
+    for shard in Manifest.load(folder).splits[split]:
+        _check_bytes(folder, shard)
+    return SampleTable.open(folder, split)
+
+
+def _check_bytes(folder: Path, shard: ShardInfo) -> None:
     path = folder / shard.file
     if path.is_file() and path.stat().st_size == shard.bytes and sha256_of(path) != shard.sha256:
         raise UserError(f"{path}: its bytes are not those that were written (checksum); build it again")
+
+
+def _check_shard(folder: Path, shard: ShardInfo, manifest: Manifest, vocabulary: Vocabulary) -> None:
+    path = folder / shard.file
+    _check_bytes(folder, shard)
     blocks = read_shard(folder, shard)
     first_row = 0
     for block in blocks:
