@@ -9,6 +9,7 @@ import pytest
 from finetuning_support import write_recipe
 from helpers import Run, assert_user_error, run_command
 
+from ernie_paddle.checksums import write_checksums
 from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
 from ernie_paddle.programs.variables import ParameterSpec
@@ -217,6 +218,7 @@ def without_signature(model: Path, out: Path) -> Path:
     """The same model, as a conversion gives it that cannot tell what the head means."""
     shutil.copytree(model, out)
     (out / "signature.json").unlink()
+    write_checksums(out)
     return out
 
 

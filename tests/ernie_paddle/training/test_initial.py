@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from ernie_paddle.checksums import write_checksums
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
@@ -129,6 +130,8 @@ def test_a_head_of_other_classes_starts_anew_and_is_said(
 def test_a_model_without_a_record_of_labels_gives_heads_of_the_same_shape(
     toy_trainer: Callable[..., Trainer], with_head: Path
 ) -> None:
-    (checkpoint.resolve(with_head) / "trainer_state.json").unlink()
+    folder = checkpoint.resolve(with_head)
+    (folder / "trainer_state.json").unlink()
+    write_checksums(folder)
     report = initialise(toy_trainer(plan=DISTANCE), Initial(with_head), Console(quiet=True))
     assert f"{HEAD}.w_0" in report.matched and not report.renewed
