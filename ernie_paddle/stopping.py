@@ -19,7 +19,7 @@ from typing import Any
 # Modules under which exceptions get lost: what is imported may swallow any, and so do Paddle's operators, which ask
 # `traceback` for the lines of source that they stand for.
 LOSING = frozenset({"importlib._bootstrap", "traceback"})
-SECONDS_TO_WAIT = 0.05  # before a signal that came at a bad moment is sent again
+SECONDS_TO_WAIT = 0.01  # before a signal that came at a bad moment is sent again
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler for another try
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
