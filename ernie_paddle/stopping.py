@@ -19,7 +19,7 @@ from typing import Any
 # Modules under which exceptions get lost: what is imported may swallow any, and so do Paddle's operators, which ask
 # `traceback` for the lines of source that they stand for.
 LOSING = frozenset({"importlib._bootstrap", "traceback"})
-SECONDS_TO_WAIT = 0.05  # before a signal that came at a bad moment is sent again
+SECONDS_TO_WAIT = 0.01  # before a signal that came at a bad moment is sent again
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler for another try
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -41,9 +41,13 @@ def stop_behind(error: BaseException | None) -> Stopped | None:
 
 
 class _Handler:
-    """The handler of both signals; it is found again through `signal.getsignal`."""
+    """The handler of both signals; it is found again through `signal.getsignal`.
 
-    def __init__(self) -> None:
+    `outermost` is the frame that set it up: what that one is imported by, if anything, loses nothing.
+    """
+
+    def __init__(self, outermost: FrameType) -> None:
+        self.outermost = outermost
         self.postponed = self.ending = False
         self.came: int | None = None
 
@@ -54,12 +58,17 @@ class _Handler:
         if self.ending:
             if at_once:
                 os._exit(EXIT_CODES[signal.SIGINT])
-        elif _held_back(number) or (not self.postponed and _would_be_lost(frame)):
+        elif _held_back(number) or (not self.postponed and self._would_be_lost(frame)):
             _send_soon(number)
             return
         self.came = self.came or number
         if not self.ending and (at_once or not self.postponed):
             raise Stopped(number)
+
+    def _would_be_lost(self, frame: FrameType | None) -> bool:
+        while frame not in (None, self.outermost) and frame.f_globals.get("__name__") not in LOSING:
+            frame = frame.f_back
+        return frame not in (None, self.outermost)
 
     def raised_in_vain(self, event: Any) -> bool:
         """Send a signal again whose `Stopped` was raised in a callback, such as a `__del__`, which cannot raise."""
@@ -73,12 +82,6 @@ class _Handler:
 def _held_back(number: int) -> bool:
     """Is a signal held back in the main thread? The system gives it to any other thread, for which this one acts."""
     return number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-def _would_be_lost(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_globals.get("__name__") not in LOSING:
-        frame = frame.f_back
-    return frame is not None
 
 
 def _send_soon(number: int) -> None:
@@ -97,7 +100,7 @@ def stop_on_signals(until_exit: bool = False) -> Iterator[None]:
     Args:
         until_exit: the process ends after the block. Signals that come then are ignored, save a second Ctrl-C.
     """
-    handler = _Handler()
+    handler = _Handler(sys._getframe(2))  # of the `with`, above that of `contextlib`
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
     changed = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
     shown = sys.unraisablehook

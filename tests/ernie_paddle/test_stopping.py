@@ -114,6 +114,26 @@ def test_a_signal_in_an_import_that_swallows_everything_is_raised_after_it(
     assert imported[0].whole
 
 
+def test_a_program_that_runs_while_it_is_imported_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = """
+    import os, signal, time
+    from ernie_paddle.stopping import Stopped, stop_on_signals
+
+    stopped = False
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+    except Stopped:
+        stopped = True
+    """
+    (tmp_path / "runs_at_import.py").write_text(textwrap.dedent(module))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("runs_at_import").stopped
+
+
 @SIGNALS
 def test_a_signal_while_an_operator_looks_for_its_lines_is_raised_after_that(
     number: int, code: int, name: str, monkeypatch: pytest.MonkeyPatch

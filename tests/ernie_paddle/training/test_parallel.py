@@ -121,7 +121,7 @@ def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     said = output_of(process, stopped / "ranks")
-    assert (stopped / checkpoint.LATEST).exists(), said
+    assert process.returncode == 75 and (stopped / checkpoint.LATEST).exists(), said
     shutil.copytree(stopped, tmp_path / "alone_from_there")
     assert run_command("pretrain", plan, "--out", tmp_path / "alone_from_there", "--resume").returncode == 0
     assert_close(tensors_of(tmp_path / "alone_from_there"), together)
