@@ -30,8 +30,8 @@ def check_files(folder: Path, required: Iterable[str], unread: Container[str] = 
     """Check that the files of a folder are as they were when it was written.
 
     Args:
-        required: files that must be listed. All that are listed must be there.
-        unread: files that may be missing and are not checked, since they will not be read.
+        required: files that must be there and be listed; others may be missing.
+        unread: files that need not be checked, since they will not be read.
 
     Raises:
         UserError: a file is missing, damaged or changed, or so is the list.
@@ -40,13 +40,11 @@ def check_files(folder: Path, required: Iterable[str], unread: Container[str] = 
     for name in required:
         if name not in sums:
             raise UserError(f"{folder / SUMS_FILE}: does not list {name}; copy the whole folder again")
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name}: missing; copy the whole folder again from where it was written")
     for name in sums:
         path = folder / name
-        if name in unread:
-            continue
-        if not path.is_file():
-            raise UserError(f"{path}: missing; copy the whole folder again from where it was written")
-        if sha256_of(path) != sums[name]:
+        if name not in unread and path.is_file() and sha256_of(path) != sums[name]:
             raise UserError(
                 f"{path}: damaged or changed since it was written ({SUMS_FILE}); copy it again, or if you changed it "
                 f"yourself, run: cd {folder} && sha256sum {shlex.join(sums)} > {SUMS_FILE}"

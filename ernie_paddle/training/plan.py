@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ernie_paddle.config import Settings, each_once
 
-Updates = Annotated[int, Field(ge=0, le=1_000_000_000)]
+MOST_UPDATES = 1_000_000_000
 Strategy = Literal["continual_multi_task", "sequential", "multi_task", "stages"]
 
 
@@ -21,7 +21,7 @@ class TaskQuota(Settings):
     `options` are the task's own.
     """
 
-    updates: Updates | list[Updates]
+    updates: int | list[int]
     weight: float = Field(default=1.0, gt=0)
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -48,6 +48,11 @@ class PlanSettings(Settings):
                 raise ValueError("strategy 'stages' needs a list of updates, one number a stage, for every task")
         elif any(isinstance(count, list) for count in counts):
             raise ValueError(f"strategy '{self.strategy}' takes one total of updates a task; lists go with 'stages'")
+        numbers = [number for count in counts for number in (count if isinstance(count, list) else [count])]
+        if min(numbers, default=0) < 0:
+            raise ValueError("updates cannot be negative")
+        if max(numbers, default=0) > MOST_UPDATES:
+            raise ValueError(f"updates of a task are at most {MOST_UPDATES:,}")
         for name, count in zip(self.tasks, counts, strict=True):
             if not (sum(count) if isinstance(count, list) else count):
                 raise ValueError(f"task '{name}' has no updates; give it some or leave it out")
