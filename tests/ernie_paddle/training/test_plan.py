@@ -90,7 +90,7 @@ def test_stages_follow_each_other_and_updates_are_numbered_from_one() -> None:
         ({"strategy": "stages", "tasks": {"a": {"updates": 3}}}, "list of updates"),
         ({"strategy": "multi_task", "tasks": {"a": {"updates": [3]}}}, "one total"),
         ({"strategy": "stages", "tasks": {"a": {"updates": [1, 2]}, "b": {"updates": [1]}}}, "list of updates"),
-        ({"tasks": {"a": {"updates": -1}}}, "greater than or equal to 0"),
+        ({"tasks": {"a": {"updates": -1}}}, "negative"),
         ({"tasks": {"a": {"updates": 1}}, "companions": ["b"]}, "not among"),
         ({"tasks": {}}, "tasks"),
     ],
