@@ -107,9 +107,8 @@ def stop_on_signals(until_exit: bool = False) -> Iterator[None]:
     sys.unraisablehook = lambda event: None if handler.raised_in_vain(event) else shown(event)
     for number in changed:
         signal.signal(number, handler)
-        if (
-            until_exit
-        ):  # at the very end Python would give signals that are handled, but not ignored, back to the system
+        if until_exit:
+            # At its very end Python would give signals that are handled, but not ignored, back to the system.
             atexit.register(signal.signal, number, signal.SIG_IGN)
     try:
         yield
