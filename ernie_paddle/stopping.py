@@ -87,7 +87,8 @@ def _held_back(number: int) -> bool:
 def _send_soon(number: int) -> None:
     def send() -> None:
         time.sleep(SECONDS_TO_WAIT)
-        signal.pthread_kill(main, number)  # not to the process, of which another thread would take it
+        if isinstance(signal.getsignal(number), _Handler):  # the block that was to be stopped may have ended
+            signal.pthread_kill(main, number)  # not to the process, of which another thread would take it
 
     main = threading.main_thread().ident or 0
     _thread.start_new_thread(send, ())  # `threading` takes locks, which the interrupted code may hold
