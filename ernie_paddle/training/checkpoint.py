@@ -118,7 +118,7 @@ def _newest(folder: Path, check: Callable[[Path], None], report: Callable[[str],
 
 
 def resolve(path: Path) -> Path:
-    """Return the folder with the model: `path` itself, or the newest complete checkpoint in it.
+    """Return the folder with the model: `path` itself, unchecked, or the newest complete checkpoint in it.
 
     Raises:
         UserError: neither is there.
@@ -139,7 +139,8 @@ def load_model(path: Path) -> Model:
         UserError: missing or damaged files.
     """
     folder = resolve(path)
-    check_model(folder)
+    if folder == path:  # the newest of a run was checked to be complete
+        check_model(folder)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
     return Model(config, vocabulary, load_tensors(folder / MODEL_FILE), load_signature(folder))
 

@@ -67,12 +67,13 @@ def initialise(trainer: Trainer, initial: Initial, console: Console) -> LoadRepo
     Raises:
         UserError: another vocabulary, a tensor of another shape, encoder tensors missing, no head that could be kept.
     """
-    path, model = initial.model, load_model(initial.model)
+    path, folder = initial.model, resolve(initial.model)
+    model, stored = load_model(folder), _stored_labels(folder) if initial.heads == "fitting" else {}
     if model.vocabulary.digest != trainer.vocabulary.digest:
         raise UserError(
             f"{path}: its vocabulary ({model.vocabulary.size} entries) is not this run's ({trainer.vocabulary.size})"
         )
-    renewed, notes = _heads(trainer, initial, model.parameters)
+    renewed, notes = _heads(trainer, initial, model.parameters, stored)
     wanted = trainer.session.parameter_shapes(trainer.tasks.values())
     report = compare(wanted, model.parameters, renewed)
     if report.mismatched:
@@ -123,11 +124,12 @@ def described(signature: Signature) -> str:
     return f"{signature.task} of {', '.join(signature.labels)}" if signature.labels else signature.task
 
 
-def _heads(trainer: Trainer, initial: Initial, found: Mapping[str, np.ndarray]) -> tuple[frozenset[str], list[str]]:
+def _heads(
+    trainer: Trainer, initial: Initial, found: Mapping[str, np.ndarray], stored: Mapping[str, Sequence[str]]
+) -> tuple[frozenset[str], list[str]]:
     """Return the tensors of heads that start anew though the model has them, and sentences about heads."""
     renewed: set[str] = set()
     notes: list[str] = []
-    stored = _stored_labels(initial.model) if initial.heads == "fitting" else {}
     for task in trainer.tasks.values():
         shapes = trainer.session.parameter_shapes([task])
         head = {name: shape for name, shape in shapes.items() if not name.startswith(SHARED_PREFIXES)}
@@ -164,5 +166,5 @@ def _few(labels: Sequence[str], count: int = 5) -> str:
 
 def _stored_labels(model: Path) -> dict[str, Sequence[str]]:
     """The classes of a checkpoint's tasks, as far as it tells."""
-    path = resolve(model) / STATE_FILE
+    path = model / STATE_FILE
     return read_json(path, "trainer state").get(LABELS, {}) if path.is_file() else {}

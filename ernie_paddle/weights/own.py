@@ -28,7 +28,8 @@ def read(folder: Path, config_file: Path | None) -> Source:
     """Read a checkpoint, or the newest of a run."""
     if config_file is not None:
         raise UserError(f"{folder}: is a checkpoint of this project and has its own configuration; leave --config out")
-    path, model = resolve(folder), load_model(folder)
+    path = resolve(folder)
+    model = load_model(path)
     names = with_task_heads(names_of("ours", model.config), model.parameters, model.config)
     vocabulary = path / VOCABULARY_FILE
     where = path / MODEL_FILE

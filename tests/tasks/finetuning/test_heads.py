@@ -1,20 +1,15 @@
 """Heads of all kinds: what is dropped before them in training."""
 
+from programs_support import session_for
+
 from ernie_paddle.kind import Signature
-from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
 
-CONFIG = ErnieConfig(
-    vocab_size=24,
-    hidden_size=8,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    hidden_act="gelu",
-    max_position_embeddings=8,
-    hidden_dropout_prob=0.3,
-    attention_probs_dropout_prob=0.2,
+CONFIG = session_for(AdamSettings())[0].config.model_copy(
+    update={"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.2}
 )
 
 
