@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from ernie_paddle.children import end, started
 from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import signals_held_back
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,7 +69,8 @@ class Processes(AbstractContextManager["Processes"]):
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             self._pipes.append(ours)
-            self._processes.append(started(_serve, theirs))
+            with signals_held_back():  # until it is among those that are ended
+                self._processes.append(started(_serve, theirs))
             theirs.close()
 
     def _end(self, seconds: float) -> None:

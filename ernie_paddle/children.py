@@ -42,15 +42,19 @@ def called_in_fresh_process(function: Callable[..., Result], *arguments: Any) ->
         Exception: what the function raised.
     """
     ours, theirs = get_context("spawn").Pipe(duplex=False)
-    process = started(_answer, theirs, function, arguments)
-    theirs.close()
+    process = None
     try:
-        done, value = ours.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"a process died with exit code {process.exitcode}") from None
+        with signals_held_back():  # until it is known here
+            process = started(_answer, theirs, function, arguments)
+        theirs.close()
+        try:
+            done, value = ours.recv()
+        except EOFError:
+            process.join()
+            raise RuntimeError(f"a process died with exit code {process.exitcode}") from None
     finally:
-        end(process)
+        if process is not None:
+            end(process)
     if not done:
         raise value
     return value
