@@ -75,11 +75,12 @@ class Processes(AbstractContextManager["Processes"]):
 
     def _end(self, seconds: float) -> None:
         """Close the pipes, whereupon idle workers end, and kill those that are still there after so long."""
-        for pipe in self._pipes:
-            pipe.close()
-        for process in self._processes:
-            process.join(seconds)
-            end(process)
+        with signals_held_back():  # a second one must not end this
+            for pipe in self._pipes:
+                pipe.close()
+            for process in self._processes:
+                process.join(seconds)
+                end(process)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         if not self._count:

@@ -30,8 +30,9 @@ def started(function: Callable[..., None], *arguments: Any) -> BaseProcess:
 def end(process: BaseProcess) -> None:
     """Kill a process, if it was started and is still there."""
     if process.pid is not None:
-        process.kill()
-        process.join()
+        with signals_held_back():  # a second one must not end this
+            process.kill()
+            process.join()
 
 
 def called_in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
