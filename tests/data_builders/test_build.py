@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers import needs_ray
 from real_text_support import RealText
 
 from data_builders.annotation import store
@@ -42,7 +43,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     [
         pytest.param(lambda: Processes(2), id="2 workers"),
         pytest.param(lambda: Processes(5), id="5 workers"),
-        pytest.param(lambda: RayWorkers(2), id="ray"),
+        pytest.param(lambda: RayWorkers(2), id="ray", marks=needs_ray),
     ],
 )
 def test_shards_are_byte_identical_for_any_engine(

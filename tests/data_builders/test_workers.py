@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from helpers import needs_ray
 from worker_functions import dying, failing, name_of_lock, process_of, squared
 
 from data_builders.ray_engine import RayWorkers
@@ -19,7 +20,7 @@ from ernie_paddle.stopping import EXIT_CODES, Stopped, stop_on_signals
 ENGINES = [
     pytest.param(lambda: Processes(1), id="this process"),
     pytest.param(lambda: Processes(3), id="processes"),
-    pytest.param(lambda: RayWorkers(2), id="ray", marks=pytest.mark.slow),
+    pytest.param(lambda: RayWorkers(2), id="ray", marks=[pytest.mark.slow, needs_ray]),
 ]
 
 
@@ -82,7 +83,8 @@ def test_signals_that_reach_the_whole_group_do_nothing_in_any_worker() -> None:
     """Also in the first one of a program, with which multiprocessing starts a process of its own."""
     script = """
         import signal
-        from worker_functions import signals_held_back
+        from helpers import needs_ray
+from worker_functions import signals_held_back
         from data_builders.workers import Processes
 
         if __name__ == "__main__":

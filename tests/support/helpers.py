@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ Run = Callable[..., tuple[int, str]]
 RELEASE = Path(
     os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
 )
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[ray]'")
 
 
 def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from mutants import Mutant, mutants_of
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from selecting import ROOT, Test, Tests
+from selecting import ROOT, Test, Tests, seconds_of
 from trying import Trier
 
 from ernie_paddle.arguments import positive
@@ -162,7 +162,7 @@ def _try(trier: Trier, mutant: Mutant, tests: list[Test]) -> Result:
     """Run the tests with a mistake planted; a test that fails without it too does not count."""
     source = mutant.apply((ROOT / mutant.module).read_text())
     while tests:
-        seconds = START + LONGER * sum(test.seconds for test in tests)
+        seconds = START + LONGER * seconds_of(tests)
         status, failed = trier.run([test.name for test in tests], seconds, mutant.module, source)
         if status == "passed":
             return Result(mutant, "survived")

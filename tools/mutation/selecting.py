@@ -15,15 +15,16 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 
 ROOT = Path(__file__).parents[2]
-RECORDED = ROOT / "runs/mutate/tests.json"
+RECORDED = ROOT / "runs/mutate/recorded.json"
 
 
 @dataclass(frozen=True)
 class Test:
-    """A test: its seconds with what it shares with others, and its own lines and theirs by module."""
+    """A test: its own seconds, those of the fixtures that it shares with others, and the lines of all by module."""
 
     name: str
     seconds: float
+    shared: dict[str, float]
     lines: dict[str, set[int]]
 
 
@@ -47,9 +48,9 @@ class Tests:
             write_json(RECORDED, known)
         return cls(
             [
-                Test(name, seconds, {module: set(lines) for module, lines in found.items()})
+                Test(name, seconds, shared, {module: set(lines) for module, lines in found.items()})
                 for entry in known.values()
-                for name, (seconds, found) in entry["tests"].items()
+                for name, (seconds, shared, found) in entry["tests"].items()
             ]
         )
 
@@ -60,14 +61,24 @@ class Tests:
         """
         places = set(range(mutant.first_line, mutant.last_line + 1))
         in_module = [test for test in self._tests if mutant.module in test.lines]
-        found = [test for test in in_module if test.lines[mutant.module] & places]
+        found = [test for test in in_module if test.lines[mutant.module] & places] or in_module
         found.sort(key=lambda test: (not _mirrors(test.name, mutant.module), test.seconds))
-        kept, spent = [], 0.0
-        for test in found or sorted(in_module, key=lambda test: (not _mirrors(test.name, mutant.module), test.seconds)):
-            if not kept or spent + test.seconds <= seconds:
+        kept: list[Test] = []
+        shared: dict[str, float] = {}
+        spent = 0.0
+        for test in found:
+            more = test.seconds + sum(value for name, value in test.shared.items() if name not in shared)
+            if not kept or spent + more <= seconds:
                 kept.append(test)
-                spent += test.seconds
+                shared |= test.shared
+                spent += more
         return kept
+
+
+def seconds_of(tests: list[Test]) -> float:
+    """Return how long tests take together, with what they share once."""
+    shared = {name: seconds for test in tests for name, seconds in test.shared.items()}
+    return sum(test.seconds for test in tests) + sum(shared.values())
 
 
 def _mirrors(test: str, module: str) -> bool:
@@ -103,14 +114,14 @@ def _run_and_record(files: list[str], jobs: int) -> dict[str, dict]:
     entries: dict[str, dict] = {name: {"tests": {}} for name in files}
     for record in records:
         for test, fixtures in record["tests"].items():
-            contexts = [test, *(f"fixture {name}" for name in fixtures)]
+            shared = {f"fixture {name}": record["seconds"].get(f"fixture {name}", 0.0) for name in fixtures}
             lines: dict[str, set[int]] = {}
-            for context in contexts:
+            for context in (test, *shared):
                 for module, numbers in record["lines"].get(context, {}).items():
                     lines.setdefault(module, set()).update(numbers)
-            seconds = sum(record["seconds"].get(context, 0.0) for context in contexts)
+            shared = {name: seconds for name, seconds in shared.items() if seconds}
             found = {module: sorted(numbers) for module, numbers in lines.items()}
-            entries[test.split("::")[0]]["tests"][test] = (seconds, found)
+            entries[test.split("::")[0]]["tests"][test] = (record["seconds"].get(test, 0.0), shared, found)
     for name, entry in entries.items():
         modules = {module for _, found in entry["tests"].values() for module in found}
         entry["digests"] = {path: _digest(path) for path in [name, *sorted(modules)]}
