@@ -123,6 +123,6 @@ def _run_and_record(files: list[str], jobs: int) -> dict[str, dict]:
             found = {module: sorted(numbers) for module, numbers in lines.items()}
             entries[test.split("::")[0]]["tests"][test] = (record["seconds"].get(test, 0.0), shared, found)
     for name, entry in entries.items():
-        modules = {module for _, found in entry["tests"].values() for module in found}
+        modules = {module for *_, found in entry["tests"].values() for module in found}
         entry["digests"] = {path: _digest(path) for path in [name, *sorted(modules)]}
     return entries

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
+MEMORY = 10 << 30  # bytes of address space; a mistake may ask for any amount
 FAILED = Path("../failed").absolute()  # beside the copy that the process runs in
 FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tests", "tools")
 HEAVY = ("numpy", "paddle", "pyarrow", "tokenizers", "sklearn.metrics", "scipy.stats", "pydantic", "jieba", "pytest")
@@ -85,6 +87,7 @@ def _serve(orders: IO[str], results: IO[str]) -> None:
 def _run_tests(tests: list[str]) -> None:
     """Run tests in this process, which then ends with pytest's exit code."""
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     silent = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silent, stream)
