@@ -1,7 +1,7 @@
 """Annotated corpora in which every token occurs once, so that a sample's tokens tell where each was taken from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,50 @@ class Shape:
 
     sentences: tuple[int, ...]
     label: str | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """A document as token ids, each a word: sentences, title, label, and the numbers that stand for hashes of texts."""
+
+    sentences: list[list[int]]
+    title: list[int] = field(default_factory=list)
+    label: str | None = None
+    group: int | None = None
+    second: int = 0
+
+
+def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> AnnotatedBlock:
+    """Documents as they are annotated; sentences are cut into spans, and words, of `span` tokens."""
+    lines = [[document.title, *document.sentences] for document in documents]
+    ids = [token for lines_of in lines for line in lines_of for token in line]
+    columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
+    columns["input_ids"] = np.array(ids, np.int32)
+    codes = np.array([int(i % span > 0) for lines_of in lines for line in lines_of for i in range(len(line))], np.int8)
+    columns["span_codes"] = columns["word_codes"] = codes
+    numbers = np.arange(first, first + len(documents), dtype=np.int64)
+    groups = [number if d.group is None else d.group for number, d in zip(numbers, documents, strict=True)]
+    return AnnotatedBlock(
+        ids=[str(number) for number in numbers],
+        contents=numbers,
+        groups=np.array(groups, np.int64),
+        seconds=np.array([document.second for document in documents], np.int64),
+        labels=[document.label for document in documents],
+        title_lengths=np.array([len(document.title) for document in documents], np.int32),
+        sentence_counts=np.array([len(document.sentences) for document in documents], np.int64),
+        sentence_lengths=np.array([len(s) for document in documents for s in document.sentences], np.int32),
+        columns=columns,
+    )
+
+
+def write_corpus(folder: Path, documents: Sequence[Written], per_unit: int = 5, span: int = 1) -> None:
+    """Write an annotated corpus of `per_unit` documents a unit."""
+    folder.mkdir(parents=True)
+    with pa.ipc.new_file(str(folder / "documents-00000.arrow"), SCHEMA) as writer:
+        for start in range(0, len(documents), per_unit):
+            writer.write_batch(block_of(documents[start : start + per_unit], start, span).to_arrow())
+    counts = Counts(len(documents), len(documents), 0, 0, 0, {})
+    write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
 
 
 class Traced(NamedTuple):
@@ -58,38 +102,15 @@ class TracedCorpora:
     def write(self, name: str, shapes: Sequence[Shape], per_unit: int = 5, span: int = 1) -> None:
         """Write a corpus of `per_unit` documents a unit, whose sentences are cut into spans of `span` tokens."""
         self.shapes[name] = list(shapes)
-        (self.folder / name).mkdir(parents=True)
-        with pa.ipc.new_file(str(self.folder / name / "documents-00000.arrow"), SCHEMA) as writer:
-            for start in range(0, len(shapes), per_unit):
-                writer.write_batch(self._block(name, shapes[start : start + per_unit], start, span).to_arrow())
-        counts = Counts(len(shapes), len(shapes), 0, 0, 0, {})
-        write_sealed(self.folder / name / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
-
-    def _block(self, name: str, shapes: Sequence[Shape], start: int, span: int) -> AnnotatedBlock:
-        codes: list[int] = []
-        first = FIRST + len(self._places)
-        for document, shape in enumerate(shapes, start):
-            offset = 0
+        documents = []
+        for number, shape in enumerate(shapes):
+            written = Written([], label=shape.label)
             for sentence, length in enumerate(shape.sentences):
-                self._places += [Traced(name, document, sentence, i, offset + i) for i in range(length)]
-                codes += [int(i % span > 0) for i in range(length)]
-                offset += length
-        lengths = np.array([length for shape in shapes for length in shape.sentences], np.int32)
-        columns = {column: np.zeros(int(lengths.sum()), dtype) for column, dtype in COLUMNS.items()}
-        columns["input_ids"] = np.arange(first, first + int(lengths.sum()), dtype=np.int32)
-        columns["span_codes"] = columns["word_codes"] = np.array(codes, np.int8)
-        numbers = np.arange(start, start + len(shapes), dtype=np.int64)
-        return AnnotatedBlock(
-            ids=[str(number) for number in numbers],
-            contents=numbers,
-            groups=numbers,
-            seconds=numbers,
-            labels=[shape.label for shape in shapes],
-            title_lengths=np.zeros(len(shapes), np.int32),
-            sentence_counts=np.array([len(shape.sentences) for shape in shapes], np.int64),
-            sentence_lengths=lengths,
-            columns=columns,
-        )
+                first, before = FIRST + len(self._places), sum(map(len, written.sentences))
+                self._places += [Traced(name, number, sentence, i, before + i) for i in range(length)]
+                written.sentences.append(list(range(first, first + length)))
+            documents.append(written)
+        write_corpus(self.folder / name, documents, per_unit, span)
 
     def composing(
         self, builder: SampleBuilder, languages: dict[str, str], seed: int = 1, share: float = 0.3
