@@ -25,7 +25,7 @@ VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.from
 
 def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
     annotator = Annotator(vocabulary, "en", english_spans=finder)
-    document = annotator.annotate([Document("0", [text], "en", "t")]).document(0, 0)
+    document = annotator.annotate([Document("0", text.split("\n"), "en", "t", title="the New York")]).document(0, 0)
     codes, kinds = document.columns.of("span_codes").tolist(), document.columns.of("span_kinds").tolist()
     found: list[tuple[str, int]] = []
     for token, code, kind in zip(document.columns.of("input_ids").tolist(), codes, kinds, strict=True):
@@ -63,6 +63,17 @@ def test_names_of_a_gazetteer_are_found_as_they_are_written() -> None:
 def test_no_span_runs_over_a_sign_or_into_the_next_sentence() -> None:
     finder = EnglishSpans(phrases=(("machine", "learning"), ("group", "met")))
     assert "machine learning" not in dict(spans("the machine. Learning of the group . met", finder))
+
+
+def test_no_span_runs_over_the_end_of_a_line() -> None:
+    """Lines without a stop, and a title: names in capitals, of a gazetteer and phrases end with their line."""
+    finder = EnglishSpans(names=(("group", "of"),), phrases=(("machine", "learning"),))
+    text = "State fans met York\nNew York State\nLearning New machine\nlearning the group\nof New York"
+    found = [span for span, _ in spans(text, finder)]
+    lines = [["state", "fans", "met", "york"], ["new york state"], ["learning new", "machine"]]
+    assert found == [*(span for line in lines for span in line), "learning", "the", "group", "of", "new york"]
+    joined = [span for span, _ in spans(text.replace("\n", " "), finder)]
+    assert "york new york state learning new" in joined and "machine learning" in joined and "group of" in joined
 
 
 def test_the_longest_sequence_wins_and_none_overlap() -> None:
