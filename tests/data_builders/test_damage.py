@@ -88,7 +88,7 @@ def test_whatever_a_setting_changes_is_built_anew(
     two_segments = {"corpora": ["en"], "options": {"most_segments": 2}}
     for interruption, change in (
         ("composing", {"seed": 2}),
-        ("composing", {"max_length": 250}),
+        ("composing", {"max_length": 140}),
         ("composing", {"validation_share": 0.4}),
         ("composing", {"tasks": {**TASKS, "sentence_reordering": two_segments}}),
         ("annotating", {"vocab": str(tmp_path / "vocab.txt")}),

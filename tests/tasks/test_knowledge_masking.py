@@ -186,8 +186,10 @@ def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
     assert labelled[0] == labelled[1] != labelled[2], "held-out samples are scored as in the last stage"
     mixed = masking.configured(MaskingOptions(units=UnitWeights(basic=1, entity=3)))
     assert mixed.in_stage(5).units == mixed.units == (UnitWeights(basic=1, entity=3),)
-    with pytest.raises(ValidationError):
-        MaskingOptions(units=UnitWeights())
+    for weights in ({}, {"basic": -1, "entity": 2}, {"phrase": -1, "entity": 2}, {"basic": 2, "entity": -1}):
+        with pytest.raises(ValidationError):
+            UnitWeights(**weights)
+    assert masking.units == (MaskingOptions().units,) == (UnitWeights(entity=1),)
 
 
 def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:

@@ -31,10 +31,10 @@ def corpus(real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_documents_are_drawn_by_their_sentences_and_never_the_own_one(corpus: AnnotatedCorpus) -> None:
     pool, document = Pool([PoolPart(corpus, np.arange(len(corpus)))]), corpus.document(5)
-    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 20_000))
+    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 80_000))
     counts = corpus.sentence_counts
     assert 5 not in drawn and set(drawn) == {i for i in range(len(corpus)) if counts[i] >= 3 and i != 5}
-    expected = {i: 20_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
+    expected = {i: 80_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
     distance = sum((drawn[i] - expected[i]) ** 2 / expected[i] for i in drawn)  # chi-squared
     assert abs(distance - len(drawn)) < 4 * (2 * len(drawn)) ** 0.5
 
