@@ -23,6 +23,10 @@ SENTENCE = "the machine learning group of New York State met machine learning fa
 VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.fromkeys(SENTENCE.lower().split()), "."])})
 
 
+def vocabulary_with(*tokens: str) -> Vocabulary:
+    return Vocabulary(VOCABULARY.ids | {token: VOCABULARY.size + i for i, token in enumerate(tokens)})
+
+
 def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
     annotator = Annotator(vocabulary, "en", english_spans=finder)
     document = annotator.annotate([Document("0", text.split("\n"), "en", "t", title="the New York")]).document(0, 0)
@@ -63,6 +67,44 @@ def test_names_of_a_gazetteer_are_found_as_they_are_written() -> None:
 def test_no_span_runs_over_a_sign_or_into_the_next_sentence() -> None:
     finder = EnglishSpans(phrases=(("machine", "learning"), ("group", "met")))
     assert "machine learning" not in dict(spans("the machine. Learning of the group . met", finder))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The New York met", ["new york"]),  # a common opener is no part of a name
+        ("New York met The State", ["new york", "the state"]),  # unless it stands elsewhere
+        ("York met the State", []),  # one capitalised word alone is none
+        ("the New York State . New Machine", ["new york state", "new machine"]),
+        ("New - York", []),
+    ],
+)
+def test_names_are_runs_of_two_or_more_capitalised_words(text: str, names: list[str]) -> None:
+    found = spans(text, EnglishSpans(), vocabulary_with("-"))
+    assert [span for span, kind in found if kind == NAMED_ENTITY] == names
+    assert all(" " not in span for span, kind in found if kind == WORD)
+
+
+@pytest.mark.parametrize(
+    ("names", "phrases", "text", "expected"),
+    [
+        # What a gazetteer names wins over a run of capitals within it, and leaves one that is longer whole.
+        ([("group", "of", "New", "York")], [], "group of New York met", {"group of new york": NAMED_ENTITY}),
+        ([("New", "York")], [], "New York State met", {"new york state": NAMED_ENTITY}),
+        ([("York", "State")], [], "New York State met", {"new york state": NAMED_ENTITY}),
+        ([("York", "met")], [], "New York met", {"new york": NAMED_ENTITY, "met": WORD}),
+        # A phrase never takes a part of a name.
+        ([], [("york", "met")], "New York met", {"new york": NAMED_ENTITY, "met": WORD}),
+        ([("group",)], [("group", "met")], "the group met", {"group": NAMED_ENTITY, "met": WORD}),
+        ([], [("met", "new")], "fans met New York", {"met": WORD, "new york": NAMED_ENTITY}),
+        ([("fans", "of")], [("of", "the")], "fans of the group", {"fans of": NAMED_ENTITY, "the": WORD}),
+    ],
+)
+def test_names_and_phrases_that_overlap(
+    names: list[tuple[str, ...]], phrases: list[tuple[str, ...]], text: str, expected: dict[str, int]
+) -> None:
+    found = dict(spans(text, EnglishSpans(tuple(names), tuple(phrases))))
+    assert found.items() >= expected.items(), found
 
 
 def test_no_span_runs_over_the_end_of_a_line() -> None:
