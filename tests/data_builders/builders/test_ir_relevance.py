@@ -139,8 +139,12 @@ def composed(
     write_corpus(folder / "made", documents, per_unit=len(documents))
     builder = Builder(MAX_LENGTH, options, VOCABULARY)
     builder.settle(counts or Counter())
-    composing = ComposePart(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9)
-    block, found, end = composing(Part(0, 0)).blocks["train"], [], 0
+    return samples_of(ComposePart(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), Part(0, 0))
+
+
+def samples_of(composing: ComposePart, part: Part) -> list[tuple[int, Ids, Ids]]:
+    """Label, query and title of the training samples of a part."""
+    block, found, end = composing(part).blocks["train"], [], 0
     for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
         ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
         border = ids.index(VOCABULARY.sep_id)
@@ -246,6 +250,21 @@ def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -
         composing = ComposePart(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
         digests.append([composing(part).blocks["train"].digest() for part in parts])
     assert digests[0][1:] == digests[1]
+
+
+def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> None:
+    documents = made_documents()
+    names = {"own": "en", "kin": "en", "foreign": "zh"}
+    for name, titled in zip(names, (documents[:40], documents[40:80], documents[80:]), strict=True):
+        write_corpus(tmp_path / name, titled, per_unit=len(titled))
+    of = {tuple(d.title[:TITLE_ROOM]): i for i, part in enumerate((documents[:40], documents[40:80])) for d in part}
+    for reach, expected in (("corpus", {0}), ("language", {0, 1})):
+        options = RelevanceOptions.model_validate({"title_tokens": TITLE_ROOM, "random_titles": reach})
+        builder = Builder(MAX_LENGTH, options, VOCABULARY)
+        folders = tuple(tmp_path / name for name in names)
+        found = samples_of(ComposePart(builder, folders, tuple(names.values()), VOCABULARY, 1, 1e-9), Part(0, 0))
+        titles = [{of[title] for label, _, title in found if label == wanted} for wanted in range(3)]
+        assert titles == [{0}, {0}, expected]
 
 
 # ---- from a log ----

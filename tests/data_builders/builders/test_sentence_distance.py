@@ -1,6 +1,7 @@
 """Sentence distance over documents in which every token occurs once: what may stand before B under each label."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from traced_corpora import VOCABULARY, Shape, TracedCorpora, TracedSample, is_ru
 
 from data_builders.builders.builder import balanced_labels
 from data_builders.builders.sentence_distance import Builder, DistanceOptions, count_distant, distant
+from data_builders.composing import Part
 from ernie_paddle.keyed_random import generator
 
 LIMIT = 14  # tokens of A and of B: (31 - 3) // 2
@@ -103,6 +105,24 @@ def test_another_document_is_of_the_own_corpus_and_split_unless_the_language_is_
         assert not firsts["train"] & firsts["validation"]
         own = {split: {s[1][0].document for _, s, _ in found} for split, found in sides.items()}
         assert not any(document in own["validation"] for corpus, document in firsts["train"] if corpus == "own")
+
+
+def test_chunks_are_as_long_as_asked_for_and_documents_without_a_sample_are_counted(tmp_path: Path) -> None:
+    made = TracedCorpora(tmp_path)
+    made.write("two", [Shape((3,) * 20), Shape((3,) * 20), Shape((3,) * 4), Shape((20,))])
+    made.write("one", [Shape((3,) * 30)])
+    for asked, longest in ((None, 14), (6, 6), (9, 9), (40, 14)):
+        builder = Builder(31, DistanceOptions(stretch_tokens=asked), VOCABULARY)
+        found = made.samples(made.composing(builder, {"two": "zh"}, share=1e-9))
+        lengths = [len(segment) for sample in found for segment in sample.segments]
+        assert lengths and max(lengths) == longest // 3 * 3
+    dropped = [
+        made.composing(Builder(31, DistanceOptions(stretch_tokens=6), VOCABULARY), {name: "zh"}, share=1e-9)(Part(0, 0))
+        for name in ("two", "one")
+    ]
+    assert dropped[0].dropped == {"fewer than 3 stretches of 6 tokens": 2}
+    assert dropped[1].dropped == {"no other document to take a stretch from": 1}
+    assert not len(dropped[1].blocks["train"])
 
 
 def test_distant_chunks_are_all_but_the_neighbours_and_the_last_with_equal_chances() -> None:

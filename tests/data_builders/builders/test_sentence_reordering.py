@@ -63,3 +63,10 @@ def test_every_class_and_every_place_of_a_border_comes_as_often_as_any_other(cor
         places = list(combinations(range(1, 5), count - 1))
         share = borders.total() / len(places)
         assert set(borders) == set(places) and max(abs(n - share) for n in borders.values()) < 4 * share**0.5, borders
+
+
+@pytest.mark.parametrize(("most", "classes"), [(2, 3), (3, 9), (4, 33)])
+def test_classes_are_named_by_the_order_of_the_segments(most: int, classes: int) -> None:
+    labels = Builder(40, ReorderingOptions(most_segments=most), VOCABULARY).labels
+    assert len(set(labels)) == classes and labels[:3] == ("1", "1 2", "2 1")
+    assert most < 3 or labels[3:9] == ("1 2 3", "1 3 2", "2 1 3", "2 3 1", "3 1 2", "3 2 1")
