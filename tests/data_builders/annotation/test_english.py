@@ -112,6 +112,8 @@ def test_no_span_runs_over_the_end_of_a_line() -> None:
     finder = EnglishSpans(names=(("group", "of"),), phrases=(("machine", "learning"),))
     text = "State fans met York\nNew York State\nLearning New machine\nlearning the group\nof New York"
     found = [span for span, _ in spans(text, finder)]
+    within = [span for span, _ in spans("York met\nthe machine learning group\nof the group of New", finder)]
+    assert within == ["york", "met", "the", "machine learning", "group", "of", "the", "group of", "new"]
     lines = [["state", "fans", "met", "york"], ["new york state"], ["learning new", "machine"]]
     assert found == [*(span for line in lines for span in line), "learning", "the", "group", "of", "new york"]
     joined = [span for span, _ in spans(text.replace("\n", " "), finder)]
@@ -126,9 +128,12 @@ def test_the_longest_sequence_wins_and_none_overlap() -> None:
 
 def test_mined_phrases_are_pairs_that_stand_together_more_often_than_by_chance() -> None:
     apart = [["red", "house"], ["house", "tall"], ["tall", "red"], ["the", "house"], ["red", "tall", "house"]] * 20
-    together = [["solar", "wind", "blows"], ["bank", "of", "england"]] * 10
+    together = [["solar", "wind", "blows"], ["bank", "of", "england"], ["like", "each", "other"]] * 10
     mined = mine_phrases(apart + together, PhraseSettings(least_count=5, least_score=0.6))
     assert ("solar", "wind") in mined and ("bank", "of", "england") in mined
+    assert not any({"each", "other"} & {words[0], words[-1]} for words in mined), (
+        "function words are no ends of phrases"
+    )
     assert ("red", "house") not in mined and mined == tuple(sorted(mined))
     assert not mine_phrases(apart + together, PhraseSettings(least_count=11, least_score=0.6))
 
