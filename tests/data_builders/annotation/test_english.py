@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
@@ -212,3 +213,11 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
         read_gazetteer(path)
     with pytest.raises(UserError, match=r"none\.txt: word list not found"):
         read_gazetteer(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    "setting", [{"least_count": 0}, {"least_score": -1}, {"least_score": 1}, {"read_megabytes": 0}], ids=str
+)
+def test_settings_of_phrases_have_limits(setting: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        PhraseSettings.model_validate(setting)

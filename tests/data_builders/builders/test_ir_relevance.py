@@ -281,6 +281,13 @@ def test_the_more_frequent_rows_of_a_log_are_thinned_to_the_number_of_the_others
         assert abs(thinned - 600) < 4 * (1800 / 3 * 2 / 3) ** 0.5
 
 
+@pytest.mark.parametrize("missing", [CLICKED, SHOWN])
+def test_a_log_needs_rows_of_both_kinds(missing: str) -> None:
+    builder = Builder(MAX_LENGTH, RelevanceOptions(), VOCABULARY)
+    with pytest.raises(UserError, match=f"no row of the log says '{missing}'"):
+        builder.settle(Counter({CLICKED: 5, SHOWN: 5} | {missing: 0}))
+
+
 def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Path) -> None:
     """Queries of four kinds that differ beyond their cut alone, each with two kinds of titles."""
     rows = []
