@@ -204,3 +204,14 @@ def test_pairs_are_thinned_to_the_number_that_is_asked_for(tmp_path: Path) -> No
     assert found[2] == 300
     assert abs(found[0] - 300) < 4 * (1400 * (3 / 14) * (11 / 14)) ** 0.5
     assert abs(found[1] - 300) < 4 * (1200 * (1 / 4) * (3 / 4)) ** 0.5
+
+
+def test_classes_of_labelled_pairs_that_are_mined_too_are_one(tmp_path: Path) -> None:
+    corpora = TracedCorpora(tmp_path)
+    corpora.write("pairs", [Shape((5, 5), label) for label in ("however", "so", "rare")])
+    builder = Builder(31, DiscourseOptions(), VOCABULARY)
+    builder.settle(Counter({NO_CONNECTIVE: 300, "however": 200, "given however": 1, "given so": 1}))
+    composing = corpora.composing(builder, {"pairs": "en"}, share=1e-9)
+    assert builder.labels == (NO_CONNECTIVE, "however", "so")
+    assert [sample.label for sample in corpora.samples(composing)] == [1, 2]
+    assert composing(Part(0, 0)).dropped == {"a class that no training pair has": 1}

@@ -51,7 +51,9 @@ def test_corpora_are_drawn_from_by_all_their_sentences_however_few_are_looked_at
     drawn = Counter[int]()
     for key in range(40):
         others = pool.drawn(generator(key)).others(corpora[0].document(0), 3, "language", generator(key, "draw"))
-        drawn.update(int(other.columns.of("input_ids")[0]) for other in islice(others, 250))
+        found = [(int(other.columns.of("input_ids")[0]), other.index) for other in islice(others, 250)]
+        drawn.update(token for token, _ in found)
+        assert 30 < len({index for token, index in found if token == 6}) <= 60, "so many are at hand"
     small, large = (counts[counts >= 3].sum() for counts in (corpus.sentence_counts for corpus in corpora))
     assert abs(drawn[6] / 10_000 - large / (small + large)) < 0.015
 

@@ -54,6 +54,7 @@ def test_each_chunk_but_the_first_is_b_once_and_a_is_what_the_label_says(
     corpora: TracedCorpora, samples: list[TracedSample]
 ) -> None:
     seconds: Counter[tuple[int, int]] = Counter()
+    left: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}  # chunks after A
     moved, variance = 0.0, 0.0  # of the A of other documents, from the middle of those that may be taken
     for label, (first, second), length in samples:
         assert is_run(first) and is_run(second) and length <= 31
@@ -66,9 +67,11 @@ def test_each_chunk_but_the_first_is_b_once_and_a_is_what_the_label_says(
         assert (same and a == b - 1, same and a not in (b - 1, b, b + 1), not same)[label]
         assert a < len(other) - 1, "a document's last chunk, often a short one, is never A"
         seconds[second[0].document, b] += 1
+        left[label].add(len(other) - 1 - a)
         if label == 2:
             moved += a - (len(other) - 2) / 2
             variance += ((len(other) - 1) ** 2 - 1) / 12
+    assert all(min(found) == 1 for found in left.values()), "the last but one serves under every label"
     assert abs(moved) < 4 * variance**0.5, "each of them is taken as often as any other"
     expected = {
         (document, b)

@@ -1,4 +1,4 @@
-"""Samples end to end, their rectangle, and preparing ahead."""
+"""Samples end to end, their rectangle, and what programs are fed of them."""
 
 import numpy as np
 
