@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY
-from ernie_paddle.keyed_random import uniforms
+from ernie_paddle.keyed_random import keyed_hash, uniforms
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome, Task, padded
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 MASKED_SHARE = 0.15
 MASK_UNTIL, RANDOM_UNTIL = 0.8, 0.9
-UNIT_DRAW = 3  # the counter of the draw of a sample's kind of unit
 
 
 class UnitWeights(Settings):
@@ -100,7 +99,7 @@ def unit_codes(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: 
     basic = np.where(spans == IGNORED, IGNORED, np.where(inside, INSIDE, BEGIN))
     phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, spans)
     shares = np.cumsum([weights.basic, weights.phrase, weights.entity])
-    kind = np.searchsorted(shares / shares[-1], uniforms(key, batch.rows, UNIT_DRAW), side="right")
+    kind = np.searchsorted(shares / shares[-1], uniforms(keyed_hash(key, "units"), batch.rows), side="right")
     return np.choose(np.repeat(kind, batch.lengths), [basic, phrase, spans])
 
 

@@ -1,5 +1,7 @@
 """The baseline of words alone: what it can learn and what it must not."""
 
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from ernie_paddle.cli import main
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.task import SentenceClassification, Task
+from ernie_paddle.task import SentenceClassification, Task, TokenClassification
 
 TASK = Task("toy", 8, SentenceClassification(["first", "second", "third"], head="toy"))
 
@@ -29,6 +31,9 @@ def write(folder: Path, leak: str) -> Path:
                 second[3] = 40 + label
             elif leak == "length":
                 second = random.integers(5, 50, 6 + 3 * label)
+            elif leak == "segment":  # the same word in the first segment, in the second, in both
+                for part in (first, second)[label % 2 : label % 2 + 1] if label < 2 else (first, second):
+                    part[3] = 5
             elif leak == "order":
                 first[2:4] = [5 + label, 5 + (label + 1) % 3]  # a pair of words, whose order matters
                 first[4] = 5 + (label + 2) % 3
@@ -42,13 +47,60 @@ def write(folder: Path, leak: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("leak", "least", "most"), [("word", 0.8, 1), ("length", 0.7, 1), ("order", 0, 0.45), ("none", 0, 0.45)]
+    ("leak", "least", "most"),
+    [("word", 0.8, 1), ("length", 0.7, 1), ("segment", 0.8, 1), ("order", 0, 0.45), ("none", 0, 0.45)],
 )
 def test_words_and_lengths_show_and_order_does_not(tmp_path: Path, leak: str, least: float, most: float) -> None:
     found = measure(write(tmp_path, leak), TASK, seed=1)
     assert least <= found.accuracy <= most and found.labels == 300
     assert abs(found.prior_loss - np.log(3)) < 0.02 and found.prior_accuracy < 0.4
     assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same figures"
+
+
+def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[int]]]]:
+    """Samples of one segment whose tokens are labelled by the word so many places away; and their ids."""
+    random = np.random.default_rng(1)
+    shards = ShardWriter(folder, "toy", "digest", 20, 24, {})
+    written: dict[str, list[list[int]]] = {}
+    for split, samples in (("train", 300), ("validation", 60)):
+        written[split] = [[1, *random.integers(5, 20, 12).tolist(), 2] for _ in range(samples)]
+        ids = np.array(written[split])
+        labels = np.roll(ids, -shift, axis=1) % 2
+        labels[:, [0, -1]] = -1
+        columns = {
+            "input_ids": ids.ravel(),
+            "capitalization": labels.ravel(),
+            "span_codes": np.minimum(labels, 0).ravel(),
+        }
+        shards.write(split, SampleBlock(np.full(samples, 14), columns))
+    shards.finish()
+    return folder, written
+
+
+@pytest.mark.parametrize(("shift", "shows"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+def test_the_label_of_a_token_shows_in_it_and_in_its_neighbours(tmp_path: Path, shift: int, shows: bool) -> None:
+    folder, _ = token_shards(tmp_path, shift)
+    found = measure(folder, Task("toy", 8, TokenClassification(["even", "odd"], "capitalization", "toy")), seed=1)
+    assert found.labels == 60 * 12
+    assert found.accuracy > 0.9 if shows else found.accuracy < found.prior_accuracy + 4 * (0.25 / found.labels) ** 0.5
+
+
+def test_masked_words_are_guessed_by_how_often_they_follow_the_one_before(tmp_path: Path) -> None:
+    """Recounted: half the share among those that followed the word before, half the share among all words."""
+    folder, written = token_shards(tmp_path, 0)
+    pairs = Counter(pair for ids in written["train"] for pair in pairwise(ids[:-1]))
+    before, words = Counter[int](), Counter[int]()
+    for (first, second), count in pairs.items():
+        before[first] += count
+        words[second] += count
+    total = sum(words[word] + 0.1 for word in range(20))
+    losses = [
+        -np.log(0.5 * pairs[first, second] / before[first] + 0.5 * (words[second] + 0.1) / total)
+        for ids in written["validation"]
+        for first, second in pairwise(ids[:-1])
+    ]
+    found = measure(folder, load_plugins().pretraining_tasks.get("knowledge_masking"), seed=1)
+    assert found.loss == pytest.approx(np.mean(losses), rel=1e-5) and found.labels == len(losses)
 
 
 def test_the_distance_of_sentences_does_not_show_in_their_words(real_text: RealText) -> None:

@@ -213,7 +213,15 @@ def test_manifests_say_what_the_shards_were_made_from(real_text: RealText) -> No
     for task in real_text.result.tasks:
         manifest = Manifest.load(real_text.shards / task)
         assert manifest.task == task and manifest.vocabulary_digest == real_text.vocabulary.digest
-        assert manifest.origin["seed"] == 1
-        assert {corpus["language"] for corpus in manifest.origin["corpora"].values()} == {"en", "zh"}
+        builder = load_plugins().sample_builders.get(task)
+        options = real_text.settings["tasks"][task]["options"]
+        assert manifest.origin == {
+            "builder_version": builder.version,
+            "options": builder.Options(**options).model_dump(mode="json"),
+            "seed": 1,
+            "validation_share": 0.2,
+            "corpora": {name: corpus.origin for name, corpus in real_text.result.corpora.items()},
+        }
+        assert manifest.origin["corpora"]["zh"]["language"] == "zh" and manifest.max_length == 96
         assert ("capitalization" in manifest.carried) and ("span_codes" in manifest.carried)
         assert all(manifest.splits[split] for split in SPLITS)

@@ -15,6 +15,7 @@ from data_builders.workers import Processes
 from ernie_paddle.checksums import write_sealed
 from ernie_paddle.config import check_settings
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.text.vocabulary import Vocabulary
 
 TASKS = {
     "sentence_reordering": {"corpora": ["en"]},
@@ -68,6 +69,40 @@ def interrupted(settings: BuildSettings, out: Path, record: str, monkeypatch: py
             patch.setattr(module, "write_sealed", write)
         with pytest.raises(OSError, match="the power is gone"):
             built(settings, out)
+
+
+def test_whatever_a_setting_changes_is_built_anew(
+    settings: BuildSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a build with another setting, and after one that was interrupted, all is as in an empty folder."""
+    interrupted(settings, tmp_path / "annotating", "documents-00001.json", monkeypatch)
+    interrupted(settings, tmp_path / "composing", "written.json", monkeypatch)
+    built(settings, tmp_path / "whole")
+    (corpus,) = settings.corpora.values()
+    text = corpus.path.read_text()
+    (tmp_path / "text.txt").write_text(text[: len(text) // 2] + "Here too.\n" + text[len(text) // 2 :])
+    ids = Vocabulary.load(settings.vocab).ids
+    Vocabulary({**ids, "a": ids["b"], "b": ids["a"]}).save(tmp_path / "vocab.txt")
+    (tmp_path / "names.txt").write_text("the sun\n")
+    gazetteer = {"en": {"gazetteers": [str(tmp_path / "names.txt")], "phrases": None}}
+    two_segments = {"corpora": ["en"], "options": {"most_segments": 2}}
+    for interruption, change in (
+        ("composing", {"seed": 2}),
+        ("composing", {"max_length": 140}),
+        ("composing", {"validation_share": 0.4}),
+        ("composing", {"tasks": {**TASKS, "sentence_reordering": two_segments}}),
+        ("annotating", {"vocab": str(tmp_path / "vocab.txt")}),
+        ("annotating", {"corpora": {"en": {**corpus.model_dump(mode="json"), "path": str(tmp_path / "text.txt")}}}),
+        ("annotating", {"spans": gazetteer}),
+    ):
+        changed = check_settings(BuildSettings, settings.model_dump(mode="json") | change, "settings")
+        expected = built(changed, tmp_path / "fresh")
+        for left in (interruption, "whole"):
+            again = tmp_path / f"{left} again"
+            shutil.copytree(tmp_path / left, again)
+            assert built(changed, again) == expected, (left, change)
+            shutil.rmtree(again)
+        shutil.rmtree(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("record", ["documents-00001.json", "counted.json", "written.json", None])

@@ -50,23 +50,53 @@ def units_of(codes: np.ndarray) -> np.ndarray:
     return np.cumsum(codes != 1)
 
 
+def assert_share(happened: np.ndarray, expected: float) -> None:
+    """A share of independent events is within four standard errors of the expected one."""
+    error = (expected * (1 - expected) / happened.size) ** 0.5
+    assert abs(happened.mean() - expected) < 4 * error, (happened.mean(), expected, happened.size)
+
+
 def check_statistics(batch: Batch, vocabulary: Vocabulary) -> None:
     ids, codes = batch.columns["input_ids"], batch.columns["span_codes"]
     tokens, masked = mask_units(batch, codes, vocabulary, key=5)
     chosen, real = np.isin(np.arange(batch.tokens), tokens), codes >= 0
     assert not chosen[~real].any() and (masked[~chosen] == ids[~chosen]).all()
-    assert 0.14 < chosen[real].mean() < 0.16
+    assert_share(chosen[codes == 0], 0.15)
     units = units_of(codes)
     whole = np.bincount(units, chosen) / np.bincount(units).clip(1)
     assert set(np.unique(whole)) == {0.0, 1.0}
-    kinds = (masked[chosen] == vocabulary.mask_id).mean(), (masked[chosen] == ids[chosen]).mean()
-    assert 0.78 < kinds[0] < 0.82 and 0.08 < kinds[1] < 0.125
-    replaced = masked[chosen & (masked != ids) & (masked != vocabulary.mask_id)]
-    assert np.isin(replaced, vocabulary.ordinary_ids).all()
+    is_mask = masked == vocabulary.mask_id
+    replaced = chosen & ~is_mask & (masked != ids)
+    assert_share(is_mask[chosen], 0.8)
+    assert_share(replaced[chosen], 0.1 * (1 - 1 / len(vocabulary.ordinary_ids)))
+    second = np.flatnonzero(chosen & (codes == 1) & (np.roll(codes, 1) == 0))
+    assert_share(is_mask[second] & is_mask[second - 1], 0.8**2)  # the tokens of a unit have draws of their own
+    assert np.isin(masked[replaced], vocabulary.ordinary_ids).all()
+    for tenth in np.array_split(vocabulary.ordinary_ids, 10):  # any word, each as often as the others
+        assert_share(np.isin(masked[replaced], tenth), len(tenth) / len(vocabulary.ordinary_ids))
 
 
-def test_15_percent_of_tokens_in_whole_units_80_10_10() -> None:
-    check_statistics(batch_of(text(600)), VOCABULARY)
+def test_15_percent_of_units_80_10_10_and_any_word_in_their_place() -> None:
+    batch = batch_of(text(3000))
+    check_statistics(batch, VOCABULARY)
+    _, masked = mask_units(batch, batch.columns["span_codes"], VOCABULARY, key=5)
+    replaced = masked[(masked != batch.columns["input_ids"]) & (masked != VOCABULARY.mask_id)]
+    assert set(replaced.tolist()) == set(range(len(SPECIAL_TOKENS), VOCABULARY.size))
+
+
+def test_every_sample_and_every_place_has_draws_of_its_own() -> None:
+    """Of equal samples, and of neighbouring units, as many are chosen together as chance would have it."""
+    ids = np.tile([1, *range(5, 35), 2], 2000)
+    codes = np.tile([-1, *[0] * 30, -1], 2000)
+    batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "span_codes": codes}))
+    tokens, masked = mask_units(batch, codes, VOCABULARY, key=5)
+    chosen = np.isin(np.arange(batch.tokens), tokens).reshape(2000, 32)[:, 1:-1]
+    is_mask = (masked.reshape(2000, 32)[:, 1:-1] == VOCABULARY.mask_id) & chosen
+    for drawn, share in ((chosen, 0.15), (is_mask, 0.15 * 0.8)):
+        assert_share(drawn[1:] & drawn[:-1], share**2)
+        assert_share(drawn[:, 1:] & drawn[:, :-1], share**2)
+    other, _ = mask_units(batch, codes, VOCABULARY, key=6)
+    assert_share(np.isin(tokens, other), 0.15)
 
 
 def test_the_same_on_the_samples_of_the_release() -> None:
@@ -126,20 +156,40 @@ def test_units_follow_the_stages_of_ernie_1() -> None:
 def test_kinds_of_units_are_drawn_by_weight_sample_by_sample() -> None:
     batch, weights = named_text(4000), UnitWeights(basic=1, phrase=1, entity=2)
     codes = unit_codes(batch, weights, PIECES, key=3).reshape(4000, 9)
-    _, counts = np.unique(codes, axis=0, return_counts=True)
-    assert len(counts) == 3 and (abs(np.sort(counts) - [1000, 1000, 2000]) < 150).all()
+    basic, phrase = codes[:, 7] == 0, (codes[:, 7] == 1) & (codes[:, 5] == 0)
+    for chosen, share in ((basic, 0.25), (phrase, 0.25), (~basic & ~phrase, 0.5)):
+        assert_share(chosen, share)
+    assert_share(basic[1:] & basic[:-1], 0.25**2)
+    assert_share(basic & (unit_codes(batch, weights, PIECES, key=4).reshape(4000, 9)[:, 7] == 0), 0.25**2)
     assert (unit_codes(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
+
+
+def test_the_kind_of_unit_says_nothing_about_which_are_masked() -> None:
+    """A sample's kind of unit and the choice of its units are drawn apart."""
+    batch = named_text(20_000)
+    basic = unit_codes(batch, UnitWeights(basic=1, entity=1), PIECES, key=3).reshape(20_000, 9)[:, 7] == 0
+    every_token = np.where(batch.columns["span_codes"] == -1, -1, 0)
+    tokens, _ = mask_units(batch, every_token, PIECES, key=3)
+    chosen = np.isin(np.arange(batch.tokens), tokens).reshape(20_000, 9)[:, 1:-1]
+    for place in range(7):
+        assert_share(chosen[basic, place], 0.15)
 
 
 def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
     masking = MaskedLanguageModel()
     stages = masking.configured(MaskingOptions(units=[UnitWeights(basic=1), UnitWeights(phrase=1)]))
     assert [stages.in_stage(stage).units[0].basic for stage in range(3)] == [1, 0, 0]
-    assert stages.units[-1].phrase == 1, "held-out samples are scored as in the last stage"
+    labelled = [
+        objective.label(named_text(200), PIECES, key=1).tokens.tolist()
+        for objective in (stages, stages.in_stage(1), stages.in_stage(0))
+    ]
+    assert labelled[0] == labelled[1] != labelled[2], "held-out samples are scored as in the last stage"
     mixed = masking.configured(MaskingOptions(units=UnitWeights(basic=1, entity=3)))
     assert mixed.in_stage(5).units == mixed.units == (UnitWeights(basic=1, entity=3),)
-    with pytest.raises(ValidationError):
-        MaskingOptions(units=UnitWeights())
+    for weights in ({}, {"basic": -1, "entity": 2}, {"phrase": -1, "entity": 2}, {"basic": 2, "entity": -1}):
+        with pytest.raises(ValidationError):
+            UnitWeights(**weights)
+    assert masking.units == (MaskingOptions().units,) == (UnitWeights(entity=1),)
 
 
 def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:

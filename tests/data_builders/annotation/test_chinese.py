@@ -1,7 +1,7 @@
 """Chinese words, phrases and names: the stated rules, and real text against a slow recount with jieba itself."""
 
 import re
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import jieba
 import numpy as np
@@ -9,15 +9,23 @@ import pytest
 from real_text_support import RealText
 
 from data_builders.annotation.chinese import (
+    FUNCTION,
+    MODIFIER,
     NAME,
+    NOUN,
+    NUMERAL,
     ORGANISATION,
+    OTHER,
     PERSON,
     PLACE,
+    PRONOUN,
+    UNKNOWN,
     ChineseWords,
+    code_of,
     spans_of,
 )
 from data_builders.annotation.chinese_lexicon import COMMON_WORDS, ORGANISATIONS, PERSONS, PLACES
-from data_builders.annotation.lexicon import Entry
+from data_builders.annotation.lexicon import TAGS, Entry
 from data_builders.annotation.sentences import sentences
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
 
@@ -180,6 +188,43 @@ def test_phrases_are_runs_of_up_to_three_nouns_with_their_adjectives() -> None:
     ]
     assert spans("重要的") == [("重要", WORD), ("的", WORD)], "an adjective alone is none"
     assert spans("") == []
+
+
+def test_tags_of_jieba_s_dictionary_have_their_codes() -> None:
+    """By their first letter, unless two say more."""
+    tags = {
+        FUNCTION: "c d dg e f o p u uj ud ug ul uv uz y yg",
+        NOUN: "n vn an l ln j jn",
+        MODIFIER: "a b",
+        NUMERAL: "m mq mg",
+        PRONOUN: "r rr rz rg",
+        PERSON: "nr nrfg nrt",
+        PLACE: "ns",
+        ORGANISATION: "nt",
+        NAME: "nz",
+        OTHER: "v vd vg vi vq ad ag df en ng eng g h i in k q qe qg s t tg w z zg",
+        UNKNOWN: "x",
+    }
+    found = {code: {tag for tag in TAGS if code_of(tag) == code} for code in tags}
+    assert found == {code: set(listed.split()) for code, listed in tags.items()}
+
+
+def test_phrases_of_any_words_are_those_of_the_slow_rule() -> None:
+    """Up to three nouns and adjectives in a row, as far as the last noun; all others stand by themselves."""
+    codes = np.random.default_rng(0).choice([OTHER, NOUN, NOUN, MODIFIER, MODIFIER, PERSON, NAME, UNKNOWN], 3000)
+    expected: list[tuple[bool, int]] = []
+    place = 0
+    while place < len(codes):
+        piece = list(takewhile(lambda code: code in (NOUN, MODIFIER), codes[place : place + 3].tolist()))
+        last = max((i for i, code in enumerate(piece) if code == NOUN), default=0)
+        for i in range(max(len(piece), 1)):
+            named = PERSON <= codes[place + i] <= NAME
+            kind = PHRASE if i <= last and last else NAMED_ENTITY if named else WORD
+            expected.append((0 < i <= last, kind))
+        place += max(len(piece), 1)
+    continues, kinds = spans_of(codes)
+    assert list(zip(continues.tolist(), kinds.tolist(), strict=True)) == expected
+    assert {kind for _, kind in expected} == {WORD, PHRASE, NAMED_ENTITY}
 
 
 def test_many_lines_at_once_are_each_as_alone(real_text: RealText) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
@@ -23,9 +24,13 @@ SENTENCE = "the machine learning group of New York State met machine learning fa
 VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.fromkeys(SENTENCE.lower().split()), "."])})
 
 
+def vocabulary_with(*tokens: str) -> Vocabulary:
+    return Vocabulary(VOCABULARY.ids | {token: VOCABULARY.size + i for i, token in enumerate(tokens)})
+
+
 def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
     annotator = Annotator(vocabulary, "en", english_spans=finder)
-    document = annotator.annotate([Document("0", [text], "en", "t")]).document(0, 0)
+    document = annotator.annotate([Document("0", text.split("\n"), "en", "t", title="the New York")]).document(0, 0)
     codes, kinds = document.columns.of("span_codes").tolist(), document.columns.of("span_kinds").tolist()
     found: list[tuple[str, int]] = []
     for token, code, kind in zip(document.columns.of("input_ids").tolist(), codes, kinds, strict=True):
@@ -65,6 +70,57 @@ def test_no_span_runs_over_a_sign_or_into_the_next_sentence() -> None:
     assert "machine learning" not in dict(spans("the machine. Learning of the group . met", finder))
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The New York met", ["new york"]),  # a common opener is no part of a name
+        ("New York met The State", ["new york", "the state"]),  # unless it stands elsewhere
+        ("York met the State", []),  # one capitalised word alone is none
+        ("the New York State . New Machine", ["new york state", "new machine"]),
+        ("New - York", []),
+    ],
+)
+def test_names_are_runs_of_two_or_more_capitalised_words(text: str, names: list[str]) -> None:
+    found = spans(text, EnglishSpans(), vocabulary_with("-"))
+    assert [span for span, kind in found if kind == NAMED_ENTITY] == names
+    assert all(" " not in span for span, kind in found if kind == WORD)
+
+
+@pytest.mark.parametrize(
+    ("names", "phrases", "text", "expected"),
+    [
+        # What a gazetteer names wins over a run of capitals within it, and leaves one that is longer whole.
+        ([("group", "of", "New", "York")], [], "group of New York met", {"group of new york": NAMED_ENTITY}),
+        ([("New", "York")], [], "New York State met", {"new york state": NAMED_ENTITY}),
+        ([("York", "State")], [], "New York State met", {"new york state": NAMED_ENTITY}),
+        ([("York", "met")], [], "New York met", {"new york": NAMED_ENTITY, "met": WORD}),
+        # A phrase never takes a part of a name.
+        ([], [("york", "met")], "New York met", {"new york": NAMED_ENTITY, "met": WORD}),
+        ([("group",)], [("group", "met")], "the group met", {"group": NAMED_ENTITY, "met": WORD}),
+        ([], [("met", "new")], "fans met New York", {"met": WORD, "new york": NAMED_ENTITY}),
+        ([("fans", "of")], [("of", "the")], "fans of the group", {"fans of": NAMED_ENTITY, "the": WORD}),
+    ],
+)
+def test_names_and_phrases_that_overlap(
+    names: list[tuple[str, ...]], phrases: list[tuple[str, ...]], text: str, expected: dict[str, int]
+) -> None:
+    found = dict(spans(text, EnglishSpans(tuple(names), tuple(phrases))))
+    assert found.items() >= expected.items(), found
+
+
+def test_no_span_runs_over_the_end_of_a_line() -> None:
+    """Lines without a stop, and a title: names in capitals, of a gazetteer and phrases end with their line."""
+    finder = EnglishSpans(names=(("group", "of"),), phrases=(("machine", "learning"),))
+    text = "State fans met York\nNew York State\nLearning New machine\nlearning the group\nof New York"
+    found = [span for span, _ in spans(text, finder)]
+    within = [span for span, _ in spans("York met\nthe machine learning group\nof the group of New", finder)]
+    assert within == ["york", "met", "the", "machine learning", "group", "of", "the", "group of", "new"]
+    lines = [["state", "fans", "met", "york"], ["new york state"], ["learning new", "machine"]]
+    assert found == [*(span for line in lines for span in line), "learning", "the", "group", "of", "new york"]
+    joined = [span for span, _ in spans(text.replace("\n", " "), finder)]
+    assert "york new york state learning new" in joined and "machine learning" in joined and "group of" in joined
+
+
 def test_the_longest_sequence_wins_and_none_overlap() -> None:
     matcher = SequenceMatcher([("a", "b"), ("a", "b", "c"), ("c", "d"), ("b", "x"), ("e",)])
     assert matcher.find(["a", "b", "c", "d", "a", "b", "x", "e"]) == [(0, 3), (4, 6)]
@@ -73,9 +129,12 @@ def test_the_longest_sequence_wins_and_none_overlap() -> None:
 
 def test_mined_phrases_are_pairs_that_stand_together_more_often_than_by_chance() -> None:
     apart = [["red", "house"], ["house", "tall"], ["tall", "red"], ["the", "house"], ["red", "tall", "house"]] * 20
-    together = [["solar", "wind", "blows"], ["bank", "of", "england"]] * 10
+    together = [["solar", "wind", "blows"], ["bank", "of", "england"], ["like", "each", "other"]] * 10
     mined = mine_phrases(apart + together, PhraseSettings(least_count=5, least_score=0.6))
     assert ("solar", "wind") in mined and ("bank", "of", "england") in mined
+    assert not any({"each", "other"} & {words[0], words[-1]} for words in mined), (
+        "function words are no ends of phrases"
+    )
     assert ("red", "house") not in mined and mined == tuple(sorted(mined))
     assert not mine_phrases(apart + together, PhraseSettings(least_count=11, least_score=0.6))
 
@@ -154,3 +213,11 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
         read_gazetteer(path)
     with pytest.raises(UserError, match=r"none\.txt: word list not found"):
         read_gazetteer(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    "setting", [{"least_count": 0}, {"least_score": -1}, {"least_score": 1}, {"read_megabytes": 0}], ids=str
+)
+def test_settings_of_phrases_have_limits(setting: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        PhraseSettings.model_validate(setting)

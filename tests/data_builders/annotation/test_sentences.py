@@ -38,6 +38,8 @@ ENGLISH = [
     "They stand for what they knew. . . .| Nobody asked.",
     "Well ... maybe, see . . . what I mean.| Good...| Next.",
     # before lower case, signs and code
+    "Take v2.The rest is old.| It ended.|The rest is new.",
+    "He met Bob. then he left, with Ann and I. then we slept.",
     "Run it once.| then look at the table.| It works.| iPhone sales rose.",
     "Approx. five of Acme Inc. said so, incl. two of the dept. at noon.",
     "Use the array.| numpy.array is fast.| foo_bar() returns it.| __init__ is called.",

@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_text_support import RawDocuments, RealText
+from traced_corpora import VOCABULARY, Shape, TracedCorpora, Written, write_corpus
 
 from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.sentences import sentences
 from data_builders.build import BuildSettings, build
 from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
+from data_builders.builders.discourse_relation import Builder, DiscourseOptions
+from data_builders.composing import ComposePart, CountPart, Part
 from data_builders.documents import Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 WORDS = ChineseWords()
 CHINESE_MARKERS = [marker for group in CHINESE.values() for marker in group]
@@ -113,12 +117,10 @@ def test_no_second_sentence_opens_with_the_marker_it_was_robbed_of(real_text: Re
             assert marker == NO_CONNECTIVE or not text.startswith((f"{marker} ,", f"{marker},", ",", "，")), text
 
 
-def test_rare_markers_are_left_out_and_named_and_frequent_ones_thinned(real_text: RealText, tmp_path: Path) -> None:
+def test_rare_markers_are_left_out(real_text: RealText, tmp_path: Path) -> None:
     many = build_pairs(real_text, tmp_path / "many", least_per_marker=4)
     few = build_pairs(real_text, tmp_path / "few", least_per_marker=12, most_per_marker=12)
     assert set(few.labels) < set(many.labels) and few.labels[0] == NO_CONNECTIVE
-    counts = {few.labels[int(label)]: count for label, count in few.label_counts.items()}
-    assert all(count < 12 + 5 * 12**0.5 + 12 for count in counts.values()), counts  # 12 of training, and validation
     with pytest.raises(UserError, match="no marker opens 100000 training sentences"):
         build_pairs(real_text, tmp_path / "none", least_per_marker=100000)
     assert not (tmp_path / "none" / "discourse_relation").exists()
@@ -151,3 +153,65 @@ def test_labelled_pairs_are_taken_as_they_are_beside_mined_ones(real_text: RealT
         assert Counter({pair: n for pair, n in found.items() if pair[0].startswith("sense")}) == expected
         senses = ["sense 0", "sense 1", "sense 2"]
         assert labels == senses if name == "alone" else (labels[0] == NO_CONNECTIVE and labels[-3:] == senses)
+
+
+# ---- over made-up documents ----
+
+
+def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path: Path) -> None:
+    """Spans have three tokens, a segment 14: twelve are left of a long sentence, none lost of one that fits."""
+    corpora = TracedCorpora(tmp_path)
+    corpora.write("pairs", [Shape(lengths, "so") for lengths in ((21, 17), (14, 14), (15, 15), (3, 40))], span=3)
+    builder = Builder(31, DiscourseOptions(), VOCABULARY)
+    builder.settle(Counter({"given so": 4}))
+    samples = corpora.samples(corpora.composing(builder, {"pairs": "zh"}, share=1e-9))
+    places = [[[token.place for token in segment] for segment in sample.segments] for sample in samples]
+    assert places == [
+        [list(range(9, 21)), list(range(12))],
+        [list(range(14)), list(range(14))],
+        [list(range(3, 15)), list(range(12))],
+        [list(range(3)), list(range(12))],
+    ]
+
+
+MADE = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *"however meanwhile overall instead , x y z".split()])})
+
+
+def test_pairs_are_thinned_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
+    """Of one frequent marker a quarter is kept, of one not frequent all; `[no-conn]` gets as many as the former."""
+    x, y, z, comma = (MADE.ids[word] for word in "xyz,")
+    openings = {"however": 1200, "meanwhile": 300, "overall": 99}
+    seconds = [[MADE.ids[marker], comma, x, y, z] for marker, count in openings.items() for _ in range(count)]
+    seconds += [[MADE.ids["instead"], x, y, z]] * 700 + [[x, y, z]] * 700  # without a comma it is none
+    seconds += [[MADE.ids["however"], comma, x, y]] * 500 + [[x, y]] * 500  # too short without the marker
+    write_corpus(tmp_path / "made", [Written([[x, y, z, x], second]) for second in seconds], per_unit=500)
+    builder = Builder(31, DiscourseOptions(least_per_marker=100, most_per_marker=300), MADE)
+    composing = ComposePart(builder, (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
+    parts = [Part(0, unit) for unit in range(8)]
+    counts = sum((CountPart(builder, composing)(part) for part in parts), Counter[str]())
+    assert counts == {**openings, NO_CONNECTIVE: 1400}
+    builder.settle(counts)
+    assert builder.labels == (NO_CONNECTIVE, "however", "meanwhile")
+    assert builder.notes == ("2 markers kept; 1 open fewer than 100 training sentences: overall 99",)
+    found = Counter[int]()
+    for part in parts:
+        block = composing(part).blocks["train"]
+        found.update(block.labels.tolist())
+        starts = np.cumsum(block.lengths) - block.lengths
+        first_of_second = block.columns["input_ids"][starts + 6]
+        kept = np.isin(first_of_second, [x, MADE.ids["instead"]])
+        assert kept.all() and (block.labels[first_of_second != x] == 0).all(), "marker and comma are taken away"
+    assert found[2] == 300
+    assert abs(found[0] - 300) < 4 * (1400 * (3 / 14) * (11 / 14)) ** 0.5
+    assert abs(found[1] - 300) < 4 * (1200 * (1 / 4) * (3 / 4)) ** 0.5
+
+
+def test_classes_of_labelled_pairs_that_are_mined_too_are_one(tmp_path: Path) -> None:
+    corpora = TracedCorpora(tmp_path)
+    corpora.write("pairs", [Shape((5, 5), label) for label in ("however", "so", "rare")])
+    builder = Builder(31, DiscourseOptions(), VOCABULARY)
+    builder.settle(Counter({NO_CONNECTIVE: 300, "however": 200, "given however": 1, "given so": 1}))
+    composing = corpora.composing(builder, {"pairs": "en"}, share=1e-9)
+    assert builder.labels == (NO_CONNECTIVE, "however", "so")
+    assert [sample.label for sample in corpora.samples(composing)] == [1, 2]
+    assert composing(Part(0, 0)).dropped == {"a class that no training pair has": 1}

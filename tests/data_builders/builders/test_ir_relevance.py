@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from real_text_support import RealText
+from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, Columns
 from data_builders.build import BuildSettings, build
+from data_builders.builders.ir_relevance import Builder, RelevanceOptions
+from data_builders.builders.title_ranking import TitleRanking, ordinary_words
+from data_builders.composing import ComposePart, Part
+from data_builders.readers.pairs import CLICKED, SHOWN
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, SampleTable
@@ -61,16 +66,16 @@ def documents(real_text: RealText) -> dict[Ids, AnnotatedDocument]:
     return found
 
 
-def slow_ranks(query: set[Ids], titles: dict[Ids, list[Ids]]) -> list[tuple[float, Ids]]:
+def slow_ranks(query: Counter[Ids], titles: dict[Ids, list[Ids]]) -> list[tuple[float, Ids]]:
     """Titles with a word of the query by their BM25 score (k1 = 1.5, b = 0.75), best first."""
     mean = sum(map(len, titles.values())) / len(titles)
     frequency = Counter(word for words in titles.values() for word in set(words))
     scores: dict[Ids, float] = defaultdict(float)
     for title, words in titles.items():
-        for word in query & set(words):
+        for word in query.keys() & set(words):
             inverse = math.log(1 + (len(titles) - frequency[word] + 0.5) / (frequency[word] + 0.5))
             count = words.count(word)
-            scores[title] += inverse * count / (count + 1.5 * (0.25 + 0.75 * len(words) / mean))
+            scores[title] += query[word] * inverse * count / (count + 1.5 * (0.25 + 0.75 * len(words) / mean))
     return sorted(((score, title) for title, score in scores.items()), reverse=True)
 
 
@@ -114,14 +119,193 @@ def test_the_similar_title_is_among_the_best_of_a_slow_bm25(
         document = documents[starts[own]]
         body = tuple(document.columns.of("input_ids").tolist())
         place = next(i for i in range(len(body)) if body[i : i + len(query)] == query)
-        words = {ids for a, _, ids in words_of(document.columns) if place <= a < place + len(query)}
+        words = Counter(ids for a, _, ids in words_of(document.columns) if place <= a < place + len(query))
         ranked = [(score, title) for score, title in slow_ranks(words, titles) if title != starts[own]]
         score = {title: score for score, title in ranked}[starts[hard]]
         worst = ranked[: HARD_RANKS + 3][-1][0]  # documents that gave no sample are in one of the two lists only
         assert score >= worst * 0.9, (score, worst)
 
 
+# ---- from made-up documents, all of it recounted ----
+
+WORDS = range(100, 160)
+MAX_LENGTH, QUERY_ROOM, TITLE_ROOM = 21, 13, 5
+
+
+def composed(
+    folder: Path, documents: list[Written], options: RelevanceOptions, counts: Counter[str] | None = None
+) -> list[tuple[int, Ids, Ids]]:
+    """Label, query and title of the training samples of a corpus of one unit, of which next to nothing is held out."""
+    write_corpus(folder / "made", documents, per_unit=len(documents))
+    builder = Builder(MAX_LENGTH, options, VOCABULARY)
+    builder.settle(counts or Counter())
+    return samples_of(ComposePart(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), Part(0, 0))
+
+
+def samples_of(composing: ComposePart, part: Part) -> list[tuple[int, Ids, Ids]]:
+    """Label, query and title of the training samples of a part."""
+    block, found, end = composing(part).blocks["train"], [], 0
+    for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
+        ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
+        border = ids.index(VOCABULARY.sep_id)
+        assert length <= MAX_LENGTH
+        found.append((label, tuple(ids[1:border]), tuple(ids[border + 1 : -1])))
+    return found
+
+
+def without(title: Ids, query: Ids) -> Ids:
+    """The definition: where the title stands in a query, the longer side is left, of equal ones the first."""
+    for place in range(len(query) - len(title) + 1):
+        if query[place : place + len(title)] == title:
+            before, after = query[:place], query[place + len(title) :]
+            return without(title, before if len(before) >= len(after) else after)
+    return query
+
+
+def made_documents() -> list[Written]:
+    """Documents of few words, so that titles share some; every other sentence holds the title."""
+    random, documents = np.random.default_rng(3), []
+    titles = {tuple(random.choice(WORDS, random.integers(2, 8), replace=False).tolist()) for _ in range(200)}
+    for title in sorted(titles):
+        sentences = [random.choice(WORDS, random.integers(1, 25)).tolist() for _ in range(4)]
+        for sentence in (sentences[0], *sentences[::2]):
+            place = int(random.integers(len(sentence)))
+            sentence[place:place] = title
+        documents.append(Written(sentences, title=list(title)))
+    # Ids whose bytes hold those of the title, but not where ids begin.
+    shifted = [256 * 100 + 1, 256 * 101, 256 * 102]
+    documents.append(Written([[*shifted, *WORDS[8 * i : 8 * i + 8]] for i in range(4)], title=[100, 101]))
+    return documents
+
+
+def test_titles_are_ranked_as_by_a_slow_bm25() -> None:
+    """The best first, of equal scores the earlier document, without the title that is left out."""
+    documents = made_documents()
+    block = block_of([*documents, *documents[:20]])
+    ranking = TitleRanking([block.document(number, number) for number in range(len(block))])
+    titles = {
+        (number, *block.document(number, 0).title.of("input_ids").tolist()): number for number in range(len(block))
+    }
+    words = {title: [(word,) for word in title[1:]] for title in titles}
+    random = np.random.default_rng(1)
+    for number in range(0, len(documents), 9):
+        query = [*documents[number].title, *random.choice(WORDS, 3).tolist(), 29_000]
+        columns = block_of([Written([query])]).document(0, 0).columns
+        found = ranking.best(ordinary_words(columns), 30, block.document(number, 0).title)
+        scored = [
+            (-round(score, 5), titles[title])
+            for score, title in slow_ranks(Counter((word,) for word in query), words)
+            if title[1:] != tuple(documents[number].title)
+        ]
+        assert [title.index for title in found] == [place for _, place in sorted(scored)][:30] and len(found) == 30
+
+
+@pytest.mark.parametrize("size", [4096, 64])
+def test_titles_of_documents_are_those_that_the_definition_gives(tmp_path: Path, size: int) -> None:
+    """`size`: among how many titles similar ones are looked for."""
+    documents = made_documents()
+    by_title = {tuple(document.title): document for document in documents}
+    options = RelevanceOptions(title_tokens=TITLE_ROOM, query_tokens=40, queries_per_document=2, ranked_titles=size)
+    blocks = [list(by_title)[start : start + size] for start in range(0, len(documents), size)]
+    words = {title: {t: [(word,) for word in t] for t in block} for block in blocks for title in block}
+    found = composed(tmp_path, documents, options)
+    assert [label for label, _, _ in found] == [0, 1, 2] * (len(found) // 3)
+    per_document, sentences, ranks = Counter[Ids](), Counter[int](), Counter[int]()
+    for (_, query, own), (_, second, hard), (_, third, far) in zip(found[::3], found[1::3], found[2::3], strict=True):
+        assert query == second == third and len({own, hard, far}) == 3
+        assert max(map(len, (own, hard, far))) <= TITLE_ROOM and {hard, far} <= {title[:TITLE_ROOM] for title in words}
+        places = {
+            (title, place)
+            for title, document in by_title.items()
+            for place, sentence in enumerate(document.sentences)
+            if title[:TITLE_ROOM] == own and without(title, tuple(sentence[:QUERY_ROOM])) == query
+        }
+        assert len(places) == 1, "the query is what a sentence holds before or after the title"
+        [(title, place)] = places
+        per_document[title] += 1
+        sentences[place] += 1
+        scored = slow_ranks(Counter((word,) for word in query), words[title])
+        ranked = [(score, other) for score, other in scored if other != title]
+        score = next(score for score, other in ranked if other[:TITLE_ROOM] == hard)
+        rank = sum(other > score + 1e-6 for other, _ in ranked)
+        assert rank < options.hard_ranks
+        ranks[rank] += 1
+    assert len(per_document) > 150 and max(per_document.values()) == 2
+    lengths = [len(query) for _, query, _ in found]
+    assert (min(lengths), max(lengths)) == (3, QUERY_ROOM) and max(len(t) for *_, t in found) == TITLE_ROOM
+    for counted, share in ((ranks, 1 / 5), (sentences, 1 / 4)):  # each place comes as often as any other
+        total = counted.total()
+        assert all(abs(n - share * total) < 4 * (share * total) ** 0.5 for n in counted.values()), counted
+        assert len(counted) == 1 / share
+
+
+def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -> None:
+    """Also where a worker has ranked those of a corpus of as many documents before."""
+    documents = made_documents()
+    for name, titled in (("one", documents), ("two", documents[::-1])):
+        write_corpus(tmp_path / name, titled, per_unit=len(titled))
+    digests = []
+    for parts in ([Part(0, 0), Part(1, 0)], [Part(1, 0)]):
+        builder = Builder(MAX_LENGTH, RelevanceOptions(), VOCABULARY)
+        composing = ComposePart(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
+        digests.append([composing(part).blocks["train"].digest() for part in parts])
+    assert digests[0][1:] == digests[1]
+
+
+def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> None:
+    documents = made_documents()
+    names = {"own": "en", "kin": "en", "foreign": "zh"}
+    for name, titled in zip(names, (documents[:40], documents[40:80], documents[80:]), strict=True):
+        write_corpus(tmp_path / name, titled, per_unit=len(titled))
+    of = {tuple(d.title[:TITLE_ROOM]): i for i, part in enumerate((documents[:40], documents[40:80])) for d in part}
+    for reach, expected in (("corpus", {0}), ("language", {0, 1})):
+        options = RelevanceOptions.model_validate({"title_tokens": TITLE_ROOM, "random_titles": reach})
+        builder = Builder(MAX_LENGTH, options, VOCABULARY)
+        folders = tuple(tmp_path / name for name in names)
+        found = samples_of(ComposePart(builder, folders, tuple(names.values()), VOCABULARY, 1, 1e-9), Part(0, 0))
+        titles = [{of[title] for label, _, title in found if label == wanted} for wanted in range(3)]
+        assert titles == [{0}, {0}, expected]
+
+
 # ---- from a log ----
+
+
+def test_the_more_frequent_rows_of_a_log_are_thinned_to_the_number_of_the_others(tmp_path: Path) -> None:
+    """Within four standard errors of a binomial distribution."""
+    for kind, other in ((CLICKED, SHOWN), (SHOWN, CLICKED)):
+        labels = [kind if i % 4 else other for i in range(2400)]
+        rows = [Written([[100 + i, 5], [3000 + i, 6]], label=label, second=i) for i, label in enumerate(labels)]
+        counts = Counter(label for label, _, _ in composed(tmp_path / kind, rows, RelevanceOptions(), Counter(labels)))
+        kept, thinned = (counts[1], counts[0]) if kind == CLICKED else (counts[0], counts[1])
+        assert kept == 600 and counts[0] == counts[2]
+        assert abs(thinned - 600) < 4 * (1800 / 3 * 2 / 3) ** 0.5
+
+
+@pytest.mark.parametrize("missing", [CLICKED, SHOWN])
+def test_a_log_needs_rows_of_both_kinds(missing: str) -> None:
+    builder = Builder(MAX_LENGTH, RelevanceOptions(), VOCABULARY)
+    with pytest.raises(UserError, match=f"no row of the log says '{missing}'"):
+        builder.settle(Counter({CLICKED: 5, SHOWN: 5} | {missing: 0}))
+
+
+def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Path) -> None:
+    """Queries of four kinds that differ beyond their cut alone, each with two kinds of titles."""
+    rows = []
+    for i in range(200):
+        query = [*range(100 + 20 * (i % 4), 120 + 20 * (i % 4)), 1000 + i]
+        title = [*range(200 + 20 * (i % 8), 220 + 20 * (i % 8)), 2000 + i]
+        rows.append(Written([query, title], label=SHOWN if i % 9 == 0 else CLICKED, group=i, second=i))
+    found = composed(tmp_path, rows, RelevanceOptions(), Counter({CLICKED: 1, SHOWN: 1}))
+    room = (MAX_LENGTH - 3) // 2
+    own = [(query, title) for label, query, title in found if label == 0]
+    far = [(query, title) for label, query, title in found if label == 2]
+    assert len(own) == len(far) == len([row for row in rows if row.label == CLICKED])
+    assert {len(query) for query, _ in own} == {len(title) for _, title in own} == {room}
+    asked = {tuple(row.sentences[1][:room]): set[Ids]() for row in rows}
+    for row in rows:
+        asked[tuple(row.sentences[1][:room])].add(tuple(row.sentences[0][:room]))
+    for (query, title), (same, other) in zip(own, far, strict=True):
+        assert query == same and other != title and asked[other] - {query}
 
 
 def build_log(real_text: RealText, folder: Path, rows: list[tuple[str, str, str]]) -> Path:
@@ -158,16 +342,19 @@ def test_rows_of_a_log_become_the_samples_that_they_say(real_text: RealText, tmp
     folder = build_log(real_text, tmp_path, rows_of(real_text))
     counts: Counter[int] = Counter()
     queries: dict[str, set[Ids]] = {}
+    titles: dict[str, set[Ids]] = {}
     for split in SPLITS:
         found = list(triples(folder, split))
         queries[split] = {query for _, query, _ in found}
+        titles[split] = {title for label, _, title in found if label == 2}
         for label, query, title in found:
             counts[label] += 1
-            said = rows.get((query, title))
-            assert said == {0: "clicked", 1: "shown"}.get(label, said)
-            assert label != 2 or any(title == t for q, t in rows if q != query)
+            assert rows.get((query, title)) == (CLICKED, SHOWN, None)[label]
     assert not queries["train"] & queries["validation"], "a query is in one split with all its titles"
-    assert counts[0] == counts[2] and abs(counts[1] - counts[0]) < 5 * counts[0] ** 0.5 and counts[0] > 40
+    for split, other in (SPLITS, SPLITS[::-1]):
+        near = {title for query, title in rows if query not in queries[other]}
+        assert titles[split] and titles[split] <= near, "random titles are those of the same split"
+    assert counts[0] == counts[2] > 40 and counts[1] > 0
 
 
 def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(

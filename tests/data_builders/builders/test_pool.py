@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_text_support import RealText
+from traced_corpora import Written, write_corpus
 
 from data_builders.annotation import store
 from data_builders.annotation.store import AnnotatedCorpus
@@ -30,11 +31,31 @@ def corpus(real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_documents_are_drawn_by_their_sentences_and_never_the_own_one(corpus: AnnotatedCorpus) -> None:
     pool, document = Pool([PoolPart(corpus, np.arange(len(corpus)))]), corpus.document(5)
-    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 20_000))
+    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 80_000))
     counts = corpus.sentence_counts
     assert 5 not in drawn and set(drawn) == {i for i in range(len(corpus)) if counts[i] >= 3 and i != 5}
-    expected = {i: 20_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
-    assert all(abs(drawn[i] - expected[i]) < 6 * expected[i] ** 0.5 for i in drawn)
+    expected = {i: 80_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
+    distance = sum((drawn[i] - expected[i]) ** 2 / expected[i] for i in drawn)  # chi-squared
+    assert abs(distance - len(drawn)) < 4 * (2 * len(drawn)) ** 0.5
+
+
+def test_corpora_are_drawn_from_by_all_their_sentences_however_few_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large corpus few units are drawn, of a small one all; both count by what they hold."""
+    monkeypatch.setattr(builder, "DRAWN_DOCUMENTS", 60)
+    for token, (name, size) in enumerate((("small", 50), ("large", 600)), 5):
+        write_corpus(tmp_path / name, [Written([[token]] * (2 + i % 3)) for i in range(size)])
+    corpora = [AnnotatedCorpus.open(tmp_path / name) for name in ("small", "large")]
+    pool = Pool([PoolPart(corpus, np.arange(len(corpus))) for corpus in corpora])
+    drawn = Counter[int]()
+    for key in range(40):
+        others = pool.drawn(generator(key)).others(corpora[0].document(0), 3, "language", generator(key, "draw"))
+        found = [(int(other.columns.of("input_ids")[0]), other.index) for other in islice(others, 250)]
+        drawn.update(token for token, _ in found)
+        assert 30 < len({index for token, index in found if token == 6}) <= 60, "so many are at hand"
+    small, large = (counts[counts >= 3].sum() for counts in (corpus.sentence_counts for corpus in corpora))
+    assert abs(drawn[6] / 10_000 - large / (small + large)) < 0.015
 
 
 def test_each_part_of_the_work_looks_at_some_units_and_all_together_at_the_whole_corpus(

@@ -1,16 +1,13 @@
-"""Samples end to end, their rectangle, and preparing ahead."""
-
-import threading
-from collections.abc import Iterator
+"""Samples end to end, their rectangle, and what programs are fed of them."""
 
 import numpy as np
-import pytest
 
 from ernie_paddle.data.batch import Batch, Rectangle
-from ernie_paddle.data.feeding import ENCODER_FEEDS, encoder_feed
-from ernie_paddle.data.prefetch import prefetched
-from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.task import Labels, padded
+from ernie_paddle.data.feeding import ENCODER_FEEDS, encoder_feed, feed_of
+from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.task import Labels, SentenceClassification, padded
+from ernie_paddle.text.vocabulary import Vocabulary
 
 
 def block_of(lengths: list[int]) -> SampleBlock:
@@ -22,6 +19,55 @@ def test_tokens_know_their_sample_and_their_place_in_it() -> None:
     assert batch.first_tokens.tolist() == [0, 3, 4]
     assert batch.positions.tolist() == [0, 1, 2, 0, 0, 1]
     assert batch.row_of_token.tolist() == [7, 7, 7, 8, 9, 9]
+
+
+def test_a_sample_may_be_several_sequences_each_with_places_from_0() -> None:
+    block = block_of([5, 2, 4])
+    block.columns[SEQUENCE_STARTS] = np.array([1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1], np.int8)
+    batch = Batch.of(block, np.array([7, 8, 9]))
+    assert batch.sequences.tolist() == [2, 1, 3] and batch.lengths.tolist() == [3, 2, 2, 1, 2, 1]
+    assert batch.positions.tolist() == [0, 1, 2, 0, 1, 0, 1, 0, 0, 1, 0]
+    assert batch.row_of_token.tolist() == [7] * 5 + [8] * 2 + [9] * 4
+
+
+class Drawing(SentenceClassification):
+    """Labels that tell the key they were drawn with."""
+
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        return Labels(np.array([0]), {self.head: np.array([key])}, np.array([key]))
+
+
+def test_each_task_of_a_batch_draws_by_itself(toy_vocabulary: Vocabulary) -> None:
+    def keys(key: int) -> list[int]:
+        objectives = {name: Drawing(None, head=name) for name in ("a", "b")}
+        _, classes = feed_of(Batch.of(block_of([3, 1]), np.arange(2)), objectives, toy_vocabulary, key)
+        return [int(ids[0]) for ids in classes]
+
+    assert len({*keys(1), *keys(2)}) == 4 and keys(1) == keys(1)
+
+
+def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabulary) -> None:
+    tasks = load_plugins().pretraining_tasks
+    objectives = {name: tasks.get(name).objective for name in ("sentence_distance", "knowledge_masking")}
+    block = SampleBlock(
+        np.full(50, 20),
+        {"input_ids": np.tile(np.arange(1, 21), 50), "span_codes": np.tile([-1, *[0] * 18, -1], 50)},
+        np.arange(50, dtype=np.int16) % 3,
+    )
+    block.columns["sentence_ids"][:] = np.tile(np.repeat([0, 1], 10), 50)
+    micro_batch, classes = feed_of(Batch.of(block, np.arange(100, 150)), objectives, toy_vocabulary, 1)
+    feed, ids = micro_batch.feed, block.columns["input_ids"]
+    predicted = feed["outputs"][feed["knowledge_masking@outputs"]][feed["mask_labels"] >= 0]
+    assert (ids[predicted] == feed["mask_labels"][feed["mask_labels"] >= 0]).all()
+    assert (feed["input_ids"][predicted] == toy_vocabulary.mask_id).mean() > 0.6
+    assert (np.delete(feed["input_ids"], predicted) == np.delete(ids, predicted)).all()
+    assert (feed["position_ids"] == np.tile(np.arange(20), 50)).all()
+    assert (feed["sentence_ids"] == np.tile(np.repeat([0, 1], 10), 50)).all()
+    assert (feed["outputs"][feed["sentence_distance@outputs"]] == np.arange(50) * 20).all()
+    assert (micro_batch.tokens, micro_batch.cells) == (1000, 50 * 24) and (
+        micro_batch.rows == np.arange(100, 150)
+    ).all()
+    assert (classes[0] == block.labels).all() and (classes[1] == feed["mask_labels"]).all()
 
 
 def test_a_rectangle_holds_every_token_once_in_the_row_of_its_sample() -> None:
@@ -53,30 +99,3 @@ def test_labels_are_padded_to_a_multiple_of_8_and_are_never_none() -> None:
         tokens, classes = padded(np.arange(count), np.zeros(count, np.int64))
         assert len(tokens) == len(classes) == max(-(-count // 8) * 8, 8)
         assert (classes[count:] == -1).all() and (classes[:count] == 0).all()
-
-
-def test_prefetched_items_keep_their_order_and_errors_their_place() -> None:
-    def items() -> Iterator[int]:
-        yield from range(5)
-        raise KeyError("the sixth")
-
-    seen = []
-    with pytest.raises(KeyError, match="the sixth"):
-        for item in prefetched(items(), 2):
-            seen.append(item)
-    assert seen == list(range(5))
-
-
-def test_closing_ends_the_thread_and_no_more_than_the_depth_is_made_ahead() -> None:
-    made = []
-
-    def items() -> Iterator[int]:
-        for i in range(1000):
-            made.append(i)
-            yield i
-
-    ahead = prefetched(items(), 3)
-    assert [next(ahead) for _ in range(4)] == [0, 1, 2, 3]
-    ahead.close()  # type: ignore[attr-defined]
-    assert len(made) <= 4 + 3 + 2
-    assert not any(thread.name == "prefetch" for thread in threading.enumerate())

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from helpers import Run, assert_user_error, damaged
 
 from ernie_paddle.data.checking import check_shards, open_checked
+from ernie_paddle.data.samples import TOKEN_COLUMNS, SampleBlock
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -70,3 +74,71 @@ def test_a_run_does_not_start_with_a_damaged_shard(
     with damaged(shards / "capitalization" / "validation" / "shard-00000.arrow", np.random.default_rng(1)):
         code, error = run("pretrain", plan, "--out", tmp_path / "run")
     assert code == 2 and "capitalization/validation/shard-00000.arrow" in error and not (tmp_path / "run").exists()
+
+
+def written(folder: Path, vocabulary: Vocabulary, column: str, value: int) -> Path:
+    """Shards of six samples of eight tokens, in which the fourth has one value of its own."""
+    columns = {name: np.zeros(48, dtype) for name, dtype in TOKEN_COLUMNS.items()}
+    lengths, labels = np.full(6, 8), np.zeros(6, np.int16)
+    if column == "length":
+        lengths[3:5] = value, 16 - value
+    elif column == "label":
+        labels[3] = value
+    else:
+        columns[column][3 * 8 + 7] = value
+    shards = ShardWriter(folder, "toy", vocabulary.digest, vocabulary.size, 11, {}, ["a", "b", "c"])
+    shards.write("train", SampleBlock(lengths, columns, labels))
+    shards.finish()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("column", "least", "most"),
+    [
+        ("length", 5, 11),  # where another has 16 less that; the next test has the least
+        ("input_ids", 0, 59),
+        ("sentence_ids", 0, 3),  # as many as the release's models have
+        ("span_codes", -1, 1),
+        ("span_kinds", -1, 2),
+        ("capitalization", -1, 1),
+        ("token_document", -1, 1),
+        ("label", -1, 2),
+    ],
+)
+def test_values_are_checked_up_to_their_limits(
+    tmp_path: Path, toy_vocabulary: Vocabulary, column: str, least: int, most: int
+) -> None:
+    for value in (least, most):
+        check_shards(written(tmp_path / f"{value}", toy_vocabulary, column, value), toy_vocabulary)
+    for value in (least - 1, most + 1):
+        folder = written(tmp_path / f"{value}", toy_vocabulary, column, value)
+        place = rf"row {3 if column != 'length' or value > 11 else 4} column {column}"
+        with pytest.raises(UserError, match=rf"train/shard-00000\.arrow {place}: -?\d+, expected -?\d+ to \d+"):
+            check_shards(folder, toy_vocabulary)
+
+
+def test_a_sample_has_a_token_between_the_special_ones(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
+    for length, allowed in ((2, False), (3, True)):
+        shards = ShardWriter(tmp_path / f"{length}", "toy", toy_vocabulary.digest, toy_vocabulary.size, 11, {})
+        shards.write("train", SampleBlock(np.array([length]), {"input_ids": np.ones(length)}, np.array([30_000])))
+        shards.finish()
+        if allowed:
+            check_shards(tmp_path / f"{length}", toy_vocabulary)
+        else:
+            with pytest.raises(UserError, match="row 0 column length: 2, expected 3 to 11"):
+                check_shards(tmp_path / f"{length}", toy_vocabulary)
+
+
+def test_shards_of_another_vocabulary_or_with_other_counts_are_refused(
+    tmp_path: Path, toy_vocabulary: Vocabulary
+) -> None:
+    folder = written(tmp_path / "shards", toy_vocabulary, "label", 0)
+    swapped = Vocabulary({**toy_vocabulary.ids, "w1": toy_vocabulary.ids["w2"], "w2": toy_vocabulary.ids["w1"]})
+    with pytest.raises(UserError, match="built with another vocabulary"):
+        check_shards(folder, swapped)
+    manifest = Manifest.load(folder)
+    for changed in ({"samples": 7}, {"tokens": 47}):
+        info = replace(manifest.splits["train"][0], **changed)
+        replace(manifest, splits={"train": [info], "validation": []}).save(folder)
+        with pytest.raises(UserError, match="6 samples with 48 tokens, its manifest says"):
+            check_shards(folder, toy_vocabulary)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ernie_paddle.data.order import NO_LIMIT, BatchOrder, BatchSize, Cursor
+from ernie_paddle.data.order import NO_LIMIT, BatchOrder, BatchSize, Cursor, cut_batches
 
 LENGTHS = np.random.default_rng(0).integers(1, 60, 500)
 
@@ -55,3 +55,32 @@ def test_grouping_by_length_saves_padding_and_random_order_ignores_lengths() -> 
 
     assert spread(True, LENGTHS) < 0.1 * spread(False, LENGTHS)
     assert spread(False, LENGTHS) == spread(False, LENGTHS[::-1])
+
+
+def test_batches_are_as_large_as_their_size_allows() -> None:
+    """Recounted row by row: a batch ends where one more row, padded like the longest, would exceed a limit."""
+    for samples, tokens in ((NO_LIMIT, 59), (NO_LIMIT, 256), (8, NO_LIMIT), (5, 200), (1, 1), (3, 30)):
+        expected: list[list[int]] = [[]]
+        for row, length in enumerate(LENGTHS.tolist()):
+            longest = max([length, *(int(LENGTHS[other]) for other in expected[-1])])
+            count = len(expected[-1]) + 1
+            if expected[-1] and (count > samples or count * longest > tokens):
+                expected.append([])
+            expected[-1].append(row)
+        found = cut_batches(np.arange(len(LENGTHS)), LENGTHS, BatchSize(samples, tokens))
+        assert [rows.tolist() for rows in found] == expected
+
+
+@pytest.mark.parametrize("group_by_length", [True, False])
+def test_neither_length_nor_row_tells_when_a_sample_comes(group_by_length: bool) -> None:
+    """No curriculum: correlations with the place in the epoch are within four standard errors."""
+    lengths = np.random.default_rng(1).integers(1, 60, 4000)
+    for pool in (4000, 300):
+        order = BatchOrder(lengths, BatchSize(4, NO_LIMIT), 1, "task", group_by_length, pool)
+        batches = [order.batch(Cursor(0, i)) for i in range(order.batches_in(0))]
+        for values in (lengths, np.arange(4000)):
+            means = [values[rows].mean() for rows in batches]
+            correlation = np.corrcoef(means, np.arange(len(means)))[0, 1]
+            assert abs(correlation) < 4 / len(means) ** 0.5
+        rows = np.concatenate(batches)
+        assert abs(np.corrcoef(rows[1:], rows[:-1])[0, 1]) < 4 / len(rows) ** 0.5, "nor its neighbours"

@@ -1,6 +1,8 @@
 """Shards and random access to them."""
 
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
-from ernie_paddle.data.shards import Manifest, SampleTable
+from ernie_paddle.data.shards import Manifest, SampleTable, task_folders
 from ernie_paddle.errors import UserError
 
 
@@ -16,7 +18,7 @@ def random_block(samples: int, seed: int = 0) -> SampleBlock:
     random = np.random.default_rng(seed)
     lengths = random.integers(1, 9, samples)
     ids = random.integers(0, 99, int(lengths.sum()))
-    return SampleBlock(lengths, {"input_ids": ids, "span_codes": ids % 2}, random.integers(0, 5, samples))
+    return SampleBlock(lengths, {"input_ids": ids, "span_codes": ids % 2}, random.integers(0, 12, samples))
 
 
 def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
@@ -63,7 +65,50 @@ def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
     assert manifest.count("train", "tokens") == block.lengths.sum()
     assert [shard.samples for shard in manifest.splits["train"]] == [40, 40, 40, 30]
     assert manifest.carried == ["span_codes"]
-    assert sum(manifest.label_counts.values()) == 153
+    labels = Counter([*block.labels.tolist(), *block.labels[:3].tolist()])
+    assert list(manifest.label_counts.items()) == [(str(label), labels[label]) for label in sorted(labels)]
+    assert max(labels) >= 10, "labels are in the order of their numbers"
+    for shard in manifest.splits["train"]:
+        assert (tmp_path / shard.file).stat().st_size == shard.bytes
+        assert hashlib.sha256((tmp_path / shard.file).read_bytes()).hexdigest() == shard.sha256
+    found = Manifest.load(tmp_path)
+    assert (found.task, found.vocabulary_digest, found.vocabulary_size, found.max_length) == ("a_task", "digest", 99, 8)
+    assert found.origin == {"seed": 1} and found == manifest
+
+
+def test_manifests_of_another_format_and_changed_ones_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, random_block(10), 5)
+    path = tmp_path / "manifest.json"
+    tree = json.loads(path.read_text())
+    for change, message in (
+        ({"format_version": 1}, "format version 1, this program reads 2"),
+        ({"task": "b"}, "changed"),
+    ):
+        path.write_text(json.dumps(tree | change))
+        with pytest.raises(UserError, match=f"{message}.*build the shards again"):
+            Manifest.load(tmp_path)
+    path.unlink()
+    with pytest.raises(UserError, match="manifest"):
+        Manifest.load(tmp_path)
+
+
+def test_tasks_are_found_in_a_folder_of_one_or_of_several(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        write(tmp_path / name, random_block(10), 5)
+    assert task_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert task_folders(tmp_path / "b") == [tmp_path / "b"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no manifest\.json"):
+        task_folders(tmp_path / "empty")
+
+
+def test_rows_of_several_blocks_are_numbered_through(tmp_path: Path) -> None:
+    blocks = [random_block(count, seed) for seed, count in enumerate((3, 1, 5))]
+    table = SampleTable(blocks)
+    whole = [part(block, row, row + 1).digest() for block in blocks for row in range(len(block))]
+    assert len(table) == 9 and table.lengths.tolist() == [n for block in blocks for n in block.lengths.tolist()]
+    assert [table.take(np.array([row])).digest() for row in range(9)] == whole
+    assert len(SampleTable([])) == 0
 
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "overwrite"])
