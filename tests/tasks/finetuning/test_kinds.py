@@ -148,6 +148,21 @@ def test_idioms_are_chosen_once_each_the_surest_first() -> None:
     assert all(len(set(order)) == 2 for order in permutations(each_once([np.array([0.0, -5]), np.array([0.0, -9])])))
 
 
+def blank(tag: int, group: str, answer: int | None = None) -> ClozeExample:
+    return ClozeExample(f"#idiom{tag:06d}#", "", "甲乙", "丙", ("戊己庚辛", "丁丁丁丁", "己己己己"), answer, group, 0)
+
+
+def test_blanks_that_share_candidates_are_answered_together_and_others_apart() -> None:
+    """Each blank is surest of the first candidate; those of a group need not stand one after the other."""
+    groups, sureness = ["p", "q", "p", "q", "p", "r"], [2.0, 5.0, 3.0, 4.0, 1.0, 0.5]
+    examples = [blank(number, group) for number, group in enumerate(groups)]
+    scores = [np.array([[sure], [sure / 2], [0.0]], np.float32) for sure in sureness]
+    answers = Cloze().answers(examples, SimpleNamespace(), scores, signature("cloze", 20))  # type: ignore[arg-type]
+    assert [answer.value for answer in answers] == [1, 0, 0, 1, 2, 0]
+    for answer, found in zip(answers, scores, strict=True):
+        assert answer.scores == pytest.approx((np.exp(found) / np.exp(found).sum())[:, 0].tolist())
+
+
 def test_a_window_around_the_blank_uses_all_its_room() -> None:
     for left, right, room in product(range(0, 30, 3), range(0, 30, 3), (5, 10, 21)):
         before, after = window(left, right, room)
