@@ -163,6 +163,44 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
         assert_equal(read(tmp_path / layout)[0], model)
 
 
+@pytest.mark.parametrize(
+    ("layout", "family", "told", "epsilon"),
+    [
+        ("paddlenlp", "ernie", 1e-5, 1e-12),  # whatever is told
+        ("paddlenlp", "ernie", 1e-12, 1e-12),
+        ("paddlenlp", "bert", 1e-3, 1e-3),
+        ("paddlenlp", "bert", None, 1e-12),
+        ("huggingface", "ernie", 1e-5, 1e-5),
+        ("huggingface", "bert", 1e-3, 1e-3),
+        ("huggingface", "ernie", None, 1e-12),
+    ],
+)
+def test_epsilon_is_the_one_that_the_library_computes_with(
+    tmp_path: Path, layout: str, family: str, told: float | None, epsilon: float
+) -> None:
+    write_model(layout, tmp_path / "out", random_model(layer_norm_epsilon=1e-12))
+    change(tmp_path / "out" / "config.json", model_type=family, layer_norm_eps=told)
+    found, report = read(tmp_path / "out")
+    assert found.config.layer_norm_epsilon == epsilon
+    assert bool([note for note in report.notes if "epsilon" in note]) == (epsilon != (told or 1e-12))
+
+
+def test_an_epsilon_that_a_library_does_not_take_is_said(tmp_path: Path) -> None:
+    for layout, taken, other in (("paddlenlp", 1e-12, 1e-5), ("release", 1e-5, 1e-12)):
+        assert not write_model(layout, tmp_path / layout, random_model(layer_norm_epsilon=taken))
+        (note,) = write_model(layout, tmp_path / f"{layout}_other", random_model(layer_norm_epsilon=other))
+        assert f"epsilon {taken}" in note and f"{other}" in note
+    assert not write_model("huggingface", tmp_path / "huggingface", random_model(layer_norm_epsilon=1e-3))
+
+
+def test_a_model_with_both_heads_of_pre_training_has_the_class_of_each_library(tmp_path: Path) -> None:
+    for layout, name in (("paddlenlp", "ErnieForPretraining"), ("huggingface", "ErnieForPreTraining")):
+        model = random_model(heads={"next_sent_fc": 2}, layer_norm_epsilon=1e-12)
+        write_model(layout, tmp_path / layout, model)
+        assert json.loads((tmp_path / layout / "config.json").read_text())["architectures"] == [name]
+        assert_equal(read(tmp_path / layout)[0], model)
+
+
 # ---- Hugging Face ----
 
 
@@ -187,10 +225,14 @@ def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(t
     assert sorted(outcomes(report, Outcome.TIED)) == tied
 
 
-NARROWED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "F64": lambda values: values.astype(np.float64),
-    "F16": lambda values: values.astype(np.float16),
-    "BF16": lambda values: (values.view(np.uint32) >> 16).astype(np.uint16),
+# As they are written, and what they then are as float32.
+NARROWED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+    "F64": (lambda values: values.astype(np.float64), lambda values: values),
+    "F16": (lambda values: values.astype(np.float16), lambda values: values.astype(np.float16).astype(np.float32)),
+    "BF16": (
+        lambda values: (values.view(np.uint32) >> 16).astype(np.uint16),
+        lambda values: (values.view(np.uint32) & 0xFFFF0000).view(np.float32),
+    ),
 }
 
 
@@ -200,9 +242,9 @@ def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
     model = random_model()
     write_model("huggingface", tmp_path / "out", model)
     path = tmp_path / "out" / "model.safetensors"
-    header, data = {}, b""
+    (write, expected), header, data = NARROWED[kind], {}, b""
     for name, values in load_file(path).items():
-        written = NARROWED[kind](values).tobytes()
+        written = write(values).tobytes()
         header[name] = {
             "dtype": kind,
             "shape": values.shape,
@@ -215,7 +257,7 @@ def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
     report.check()
     for name, values in model.parameters.items():
         assert found.parameters[name].dtype == np.float32
-        np.testing.assert_allclose(found.parameters[name], values, rtol=2**-7, atol=1e-6)
+        np.testing.assert_array_equal(found.parameters[name], expected(values))
 
 
 def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:

@@ -343,8 +343,26 @@ def test_a_file_that_is_no_zip_and_a_damaged_one_are_named(run: Run, glue: Path)
             '{"content": "x"}\n',
             "line 1: expected the lists 'content' and 'candidates'",
         ),
+        ("glue", "QNLI/test.tsv", "", "line 1: the first column is '', not 'index'"),
+        (
+            "clue",
+            "chid_public/test1.1.json",
+            '{"candidates": ["x"]}\n',
+            "line 1: expected the lists 'content' and 'candidates'",
+        ),
+        (
+            "clue",
+            "chid_public/test1.1.json",
+            '{"content": ["x"]}\n',
+            "line 1: expected the lists 'content' and 'candidates'",
+        ),
         ("clue", "cmrc2018_public/test.json", '{"data": [{}]}', "expected data, paragraphs, qas and ids"),
+        ("clue", "cmrc2018_public/test.json", '{"data": 3}', "expected data, paragraphs, qas and ids"),
+        ("clue", "cmrc2018_public/test.json", "{", "not JSON"),
         ("clue", "c3_public/test1.1.json", '[["a"]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", '[["a", ["b"], 0]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", '[["a", [{"question": "b"}], 0]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", "3", "expected a list of [passage"),
     ],
 )
 def test_test_files_of_another_form_are_named(
