@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.errors import UserError
 from ernie_paddle.kind import Signature
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -104,6 +105,32 @@ def test_an_example_without_text_gets_an_answer(task: str) -> None:
     answers = kind.answers(examples, encoded, [np.zeros((count, 2), np.float32) for count in rows], described)
     assert len(answers) == 2
     assert answers[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(task, answers[0].value)
+
+
+FORMATS = {
+    "classification": ["tsv", "json_lines"],
+    "regression": ["tsv", "json_lines"],
+    "sequence_labelling": ["tagged_rows", "tagged_columns"],
+    "reading_comprehension": ["squad"],
+    "multiple_choice": ["c3"],
+    "cloze": ["chid"],
+    "pronoun_resolution": ["wsc"],
+}
+ALL_FORMATS = sorted({name for names in FORMATS.values() for name in names})
+
+
+@pytest.mark.parametrize("task", FORMATS)
+def test_a_kind_reads_its_formats_and_names_them_where_it_is_given_another(task: str) -> None:
+    kind = load_plugins().finetuning_tasks.get(task)
+    assert kind.usual_data == {"reading": {"format": FORMATS[task][0]}}
+    for name in ALL_FORMATS:
+        data = {"train": "a", "reading": {"format": name}}
+        if name in FORMATS[task]:
+            kind.check_data(data, "data")
+        else:
+            known = ", ".join(FORMATS[task])
+            with pytest.raises(UserError, match=f"data.reading.format: {task} does not read '{name}'; known: {known}"):
+                kind.check_data(data, "data")
 
 
 # ---- choices ----
