@@ -154,9 +154,10 @@ def test_a_zip_of_another_name_than_clue_takes_is_said(clue: Path, capsys: pytes
 
 def test_missing_predictions_are_listed_beside_files_of_other_names(run: Run, glue: Path) -> None:
     (glue / "predictions/MNLI-m.tsv").rename(glue / "predictions/MNLI.tsv")
-    (glue / "predictions/RTE.tsv").unlink()
+    (glue / "predictions/RTE.tsv").rename(glue / "predictions/rte.json")
+    (glue / "predictions/notes.txt").touch()
     error = run("glue")
-    assert "missing predictions: MNLI-m.tsv, RTE.tsv; of no use: MNLI.tsv; give --partial" in error
+    assert "missing predictions: MNLI-m.tsv, RTE.tsv; of no use: MNLI.tsv, rte.json; give --partial" in error
     assert not (glue / "out.zip").exists()
 
 

@@ -61,6 +61,7 @@ def test_columns_of_conll(tmp_path: Path, separator: str, between: str) -> None:
     one = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
     taken = [(example.tokens, example.tags) for example in one.examples]
     assert taken == [(("EU", "rejects"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
+    assert one.report.rows == one.report.examples == 2
     assert [example.place.split()[-1] for example in one.examples] == ["2", "6"]
 
 
