@@ -278,6 +278,32 @@ def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: 
     assert [note for note in report.notes if "use_task_id is turned off" in note]
 
 
+HEAD = ("cls.predictions.transform.dense.weight", "cls.predictions.bias")
+
+
+@pytest.mark.parametrize(
+    ("missing", "note"),
+    [
+        (("ernie.embeddings.task_type_embeddings.weight",), "there is no task embedding"),
+        (("ernie.pooler.dense.weight", "ernie.pooler.dense.bias"), "there is no pooler"),
+        (("ernie.pooler.dense.bias",), "the pooler is not whole: ernie.pooler.dense.bias missing"),
+        (HEAD, f"the masked-LM head is not whole: {', '.join(HEAD)} missing"),
+    ],
+)
+def test_parts_that_are_missing_or_not_whole_are_said(tmp_path: Path, missing: tuple[str, ...], note: str) -> None:
+    write_model("huggingface", tmp_path / "out", random_model(use_task_id=True))
+    assert not read(tmp_path / "out")[1].notes
+
+    def without(tensors: dict[str, np.ndarray]) -> None:
+        for name in missing:
+            del tensors[name]
+
+    alter(tmp_path / "out" / "model.safetensors", without)
+    _, report = read(tmp_path / "out")
+    report.check()
+    assert report.notes[0] == note and outcomes(report, Outcome.MISSING) == list(missing)
+
+
 def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
     write_model("huggingface", tmp_path / "out", random_model())
     change(tmp_path / "out" / "tokenizer_config.json", do_lower_case=False)
