@@ -12,11 +12,12 @@ from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
+from ernie_paddle.inference import export
 from ernie_paddle.inference.predictor import Predictor, inference_config
 from ernie_paddle.programs import devices
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.checkpoint import load_model
+from ernie_paddle.training.checkpoint import load_model, save_model
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.encoding import samples_of
 
@@ -167,6 +168,88 @@ def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetune
             code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
         assert_user_error(code, stderr, str(tmp_path / "export"), "not written", "cannot read its files back")
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("difference", "written"), [(0.0, True), (1e-5, True), (1.1e-5, False), (float("nan"), False)])
+def test_an_export_whose_scores_differ_is_not_written(
+    run: Run, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float, written: bool
+) -> None:
+    monkeypatch.setattr(export, "_largest_difference", lambda *arguments: difference)
+    code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
+    assert (code == 0) == (tmp_path / "export").exists() == written
+    if not written:
+        assert_user_error(code, stderr, "not written, the exported model's scores differ by")
+
+
+def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of_large_scores(
+    monkeypatch: pytest.MonkeyPatch, toy_vocabulary: Vocabulary
+) -> None:
+    """Of a single short row and of a batch of the longest ones."""
+    shapes: list[tuple[int, ...]] = []
+    own = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
+    found = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
+
+    class Program:
+        def scores(self, feed: dict[str, np.ndarray]) -> np.ndarray:
+            shapes.append(feed["input_ids"].shape)
+            assert not np.isin(feed["input_ids"], list(range(5))).any()
+            return own[len(feed["input_ids"])]
+
+    monkeypatch.setattr(
+        export, "called_in_fresh_process", lambda call, folder, feeds: [found[len(f["input_ids"])] for f in feeds]
+    )
+
+    def largest() -> float:
+        return export._largest_difference(Program(), Path(), toy_vocabulary, 16)  # type: ignore[arg-type]
+
+    assert largest() == 0 and shapes == [(1, 3), (4, 16)]
+    for change in (-0.125, 0.125):
+        found[1] = own[1] + [[0, change]]
+        assert largest() == 0.125
+    found[1], found[4] = own[1], own[4] + [[0, 25.0]]
+    assert largest() == 0.25
+
+
+def test_a_model_without_its_head_is_named(run: Run, finetuned: Path, tmp_path: Path) -> None:
+    model = load_model(finetuned / "run" / "best")
+    del model.parameters["cls_out.b_0"]
+    (tmp_path / "headless").mkdir()
+    save_model(tmp_path / "headless", model)
+    code, stderr = run("export", tmp_path / "headless", "--out", tmp_path / "export")
+    assert_user_error(code, stderr, "headless: the model lacks cls_out.b_0")
+
+
+def test_options_of_prediction_that_do_not_fit_are_refused(run: Run, finetuned: Path, tmp_path: Path) -> None:
+    def said(*options: object) -> tuple[int, str]:
+        return run("predict", finetuned / "export", *options)
+
+    test, labels = ("--input", finetuned / "test.tsv"), ["yes", "no"]
+    assert_user_error(
+        *said(*test, "--output", tmp_path / "a.json"), "a.json: answers of classification are written as .tsv"
+    )
+    assert_user_error(*said(*test, "--set", "data.test=x"), "--set: changes the recipe of --recipe")
+    recipe = write_recipe(
+        tmp_path / "a.yaml",
+        {"test": finetuned / "test.tsv"},
+        signature={"task": "classification", "labels": labels, "max_length": 16},
+    )
+    assert_user_error(*said("--recipe", recipe), "a.yaml: its task or labels are not those of")
+    both = {"test": {"a": str(finetuned / "test.tsv"), "b": str(finetuned / "test.tsv")}}
+    recipe = write_recipe(tmp_path / "b.yaml", both)
+    assert_user_error(*said("--recipe", recipe), "b.yaml: has 2 test sets")
+    code, stderr = said(
+        "--recipe",
+        recipe,
+        "--set",
+        f"data.test={finetuned / 'test.tsv'}",
+        "--no-scores",
+        "--output",
+        tmp_path / "b.tsv",
+    )
+    assert code == 0, stderr
+    header, *rows = (tmp_path / "b.tsv").read_text().splitlines()
+    assert header == "index\tprediction" and len(rows) == 101
+    assert {row.split("\t")[1] for row in rows} == set(LABELS)
 
 
 def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:

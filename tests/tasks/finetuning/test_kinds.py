@@ -15,7 +15,7 @@ from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
 from tasks.finetuning.encoding import cut_pair
-from tasks.finetuning.multiple_choice import MultipleChoice, fitted
+from tasks.finetuning.multiple_choice import MultipleChoice, fitted, softmax
 from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
     ChoiceExample,
@@ -26,6 +26,7 @@ from tasks.finetuning.reading.examples import (
     TaggedExample,
     TextExample,
 )
+from tasks.finetuning.regression import Regression
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
 VOCABULARY = Vocabulary(
@@ -133,6 +134,17 @@ def test_a_kind_reads_its_formats_and_names_them_where_it_is_given_another(task:
                 kind.check_data(data, "data")
 
 
+def test_a_regression_answers_its_number_and_is_scored_by_numbers() -> None:
+    examples = [TextExample(str(i), "", "甲", None, label) for i, label in enumerate((0.0, 2.5, 5.0))]
+    regression, described = Regression(), signature("regression", 8)
+    assert regression.encode(examples, VOCABULARY, described).samples.labels.tolist() == [0.0, 2.5, 5.0]
+    scores = [np.array([[number]], np.float32) for number in (1.5, 2.0, 4.0)]
+    answers = regression.answers(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
+    assert [(answer.value, answer.scores) for answer in answers] == [(1.5, ()), (2.0, ()), (4.0, ())]
+    found = regression.score(load_plugins().metrics.get("pearson_and_spearman"), {}, examples, answers, described)
+    assert found.figures["pearson"] == pytest.approx(np.corrcoef([0, 2.5, 5], [1.5, 2, 4])[0, 1])
+
+
 # ---- choices ----
 
 
@@ -147,10 +159,16 @@ def test_choices_are_the_sequences_of_one_sample() -> None:
     assert batch.lengths.tolist() == [8, 8, 7, 7, 7]
     first = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"][:8]]
     assert first == "[CLS] 甲 乙 [SEP] 戊 [SEP] 己 [SEP]".split()
+    assert encoded.columns["sentence_ids"][:8].tolist() == [0] * 4 + [1] * 4
     assert encoded.labels.tolist() == [1, -1]
     scores = [np.array([[0.1], [3.0]]), np.array([[2.0], [1.0], [0.0]])]
     answers = MultipleChoice().answers(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
     assert [answer.value for answer in answers] == [1, 0] and sum(answers[1].scores) == pytest.approx(1)
+
+
+def test_probabilities_of_choices_hold_for_scores_of_any_size() -> None:
+    for shift in (-1000.0, 0.0, 1000.0):
+        assert softmax(np.float32([shift, shift + np.log(3)])) == pytest.approx([1 / 4, 3 / 4], rel=1e-3)
 
 
 def test_the_text_gives_way_to_question_and_choice() -> None:

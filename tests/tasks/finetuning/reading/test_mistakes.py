@@ -117,6 +117,8 @@ def test_files_of_one_split_are_enough(split: str) -> None:
     assert data.names() == ["a.tsv"]
     with pytest.raises(UserError, match="names no files; give train, dev or test"):
         check_settings(DataSettings, {}, "data")
+    with pytest.raises(UserError, match=f"data: key '{split}"):
+        check_settings(DataSettings, {split: []}, "data")
 
 
 def test_answers_to_blanks_that_are_missing(tmp_path: Path) -> None:
