@@ -99,7 +99,7 @@ def test_the_files_of_a_tokenizer_are_written_as_each_library_reads_them(
 
 def test_the_longest_input_has_no_more_than_the_positions(tmp_path: Path) -> None:
     assert longest_input(tmp_path, 16) == 16
-    for told, expected in ((8, 8), (512, 16), (1e30, 16), (None, 16), (1, 16)):
+    for told, expected in ((8, 8), (512, 16), (1e30, 16), (None, 16), (1, 16), (2, 16), (3, 3), ("8", 16)):
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": told}))
         assert longest_input(tmp_path, 16) == expected
 

@@ -20,6 +20,7 @@ from submission_support import (
 )
 
 from ernie_paddle.cli import main
+from tasks.submission import checking
 from tasks.submission.benchmarks import BENCHMARKS
 from tasks.submission.layouts import Tsv
 
@@ -266,6 +267,18 @@ def test_everything_wrong_in_a_zip_is_said_at_once(run: Run, glue: Path) -> None
     assert any(line.startswith("AX.tsv: not UTF-8") for line in lines)
     assert len(lines) == 10
     assert lines[-1].endswith("mistakes are listed above")
+
+
+def test_a_file_that_unpacks_to_more_than_any_submission_has_is_not_read(
+    run: Run, glue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 390_965 * len("390964\t1\n") < checking.MOST_BYTES  # QQP
+    run("glue")
+    size = len(contents(glue / "out.zip")["MRPC.tsv"])
+    monkeypatch.setattr(checking, "MOST_BYTES", size)
+    rezip(glue / "out.zip", **{"CoLA.tsv": "x" * (size + 1)})
+    lines = [line for line in run("glue", "--check", glue / "out.zip").splitlines() if "bytes" in line]
+    assert f"CoLA.tsv: more than {size} bytes" in lines and not [line for line in lines if "MRPC" in line]
 
 
 def test_a_name_that_stands_twice_is_named(run: Run, glue: Path) -> None:

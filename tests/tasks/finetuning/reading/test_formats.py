@@ -20,6 +20,13 @@ def test_tabs_within_a_text_are_taken_where_the_recipe_says_so(tmp_path: Path) -
     assert [(example.text_a, example.label) for example in one.examples] == [("no tab", "no"), ("a\tb\t", "yes")]
 
 
+def test_the_second_text_may_take_the_tabs_and_what_follows_it_stays_in_its_column(tmp_path: Path) -> None:
+    content = "text_a\ttext_b\tlabel\na\tb\tno\na\tb\t\tc\tyes\n"
+    reading = {"format": "tsv", "columns": {"text_b": "text_b"}, "rest": "text_b"}
+    found = read(tmp_path, content, reading, LABELS).examples
+    assert [(one.text_a, one.text_b, one.label) for one in found] == [("a", "b", "no"), ("a", "b\t\tc", "yes")]
+
+
 @pytest.mark.parametrize(
     ("start", "corrected"),
     [(0, {}), (4, {}), (1, {0}), (3, {4}), (-7, {0}), (99, {4})],
