@@ -71,6 +71,11 @@ def test_answers_that_are_no_texts_of_their_own_go_into_a_table(
     assert answer_suffix([Answer(value) for value in values], signature(*labels)) == suffix
 
 
+def test_without_examples_there_is_a_header_alone() -> None:
+    for described in (signature("x", "y"), signature()):
+        assert answer_lines([], [], described) == ["index\tprediction"]
+
+
 def test_every_example_needs_an_answer() -> None:
     for answers in ([Answer("a")], [Answer(1)]):
         with pytest.raises(ValueError, match="shorter"):
