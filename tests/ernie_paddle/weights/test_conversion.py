@@ -58,6 +58,17 @@ def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings
     assert not outcomes(report, Outcome.LEFT_OVER)
 
 
+def test_of_a_run_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
+    newest = random_model()
+    newest.parameters["pooled_fc.b_0"] += 1
+    for number, model in ((9, random_model()), (10, newest)):
+        (tmp_path / f"step_{number}").mkdir()
+        save_model(tmp_path / f"step_{number}", model)
+    assert recognise(tmp_path).name == "ernie-paddle"
+    assert_equal(read(tmp_path)[0], newest)
+    assert_equal(read(tmp_path / "step_9")[0], random_model())
+
+
 def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tmp_path: Path) -> None:
     model = random_model()
     heads = {

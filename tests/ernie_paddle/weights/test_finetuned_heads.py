@@ -152,6 +152,7 @@ def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) 
     assert not [note for note in write_model("huggingface", tmp_path / "without", model) if "task id" in note]
     model = replace(model, config=model.config.model_copy(update={"use_task_id": True}))
     assert [note for note in write_model("huggingface", tmp_path / "with", model) if "task id 3" in note]
+    assert not write_model("ernie-paddle", tmp_path / "ours", model)
 
 
 # ---- models of the other libraries ----

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 from weights_support import SIZES, random_model, write_model
 
@@ -62,6 +63,8 @@ def test_every_parameter_is_written_under_its_name_and_matrices_turned_for_huggi
     released = {path.name: read_tensor(path)[0] for path in (tmp_path / "release" / "params").iterdir()}
     paddlenlp = pickle.loads((tmp_path / "paddlenlp" / "model_state.pdparams").read_bytes())
     huggingface = load_file(tmp_path / "huggingface" / "model.safetensors")
+    with safe_open(tmp_path / "huggingface" / "model.safetensors", "numpy") as file:
+        assert file.metadata() == {"format": "pt"}  # without it transformers does not load the file
     names = names_by_hand()
     assert set(names) == set(model.parameters) == set(released)
     copies = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}  # PaddleNLP stores them again

@@ -137,7 +137,9 @@ def test_a_kind_reads_its_formats_and_names_them_where_it_is_given_another(task:
 def test_a_regression_answers_its_number_and_is_scored_by_numbers() -> None:
     examples = [TextExample(str(i), "", "甲", None, label) for i, label in enumerate((0.0, 2.5, 5.0))]
     regression, described = Regression(), signature("regression", 8)
-    assert regression.encode(examples, VOCABULARY, described).samples.labels.tolist() == [0.0, 2.5, 5.0]
+    unlabelled = TextExample("3", "", "甲", None, None)
+    labels = regression.encode([*examples, unlabelled], VOCABULARY, described).samples.labels
+    assert labels.tolist() == [0.0, 2.5, 5.0, 0.0]
     scores = [np.array([[number]], np.float32) for number in (1.5, 2.0, 4.0)]
     answers = regression.answers(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
     assert [(answer.value, answer.scores) for answer in answers] == [(1.5, ()), (2.0, ()), (4.0, ())]

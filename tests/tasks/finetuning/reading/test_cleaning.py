@@ -103,6 +103,8 @@ def test_a_byte_order_mark_is_none_of_the_text_at_the_start_of_a_file_alone(tmp_
     found = read(tmp_path, rows.encode("utf-8", "surrogatepass"), {"format": "tagged_columns"}, ["O", "B"])
     sign = SIGN if half else ""
     assert [example.tokens for example in found.examples] == [(f"甲{sign}",), (f"{mark}乙{sign}",)]
+    document = json.dumps([[["句"], [{"question": "谁", "choice": ["甲", "乙"], "answer": "乙"}], "1"]])
+    assert read(tmp_path, mark + document, {"format": "c3"}).examples[0].answer == 1
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-le", "big5"])
