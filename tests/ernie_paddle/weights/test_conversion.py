@@ -239,51 +239,6 @@ def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(t
     assert sorted(outcomes(report, Outcome.TIED)) == tied
 
 
-# As they are written, and what they then are as float32.
-NARROWED: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
-    "F64": (lambda values: values.astype(np.float64), lambda values: values),
-    "F16": (lambda values: values.astype(np.float16), lambda values: values.astype(np.float16).astype(np.float32)),
-    "BF16": (
-        lambda values: (values.view(np.uint32) >> 16).astype(np.uint16),
-        lambda values: (values.view(np.uint32) & 0xFFFF0000).view(np.float32),
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", NARROWED)
-def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
-    """bfloat16 has no numpy type: its bits are those of the upper half of a float32."""
-    model = random_model()
-    write_model("huggingface", tmp_path / "out", model)
-    path = tmp_path / "out" / "model.safetensors"
-    (write, expected), header, data = NARROWED[kind], {}, b""
-    for name, values in load_file(path).items():
-        written = write(values).tobytes()
-        header[name] = {
-            "dtype": kind,
-            "shape": values.shape,
-            "data_offsets": [len(data), len(data) + len(written)],
-        }
-        data += written
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-    found, report = read(tmp_path / "out")
-    report.check()
-    for name, values in model.parameters.items():
-        assert found.parameters[name].dtype == np.float32
-        np.testing.assert_array_equal(found.parameters[name], expected(values))
-
-
-def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:
-    write_model("huggingface", tmp_path / "out", random_model())
-    path = tmp_path / "out" / "model.safetensors"
-    whole = path.read_bytes()
-    for length in (0, 7, 100, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match="cannot be read"):
-            read(tmp_path / "out")
-
-
 def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:
     write_model("huggingface", tmp_path / "out", random_model())
     change(tmp_path / "out" / "config.json", use_task_id=True)
