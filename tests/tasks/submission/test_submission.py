@@ -169,6 +169,9 @@ def test_a_partial_submission_has_the_others(run: Run, glue: Path) -> None:
     assert "RTE.tsv" not in contents(glue / "out.zip")
     assert run("glue", "--check", glue / "out.zip", "--partial") == ""
     assert "RTE.tsv: missing" in run("glue", "--check", glue / "out.zip")
+    for path in (glue / "predictions").iterdir():
+        path.unlink()
+    assert "missing predictions: CoLA.tsv, SST-2.tsv" in run("glue", *arguments)
 
 
 def test_optional_files_may_be_left_out_but_not_one_of_two_test_sets(run: Run, clue: Path) -> None:
