@@ -168,7 +168,8 @@ class Source:
                 reason = not_utf8(file.read(SAMPLE))
             raise UserError(f"{place}: {reason}; convert the file to UTF-8") from None
         report.correct(HALF_A_CHARACTER, place)
-        return units.decode("utf-16", "replace").removeprefix("\ufeff")
+        text = units.decode("utf-16", "replace")
+        return text.removeprefix("\ufeff") if begins else text
 
 
 def _loaded(text: str, place: str, report: Report) -> Any:

@@ -58,6 +58,17 @@ def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings
     assert not outcomes(report, Outcome.LEFT_OVER)
 
 
+def test_of_a_run_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
+    newest = random_model()
+    newest.parameters["pooled_fc.b_0"] += 1
+    for number, model in ((9, random_model()), (10, newest)):
+        (tmp_path / f"step_{number}").mkdir()
+        save_model(tmp_path / f"step_{number}", model)
+    assert recognise(tmp_path).name == "ernie-paddle"
+    assert_equal(read(tmp_path)[0], newest)
+    assert_equal(read(tmp_path / "step_9")[0], random_model())
+
+
 def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tmp_path: Path) -> None:
     model = random_model()
     heads = {
@@ -98,12 +109,15 @@ def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path
     for path in list(folder.glob("encoder_layer_0*_0")):
         write_tensor(folder / f"{path.name}.master", read_tensor(path)[0])
         write_tensor(path, read_tensor(path)[0].astype(np.float16) + np.float16(1))
-    for name in ("word_embedding_moment1_0", "word_embedding_beta1_pow_acc_0", "@LR_DECAY_COUNTER@", "loss_scaling_0"):
+    states = [f"word_embedding_{name}_0" for name in ("moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc")]
+    states += ["learning_rate_0", "scheduled_learning_rate", "@LR_DECAY_COUNTER@"]
+    states += ["loss_scaling_0", "num_good_steps_0", "num_bad_steps_0"]
+    for name in states:
         write_tensor(folder / name, np.ones(1, np.float32))
     assert (folder / "_cls_out_w").is_file()
     found, report = read(folder)  # the inner folder does as well
     assert_equal(found, model)
-    assert report.notes[0].startswith("4 files are state")
+    assert report.notes[0].startswith("10 files are state") and not outcomes(report, Outcome.LEFT_OVER)
 
 
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:
@@ -163,6 +177,44 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
         assert_equal(read(tmp_path / layout)[0], model)
 
 
+@pytest.mark.parametrize(
+    ("layout", "family", "told", "epsilon"),
+    [
+        ("paddlenlp", "ernie", 1e-5, 1e-12),  # whatever is told
+        ("paddlenlp", "ernie", 1e-12, 1e-12),
+        ("paddlenlp", "bert", 1e-3, 1e-3),
+        ("paddlenlp", "bert", None, 1e-12),
+        ("huggingface", "ernie", 1e-5, 1e-5),
+        ("huggingface", "bert", 1e-3, 1e-3),
+        ("huggingface", "ernie", None, 1e-12),
+    ],
+)
+def test_epsilon_is_the_one_that_the_library_computes_with(
+    tmp_path: Path, layout: str, family: str, told: float | None, epsilon: float
+) -> None:
+    write_model(layout, tmp_path / "out", random_model(layer_norm_epsilon=1e-12))
+    change(tmp_path / "out" / "config.json", model_type=family, layer_norm_eps=told)
+    found, report = read(tmp_path / "out")
+    assert found.config.layer_norm_epsilon == epsilon
+    assert bool([note for note in report.notes if "epsilon" in note]) == (epsilon != (told or 1e-12))
+
+
+def test_an_epsilon_that_a_library_does_not_take_is_said(tmp_path: Path) -> None:
+    for layout, taken, other in (("paddlenlp", 1e-12, 1e-5), ("release", 1e-5, 1e-12)):
+        assert not write_model(layout, tmp_path / layout, random_model(layer_norm_epsilon=taken))
+        (note,) = write_model(layout, tmp_path / f"{layout}_other", random_model(layer_norm_epsilon=other))
+        assert f"epsilon {taken}" in note and f"{other}" in note
+    assert not write_model("huggingface", tmp_path / "huggingface", random_model(layer_norm_epsilon=1e-3))
+
+
+def test_a_model_with_both_heads_of_pre_training_has_the_class_of_each_library(tmp_path: Path) -> None:
+    for layout, name in (("paddlenlp", "ErnieForPretraining"), ("huggingface", "ErnieForPreTraining")):
+        model = random_model(heads={"next_sent_fc": 2}, layer_norm_epsilon=1e-12)
+        write_model(layout, tmp_path / layout, model)
+        assert json.loads((tmp_path / layout / "config.json").read_text())["architectures"] == [name]
+        assert_equal(read(tmp_path / layout)[0], model)
+
+
 # ---- Hugging Face ----
 
 
@@ -187,53 +239,38 @@ def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(t
     assert sorted(outcomes(report, Outcome.TIED)) == tied
 
 
-NARROWED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "F64": lambda values: values.astype(np.float64),
-    "F16": lambda values: values.astype(np.float16),
-    "BF16": lambda values: (values.view(np.uint32) >> 16).astype(np.uint16),
-}
-
-
-@pytest.mark.parametrize("kind", NARROWED)
-def test_floats_of_any_width_become_float32(tmp_path: Path, kind: str) -> None:
-    """bfloat16 has no numpy type: its bits are those of the upper half of a float32."""
-    model = random_model()
-    write_model("huggingface", tmp_path / "out", model)
-    path = tmp_path / "out" / "model.safetensors"
-    header, data = {}, b""
-    for name, values in load_file(path).items():
-        written = NARROWED[kind](values).tobytes()
-        header[name] = {
-            "dtype": kind,
-            "shape": values.shape,
-            "data_offsets": [len(data), len(data) + len(written)],
-        }
-        data += written
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
-    found, report = read(tmp_path / "out")
-    report.check()
-    for name, values in model.parameters.items():
-        assert found.parameters[name].dtype == np.float32
-        np.testing.assert_allclose(found.parameters[name], values, rtol=2**-7, atol=1e-6)
-
-
-def test_files_that_are_cut_short_are_named(tmp_path: Path) -> None:
-    write_model("huggingface", tmp_path / "out", random_model())
-    path = tmp_path / "out" / "model.safetensors"
-    whole = path.read_bytes()
-    for length in (0, 7, 100, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match="cannot be read"):
-            read(tmp_path / "out")
-
-
 def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:
     write_model("huggingface", tmp_path / "out", random_model())
     change(tmp_path / "out" / "config.json", use_task_id=True)
     model, report = read(tmp_path / "out")
     assert not model.config.use_task_id
     assert [note for note in report.notes if "use_task_id is turned off" in note]
+
+
+HEAD = ("cls.predictions.transform.dense.weight", "cls.predictions.bias")
+
+
+@pytest.mark.parametrize(
+    ("missing", "note"),
+    [
+        (("ernie.embeddings.task_type_embeddings.weight",), "there is no task embedding"),
+        (("ernie.pooler.dense.weight", "ernie.pooler.dense.bias"), "there is no pooler"),
+        (("ernie.pooler.dense.bias",), "the pooler is not whole: ernie.pooler.dense.bias missing"),
+        (HEAD, f"the masked-LM head is not whole: {', '.join(HEAD)} missing"),
+    ],
+)
+def test_parts_that_are_missing_or_not_whole_are_said(tmp_path: Path, missing: tuple[str, ...], note: str) -> None:
+    write_model("huggingface", tmp_path / "out", random_model(use_task_id=True))
+    assert not read(tmp_path / "out")[1].notes
+
+    def without(tensors: dict[str, np.ndarray]) -> None:
+        for name in missing:
+            del tensors[name]
+
+    alter(tmp_path / "out" / "model.safetensors", without)
+    _, report = read(tmp_path / "out")
+    report.check()
+    assert report.notes[0] == note and outcomes(report, Outcome.MISSING) == list(missing)
 
 
 def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
@@ -303,6 +340,12 @@ def test_configurations_that_do_not_fit_are_named(source: Path, values: dict[str
     change(source / "config.json", **values)
     with pytest.raises(UserError, match=message):
         read(source)[1].check()
+
+
+def test_a_checkpoint_of_ours_takes_no_other_configuration(source: Path, tmp_path: Path) -> None:
+    write_model("ernie-paddle", tmp_path / "mine", random_model())
+    with pytest.raises(UserError, match=r"mine: is a checkpoint .* leave --config out"):
+        read(tmp_path / "mine", config=source / "config.json")
 
 
 def test_a_configuration_beside_the_source_is_taken(source: Path, tmp_path: Path) -> None:

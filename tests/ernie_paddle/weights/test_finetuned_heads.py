@@ -139,6 +139,12 @@ def test_what_cannot_go_along_is_said(tmp_path: Path, kind: str, words: str) -> 
     assert not [note for note in write_model("ernie-paddle", tmp_path / "ours", finetuned_model(kind)) if words in note]
 
 
+@pytest.mark.parametrize("kind", FINETUNED)
+def test_paddlenlp_has_to_be_told_the_number_of_choices(tmp_path: Path, kind: str) -> None:
+    notes = write_model("paddlenlp", tmp_path / "out", finetuned_model(kind))
+    assert any("num_choices=4" in note for note in notes) == (kind in ("multiple_choice", "cloze"))
+
+
 def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) -> None:
     model = finetuned_model("classification")
     assert model.signature
@@ -146,6 +152,7 @@ def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) 
     assert not [note for note in write_model("huggingface", tmp_path / "without", model) if "task id" in note]
     model = replace(model, config=model.config.model_copy(update={"use_task_id": True}))
     assert [note for note in write_model("huggingface", tmp_path / "with", model) if "task id 3" in note]
+    assert not write_model("ernie-paddle", tmp_path / "ours", model)
 
 
 # ---- models of the other libraries ----
@@ -242,6 +249,9 @@ def test_a_head_of_tokens_is_not_taken_for_one_of_sentences(tmp_path: Path) -> N
         ("classification", {"id2label": {"0": "a", "1": "b"}}, "3 classes, the configuration names a, b"),
         ("classification", {"id2label": {"0": "a", "1": "b", "2": "a"}}, "names a, b, a"),
         ("sequence_labelling", {"architectures": ["ErnieForQuestionAnswering"]}, "3 outputs"),
+        ("multiple_choice", {"architectures": ["ErnieForTokenClassification"]}, "1 classes, the configuration names"),
+        ("regression", {"architectures": ["ErnieForQuestionAnswering"]}, "1 outputs"),
+        ("classification", {"architectures": ["ErnieForMultipleChoice"]}, "3 outputs"),
         ("classification", {"architectures": ["ErnieForImages"]}, "a model for Images has no counterpart"),
     ],
 )

@@ -157,12 +157,6 @@ def test_a_finetuned_model_of_paddlenlp_says_the_same_here(answers: Path, name: 
     assert_same_scores(model, folder)
 
 
-def test_another_epsilon_is_said_where_paddlenlp_does_not_take_it(tmp_path: Path) -> None:
-    notes = write_model("paddlenlp", tmp_path / "out", random_model())
-    assert [note for note in notes if "epsilon 1e-12, this model with 1e-05" in note]
-    assert write_model("paddlenlp", tmp_path / "out", exported({})) == []
-
-
 @pytest.mark.skipif(not SMALL_BERT, reason="ERNIE_SMALL_BERT does not name the folder of a small real BERT")
 @pytest.mark.parametrize("layout", ["huggingface", "paddlenlp"])
 def test_a_real_english_bert_computes_the_same_here(answers: Path, tmp_path: Path, layout: str) -> None:

@@ -46,6 +46,13 @@ def test_any_type_and_shape_survives(tmp_path: Path, code: int) -> None:
         assert found.dtype == values.dtype and found.shape == values.shape and not is_bfloat16
 
 
+def test_other_types_are_not_written(tmp_path: Path) -> None:
+    for kind in (np.uint16, np.uint32, np.complex64):  # uint16 is not written as bfloat16
+        with pytest.raises(ValueError, match="no LoDTensor holds"):
+            write_tensor(tmp_path / "w", np.zeros(2, kind))
+    assert not list(tmp_path.iterdir())
+
+
 def test_levels_of_detail_are_passed_over(tmp_path: Path) -> None:
     levels = struct.pack("<IQQ2QQ3Q", 0, 2, 16, 0, 2, 24, 0, 1, 2)
     (tmp_path / "w").write_bytes(levels + HEADER[12:] + VALUES.tobytes())

@@ -1,13 +1,82 @@
-"""The table of names against the parameters that our programs declare."""
+"""The table of names against the parameters that our programs declare, and against names written by hand."""
 
+import pickle
+from pathlib import Path
+
+import numpy as np
 import pytest
-from weights_support import SIZES
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from weights_support import SIZES, random_model, write_model
 
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
+from ernie_paddle.weights.lod_tensors import read_tensor
 from ernie_paddle.weights.names import Library, Part, names_of, prefix_of
+
+# Release (`model/ernie.py`), PaddleNLP and Hugging Face (`model.named_parameters()` of `ErnieForPreTraining`).
+# N is a layer's number; a name that ends in * stands for a weight and a bias.
+NAMES = """
+word_embedding                           ernie.embeddings.word_embeddings.weight       ernie.embeddings.word_embeddings.weight
+pos_embedding                            ernie.embeddings.position_embeddings.weight   ernie.embeddings.position_embeddings.weight
+sent_embedding                           ernie.embeddings.token_type_embeddings.weight ernie.embeddings.token_type_embeddings.weight
+task_embedding                           ernie.embeddings.task_type_embeddings.weight  ernie.embeddings.task_type_embeddings.weight
+pre_encoder_layer_norm_*                 ernie.embeddings.layer_norm.*                 ernie.embeddings.LayerNorm.*
+encoder_layer_N_multi_head_att_query_fc.*  ernie.encoder.layers.N.self_attn.q_proj.*   ernie.encoder.layer.N.attention.self.query.*
+encoder_layer_N_multi_head_att_key_fc.*    ernie.encoder.layers.N.self_attn.k_proj.*   ernie.encoder.layer.N.attention.self.key.*
+encoder_layer_N_multi_head_att_value_fc.*  ernie.encoder.layers.N.self_attn.v_proj.*   ernie.encoder.layer.N.attention.self.value.*
+encoder_layer_N_multi_head_att_output_fc.* ernie.encoder.layers.N.self_attn.out_proj.* ernie.encoder.layer.N.attention.output.dense.*
+encoder_layer_N_post_att_layer_norm_*    ernie.encoder.layers.N.norm1.*                ernie.encoder.layer.N.attention.output.LayerNorm.*
+encoder_layer_N_ffn_fc_0.*               ernie.encoder.layers.N.linear1.*              ernie.encoder.layer.N.intermediate.dense.*
+encoder_layer_N_ffn_fc_1.*               ernie.encoder.layers.N.linear2.*              ernie.encoder.layer.N.output.dense.*
+encoder_layer_N_post_ffn_layer_norm_*    ernie.encoder.layers.N.norm2.*                ernie.encoder.layer.N.output.LayerNorm.*
+pooled_fc.*                              ernie.pooler.dense.*                          ernie.pooler.dense.*
+mask_lm_trans_fc.*                       cls.predictions.transform.*                   cls.predictions.transform.dense.*
+mask_lm_trans_layer_norm_*               cls.predictions.layer_norm.*                  cls.predictions.transform.LayerNorm.*
+mask_lm_out_fc.b_0                       cls.predictions.decoder_bias                  cls.predictions.bias
+next_sent_fc.*                           cls.seq_relationship.*                        cls.seq_relationship.*
+"""  # noqa: E501
+
+
+def names_by_hand() -> dict[str, tuple[str, str]]:
+    """PaddleNLP's and Hugging Face's name of each parameter of a model of two layers, by the release's."""
+    found = {}
+    for row in NAMES.strip().splitlines():
+        for layer in "01" if "_N_" in row else " ":
+            ours, paddlenlp, huggingface = row.replace("_N_", f"_{layer}_").replace(".N.", f".{layer}.").split()
+            if ours.endswith("*"):
+                parts = ("scale", "bias") if "layer_norm" in ours else ("w_0", "b_0")
+                for part, theirs in zip(parts, ("weight", "bias"), strict=True):
+                    found[ours[:-1] + part] = (paddlenlp[:-1] + theirs, huggingface[:-1] + theirs)
+            else:
+                found[ours] = (paddlenlp, huggingface)
+    return found
+
+
+def test_every_parameter_is_written_under_its_name_and_matrices_turned_for_hugging_face_alone(tmp_path: Path) -> None:
+    """Also those whose shapes do not tell them apart: query, key and value, scale and bias."""
+    model = random_model(heads={"next_sent_fc": 2}, use_task_id=True)
+    for layout in ("release", "paddlenlp", "huggingface"):
+        write_model(layout, tmp_path / layout, model)
+    released = {path.name: read_tensor(path)[0] for path in (tmp_path / "release" / "params").iterdir()}
+    paddlenlp = pickle.loads((tmp_path / "paddlenlp" / "model_state.pdparams").read_bytes())
+    huggingface = load_file(tmp_path / "huggingface" / "model.safetensors")
+    with safe_open(tmp_path / "huggingface" / "model.safetensors", "numpy") as file:
+        assert file.metadata() == {"format": "pt"}  # without it transformers does not load the file
+    names = names_by_hand()
+    assert set(names) == set(model.parameters) == set(released)
+    copies = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}  # PaddleNLP stores them again
+    assert set(paddlenlp) - copies == {name for name, _ in names.values()}
+    assert set(huggingface) == {name for _, name in names.values()}
+    for name, values in model.parameters.items():
+        np.testing.assert_array_equal(released[name], values)
+        np.testing.assert_array_equal(paddlenlp[names[name][0]], values)
+        turned = values.T if name.endswith(".w_0") else values
+        np.testing.assert_array_equal(huggingface[names[name][1]], turned)
+    np.testing.assert_array_equal(paddlenlp["cls.predictions.decoder.weight"], model.parameters["word_embedding"])
+    np.testing.assert_array_equal(paddlenlp["cls.predictions.decoder.bias"], model.parameters["mask_lm_out_fc.b_0"])
 
 
 @pytest.mark.parametrize("use_task_id", [False, True])

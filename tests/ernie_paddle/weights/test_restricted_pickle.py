@@ -53,6 +53,14 @@ def test_files_of_paddle_are_read(tmp_path: Path, protocol: int) -> None:
             assert_equal(read_arrays(path), arrays)
 
 
+def test_arrays_without_values_or_name_are_refused(tmp_path: Path) -> None:
+    empty = Calls(ARRAYS["a"].__reduce__()[0], np.ndarray, (0,), b"b")  # made, and never told its values
+    for content in ({"a": empty}, {1: ARRAYS["a"]}, {("a",): ARRAYS["a"]}):
+        (tmp_path / "x").write_bytes(pickle.dumps(content, 2))
+        with pytest.raises(UserError, match="holds an array without a name or without values"):
+            read_arrays(tmp_path / "x")
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_arrays_of_any_order_and_older_numpy_are_read(tmp_path: Path, protocol: int) -> None:
     arrays = OrderedDict(ARRAYS, f=np.asfortranarray(ARRAYS["a"]), big=ARRAYS["a"].astype(">f4"))

@@ -159,4 +159,5 @@ def test_bfloat16_of_paddlenlp_is_known_by_its_type(tmp_path: Path) -> None:
     save_file(halves, tmp_path / "out" / WHOLE, metadata={"format": "np"})
     found, _ = read_model(tmp_path / "out")
     for name, values in finetuned_model("sequence_labelling").parameters.items():
-        np.testing.assert_allclose(found.parameters[name], values, rtol=2**-7, atol=1e-6)
+        cut = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
+        np.testing.assert_array_equal(found.parameters[name], cut)

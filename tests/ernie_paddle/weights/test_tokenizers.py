@@ -1,6 +1,7 @@
 """Vocabularies of `tokenizer.json`, and what tokenizers' files tell of case and length."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,35 @@ def test_case_is_told_by_the_configuration_or_the_normalizer(tmp_path: Path, low
     assert keeps_capitals(folder) is not lower_case
 
 
+@pytest.mark.parametrize(("layout", "kind"), [("huggingface", "BertTokenizer"), ("paddlenlp", "ErnieTokenizer")])
+def test_the_files_of_a_tokenizer_are_written_as_each_library_reads_them(
+    tmp_path: Path, layout: str, kind: str
+) -> None:
+    """A line a token, also for ids that have none: the line's number is the id."""
+    model = random_model(layer_norm_epsilon=1e-12)
+    holes = replace(
+        model, vocabulary=Vocabulary({t: i for t, i in model.vocabulary.ids.items() if t not in ("w3", "w9")})
+    )
+    write_model(layout, tmp_path / "out", holes)
+    assert json.loads((tmp_path / "out" / "tokenizer_config.json").read_text()) == {
+        "tokenizer_class": kind,
+        "do_lower_case": True,
+        "model_max_length": 16,
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+        "unk_token": "[UNK]",
+    }
+    lines = (tmp_path / "out" / "vocab.txt").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 40
+    assert {token: lines.index(token) for token in holes.vocabulary.ids} == holes.vocabulary.ids
+    assert_equal(read_model(tmp_path / "out")[0], holes)
+
+
 def test_the_longest_input_has_no_more_than_the_positions(tmp_path: Path) -> None:
     assert longest_input(tmp_path, 16) == 16
-    for told, expected in ((8, 8), (512, 16), (1e30, 16), (None, 16), (1, 16)):
+    for told, expected in ((8, 8), (512, 16), (1e30, 16), (None, 16), (1, 16), (2, 16), (3, 3), ("8", 16)):
         (tmp_path / "tokenizer_config.json").write_text(json.dumps({"model_max_length": told}))
         assert longest_input(tmp_path, 16) == expected
 

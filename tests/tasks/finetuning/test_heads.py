@@ -1,16 +1,180 @@
-"""Heads of all kinds: what is dropped before them in training."""
+"""Heads of all kinds: the losses they are trained on, written out in numpy, and what is dropped before them."""
 
-from programs_support import session_for
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ernie_paddle.kind import Signature
+import numpy as np
+import pytest
+from programs_support import hidden_states, joined
+
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.kind import FinetuningKind, Signature
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.inference_program import InferenceProgram
+from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
-
-CONFIG = session_for(AdamSettings())[0].config.model_copy(
-    update={"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.2}
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from tasks.finetuning.reading.examples import (
+    Answer,
+    ChoiceExample,
+    ClozeExample,
+    QuestionExample,
+    ReferenceExample,
+    Span,
+    TaggedExample,
+    TextExample,
 )
+
+LETTERS = "甲乙丙丁戊己庚辛abc_[]"
+VOCABULARY = Vocabulary(
+    {token: i for i, token in enumerate([*SPECIAL_TOKENS, "[unused1]", *LETTERS, *(f"##{c}" for c in LETTERS)])}
+)
+CONFIG = ErnieConfig(
+    vocab_size=VOCABULARY.size,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    hidden_act="gelu",
+    max_position_embeddings=32,
+    hidden_dropout_prob=0.3,
+    attention_probs_dropout_prob=0.2,
+    initializer_range=0.5,
+)
+Rows = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Examples of a kind, what their samples are to be answered, how many labels these are, and the head's size."""
+
+    examples: Sequence[Any]
+    gold: Sequence[Any]
+    labelled: int
+    head: str
+    outputs: int
+    labels: tuple[str, ...] | None = None
+
+
+NUMBERS = [0.4 * i - 6 for i in range(30)]  # some are near what any parameters answer
+
+
+def text(label: str | float | None, first: str = "甲", second: str | None = None) -> TextExample:
+    return TextExample("", "", first, second, label)
+
+
+def choice(kind: type[ChoiceExample | ClozeExample], choices: str, answer: int | None) -> Any:
+    if kind is ChoiceExample:
+        return ChoiceExample(choices, "", "甲乙丙丁", "戊", tuple(choices), answer)
+    return ClozeExample(f"#idiom{len(choices)}#", "", "甲乙", "丙", tuple(choices), answer, choices, 0)
+
+
+# Samples of several lengths and numbers of choices: what is padded must not count.
+CASES = {
+    "classification": Case(
+        [text("z", "甲乙丙", "丁"), text("x"), text(None, "乙")], [2, 0, -1], 2, "cls_out", 3, ("x", "y", "z")
+    ),
+    "regression": Case([text(4.5, "甲乙丙", "丁"), *map(text, NUMBERS)], [4.5, *NUMBERS], 31, "cls_out", 1),
+    "sequence_labelling": Case(
+        [TaggedExample("0", "", ("甲", "ab", "乙"), ("B-X", "B-X", "O")), TaggedExample("1", "", ("丙",), None)],
+        [[-1, 0, 0, 1, 2, -1], [-1, -1, -1]],
+        4,
+        "cls_seq_label_out",
+        3,
+        ("B-X", "I-X", "O"),
+    ),
+    "reading_comprehension": Case(
+        [
+            QuestionExample("0", "", "甲乙", "丙丁戊己庚", (Answer("丁戊己", 1),)),
+            QuestionExample("1", "", "甲", "丙丁戊己庚辛甲乙丙", (Answer("不", None),)),
+        ],
+        [(5, 7), (0, 0)],
+        2,
+        "cls_mrc_out",
+        2,
+    ),
+    "multiple_choice": Case(
+        [choice(ChoiceExample, "己庚", 1), choice(ChoiceExample, "己庚辛甲", 2), choice(ChoiceExample, "己庚辛", None)],
+        [1, 2, -1],
+        2,
+        "cls_out",
+        1,
+    ),
+    "cloze": Case([choice(ClozeExample, "己庚辛", 0), choice(ClozeExample, "庚辛", 1)], [0, 1], 2, "cls_out", 1),
+    "pronoun_resolution": Case(
+        [ReferenceExample("0", "", "甲见乙", Span("甲", 0), Span("乙", 2), "y")], [1], 1, "cls_out", 2, ("x", "y")
+    ),
+}
+
+
+def signature_of(kind: FinetuningKind) -> Signature:
+    options = {"stride": 8, "max_question_length": 4} if kind.name == "reading_comprehension" else {}
+    return Signature(task=kind.name, max_length=24, labels=CASES[kind.name].labels, options=options)
+
+
+# ---- losses in numpy ----
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    return np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(scores: np.ndarray, label: int) -> np.ndarray:
+    """Loss, and 1 where the answer is right; nothing without a label."""
+    return np.array([-np.log(softmax(scores)[label]), scores.argmax() == label], float) * (label >= 0)
+
+
+def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
+    """Summed loss and number of right answers; `logits` [sequences or tokens, outputs] of each sample."""
+    total = np.zeros(2)
+    for rows, wanted in zip(logits, gold, strict=True):
+        if task == "regression":
+            difference = abs(rows[0, 0] - wanted)
+            total += difference**2, difference <= 0.5
+        elif task == "sequence_labelling":
+            total += sum(cross_entropy(row, tag) for row, tag in zip(rows, wanted, strict=True))
+        elif task == "reading_comprehension":
+            total += (cross_entropy(rows[:, 0], wanted[0]) + cross_entropy(rows[:, 1], wanted[1])) / 2
+        else:
+            total += cross_entropy(rows[:, 0] if len(rows) > 1 else rows[0], wanted)
+    return total
+
+
+@pytest.mark.parametrize("kind", list(load_plugins().finetuning_tasks), ids=lambda kind: kind.name)
+def test_loss_right_answers_and_scores_are_those_of_a_head_written_out_in_numpy(kind: FinetuningKind) -> None:
+    case, signature, random = CASES[kind.name], signature_of(kind), np.random.default_rng(5)
+    task = Task(kind.name, 0, kind.objective(signature))
+    batch = Batch.of(kind.encode(case.examples, VOCABULARY, signature).samples, np.arange(len(case.examples)))
+    labels = task.objective.label(batch, VOCABULARY, key=1)
+    session = Session(CONFIG, 3, AdamSettings())
+    session.parameter_shapes([task])
+    p = {name: random.normal(0, 1, value.shape).astype(np.float32) for name, value in session.parameters().items()}
+    assert (p[f"{case.head}.w_0"].shape, p[f"{case.head}.b_0"].shape) == ((8, case.outputs), (case.outputs,))
+    session.set_parameters(p)
+
+    ids, sentences = (np.zeros((len(batch.lengths), 24), np.int64) for _ in range(2))
+    for row, (begin, length) in enumerate(zip(batch.first_tokens, batch.lengths, strict=True)):
+        ids[row, :length] = batch.columns["input_ids"][begin : begin + length]
+        sentences[row, :length] = batch.columns["sentence_ids"][begin : begin + length]
+    states = hidden_states(CONFIG, p, ids, sentences, 0, VOCABULARY.pad_id)
+    if task.objective.level == "token":
+        read = [row[:length] for row, length in zip(states, batch.lengths, strict=True)]
+    else:
+        pooled = np.tanh(states[:, 0] @ p["pooled_fc.w_0"] + p["pooled_fc.b_0"])
+        read = np.split(pooled, np.cumsum(batch.sequences)[:-1])
+    logits = [rows @ p[f"{case.head}.w_0"] + p[f"{case.head}.b_0"] for rows in read]
+
+    metrics, scores = session.scores(task, joined(batch, {task.name: labels}))
+    np.testing.assert_allclose(metrics, loss_and_right(kind.name, logits, case.gold), rtol=1e-4)
+    assert (labels.classes >= 0).sum() == case.labelled
+    expected = np.concatenate([softmax(rows) if case.labels else rows for rows in logits])
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    exported = InferenceProgram(CONFIG, task.objective, 0, VOCABULARY.pad_id, p)
+    alone = exported.scores({"input_ids": ids, "sentence_ids": sentences})
+    np.testing.assert_allclose(alone[ids != 0] if alone.ndim == 3 else alone, expected, atol=1e-4)
 
 
 def test_dropout_of_the_models_rate_stands_before_every_head() -> None:
@@ -18,7 +182,6 @@ def test_dropout_of_the_models_rate_stands_before_every_head() -> None:
     registry = load_plugins()
     of_encoder = len(build_task_program(CONFIG, [registry.pretraining_tasks.get("knowledge_masking")], True).masks)
     for kind in registry.finetuning_tasks:
-        signature = Signature(task=kind.name, max_length=8, labels=("a", "b") if kind.has_labels else None)
-        masks = build_task_program(CONFIG, [Task(kind.name, 0, kind.objective(signature))], True).masks
+        masks = build_task_program(CONFIG, [Task(kind.name, 0, kind.objective(signature_of(kind)))], True).masks
         assert len(masks) == of_encoder + 1, kind.name
         assert (masks[-1].rate, masks[-1].sizes[-1]) == (0.3, 8), kind.name

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.errors import UserError
 from ernie_paddle.kind import Signature
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
 from tasks.finetuning.encoding import cut_pair
-from tasks.finetuning.multiple_choice import MultipleChoice, fitted
+from tasks.finetuning.multiple_choice import MultipleChoice, fitted, softmax
 from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
     ChoiceExample,
@@ -25,6 +26,7 @@ from tasks.finetuning.reading.examples import (
     TaggedExample,
     TextExample,
 )
+from tasks.finetuning.regression import Regression
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
 VOCABULARY = Vocabulary(
@@ -106,6 +108,45 @@ def test_an_example_without_text_gets_an_answer(task: str) -> None:
     assert answers[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(task, answers[0].value)
 
 
+FORMATS = {
+    "classification": ["tsv", "json_lines"],
+    "regression": ["tsv", "json_lines"],
+    "sequence_labelling": ["tagged_rows", "tagged_columns"],
+    "reading_comprehension": ["squad"],
+    "multiple_choice": ["c3"],
+    "cloze": ["chid"],
+    "pronoun_resolution": ["wsc"],
+}
+ALL_FORMATS = sorted({name for names in FORMATS.values() for name in names})
+
+
+@pytest.mark.parametrize("task", FORMATS)
+def test_a_kind_reads_its_formats_and_names_them_where_it_is_given_another(task: str) -> None:
+    kind = load_plugins().finetuning_tasks.get(task)
+    assert kind.usual_data == {"reading": {"format": FORMATS[task][0]}}
+    for name in ALL_FORMATS:
+        data = {"train": "a", "reading": {"format": name}}
+        if name in FORMATS[task]:
+            kind.check_data(data, "data")
+        else:
+            known = ", ".join(FORMATS[task])
+            with pytest.raises(UserError, match=f"data.reading.format: {task} does not read '{name}'; known: {known}"):
+                kind.check_data(data, "data")
+
+
+def test_a_regression_answers_its_number_and_is_scored_by_numbers() -> None:
+    examples = [TextExample(str(i), "", "甲", None, label) for i, label in enumerate((0.0, 2.5, 5.0))]
+    regression, described = Regression(), signature("regression", 8)
+    unlabelled = TextExample("3", "", "甲", None, None)
+    labels = regression.encode([*examples, unlabelled], VOCABULARY, described).samples.labels
+    assert labels.tolist() == [0.0, 2.5, 5.0, 0.0]
+    scores = [np.array([[number]], np.float32) for number in (1.5, 2.0, 4.0)]
+    answers = regression.answers(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
+    assert [(answer.value, answer.scores) for answer in answers] == [(1.5, ()), (2.0, ()), (4.0, ())]
+    found = regression.score(load_plugins().metrics.get("pearson_and_spearman"), {}, examples, answers, described)
+    assert found.figures["pearson"] == pytest.approx(np.corrcoef([0, 2.5, 5], [1.5, 2, 4])[0, 1])
+
+
 # ---- choices ----
 
 
@@ -120,19 +161,26 @@ def test_choices_are_the_sequences_of_one_sample() -> None:
     assert batch.lengths.tolist() == [8, 8, 7, 7, 7]
     first = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"][:8]]
     assert first == "[CLS] 甲 乙 [SEP] 戊 [SEP] 己 [SEP]".split()
+    assert encoded.columns["sentence_ids"][:8].tolist() == [0] * 4 + [1] * 4
     assert encoded.labels.tolist() == [1, -1]
     scores = [np.array([[0.1], [3.0]]), np.array([[2.0], [1.0], [0.0]])]
     answers = MultipleChoice().answers(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
     assert [answer.value for answer in answers] == [1, 0] and sum(answers[1].scores) == pytest.approx(1)
 
 
+def test_probabilities_of_choices_hold_for_scores_of_any_size() -> None:
+    for shift in (-1000.0, 0.0, 1000.0):
+        assert softmax(np.float32([shift, shift + np.log(3)])) == pytest.approx([1 / 4, 3 / 4], rel=1e-3)
+
+
 def test_the_text_gives_way_to_question_and_choice() -> None:
+    """One token after the other is taken from the first text that has any, until all fit."""
     for lengths in product((0, 1, 5, 9), repeat=3):
         kept = fitted([list(range(length)) for length in lengths], max_length=12)
-        assert sum(map(len, kept)) == min(sum(lengths), 8)
-        assert all(list(part) == list(range(len(part))) for part in kept)
-        if lengths[1] + lengths[2] <= 8:
-            assert [len(part) for part in kept[1:]] == list(lengths[1:])
+        expected = list(lengths)
+        while sum(expected) > 12 - 4:  # special tokens
+            expected[next(i for i, length in enumerate(expected) if length)] -= 1
+        assert [list(part) for part in kept] == [list(range(length)) for length in expected]
 
 
 def test_idioms_are_chosen_once_each_the_surest_first() -> None:
@@ -146,6 +194,21 @@ def test_idioms_are_chosen_once_each_the_surest_first() -> None:
         assert chosen[best] == scores[best].argmax()
     assert sorted(each_once(list(random.normal(size=(3, 2))))) in ([0, 0, 1], [0, 1, 1])
     assert all(len(set(order)) == 2 for order in permutations(each_once([np.array([0.0, -5]), np.array([0.0, -9])])))
+
+
+def blank(tag: int, group: str, answer: int | None = None) -> ClozeExample:
+    return ClozeExample(f"#idiom{tag:06d}#", "", "甲乙", "丙", ("戊己庚辛", "丁丁丁丁", "己己己己"), answer, group, 0)
+
+
+def test_blanks_that_share_candidates_are_answered_together_and_others_apart() -> None:
+    """Each blank is surest of the first candidate; those of a group need not stand one after the other."""
+    groups, sureness = ["p", "q", "p", "q", "p", "r"], [2.0, 5.0, 3.0, 4.0, 1.0, 0.5]
+    examples = [blank(number, group) for number, group in enumerate(groups)]
+    scores = [np.array([[sure], [sure / 2], [0.0]], np.float32) for sure in sureness]
+    answers = Cloze().answers(examples, SimpleNamespace(), scores, signature("cloze", 20))  # type: ignore[arg-type]
+    assert [answer.value for answer in answers] == [1, 0, 0, 1, 2, 0]
+    for answer, found in zip(answers, scores, strict=True):
+        assert answer.scores == pytest.approx((np.exp(found) / np.exp(found).sum())[:, 0].tolist())
 
 
 def test_a_window_around_the_blank_uses_all_its_room() -> None:

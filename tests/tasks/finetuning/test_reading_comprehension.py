@@ -104,6 +104,54 @@ def test_the_best_part_is_that_of_all_pairs_which_may_begin_there() -> None:
     assert max(best_spans(scores, may_begin, options)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("tried", "longest"), [(1, 1), (1, 4), (3, 2), (5, 20), (40, 3)])
+def test_so_many_of_the_best_beginnings_are_tried_each_to_its_best_end_within_the_length(
+    tried: int, longest: int
+) -> None:
+    random = np.random.default_rng(tried)
+    for _ in range(20):
+        scores, may_begin = random.normal(size=(15, 2)), random.random(15) < 0.6
+        found = best_spans(scores, may_begin, ReadingOptions(max_answer_length=longest, best_answers=tried))
+        firsts = sorted(np.flatnonzero(may_begin).tolist(), key=lambda i: -scores[i, 0])[:tried]
+        ends = {i: range(i, min(i + longest, 15)) for i in firsts}
+        best = {i: max(ends[i], key=lambda j: scores[j, 1]) for i in firsts}
+        assert [(i, j) for _, i, j in found] == list(best.items())
+        assert [score for score, _, _ in found] == pytest.approx([scores[i, 0] + scores[j, 1] for i, j in best.items()])
+
+
+def test_lengths_are_those_of_paddlenlps_example_unless_they_are_given() -> None:
+    assert ReadingOptions().model_dump() == {
+        "stride": 128,
+        "max_question_length": 64,
+        "max_answer_length": 50,
+        "best_answers": 20,
+    }
+
+
+def test_a_window_is_filled_and_the_next_begins_a_stride_later() -> None:
+    """`[CLS] question [SEP] window [SEP]`, 12 tokens at most, the question cut to 2."""
+    context = "甲乙丙丁戊己庚辛甲乙丙丁戊己庚辛丙"
+    example = QuestionExample("q", "", "丙丁戊", context, ())
+    encoded = KIND.encode([example], VOCABULARY, signature(12, stride=4, max_question_length=2))
+    texts = np.split(encoded.samples.columns["input_ids"], np.cumsum(encoded.samples.lengths)[:-1])
+    windows = [context[0:7], context[4:11], context[8:15], context[12:17]]
+    assert ["".join(VOCABULARY.tokens[int(i)] for i in ids) for ids in texts] == [
+        f"[CLS]丙丁[SEP]{window}[SEP]" for window in windows
+    ]
+    sentences = np.split(encoded.samples.columns["sentence_ids"], np.cumsum(encoded.samples.lengths)[:-1])
+    assert [ids.tolist() for ids in sentences] == [[0] * 4 + [1] * (len(window) + 1) for window in windows]
+
+
+def test_a_window_is_trained_on_the_first_answer_that_the_text_holds_if_it_has_the_whole_of_it() -> None:
+    context = "甲乙丙丁戊己庚辛甲乙"
+    answers = (Answer("不在", None), Answer("庚辛甲", 6), Answer("甲", 0))
+    example = QuestionExample("q", "", "丙", context, answers)
+    encoded = KIND.encode([example], VOCABULARY, signature(12, stride=2, max_question_length=1))
+    assert [window.begin for window in encoded.details] == [3, 3]  # windows of eight tokens, from 0 and from 2
+    assert encoded.samples.labels.tolist() == [[0, 0], [3 + 4, 3 + 6]]
+    assert KIND.gold(example) == ("不在", "庚辛甲", "甲") and KIND.gold(QuestionExample("q", "", "丙", "", ())) is None
+
+
 def test_every_text_has_an_answer_even_where_all_sure_ends_stand_before_all_sure_beginnings() -> None:
     short = signature(30, stride=8, max_question_length=2, max_answer_length=3, best_answers=2)
     example = QuestionExample("q", "", "甲乙", "甲乙丙丁戊己庚辛" * 2, ())

@@ -103,16 +103,17 @@ def test_by_the_recipe_alone(registry: Registry, task: str, metric: str, options
 
 
 @pytest.mark.parametrize(
-    ("task", "length", "words"),
+    ("task", "enough", "words"),
     [
-        ("reading_comprehension", 100, "signature.options.stride 128: more than the 33 tokens"),
-        ("multiple_choice", 4, "max_length 4: multiple_choice needs 5"),
-        ("cloze", 7, "max_length 7: cloze needs 8"),
+        ("reading_comprehension", 64 + 128 + 3, "signature.options.stride 128: more than the 127 tokens"),
+        ("multiple_choice", 5, "max_length 4: multiple_choice needs 5"),
+        ("cloze", 8, "max_length 7: cloze needs 8"),
     ],
 )
-def test_samples_too_short_for_a_kind(registry: Registry, task: str, length: int, words: str) -> None:
+def test_samples_too_short_for_a_kind(registry: Registry, task: str, enough: int, words: str) -> None:
+    registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=enough))
     with pytest.raises(UserError, match=words):
-        registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=length))
+        registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=enough - 1))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from submission_support import (
 )
 
 from ernie_paddle.cli import main
+from tasks.submission import checking
 from tasks.submission.benchmarks import BENCHMARKS
 from tasks.submission.layouts import Tsv
 
@@ -149,25 +150,15 @@ def test_a_zip_of_another_name_than_clue_takes_is_said(clue: Path, capsys: pytes
         assert ("under the name submit.zip only" in capsys.readouterr().out) == said
 
 
-def test_published_sizes_are_those_of_the_benchmarks() -> None:
-    sizes = {file.task: file.rows for files in BENCHMARKS.values() for file in files}
-    assert (sizes["CoLA"], sizes["MNLI-mm"], sizes["AX"], sizes["tnews11"], sizes["cmnli"]) == (
-        1063,
-        9847,
-        1104,
-        10000,
-        13880,
-    )
-
-
 # ---- missing tasks ----
 
 
 def test_missing_predictions_are_listed_beside_files_of_other_names(run: Run, glue: Path) -> None:
     (glue / "predictions/MNLI-m.tsv").rename(glue / "predictions/MNLI.tsv")
-    (glue / "predictions/RTE.tsv").unlink()
+    (glue / "predictions/RTE.tsv").rename(glue / "predictions/rte.json")
+    (glue / "predictions/notes.txt").touch()
     error = run("glue")
-    assert "missing predictions: MNLI-m.tsv, RTE.tsv; of no use: MNLI.tsv; give --partial" in error
+    assert "missing predictions: MNLI-m.tsv, RTE.tsv; of no use: MNLI.tsv, rte.json; give --partial" in error
     assert not (glue / "out.zip").exists()
 
 
@@ -178,6 +169,9 @@ def test_a_partial_submission_has_the_others(run: Run, glue: Path) -> None:
     assert "RTE.tsv" not in contents(glue / "out.zip")
     assert run("glue", "--check", glue / "out.zip", "--partial") == ""
     assert "RTE.tsv: missing" in run("glue", "--check", glue / "out.zip")
+    for path in (glue / "predictions").iterdir():
+        path.unlink()
+    assert "missing predictions: CoLA.tsv, SST-2.tsv" in run("glue", *arguments)
 
 
 def test_optional_files_may_be_left_out_but_not_one_of_two_test_sets(run: Run, clue: Path) -> None:
@@ -278,6 +272,18 @@ def test_everything_wrong_in_a_zip_is_said_at_once(run: Run, glue: Path) -> None
     assert lines[-1].endswith("mistakes are listed above")
 
 
+def test_a_file_that_unpacks_to_more_than_any_submission_has_is_not_read(
+    run: Run, glue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 390_965 * len("390964\t1\n") < checking.MOST_BYTES  # QQP
+    run("glue")
+    size = len(contents(glue / "out.zip")["MRPC.tsv"])
+    monkeypatch.setattr(checking, "MOST_BYTES", size)
+    rezip(glue / "out.zip", **{"CoLA.tsv": "x" * (size + 1)})
+    lines = [line for line in run("glue", "--check", glue / "out.zip").splitlines() if "bytes" in line]
+    assert f"CoLA.tsv: more than {size} bytes" in lines and not [line for line in lines if "MRPC" in line]
+
+
 def test_a_name_that_stands_twice_is_named(run: Run, glue: Path) -> None:
     run("glue")
     with zipfile.ZipFile(glue / "out.zip", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
@@ -354,8 +360,26 @@ def test_a_file_that_is_no_zip_and_a_damaged_one_are_named(run: Run, glue: Path)
             '{"content": "x"}\n',
             "line 1: expected the lists 'content' and 'candidates'",
         ),
+        ("glue", "QNLI/test.tsv", "", "line 1: the first column is '', not 'index'"),
+        (
+            "clue",
+            "chid_public/test1.1.json",
+            '{"candidates": ["x"]}\n',
+            "line 1: expected the lists 'content' and 'candidates'",
+        ),
+        (
+            "clue",
+            "chid_public/test1.1.json",
+            '{"content": ["x"]}\n',
+            "line 1: expected the lists 'content' and 'candidates'",
+        ),
         ("clue", "cmrc2018_public/test.json", '{"data": [{}]}', "expected data, paragraphs, qas and ids"),
+        ("clue", "cmrc2018_public/test.json", '{"data": 3}', "expected data, paragraphs, qas and ids"),
+        ("clue", "cmrc2018_public/test.json", "{", "not JSON"),
         ("clue", "c3_public/test1.1.json", '[["a"]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", '[["a", ["b"], 0]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", '[["a", [{"question": "b"}], 0]]', "expected a list of [passage"),
+        ("clue", "c3_public/test1.1.json", "3", "expected a list of [passage"),
     ],
 )
 def test_test_files_of_another_form_are_named(

@@ -27,6 +27,22 @@ def test_figures_are_those_of_the_confusion_matrix(score: Score, seed: int) -> N
     assert score("matthews_correlation", gold, predicted).rank == pytest.approx(matthews)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_several_classes_are_counted_by_their_formulas(score: Score, seed: int) -> None:
+    """Gorodkin's R_K is the correlation of the one-hot matrices of gold and predicted classes."""
+    random = np.random.default_rng(seed)
+    gold = random.choice(4, 90, p=[0.1, 0.2, 0.3, 0.4])
+    predicted = np.where(random.random(90) < 0.5, gold, random.choice(4, 90))
+    one_hot, answered = (np.eye(4)[classes] - np.eye(4)[classes].mean(axis=0) for classes in (gold, predicted))
+    r_k = (one_hot * answered).sum() / np.sqrt((one_hot**2).sum() * (answered**2).sum())
+    names = [[f"class {c}" for c in classes] for classes in (gold, predicted)]
+    assert score("matthews_correlation", *names).rank == pytest.approx(r_k)
+    assert score("accuracy", *names).figures == {"accuracy": pytest.approx((gold == predicted).mean())}
+    both = (gold == 2) & (predicted == 2)
+    f1 = 2 * both.sum() / ((gold == 2).sum() + (predicted == 2).sum())
+    assert score("f1", *names, positive="class 2").rank == pytest.approx(f1)
+
+
 def test_matthews_correlation_of_the_example_in_scikit_learns_documentation(score: Score) -> None:
     assert score("matthews_correlation", [1, 1, 1, -1], [1, -1, 1, 1]).rank == pytest.approx(-1 / 3)
 

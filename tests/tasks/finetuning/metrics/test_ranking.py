@@ -24,9 +24,12 @@ def test_mrr_of_the_textbook_example(score: Score) -> None:
 
 
 def test_map_of_the_textbook_example(score: Score) -> None:
+    """Of an introduction to information retrieval, which rounds the two precisions to 0.62 and 0.44."""
     first, second = [1, 0, 1, 0, 0, 1, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1, 0, 0, 0]
     gold, predicted, queries = ranked(first, second)
-    assert score("mrr", gold, predicted, queries=queries).figures["map"] == pytest.approx((0.622 + 0.443) / 2, abs=5e-4)
+    precisions = (1 / 1 + 2 / 3 + 3 / 6 + 4 / 9 + 5 / 10) / 5, (1 / 2 + 2 / 5 + 3 / 7) / 3
+    found = score("mrr", gold, predicted, queries=queries).figures["map"]
+    assert found == pytest.approx(sum(precisions) / 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -43,12 +46,31 @@ def test_figures_are_those_of_each_query_alone(score: Score, seed: int) -> None:
         precision.append(average_precision_score(gold[rows], predicted[rows]) if len(ranks) else 0.0)
     scores = score("mrr", gold, predicted, queries=queries.tolist())
     assert scores.figures == pytest.approx({"mrr": np.mean(reciprocal), "map": np.mean(precision)})
-    assert scores.count == len(queries)
+    assert scores.count == len(queries) and scores.ranks_by == "mrr"
+
+    taken = random.integers(0, 2, len(queries))
+    judged = score("accuracy_f1_and_mrr", gold, list(zip(taken, predicted, strict=True)), queries=queries.tolist())
+    f1 = 2 * (gold & taken).sum() / (gold.sum() + taken.sum())
+    expected = {"mrr": np.mean(reciprocal), "f1": f1, "accuracy": (gold == taken).mean()}
+    assert judged.figures == pytest.approx(expected) and judged.ranks_by == "mrr"
 
 
 def test_equal_scores_gain_nothing(score: Score) -> None:
     scores = score("mrr", [1, 0, 0, 1], [0.5, 0.5, 0.5, 0.9], queries=["a", "a", "a", "b"])
     assert scores.figures == pytest.approx({"mrr": (1 / 3 + 1) / 2, "map": (1 / 3 + 1) / 2})
+
+
+def test_only_scores_that_tell_no_candidate_of_any_question_from_another_are_marked(score: Score) -> None:
+    reason = "all candidates of each query have the same score"
+    for predicted, queries, said in (
+        ([0.5, 0.5, 0.9, 0.9], "aabb", reason),
+        ([0.5, 0.5, 0.9, 0.8], "aabb", None),
+        ([0.5, 0.5, 0.5, 0.5], "abcd", None),  # each question has one candidate: nothing could be told apart
+    ):
+        assert score("mrr", [1, 0, 1, 0], predicted, queries=list(queries)).degenerate == said
+    judged = [(1, 0.5), (1, 0.4)]
+    scores = score("accuracy_f1_and_mrr", [1, 0], judged, queries=["a", "a"])
+    assert scores.degenerate == "every row is predicted as '1'"
 
 
 def test_scores_that_are_not_finite_are_marked(score: Score) -> None:

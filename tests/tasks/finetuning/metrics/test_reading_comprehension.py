@@ -94,6 +94,28 @@ def test_squad_f1_counts_words_in_common_as_often_as_both_have_them() -> None:
     assert shared_words_f1("the", "Broncos") == 0.0
 
 
+def test_each_language_is_compared_by_its_own_script(score: Score) -> None:
+    """English: marks and articles do not count, words in any order do. Chinese: the longest run of characters."""
+    gold, predicted = [["The big, red fox"], ["a cat"], ["dog", "hot dog"]], ["red fox, big", "the cat!", "dogs"]
+    english = {"em": 1 / 3, "f1": (1 + 1 + 0) / 3, "mean": (1 / 3 + 2 / 3) / 2}
+    assert score("em_and_f1", gold, predicted, language="en").figures == pytest.approx(english)
+    run_of_words = (2 * 2 / (5 + 4) + 2 * 1 / (2 + 3) + 0) / 3  # commas and exclamation marks are words there
+    chinese = score("em_and_f1", gold, predicted, language="zh").figures
+    assert chinese == pytest.approx({"em": 0.0, "f1": run_of_words, "mean": run_of_words / 2})
+
+
+def test_the_best_f1_of_each_question_is_averaged_over_questions(score: Score) -> None:
+    texts = random_texts("甲乙丙", 60, seed=4)
+    gold = [[text or "丁" for text in texts[i : i + 1 + i % 3]] for i in range(0, 30)]
+    predicted = [answers[-1] if i % 4 == 0 else texts[30 + i] for i, answers in enumerate(gold)]
+    figures = score("em_and_f1", gold, predicted, language="zh").figures
+    f1 = np.mean(
+        [max(longest_common_f1(a, text) for a in answers) for answers, text in zip(gold, predicted, strict=True)]
+    )
+    em = np.mean([text in answers for answers, text in zip(gold, predicted, strict=True)])
+    assert figures == pytest.approx({"em": em, "f1": f1, "mean": (em + f1) / 2}) and 0 < em < f1
+
+
 # ---- both, beside paddlenlp ----
 
 

@@ -51,6 +51,12 @@ def test_predictions_without_a_correlation_are_marked(score: Score, predicted: l
     assert (set(scores.figures.values()), scores.degenerate) == ({0.0}, reason)
 
 
+def test_predictions_that_differ_little_but_by_more_than_rounding_have_their_correlation(score: Score) -> None:
+    for step in (1e-5, 1e-2):
+        scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], [2.5, 2.5 + step, 2.5 + 2 * step, 2.5 + 5 * step])
+        assert scores.degenerate is None and scores.figures["pearson"] == pytest.approx(1)
+
+
 def test_constant_labels_and_a_single_row_are_marked(score: Score) -> None:
     assert score("pearson_and_spearman", [3.0, 3.0], [1.0, 2.0]).degenerate == "every row is labelled 3"
     assert score("pearson_and_spearman", [3.0], [1.0]).degenerate == "every row is labelled 3"

@@ -158,5 +158,21 @@ def test_every_token_needs_a_tag(score: Score) -> None:
             score(name, [["O", "B-PER"]], [["O"]], **options)
 
 
-def test_tag_accuracy_is_the_share_of_tokens(score: Score) -> None:
-    assert score("tag_accuracy", [["NN", "VV"], ["NN"]], [["NN", "NN"], ["NN"]]).figures == {"accuracy": 2 / 3}
+def test_tag_accuracy_is_the_share_of_tokens_of_all_texts(score: Score) -> None:
+    """Not the mean over texts: long ones count more."""
+    gold, predicted = random_pairs("iob2", seed=1)
+    pairs = [pair for texts in zip(gold, predicted, strict=True) for pair in zip(*texts, strict=True)]
+    scores = score("tag_accuracy", gold, predicted)
+    assert scores.figures == {"accuracy": sum(a == b for a, b in pairs) / len(pairs)} and scores.count == len(gold)
+
+
+def test_tags_that_tell_nothing_apart_are_marked(score: Score) -> None:
+    assert score("tag_accuracy", [["A", "B"]], [["A", "A"]]).degenerate == "every row is predicted as 'A'"
+    assert score("tag_accuracy", [[], []], [[], []]).degenerate == "no text has a token"
+    assert score("entity_f1", [["B-PER"]], [["O"]], scheme="iob2").degenerate == "no entity is predicted"
+    assert score("entity_f1", [["B-PER"]], [["B-LOC"]], scheme="iob2").degenerate is None
+
+
+def test_precision_counts_what_is_predicted_and_recall_what_is_there(score: Score) -> None:
+    figures = score("entity_f1", [["B-PER", "O", "B-LOC", "B-ORG"]], [["B-PER", "O", "O", "O"]], scheme="iob2").figures
+    assert figures == pytest.approx({"precision": 1.0, "recall": 1 / 3, "f1": 0.5, "f1_strict": 0.5})

@@ -96,6 +96,17 @@ def test_tables_may_hold_halves_as_bytes(
     assert paired.examples == read(tmp_path, content.format("😀"), reading, labels).examples
 
 
+@pytest.mark.parametrize("half", ["", HALF])
+def test_a_byte_order_mark_is_none_of_the_text_at_the_start_of_a_file_alone(tmp_path: Path, half: str) -> None:
+    mark = "\ufeff"
+    rows = f"{mark}甲{half}\tO\n\n{mark}乙{half}\tO\n"
+    found = read(tmp_path, rows.encode("utf-8", "surrogatepass"), {"format": "tagged_columns"}, ["O", "B"])
+    sign = SIGN if half else ""
+    assert [example.tokens for example in found.examples] == [(f"甲{sign}",), (f"{mark}乙{sign}",)]
+    document = json.dumps([[["句"], [{"question": "谁", "choice": ["甲", "乙"], "answer": "乙"}], "1"]])
+    assert read(tmp_path, mark + document, {"format": "c3"}).examples[0].answer == 1
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-le", "big5"])
 @pytest.mark.parametrize("reading", ["tsv", "json_lines", "squad", "tagged_columns"])
 def test_a_file_in_another_encoding_is_named_with_it(tmp_path: Path, reading: str, encoding: str) -> None:

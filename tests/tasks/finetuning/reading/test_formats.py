@@ -20,6 +20,13 @@ def test_tabs_within_a_text_are_taken_where_the_recipe_says_so(tmp_path: Path) -
     assert [(example.text_a, example.label) for example in one.examples] == [("no tab", "no"), ("a\tb\t", "yes")]
 
 
+def test_the_second_text_may_take_the_tabs_and_what_follows_it_stays_in_its_column(tmp_path: Path) -> None:
+    content = "text_a\ttext_b\tlabel\na\tb\tno\na\tb\t\tc\tyes\n"
+    reading = {"format": "tsv", "columns": {"text_b": "text_b"}, "rest": "text_b"}
+    found = read(tmp_path, content, reading, LABELS).examples
+    assert [(one.text_a, one.text_b, one.label) for one in found] == [("a", "b", "no"), ("a", "b\t\tc", "yes")]
+
+
 @pytest.mark.parametrize(
     ("start", "corrected"),
     [(0, {}), (4, {}), (1, {0}), (3, {4}), (-7, {0}), (99, {4})],
@@ -61,6 +68,7 @@ def test_columns_of_conll(tmp_path: Path, separator: str, between: str) -> None:
     one = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
     taken = [(example.tokens, example.tags) for example in one.examples]
     assert taken == [(("EU", "rejects"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
+    assert one.report.rows == one.report.examples == 2
     assert [example.place.split()[-1] for example in one.examples] == ["2", "6"]
 
 
@@ -74,3 +82,48 @@ def test_candidates_in_lines_of_json_are_grouped_by_their_key(tmp_path: Path) ->
     content = "\n".join(map(json.dumps, records))
     one = read(tmp_path, content, {"format": "json_lines", "keys": {"group": "qid"}}, LABELS)
     assert [example.group for example in one.examples] == ["7", "7", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "given", "found", "corrected"),
+    [
+        ("它说它好", "它", 0, 0, 0),
+        ("它说它好", "它", 2, 2, 0),
+        ("它说他好", "它", 3, 0, 1),
+        ("它说他好", "它", -4, 0, 1),  # as Python counts, it would be there
+        ("我说它", "它", -1, 2, 1),
+        ("它说它好", "它", 1, None, 0),  # either one may be meant
+        ("它说它好", "", 0, None, 0),
+    ],
+)
+def test_a_word_of_a_text_is_the_one_at_its_offset_or_the_only_one(
+    tmp_path: Path, text: str, word: str, given: int, found: int | None, corrected: int
+) -> None:
+    pronoun = {"span1_text": "说", "span1_index": 1, "span2_text": word, "span2_index": given}
+    record = {"text": text, "target": pronoun, "label": "no"}
+    if found is None:
+        with pytest.raises(UserError, match="span2_text"):
+            read(tmp_path, json.dumps(record), {"format": "wsc"}, LABELS)
+        return
+    one = read(tmp_path, json.dumps(record), {"format": "wsc"}, LABELS)
+    assert (one.examples[0].pronoun.text, one.examples[0].pronoun.start) == (word, found)
+    assert sum(tally.count for tally in one.report.corrected.values()) == corrected
+
+
+WSC = {"text": "甲见乙", "target": {"span1_text": "甲", "span1_index": 0, "span2_text": "乙", "span2_index": 2}}
+ONE_OF_EACH = {  # a file with the labels no, ? and yes, in this order
+    "tsv": "text_a\tlabel\na\tno\nb\t?\nc\tyes\n",
+    "json_lines": "".join(json.dumps({"sentence1": "a", "label": label}) + "\n" for label in ("no", "?", "yes")),
+    "wsc": "".join(json.dumps({**WSC, "label": label}) + "\n" for label in ("no", "?", "yes")),
+}
+
+
+@pytest.mark.parametrize("format", ONE_OF_EACH)
+def test_rows_with_dropped_labels_are_left_out_and_counted_and_others_renamed(tmp_path: Path, format: str) -> None:
+    content = ONE_OF_EACH[format].replace("yes", "ja")
+    one = read(tmp_path, content, {"format": format}, LABELS, drop_labels=["?"], label_map={"ja": "yes"})
+    assert [(example.id, example.label) for example in one.examples] == [("0", "no"), ("2", "yes")]
+    assert {what: tally.count for what, tally in one.report.left_out.items()} == {"label '?'": 1}
+    assert one.report.rows == 3
+    with pytest.raises(UserError, match=r"label '\?' is not among"):
+        read(tmp_path, content, {"format": format}, LABELS, label_map={"ja": "yes"})

@@ -100,6 +100,27 @@ def test_lines_of_json(tmp_path: Path, format: str, record: Any, words: list[str
     refused(error, ["train.json", *words])
 
 
+def test_an_id_that_is_no_single_value_names_its_line(tmp_path: Path) -> None:
+    lines = [json.dumps({**LINE, "id": id}) for id in (5, [6])]
+    with pytest.raises(UserError) as error:
+        read(tmp_path, "\n".join(lines), {"format": "json_lines"}, LABELS, labelled=[])
+    refused(error, ["train.json line 2", "'id'", "a text", "[6]"])
+    assert [one.id for one in read(tmp_path, "\n".join(lines), {"format": "json_lines"}, LABELS).examples] == ["0", "1"]
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_files_of_one_split_are_enough(split: str) -> None:
+    data = check_settings(DataSettings, {split: "a.tsv"}, "data")
+    assert {name: data.sets(name) for name in ("train", "dev", "test")} == {  # type: ignore[arg-type]
+        name: {split: (Path("a.tsv"),)} if name == split else {} for name in ("train", "dev", "test")
+    }
+    assert data.names() == ["a.tsv"]
+    with pytest.raises(UserError, match="names no files; give train, dev or test"):
+        check_settings(DataSettings, {}, "data")
+    with pytest.raises(UserError, match=f"data: key '{split}"):
+        check_settings(DataSettings, {split: []}, "data")
+
+
 def test_answers_to_blanks_that_are_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path, json.dumps(BLANKS), {"format": "chid"})
