@@ -310,11 +310,11 @@ def test_flash_attention_drops_in_training_alone_scales_by_the_heads_size_and_lo
         layout, dropout = Layout(*cells, ("tokens", 0), ("cells", 0), ("cells", 1)), Dropout(training, keep_masks=True)
         contexts = flash_attention(12, precision)(Heads(queries, keys, values, layout, layout, 2), 0.3, dropout)
         assert contexts.shape == [-1, 8] and len(dropout.kept) == 1
-    (given,) = flash
-    assert [given[name] for name in ("query", "key", "value")] == [(dtype, [-1, 2, 4])] * 3
-    assert (given["dropout"], given["training"]) == ((0.3, True) if training else (0.0, False))
-    assert (given["scale"], given["causal"], given["fixed_seed_offset"]) == (0.5, False, None)
-    assert given["max_seqlen_q"] == given["max_seqlen_k"] == 12
+        (given,) = flash
+        assert [given[name] for name in ("query", "key", "value")] == [(dtype, [-1, 2, 4])] * 3
+        assert (given["dropout"], given["training"]) == ((0.3, True) if training else (0.0, False))
+        assert (given["scale"], given["causal"], given["fixed_seed_offset"]) == (0.5, False, None)
+        assert given["max_seqlen_q"] == given["max_seqlen_k"] == 12
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["kept", "recomputed"])
