@@ -159,7 +159,8 @@ def test_the_loss_in_training_equals_numpys_with_the_masks_of_its_key(name: str)
     session, task, random = session_of(**rates), task_of(name), np.random.default_rng(0)
     batch = random_batch(random, [6, 1, 9, 3])
     labels = random_labels(random, task, batch)
-    feed = {**joined(batch, {name: labels}), LOSS_WEIGHTS: np.ones(1, np.float32)}
+    feed = {**joined(batch, {name: labels}), LOSS_WEIGHTS: np.array([0.25], np.float32)}
+    session.set_loss_scale(8.0)  # neither of the two changes what is said of losses
     session.add_gradients((task,), feed, dropout_key=5)
     drawn = [mask.draw(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
     layers = session.config.num_hidden_layers
@@ -199,6 +200,7 @@ def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], i
     random = np.random.default_rng(7)
     batch = random_batch(random, [6, 2, 9, 6])
     labels = {task.name: random_labels(random, task, batch) for task in tasks}
+    session.set_loss_scale(4.0)
     session.add_gradients(tasks, {**joined(batch, labels), LOSS_WEIGHTS: weights}, dropout_key=1)
     values = {name: value.astype(np.float64) for name, value in session.parameters().items()}
 
@@ -216,7 +218,7 @@ def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], i
         values[name] = original - step * direction
         slope = (above - loss()) / (2 * step)
         values[name] = original
-        gradient = session.variables.get(name + GRADIENT_SUFFIX)
+        gradient = session.variables.get(name + GRADIENT_SUFFIX) / 4
         scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
         assert abs(slope - float((gradient * direction).sum())) <= 2e-3 * scale + 1e-5, name
 
