@@ -138,6 +138,20 @@ def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1
     assert abs(values.std() - 0.8796) < 4 * error and abs(values.mean()) < 4 * error * np.sqrt(2)
 
 
+def test_losses_are_summed_until_they_are_taken_but_for_those_that_are_not_finite() -> None:
+    session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.0)
+    feed = feed_for(session, (distance,), 0)
+    once = session.evaluate(distance, without_weights(feed))
+    for _ in range(2):
+        session.add_gradients((distance,), feed, 1)
+    np.testing.assert_allclose(session.take_metrics()["sentence_distance"], 2 * once, rtol=1e-5)
+    session.add_gradients((distance,), feed, 1)
+    session.set_parameters({"pooled_fc.b_0": np.full(8, np.nan, np.float32)})
+    assert np.isnan(session.evaluate(distance, without_weights(feed))[0])
+    session.add_gradients((distance,), feed, 1)
+    np.testing.assert_allclose(session.take_metrics()["sentence_distance"][0], once[0], rtol=1e-5)
+
+
 def test_dropout_differs_from_key_to_key_and_repeats_with_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """On CPUs its masks, on GPUs what the device's generator draws, which is seeded."""
     session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.5)

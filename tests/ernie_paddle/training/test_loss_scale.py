@@ -55,12 +55,10 @@ def test_gradients_that_are_not_finite_stop_an_fp32_run_and_change_nothing(toy_t
         next(updates)
     spoil(trainer, "encoder_layer_1_ffn_fc_1.w_0")
     before = trainer.session.parameters() | trainer.session.optimizer_state()
-    trainer.session.take_metrics()
     with pytest.raises(UserError, match=r"update 4, stage 1: gradients of \w+ are not finite.*training samples.*\d+, "):
         next(updates)
     after = trainer.session.parameters() | trainer.session.optimizer_state()
     assert [name for name in before if before[name].tobytes() != after[name].tobytes()] == []
-    assert all(np.isfinite(sums).all() for sums in trainer.session.take_metrics().values()), "what else the log tells"
 
 
 @pytest.fixture
