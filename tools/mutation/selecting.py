@@ -1,0 +1,117 @@
+"""Which tests run a line: recorded once, and again only for test files where something has changed."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from mutants import Mutant
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import write_json
+
+ROOT = Path(__file__).parents[2]
+RECORDED = ROOT / "runs/mutate/tests.json"
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test: its seconds with what it shares with others, and its own lines and theirs by module."""
+
+    name: str
+    seconds: float
+    lines: dict[str, set[int]]
+
+
+class Tests:
+    """All fast tests of the checkout."""
+
+    def __init__(self, tests: list[Test]):
+        self._tests = tests
+
+    @classmethod
+    def record(cls, jobs: int, fresh: bool) -> "Tests":
+        """Read the record of the last time, run the test files that are not in it any more, and write it anew."""
+        known: dict[str, dict] = json.loads(RECORDED.read_text()) if RECORDED.exists() and not fresh else {}
+        files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+        known = {name: entry for name, entry in known.items() if name in files and _is_current(entry["digests"])}
+        missing = [name for name in files if name not in known]
+        if missing:
+            print(f"recording what the tests of {len(missing)} files run ...", flush=True)
+            known.update(_run_and_record(missing, jobs))
+            RECORDED.parent.mkdir(parents=True, exist_ok=True)
+            write_json(RECORDED, known)
+        return cls(
+            [
+                Test(name, seconds, {module: set(lines) for module, lines in found.items()})
+                for entry in known.values()
+                for name, (seconds, found) in entry["tests"].items()
+            ]
+        )
+
+    def that_run(self, mutant: Mutant, seconds: float) -> list[Test]:
+        """Return the tests that run a mutant's lines, the likeliest to notice it first, of some `seconds` in all.
+
+        Lines that run when a module is imported count as run by the tests that run any of it.
+        """
+        places = set(range(mutant.first_line, mutant.last_line + 1))
+        in_module = [test for test in self._tests if mutant.module in test.lines]
+        found = [test for test in in_module if test.lines[mutant.module] & places]
+        found.sort(key=lambda test: (not _mirrors(test.name, mutant.module), test.seconds))
+        kept, spent = [], 0.0
+        for test in found or sorted(in_module, key=lambda test: (not _mirrors(test.name, mutant.module), test.seconds)):
+            if not kept or spent + test.seconds <= seconds:
+                kept.append(test)
+                spent += test.seconds
+        return kept
+
+
+def _mirrors(test: str, module: str) -> bool:
+    return Path(test.split("::")[0]).stem == f"test_{Path(module).stem}"
+
+
+def _digest(name: str) -> str:
+    path = ROOT / name
+    return sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _is_current(digests: dict[str, str]) -> bool:
+    return all(_digest(name) == digest for name, digest in digests.items())
+
+
+def _run_and_record(files: list[str], jobs: int) -> dict[str, dict]:
+    """Run test files; for each its tests (seconds and lines by module) and the digests of all that they run."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "MUTATION_RECORDS": folder,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}",
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "recording", "-m", "not slow", *files]
+        command += ["--numprocesses", str(jobs), "--dist", "loadfile"] if jobs > 1 and len(files) > 1 else []
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        records = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
+    if done.returncode not in (0, 1, 5) or not records:
+        raise UserError(f"the tests could not be run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if done.returncode == 1:
+        print(f"tests that fail without a mistake planted are left out:\n{done.stdout[-2000:]}", flush=True)
+    entries: dict[str, dict] = {name: {"tests": {}} for name in files}
+    for record in records:
+        for test, fixtures in record["tests"].items():
+            contexts = [test, *(f"fixture {name}" for name in fixtures)]
+            lines: dict[str, set[int]] = {}
+            for context in contexts:
+                for module, numbers in record["lines"].get(context, {}).items():
+                    lines.setdefault(module, set()).update(numbers)
+            seconds = sum(record["seconds"].get(context, 0.0) for context in contexts)
+            found = {module: sorted(numbers) for module, numbers in lines.items()}
+            entries[test.split("::")[0]]["tests"][test] = (seconds, found)
+    for name, entry in entries.items():
+        modules = {module for _, found in entry["tests"].values() for module in found}
+        entry["digests"] = {path: _digest(path) for path in [name, *sorted(modules)]}
+    return entries
