@@ -88,6 +88,56 @@ def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
 
 
+@pytest.fixture
+def to_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
+    """What is waited for and what takes its name, in order: "sync" or "name", where, and of how many bytes it is."""
+    events: list[tuple[str, Path, int]] = []
+    sync, replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        events.append(("sync", path, os.fstat(descriptor).st_size if path.is_file() else 0))
+
+    def named(source: Path, target: Path) -> None:
+        replace(source, target)
+        events.append(("name", Path(target), target.stat().st_size if target.is_file() else 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", named)
+    return events
+
+
+def test_a_file_s_bytes_are_on_disk_before_its_name_and_its_name_before_the_writer_goes_on(
+    tmp_path: Path, to_disk: list[tuple[str, Path, int]]
+) -> None:
+    path = tmp_path / "deep" / "table.tsv"
+    with written_whole(path) as file:
+        file.write("a" * 100)
+    (_, beside, size), *after = to_disk
+    assert beside.parent == path.parent and beside != path and size == 100
+    assert after == [("name", path, 100), ("sync", path.parent, 0)]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "in the place of another"])
+def test_all_of_a_folder_is_on_disk_before_its_name_and_its_name_before_the_writer_goes_on(
+    there: bool, tmp_path: Path, to_disk: list[tuple[str, Path, int]]
+) -> None:
+    out = tmp_path / "export"
+    if there:
+        out.mkdir()
+    with folder_written_whole(out) as beside:
+        (beside / "inner").mkdir()
+        (beside / "weights").write_bytes(b"12345")
+        (beside / "inner" / "vocabulary").write_bytes(b"12")
+    named = to_disk.index(("name", out, 0))
+    before = {("sync", beside / "weights", 5), ("sync", beside / "inner" / "vocabulary", 2)}
+    before |= {("sync", beside / "inner", 0), ("sync", beside, 0)}
+    assert set(to_disk[: named - there]) == before, "the old folder gives its name away when all is there"
+    assert to_disk[named + 1 :] == [("sync", tmp_path, 0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
 @pytest.mark.parametrize("moment", ["before the old one goes", "between the two"])
 def test_a_signal_leaves_either_the_old_folder_or_the_new_one(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
