@@ -1,5 +1,6 @@
 """Keyed draws: the same for the same key anywhere, otherwise independent."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -44,3 +45,23 @@ def test_draws_are_uniform_and_uncorrelated() -> None:
         different = left.ravel() != right.ravel()
         correlation = np.corrcoef(left.ravel()[different], right.ravel()[different])[0, 1]
         assert abs(correlation) < 5 / np.sqrt(left.size / 2)
+
+
+def test_uniforms_are_those_of_splitmix64() -> None:
+    """The first five numbers that its authors' program gives for the seed 1234567."""
+    published = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    assert uniforms(1234567, np.arange(5)).tolist() == [(number >> 11) / 2**53 for number in published]
+
+
+def test_keys_are_joined_unambiguously_and_hashed_by_blake2b() -> None:
+    """What a run has drawn, a later version draws again: runs can be gone on with."""
+    joined = b"1\x1fa\x1f-3"
+    assert keyed_hash(1, "a", -3) == int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "little") // 2
+    philox = np.random.Philox(key=int.from_bytes(hashlib.blake2b(joined, digest_size=16).digest(), "little"))
+    assert generator(1, "a", -3).integers(1 << 62) == np.random.Generator(philox).integers(1 << 62)

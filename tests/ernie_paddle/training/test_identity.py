@@ -61,6 +61,7 @@ def test_samples_have_another_digest_where_any_value_differs() -> None:
         digest(sentence_ids=np.array([0, 1, 1])),
         digest(input_ids=np.array([0, 0, 1]), sentence_ids=np.array([7, 8, 9])),
         digest(more=np.array([0, 0, 0])),
+        digest(most=np.array([0, 0, 0])),
     ]
     assert len(set(found)) == len(found) and digest() == found[0]
 
