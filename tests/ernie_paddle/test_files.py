@@ -1,5 +1,6 @@
 """Lines of files, and files that are not UTF-8."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,15 @@ from typing import Any
 import pytest
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, lines_of, read_json, read_lines, write_json, written_whole
+from ernie_paddle.files import (
+    errors_name,
+    folder_written_whole,
+    lines_of,
+    read_json,
+    read_lines,
+    write_json,
+    written_whole,
+)
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.text.encodings import guessed_encoding, text_codec
@@ -86,6 +95,22 @@ def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_json(path, {"loss": float("nan"), "scores": [1.5, float("inf"), (2, -float("inf"))]})
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [(None, "out/table.tsv"), ("out/.table.tsv.partial/x", "out/table.tsv"), ("in/corpus.txt", "in/corpus.txt")],
+)
+def test_an_error_names_the_output_unless_it_is_another_file_s(named: str | None, said: str) -> None:
+    beside = Path("out/.table.tsv.partial")
+    with pytest.raises(OSError, match="No space") as failed, errors_name("out/table.tsv", beside):
+        raise OSError(errno.ENOSPC, "No space left on device", named)
+    assert failed.value.filename == said and failed.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match="corpus") as failed, errors_name("out/table.tsv"):
+        raise OSError(errno.EIO, "Input/output error", "in/corpus.txt")
+    with pytest.raises(OSError, match="gzip") as failed, errors_name("out/table.tsv"):
+        raise OSError("not a gzip file")
+    assert failed.value.filename is None
 
 
 @pytest.fixture

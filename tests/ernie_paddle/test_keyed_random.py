@@ -56,7 +56,10 @@ def test_uniforms_are_those_of_splitmix64() -> None:
         4593380528125082431,
         16408922859458223821,
     ]
-    assert uniforms(1234567, np.arange(5)).tolist() == [(number >> 11) / 2**53 for number in published]
+    expected = [(number >> 11) / 2**53 for number in published]
+    assert uniforms(1234567, np.arange(5)).tolist() == expected
+    with np.errstate(over="raise"):  # sums wrap around
+        assert [float(uniforms(1234567, number)) for number in range(5)] == expected
 
 
 def test_keys_are_joined_unambiguously_and_hashed_by_blake2b() -> None:
