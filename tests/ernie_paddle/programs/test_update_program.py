@@ -176,11 +176,12 @@ def without_weights(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     [
         lambda feed: feed | {"sentence_distance_fc_label": feed["sentence_distance_fc_label"][:, None]},
         lambda feed: feed | {"input_ids": feed["input_ids"].astype(np.int32)},
+        lambda feed: feed | {LOSS_WEIGHTS: np.ones(2, np.float32)},
         lambda feed: feed | {"unheard_of": np.zeros(1)},
         lambda feed: {name: value for name, value in feed.items() if name != "sentence_ids"},
     ],
 )
-def test_feeds_of_another_rank_dtype_or_name_are_refused(change) -> None:  # type: ignore[no-untyped-def]
+def test_feeds_of_another_shape_dtype_or_name_are_refused(change) -> None:  # type: ignore[no-untyped-def]
     session, (distance,) = session_for(ADAM, "sentence_distance")
     with pytest.raises(ValueError, match="declared"):
         session.add_gradients((distance,), change(feed_for(session, (distance,), 0)), 1)
