@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
@@ -131,6 +132,43 @@ def test_the_same_held_out_samples_are_scored_at_any_update_others_with_another_
     found = tokens(trainer)
     trainer.progress.update = 7
     assert tokens(trainer) == found != tokens(other)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("name", ["capitalization", "sentence_distance"])
+def test_answers_are_read_from_the_scores_of_every_sample_in_order_whichever_rank_has_them(
+    toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, world: int
+) -> None:
+    """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label."""
+    train = {"batch_samples": 5, "learning_rate": STRAIGHT}
+    trainers = trainers_of_ranks(lambda: toy_trainer(train=train), monkeypatch, world)
+
+    def scores(task: Task, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        labels = (feed[f"{name}_fc_label"] >= 0).sum()
+        ids = feed["input_ids"]
+        if name == "sentence_distance":
+            ids = ids[np.flatnonzero(feed["position_ids"] == 0) + 1]
+        return np.array([3.0 * labels, 0.0]), np.stack([ids, -ids], axis=1).astype(np.float32)
+
+    for trainer in trainers:
+        monkeypatch.setattr(trainer.session, "scores", scores)
+    table = trainers[0].data[name].validation
+    for found, loss in together(trainers, lambda trainer: trainer.scores(name, table)):
+        assert loss == pytest.approx(3.0) and len(found) == len(table) == 32
+        for row, array in enumerate(found):
+            ids = table.take(np.array([row])).columns["input_ids"]
+            ids = ids[1:2] if name == "sentence_distance" else ids
+            assert array.tolist() == [[float(one), -float(one)] for one in ids]
+
+
+def test_a_score_is_of_the_samples_of_all_ranks(
+    toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainers = trainers_of_ranks(toy_trainer, monkeypatch, 3)
+    expected, _ = held_out(toy_trainer(), "sentence_distance", monkeypatch)
+    for score, fed in together(trainers, lambda trainer: held_out(trainer, "sentence_distance", monkeypatch)):
+        assert vars(score) == pytest.approx(vars(expected)) and score.labels == 32
+        assert sum((feed["position_ids"] == 0).sum() for feed in fed) < 32
 
 
 def test_chance_is_the_logarithm_of_the_classes(toy_trainer: Callable[..., Trainer]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
@@ -106,26 +107,12 @@ def test_ranks_together_feed_what_one_alone_does(
 ) -> None:
     """The same micro-batches, dropout and weights: the labels of all ranks count."""
     alone = feeds_of(toy_trainer(plan=THREE, train=TRAIN))
-    monkeypatch.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
-    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
-
-    def of_rank(rank: int, sums: Callable[[np.ndarray], np.ndarray]) -> list[tuple[StepResult, list[Fed]]]:
-        monkeypatch.setenv("PADDLE_TRAINER_ID", str(rank))
-        trainer = toy_trainer(plan=THREE, train=TRAIN)
-        monkeypatch.setattr(trainer.session, "sums", sums)
-        return feeds_of(trainer)
-
-    own: list[list[np.ndarray]] = [[], []]
-    for rank, arrays in enumerate(own):
-        of_rank(rank, lambda array, arrays=arrays: arrays.append(array) or array)  # type: ignore[misc]
-    shared = []
-    for rank in (0, 1):
-        totals = iter([first + second for first, second in zip(*own, strict=True)])
-        shared.append(of_rank(rank, lambda _, totals=totals: next(totals)))  # type: ignore[misc]
+    trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
+    shared = together(trainers, feeds_of)
     for (step, micro_batches), (first, of_first), (second, of_second) in zip(alone, *shared, strict=True):
-        together = [of_first[0], of_second[0], of_first[1]]
+        in_turn = [of_first[0], of_second[0], of_first[1]]
         assert len(of_first) == 2 and len(of_second) == 1
-        for found, expected in zip(together, micro_batches, strict=True):
+        for found, expected in zip(in_turn, micro_batches, strict=True):
             assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
         for one in (first, second):
             assert (one.samples, one.tokens, one.cells) == (step.samples, step.tokens, step.cells)
