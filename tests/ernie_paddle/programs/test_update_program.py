@@ -6,6 +6,7 @@ from programs_support import feed_for, joined, random_batch, random_labels, sess
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.keyed_random import generator
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.programs.update_program import accumulators
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
@@ -59,6 +60,10 @@ def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
             values[name] = values[name] * (1 - rate * (0.1 if name in DECAYED else 0.0)) - rate * step
         for name, value in values.items():
             np.testing.assert_allclose(session.variables.get(name), value, rtol=1e-5, atol=2e-6, err_msg=name)
+    state = session.optimizer_state()
+    assert {value.shape for name, value in state.items() if "_pow_acc" in name} == {(1,)} and len(state) == 4 * len(
+        values
+    )
     assert [norm > 0.5 for norm in norms] == [True, False, True, False, True] and min(norms) < 0.05
 
 
@@ -132,6 +137,8 @@ def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1
             assert (value == (1 if name.endswith("_scale") else 0)).all(), name
         else:
             drawn.append(value.ravel())
+            normal = generator(3, "parameter", name).standard_normal(value.shape, dtype=np.float32)
+            assert (value == 0.5 * normal)[np.abs(normal) <= 2].all(), "of seed, purpose and name"
     values = np.concatenate(drawn) / 0.5
     assert 1.9 < np.abs(values).max() <= 2
     error = 1 / np.sqrt(2 * values.size)
