@@ -115,3 +115,7 @@ def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytes
     after = session.parameters() | session.optimizer_state()
     assert all((after[name] == value + 1).all() for name, value in before.items())
     assert session.any_of_ranks(True) and not session.any_of_ranks(False)
+    met: list[np.ndarray] = []
+    monkeypatch.setattr(session, "sums", met.append)
+    session.meet()
+    assert len(met) == 1, "ranks wait for each other in a sum"
