@@ -1,6 +1,6 @@
 """The encoder and its gradients against independent computations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from programs_support import feed_for, joined, random_batch, random_labels, sess
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.kind import Signature
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.recomputation import Segment, recompute
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS, build_task_program
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.registry import load_plugins
@@ -225,12 +226,27 @@ def test_layers_computed_again_give_the_same_gradients_bit_for_bit(names: tuple[
     assert any(gradient.any() for gradient in found[True].values())
 
 
-def test_all_matrix_products_of_layers_are_computed_again_but_the_last_of_each() -> None:
-    session, tasks = session_of(), (task_of("knowledge_masking"),)
-    products = {}
-    for again in (False, True):
-        program = build_task_program(session.config, tasks, True, impl=ImplSettings(recompute=again))
-        names = [operator.name() for operator in program.main.global_block().ops]
-        products[again] = names.count("pd_op.matmul"), names.count("pd_op.matmul_grad")
-    assert products[True][1] == products[False][1]
-    assert products[True][0] > products[False][0] + 8 * session.config.num_hidden_layers
+@pytest.mark.parametrize("cuda", [False, True], ids=["cpu", "gpu"])
+def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_drawn(
+    cuda: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else is computed again, whether gradients need it themselves or for what they need."""
+    config = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1).config
+    monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: cuda)
+    read: list[str] = []
+
+    def recompute_and_look(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
+        recompute(main, forward, segments, kept)
+        may_be_read = [*(segment.output for segment in segments), *kept]
+        of_layers = set().union(*(segment.operators for segment in segments))
+        for operator in main.global_block().ops:
+            values = operator.operands_source() if operator.id() not in forward else []
+            for value in values:
+                source = value.get_defining_op()
+                if source.id() in of_layers and not any(value.is_same(one) for one in may_be_read):
+                    read.append(source.name())
+
+    monkeypatch.setattr("ernie_paddle.programs.task_program.recompute", recompute_and_look)
+    build_task_program(config, [task_of("knowledge_masking")], True, impl=ImplSettings(recompute=True))
+    assert set(read) <= {"builtin.parameter", "pd_op.data"}, "weights and feeds are there anyway"
+    assert read
