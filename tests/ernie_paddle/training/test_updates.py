@@ -1,5 +1,6 @@
 """What updates feed the programs: losses' weights, keys of dropout and labels; alone and shared by ranks."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +11,7 @@ import pytest
 from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.task import Task
@@ -162,6 +164,34 @@ def test_masks_and_order_are_drawn_anew_for_each_epoch_primary_task_and_seed_wha
         assert shares_equal(first, apart) < 0.3 and list(first) != list(apart), "nor in the same order"
     other = masked(trainer, batch_tokens=100, accumulation=5, group_by_length=False)
     assert shares_equal(first, other[0]) == 1.0, "of the sample and its epoch, not of its batch"
+
+
+def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
+    toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later versions that draw with the same keys go on with runs of this one."""
+    tasks = {name: {"updates": 2} for name in ("knowledge_masking", "sentence_distance")}
+    trainer = toy_trainer(plan={"strategy": "multi_task", "tasks": tasks}, train=TRAIN | {"accumulation": 2, "seed": 7})
+    monkeypatch.setattr(trainer.session, "evaluate", lambda *_: np.ones(2))
+    keys, blake2b = set[str](), hashlib.blake2b
+
+    def hashed(key: bytes, digest_size: int) -> Any:
+        keys.add(key.decode().replace("\x1f", " "))
+        return blake2b(key, digest_size=digest_size)
+
+    monkeypatch.setattr(hashlib, "blake2b", hashed)
+    feeds_of(trainer)
+    trainer.evaluate("sentence_distance")
+    trainer.session.parameter_shapes([trainer.tasks["sentence_distance"]])
+    monkeypatch.undo()
+    expected = {f"7 dropout {number} {micro_batch}" for number in (1, 2, 3, 4) for micro_batch in (0, 1)}
+    expected |= {f"7 parameter {name}" for name, value in trainer.session.parameters().items() if value.ndim == 2}
+    for primary in tasks:
+        expected |= {f"7 order {primary} 0", f"7 labels {primary} 0"}
+        labels = keyed_hash(7, "labels", primary, 0)
+        expected |= {f"{labels} {name}" for name in ("knowledge_masking", primary)}
+    of_evaluation = keyed_hash(7, "evaluation", "sentence_distance")
+    assert keys == expected | {"7 evaluation sentence_distance", f"{of_evaluation} sentence_distance"}
 
 
 def test_objectives_are_those_of_the_update_s_stage(
