@@ -1,9 +1,14 @@
 """Which device a process computes on."""
 
+from types import SimpleNamespace
+
 import paddle
 import pytest
 
-from ernie_paddle.programs.devices import cpu_threads, default_place
+from ernie_paddle.errors import UserError
+from ernie_paddle.programs import devices
+from ernie_paddle.programs.devices import check_precision, cpu_threads, default_place
+from ernie_paddle.settings import Precision
 
 
 @pytest.mark.parametrize(("given", "number"), [(None, 0), ("2", 2), ("3,1", 3)])
@@ -23,3 +28,26 @@ def test_without_gpus_it_is_the_cpu_with_the_threads_of_the_environment(monkeypa
     assert default_place().is_cpu_place()
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert cpu_threads() == 7
+
+
+@pytest.mark.parametrize(
+    ("precision", "gpu", "bf16_on_cpus", "fits"),
+    [
+        ("fp32", False, False, True),
+        ("bf16", False, True, True),
+        ("bf16", False, False, False),
+        ("fp16", False, True, False),
+        ("bf16", True, False, True),
+        ("fp16", True, False, True),
+    ],
+)
+def test_gpus_have_every_precision_cpus_bf16_where_it_can_be_tried(
+    precision: Precision, gpu: bool, bf16_on_cpus: bool, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cpu_supports_bf16", lambda: bf16_on_cpus)
+    place = SimpleNamespace(is_cpu_place=lambda: not gpu)
+    if fits:
+        check_precision(precision, place)
+    else:
+        with pytest.raises(UserError, match=f"here: {precision} needs a GPU"):
+            check_precision(precision, place, option="here")
