@@ -119,3 +119,14 @@ def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytes
     monkeypatch.setattr(session, "sums", met.append)
     session.meet()
     assert len(met) == 1, "ranks wait for each other in a sum"
+
+
+@pytest.mark.parametrize(("world", "met_before", "meets"), [(1, False, False), (2, False, True), (2, True, False)])
+def test_ranks_meet_once_in_dynamic_mode_and_one_alone_never(
+    world: int, met_before: bool, meets: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamic: list[bool] = []
+    monkeypatch.setattr(distributed, "is_initialized", lambda: met_before)
+    monkeypatch.setattr(distributed, "init_parallel_env", lambda: dynamic.append(paddle.in_dynamic_mode()))
+    collectives.connect(Ranks(0, world))
+    assert dynamic == [True] * meets and not paddle.in_dynamic_mode()
