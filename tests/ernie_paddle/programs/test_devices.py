@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import paddle
 import pytest
 
@@ -51,3 +52,16 @@ def test_gpus_have_every_precision_cpus_bf16_where_it_can_be_tried(
     else:
         with pytest.raises(UserError, match=f"here: {precision} needs a GPU"):
             check_precision(precision, place, option="here")
+
+
+def test_cpus_without_bf16_or_whose_products_fail_are_said_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    supports = devices.cpu_supports_bf16.__wrapped__
+    monkeypatch.setattr("paddle.static.Executor.run", fails)
+    for hardware in (False, True):
+        monkeypatch.setattr("paddle.base.core.supports_bfloat16", lambda has=hardware: has)
+        assert supports() is False
+    monkeypatch.setattr("paddle.static.Executor.run", lambda *_, **__: [np.full((8, 8), 8.0, np.float32)])
+    assert supports() is True

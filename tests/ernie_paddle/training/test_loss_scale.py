@@ -27,6 +27,7 @@ def test_the_scale_doubles_with_the_101st_finite_update_in_a_row() -> None:
     assert after_all([True] * 101).value == 204800
     assert after_all([True] * 60 + [False] + [True] * 60).value == 102400
     assert after_all([True] * 202).value == 409600
+    assert after_all([True, False] + [True] * 100).value == 102400 != after_all([True, False] + [True] * 101).value
 
 
 def test_the_scale_shrinks_with_the_third_non_finite_update_in_a_row_down_to_a_floor() -> None:

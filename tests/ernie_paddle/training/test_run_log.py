@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboardX import SummaryWriter
 
 from ernie_paddle.training.evaluation import Score
 from ernie_paddle.training.log_file import LOG_FILE, read_log
@@ -75,6 +76,34 @@ def test_records_sum_up_the_updates_since_the_last_one_within_a_stage(
         assert record["gradient_norm"] == 0.5 and record["memory_bytes"] == pytest.approx(resident_bytes(), rel=0.1)
     of_distance = sum(record["tasks"].get("sentence_distance", {"labels": 0})["labels"] for record in records)
     assert of_distance == sum(s.planned.number for s in steps_of(trainer) if s.planned.task == "sentence_distance")
+
+
+def test_tensorboard_gets_the_figures_of_the_records(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[tuple[str, int], float] = {}
+
+    def add_scalar(writer: SummaryWriter, tag: str, value: float, update: int) -> None:
+        shown[tag, update] = value
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", add_scalar)
+    with RunLog(tmp_path, trainer) as log:
+        for step in steps_of(trainer):
+            log.step(step)
+        log.evaluation(7, 1, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
+        scores = {"loss": 0.5, "figures": {"accuracy": 0.75}, "degenerate": None}
+        log.figures(7, 1, {"dev": scores})
+    expected = {("validation_loss/knowledge_masking", 7): 3.0, ("validation_accuracy/knowledge_masking", 7): 0.25}
+    expected |= {("loss/dev", 7): 0.5, ("accuracy/dev", 7): 0.75}
+    of_the_run = (
+        "learning_rate gradient_norm loss_scale left_out tokens_per_second padding_share waiting_share memory_bytes"
+    )
+    for record in read_log(tmp_path / LOG_FILE):
+        if record["event"] == "train":
+            expected |= {(f"run/{name}", record["update"]): record[name] for name in of_the_run.split()}
+            for name, figures in record["tasks"].items():
+                expected |= {(f"train_{what}/{name}", record["update"]): figures[what] for what in ("loss", "accuracy")}
+    assert shown == expected and len(shown) > 30
 
 
 def test_each_program_is_told_of_once_with_its_products(trainer: Trainer, tmp_path: Path) -> None:

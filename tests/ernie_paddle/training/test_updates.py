@@ -11,6 +11,7 @@ import pytest
 from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.ranks import Ranks
@@ -192,6 +193,14 @@ def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
         expected |= {f"{labels} {name}" for name in ("knowledge_masking", primary)}
     of_evaluation = keyed_hash(7, "evaluation", "sentence_distance")
     assert keys == expected | {"7 evaluation sentence_distance", f"{of_evaluation} sentence_distance"}
+
+
+def test_a_sample_as_long_as_a_micro_batch_fits_a_longer_one_is_refused(toy_trainer: Callable[..., Trainer]) -> None:
+    one = {"tasks": {"sentence_distance": {"updates": 1}}}
+    longest = int(toy_trainer(plan=one).data["sentence_distance"].train.lengths.max())
+    toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest})
+    with pytest.raises(UserError, match=rf"batch_tokens {longest - 1}: a sample of sentence_distance has {longest} "):
+        toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest - 1})
 
 
 def test_objectives_are_those_of_the_update_s_stage(
