@@ -1,14 +1,16 @@
 """The stepping loop: companions, accumulation, evaluation."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import write_model
 from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
-from ernie_paddle.training.evaluation import Score
+from ernie_paddle.training.evaluation import Score, prior_scores
 from ernie_paddle.training.plan import planned_updates
 from ernie_paddle.training.trainer import Trainer
 
@@ -135,12 +137,14 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_update_
     assert tokens(trainer) == found != tokens(other)
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("world", [1, 2, 9])
 @pytest.mark.parametrize("name", ["capitalization", "sentence_distance"])
 def test_answers_are_read_from_the_scores_of_every_sample_in_order_whichever_rank_has_them(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, world: int
 ) -> None:
-    """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label."""
+    """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label; two of nine ranks have
+    no samples.
+    """
     train = {"batch_samples": 5, "learning_rate": STRAIGHT}
     trainers = trainers_of_ranks(lambda: toy_trainer(train=train), monkeypatch, world)
 
@@ -170,6 +174,17 @@ def test_a_score_is_of_the_samples_of_all_ranks(
     for score, fed in together(trainers, lambda trainer: held_out(trainer, "sentence_distance", monkeypatch)):
         assert vars(score) == pytest.approx(vars(expected)) and score.labels == 32
         assert sum((feed["position_ids"] == 0).sum() for feed in fed) < 32
+
+
+def test_guessing_by_frequency_has_the_entropy_of_the_classes_and_the_share_of_the_most_frequent() -> None:
+    assert prior_scores(np.array([1, 0, 3])) == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3), 0.75))
+    assert prior_scores(np.array([0, 5])) == (0, 1) and prior_scores(np.zeros(3)) == (0, 0)
+
+
+def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
+    toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 60))})
+    with pytest.raises(UserError, match="vocab_size 59 is less than the 60 entries"):
+        toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 59))})
 
 
 def test_chance_is_the_logarithm_of_the_classes(toy_trainer: Callable[..., Trainer]) -> None:
