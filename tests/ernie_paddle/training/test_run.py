@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from ernie_paddle.ranks import Ranks
 from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.plan import PlannedUpdate
-from ernie_paddle.training.run import run_stages
+from ernie_paddle.training.run import run_stages, save, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.trainer import Trainer
 
@@ -78,3 +79,18 @@ def test_a_signal_inside_a_stage_ends_the_run_with_a_checkpoint_of_all_that_was_
     assert stop.value.exit_code == 75
     assert done[-1] in (number, number + 1) and saved(tmp_path)[-1] == trainer.progress.update == done[-1]
     checkpoint.check_checkpoint(tmp_path / f"step_{done[-1]}")
+
+
+def test_ranks_begin_alike_are_compared_before_each_checkpoint_and_the_first_writes_it(
+    idle: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    for rank in (0, 1):
+        trainer = idle()
+        for name in ("take_from_first", "check_equal"):
+            monkeypatch.setattr(trainer.session, name, lambda name=name: events.append(name))
+        start(trainer, tmp_path / str(rank), {}, "no", None)
+        trainer.ranks = Ranks(rank, 2)
+        save(trainer, tmp_path / str(rank), {})
+        assert saved(tmp_path / str(rank)) == [0] * (rank == 0)
+    assert events == ["take_from_first", "check_equal", "check_equal"] * 2
