@@ -119,7 +119,7 @@ def test_each_program_is_told_of_once_with_its_products(trainer: Trainer, tmp_pa
 def test_held_out_scores_are_logged_beside_guessing(trainer: Trainer, tmp_path: Path) -> None:
     with RunLog(tmp_path, trainer) as log:
         log.evaluation(4, 0, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
-    (record,) = read_log(tmp_path / LOG_FILE)
+        (record,) = read_log(tmp_path / LOG_FILE)  # it is there at once
     figures = {"loss": 3.0, "accuracy": 0.25, "labels": 8, "prior_loss": 2.0, "prior_accuracy": 0.5}
     assert (record["event"], record["update"], record["stage"]) == ("evaluation", 4, 1)
     assert record["tasks"] == {"knowledge_masking": figures | {"chance_loss": pytest.approx(np.log(60))}}
