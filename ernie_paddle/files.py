@@ -47,6 +47,7 @@ def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
+            _sync(path.parent)
         finally:
             beside.unlink(missing_ok=True)
 
@@ -100,10 +101,8 @@ def remove(path: Path) -> None:
 
 def renamed_whole(folder: Path, path: Path) -> None:
     """Give a finished folder the name `path`, in the place of one that has it; all is on disk before."""
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            _sync(file)
-    _sync(folder)
+    for written in (*sorted(folder.rglob("*")), folder):
+        _sync(written)
     before = _beside(path.with_name(f"{path.name}.before"))
     with signals_held_back():  # so that one of the two is there
         if path.exists():
@@ -193,6 +192,7 @@ def _finite(value: Any) -> Any:
 
 
 def _sync(path: Path) -> None:
+    """Wait until a file's bytes, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

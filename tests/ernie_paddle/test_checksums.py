@@ -1,5 +1,6 @@
 """Changed files are found by their checksums."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -33,6 +34,24 @@ def test_any_damage_to_a_file_or_to_the_list_itself_is_an_error(folder: Path) ->
             with damaged(path, random), pytest.raises(UserError, match=str(folder)):
                 check_files(folder, FILES)
     check_files(folder, FILES)
+
+
+def test_all_files_but_hidden_ones_are_listed_by_name(folder: Path) -> None:
+    names = [f"{letter}.txt" for letter in "zxyabmkc"]
+    for name in (*names, ".hidden", ".b.txt.partial"):
+        (folder / name).write_text(name)
+    (folder / "inner").mkdir()
+    write_checksums(folder)
+    lines = [line.split("  ", 1) for line in (folder / SUMS_FILE).read_text().splitlines()]
+    assert [name for _, name in lines] == sorted([*FILES, *names])
+    assert all(digest == hashlib.sha256((folder / name).read_bytes()).hexdigest() for digest, name in lines)
+
+
+def test_a_record_is_the_same_in_any_order_of_its_keys(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_sealed(path, {"b": {"d": 1, "c": 2}, "a": 3})
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert read_sealed(path, "record") == {"a": 3, "b": {"c": 2, "d": 1}}
 
 
 def test_any_damage_to_a_record_is_an_error_and_its_values_come_back(tmp_path: Path) -> None:

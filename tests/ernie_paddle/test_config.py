@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ernie_paddle.config import Settings, apply_overrides, check_settings, file_name, load_settings
 from ernie_paddle.errors import UserError
@@ -35,6 +35,11 @@ def test_booleans_stay_where_they_are_meant_and_keys_of_merged_mappings_may_come
     text = "inner: &one {warmup_updates: 1, rate: 2}\nname: a\nitems: {x: {<<: *one, rate: 3}}"
     settings = load_settings(Outer, written(tmp_path / "settings.yaml", text), [])
     assert settings.items["x"] == Inner(warmup_updates=1, rate=3)
+
+
+def test_settings_stay_as_they_were_read() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Inner().rate = 2.0  # type: ignore[misc]
 
 
 def test_a_key_is_overridden_once() -> None:

@@ -1,5 +1,6 @@
 """Lines of files, and files that are not UTF-8."""
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,15 @@ from typing import Any
 import pytest
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole, lines_of, read_json, read_lines, write_json, written_whole
+from ernie_paddle.files import (
+    errors_name,
+    folder_written_whole,
+    lines_of,
+    read_json,
+    read_lines,
+    write_json,
+    written_whole,
+)
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.text.encodings import guessed_encoding, text_codec
@@ -86,6 +95,72 @@ def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_json(path, {"loss": float("nan"), "scores": [1.5, float("inf"), (2, -float("inf"))]})
     assert json.loads(path.read_text(), parse_constant=pytest.fail) == {"loss": None, "scores": [1.5, None, [2, None]]}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [(None, "out/table.tsv"), ("out/.table.tsv.partial/x", "out/table.tsv"), ("in/corpus.txt", "in/corpus.txt")],
+)
+def test_an_error_names_the_output_unless_it_is_another_file_s(named: str | None, said: str) -> None:
+    beside = Path("out/.table.tsv.partial")
+    with pytest.raises(OSError, match="No space") as failed, errors_name("out/table.tsv", beside):
+        raise OSError(errno.ENOSPC, "No space left on device", named)
+    assert failed.value.filename == said and failed.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match="corpus") as failed, errors_name("out/table.tsv"):
+        raise OSError(errno.EIO, "Input/output error", "in/corpus.txt")
+    with pytest.raises(OSError, match="gzip") as failed, errors_name("out/table.tsv"):
+        raise OSError("not a gzip file")
+    assert failed.value.filename is None
+
+
+@pytest.fixture
+def to_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
+    """What is waited for and what takes its name, in order: "sync" or "name", where, and of how many bytes it is."""
+    events: list[tuple[str, Path, int]] = []
+    sync, replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        sync(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        events.append(("sync", path, os.fstat(descriptor).st_size if path.is_file() else 0))
+
+    def named(source: Path, target: Path) -> None:
+        replace(source, target)
+        events.append(("name", Path(target), target.stat().st_size if target.is_file() else 0))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", named)
+    return events
+
+
+def test_a_file_s_bytes_are_on_disk_before_its_name_and_its_name_before_the_writer_goes_on(
+    tmp_path: Path, to_disk: list[tuple[str, Path, int]]
+) -> None:
+    path = tmp_path / "deep" / "table.tsv"
+    with written_whole(path) as file:
+        file.write("a" * 100)
+    (_, beside, size), *after = to_disk
+    assert beside.parent == path.parent and beside != path and size == 100
+    assert after == [("name", path, 100), ("sync", path.parent, 0)]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "in the place of another"])
+def test_all_of_a_folder_is_on_disk_before_its_name_and_its_name_before_the_writer_goes_on(
+    there: bool, tmp_path: Path, to_disk: list[tuple[str, Path, int]]
+) -> None:
+    out = tmp_path / "export"
+    if there:
+        out.mkdir()
+    with folder_written_whole(out) as beside:
+        (beside / "inner").mkdir()
+        (beside / "weights").write_bytes(b"12345")
+        (beside / "inner" / "vocabulary").write_bytes(b"12")
+    named = to_disk.index(("name", out, 0))
+    before = {("sync", beside / "weights", 5), ("sync", beside / "inner" / "vocabulary", 2)}
+    before |= {("sync", beside / "inner", 0), ("sync", beside, 0)}
+    assert set(to_disk[: named - there]) == before, "the old folder gives its name away when all is there"
+    assert to_disk[named + 1 :] == [("sync", tmp_path, 0)]
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
 @pytest.mark.parametrize("moment", ["before the old one goes", "between the two"])

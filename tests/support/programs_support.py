@@ -18,7 +18,7 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS, encoder_inputs
 from ernie_paddle.programs.variables import Variables
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import AdamSettings, ImplSettings
 from ernie_paddle.task import Labels, Task
 
 
@@ -38,6 +38,28 @@ def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int
     )
     registry = load_plugins()
     return Session(config, seed, adam), [registry.pretraining_tasks.get(name) for name in names]
+
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 24,
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 12,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.5,
+}
+
+
+def session_of(impl: ImplSettings | None = None, **sizes: Any) -> Session:
+    """A session over two tiny layers without dropout, with other sizes as given."""
+    return Session(ErnieConfig(**{**SIZES, "hidden_act": "gelu", **sizes}), seed=3, adam=AdamSettings(), impl=impl)
+
+
+def task_of(name: str) -> Task:
+    """A task of pre-training."""
+    return load_plugins().pretraining_tasks.get(name)
 
 
 def random_batch(random: np.random.Generator, lengths: Sequence[int], vocabulary: int = 24) -> Batch:

@@ -53,6 +53,11 @@ def test_bf16_follows_fp32_within_its_rounding() -> None:
     assert fall["fp32"] > 0.25 * losses["fp32"][0] and 0.9 < fall["bf16"] / fall["fp32"] < 1.1
 
 
+@pytest.mark.skipif("ONEDNN_MAX_CPU_ISA" in os.environ, reason="limits oneDNN")
+def test_products_in_bf16_are_tried_where_the_cpu_has_them() -> None:
+    assert cpu_supports_bf16() == paddle.base.core.supports_bfloat16()
+
+
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")
 def test_precision_that_the_device_lacks_is_refused() -> None:
     plain, _ = session_for(AdamSettings(), *TASKS)

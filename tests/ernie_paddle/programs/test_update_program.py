@@ -6,52 +6,65 @@ from programs_support import feed_for, joined, random_batch, random_labels, sess
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.keyed_random import generator
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
-from ernie_paddle.programs.update_program import accumulators, is_decayed
+from ernie_paddle.programs.update_program import accumulators
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Labels
 
-ADAM = AdamSettings(beta1=0.9, beta2=0.98, epsilon=1e-8, weight_decay=0.1, clip_norm=0.5)
+ADAM = AdamSettings(beta1=0.9, beta2=0.98, epsilon=1e-3, weight_decay=0.1, clip_norm=0.5)
+# Of the encoder with one layer and the masked-LM head. Release (optimization.py): no decay of LayerNorm and biases.
+DECAYED = {
+    *("word_embedding", "pos_embedding", "sent_embedding", "task_embedding", "mask_lm_trans_fc.w_0"),
+    *(f"encoder_layer_0_multi_head_att_{part}_fc.w_0" for part in ("query", "key", "value", "output")),
+    *(f"encoder_layer_0_ffn_fc_{part}.w_0" for part in (0, 1)),
+}
+NOT_DECAYED = {
+    *("pre_encoder_layer_norm_scale", "pre_encoder_layer_norm_bias", "mask_lm_trans_fc.b_0", "mask_lm_out_fc.b_0"),
+    *("mask_lm_trans_layer_norm_scale", "mask_lm_trans_layer_norm_bias"),
+    *(f"encoder_layer_0_multi_head_att_{part}_fc.b_0" for part in ("query", "key", "value", "output")),
+    *(f"encoder_layer_0_ffn_fc_{part}.b_0" for part in (0, 1)),
+    *(f"encoder_layer_0_post_{part}_layer_norm_{kind}" for part in ("att", "ffn") for kind in ("scale", "bias")),
+}
 
 
-def test_updates_equal_adamw_in_numpy() -> None:
-    session, (masking,) = session_for(ADAM, "knowledge_masking")
-    session.add_gradients((masking,), feed_for(session, (masking,), 0), 1)
-    session.update((masking,), 0.0)
-    values = {name: value.astype(np.float64) for name, value in session.parameters().items()}
-    first = {name: session.variables.get(f"{name}_moment1_0").astype(np.float64) for name in values}
-    second = {name: session.variables.get(f"{name}_moment2_0").astype(np.float64) for name in values}
-    for number in range(2, 5):
-        rate = 0.01 * number
-        session.add_gradients((masking,), feed_for(session, (masking,), number), number)
-        gradients = {name: session.variables.get(name + GRADIENT_SUFFIX).astype(np.float64) for name in values}
-        norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
-        assert norm > ADAM.clip_norm
-        session.update((masking,), rate)
-        np.testing.assert_allclose(session.gradient_norm(), norm, rtol=1e-4)
-        for name, gradient in gradients.items():
-            gradient = gradient * ADAM.clip_norm / norm
-            first[name] = ADAM.beta1 * first[name] + (1 - ADAM.beta1) * gradient
-            second[name] = ADAM.beta2 * second[name] + (1 - ADAM.beta2) * gradient**2
-            step = first[name] / (1 - ADAM.beta1**number)
-            scale = np.sqrt(second[name] / (1 - ADAM.beta2**number)) + ADAM.epsilon
-            decay = ADAM.weight_decay if is_decayed(name) else 0.0
-            values[name] = values[name] * (1 - rate * decay) - rate * step / scale
-            np.testing.assert_allclose(session.variables.get(name), values[name], rtol=2e-3, atol=2e-4, err_msg=name)
-            assert not session.variables.get(name + GRADIENT_SUFFIX).any()
-
-
-def test_without_a_norm_to_clip_to_gradients_count_in_full() -> None:
-    """Adam's first moment after one update is a tenth of the gradient, at any scale of the loss."""
-    session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": None}), "knowledge_masking")
-    session.set_loss_scale(8.0)
-    session.add_gradients((masking,), feed_for(session, (masking,), 0), 1)
-    name = "encoder_layer_0_ffn_fc_0.w_0"
-    gradient = session.variables.get(name + GRADIENT_SUFFIX).copy() / 8
-    session.update((masking,), 0.01)
-    assert session.gradient_norm() > 1
-    np.testing.assert_allclose(session.variables.get(f"{name}_moment1_0"), 0.1 * gradient, rtol=1e-4, atol=1e-9)
+@pytest.mark.parametrize("clip_norm", [0.5, None])
+def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
+    """With norms above and below the one to clip to, losses scaled and not, and one update that is left out."""
+    session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": clip_norm}), "knowledge_masking")
+    session.parameter_shapes([masking])
+    random = np.random.default_rng(0)  # biases that are not 0, so that decay would be seen
+    values = {name: value + random.normal(0, 0.3, value.shape) for name, value in session.parameters().items()}
+    assert values.keys() == DECAYED | NOT_DECAYED
+    session.set_parameters({name: value.astype(np.float32) for name, value in values.items()})
+    first, second = ({name: np.zeros(value.shape) for name, value in values.items()} for _ in range(2))
+    norms, number = [], 0
+    for loss_weight, scale in ((1.0, 1.0), (1e-3, 1.0), (np.inf, 8.0), (1.0, 8.0), (1e-3, 0.25), (1.0, 1.0)):
+        rate = 0.01 * (number + 1)
+        session.set_loss_scale(scale)
+        feed = feed_for(session, (masking,), number) | {LOSS_WEIGHTS: np.array([loss_weight], np.float32)}
+        session.add_gradients((masking,), feed, number)
+        collected = {name: session.variables.get(name + GRADIENT_SUFFIX).astype(np.float64) for name in values}
+        assert session.update((masking,), rate) == np.isfinite(loss_weight)
+        assert not any(session.variables.get(name + GRADIENT_SUFFIX).any() for name in values)
+        if np.isfinite(loss_weight):
+            number += 1
+            norms.append(np.sqrt(sum((gradient**2).sum() for gradient in collected.values())) / scale)
+            np.testing.assert_allclose(session.gradient_norm(), norms[-1], rtol=1e-5)
+        for name, gradient in collected.items() if np.isfinite(loss_weight) else ():
+            gradient = gradient / scale * (min(1.0, clip_norm / norms[-1]) if clip_norm else 1.0)
+            first[name] = 0.9 * first[name] + 0.1 * gradient
+            second[name] = 0.98 * second[name] + 0.02 * gradient**2
+            step = first[name] / (1 - 0.9**number) / (np.sqrt(second[name] / (1 - 0.98**number)) + 1e-3)
+            values[name] = values[name] * (1 - rate * (0.1 if name in DECAYED else 0.0)) - rate * step
+        for name, value in values.items():
+            np.testing.assert_allclose(session.variables.get(name), value, rtol=1e-5, atol=2e-6, err_msg=name)
+    state = session.optimizer_state()
+    assert {value.shape for name, value in state.items() if "_pow_acc" in name} == {(1,)} and len(state) == 4 * len(
+        values
+    )
+    assert [norm > 0.5 for norm in norms] == [True, False, True, False, True] and min(norms) < 0.05
 
 
 def test_heads_of_absent_tasks_do_not_move() -> None:
@@ -85,7 +98,7 @@ def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both() -> None:
     for part, one in zip(parts, labels, strict=True):
         session.add_gradients((capital,), joined(part, {capital.name: one}) | weight, 1)
     for name, gradient in together.items():
-        np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), gradient, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_a_second_program_does_not_initialise_shared_parameters_again() -> None:
@@ -110,17 +123,52 @@ def test_initial_parameters_depend_on_seed_and_name_only() -> None:
     assert left.keys() == right.keys()
     assert all((left[name] == right[name]).all() for name in left)
     assert (third.parameters()["word_embedding"] != left["word_embedding"]).any()
-    assert np.abs(left["word_embedding"]).max() <= 2 * one.config.initializer_range
+    names = [name for name, value in left.items() if value.ndim == 2]
+    assert len({left[name].tobytes() for name in names}) == len(names)
 
 
-def test_dropout_differs_from_key_to_key_and_repeats_with_the_same() -> None:
+def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1() -> None:
+    """BERT's truncated normal: cut so, the deviation is 0.8796 of the normal's; bounds of four standard errors."""
+    session, tasks = session_for(ADAM, "knowledge_masking", "sentence_distance")
+    session.parameter_shapes(tasks)
+    drawn = []
+    for name, value in session.parameters().items():
+        if value.ndim == 1:
+            assert (value == (1 if name.endswith("_scale") else 0)).all(), name
+        else:
+            drawn.append(value.ravel())
+            normal = generator(3, "parameter", name).standard_normal(value.shape, dtype=np.float32)
+            assert (value == 0.5 * normal)[np.abs(normal) <= 2].all(), "of seed, purpose and name"
+    values = np.concatenate(drawn) / 0.5
+    assert 1.9 < np.abs(values).max() <= 2
+    error = 1 / np.sqrt(2 * values.size)
+    assert abs(values.std() - 0.8796) < 4 * error and abs(values.mean()) < 4 * error * np.sqrt(2)
+
+
+def test_losses_are_summed_until_they_are_taken_but_for_those_that_are_not_finite() -> None:
+    session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.0)
+    feed = feed_for(session, (distance,), 0)
+    once = session.evaluate(distance, without_weights(feed))
+    for _ in range(2):
+        session.add_gradients((distance,), feed, 1)
+    np.testing.assert_allclose(session.take_metrics()["sentence_distance"], 2 * once, rtol=1e-5)
+    session.add_gradients((distance,), feed, 1)
+    session.set_parameters({"pooled_fc.b_0": np.full(8, np.nan, np.float32)})
+    assert np.isnan(session.evaluate(distance, without_weights(feed))[0])
+    session.add_gradients((distance,), feed, 1)
+    np.testing.assert_allclose(session.take_metrics()["sentence_distance"][0], once[0], rtol=1e-5)
+
+
+def test_dropout_differs_from_key_to_key_and_repeats_with_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CPUs its masks, on GPUs what the device's generator draws, which is seeded."""
     session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.5)
     feed = feed_for(session, (distance,), 0)
-    losses = []
+    losses, seeds = [], list[int]()
+    monkeypatch.setattr("paddle.seed", seeds.append)
     for key in (1, 2, 1):
         session.add_gradients((distance,), feed, key)
         losses.append(session.take_metrics()["sentence_distance"][0])
-    assert losses[0] == losses[2] != losses[1]
+    assert losses[0] == losses[2] != losses[1] and seeds == [1, 2, 1]
     assert (
         session.evaluate(distance, without_weights(feed)) == session.evaluate(distance, without_weights(feed))
     ).all()
@@ -135,11 +183,12 @@ def without_weights(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     [
         lambda feed: feed | {"sentence_distance_fc_label": feed["sentence_distance_fc_label"][:, None]},
         lambda feed: feed | {"input_ids": feed["input_ids"].astype(np.int32)},
+        lambda feed: feed | {LOSS_WEIGHTS: np.ones(2, np.float32)},
         lambda feed: feed | {"unheard_of": np.zeros(1)},
         lambda feed: {name: value for name, value in feed.items() if name != "sentence_ids"},
     ],
 )
-def test_feeds_of_another_rank_dtype_or_name_are_refused(change) -> None:  # type: ignore[no-untyped-def]
+def test_feeds_of_another_shape_dtype_or_name_are_refused(change) -> None:  # type: ignore[no-untyped-def]
     session, (distance,) = session_for(ADAM, "sentence_distance")
     with pytest.raises(ValueError, match="declared"):
         session.add_gradients((distance,), change(feed_for(session, (distance,), 0)), 1)

@@ -68,6 +68,10 @@ def test_a_run_goes_on_with_a_whole_best_model_only_and_warns_of_answers_to_no_s
     assert (
         code == 0 and "warning: submission.tset: 'B' will not be written" in stderr and "submission.dev" not in stderr
     )
+    rows, full = (
+        (tmp_path / "run" / name).read_text().splitlines() for name in ("submission/A.tsv", "predictions/dev.tsv")
+    )
+    assert rows == ["\t".join(line.split("\t")[:2]) for line in full] and len(rows) == 33, "answers without scores"
     shutil.rmtree(tmp_path / "run" / "step_4")
     scores = tmp_path / "run" / "best" / "scores.json"
     scores.write_text(scores.read_text().replace("1", "2", 1))

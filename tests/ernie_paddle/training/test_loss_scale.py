@@ -1,6 +1,7 @@
 """Dynamic loss scaling, and updates that are left out."""
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.settings import Precision
-from ernie_paddle.training.loss_scale import FLOOR, INITIAL, LossScale
+from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run import save, start
 from ernie_paddle.training.trainer import Trainer
 
@@ -21,18 +22,20 @@ def after_all(outcomes: list[bool], precision: Precision = "fp16") -> LossScale:
 
 
 def test_the_scale_doubles_with_the_101st_finite_update_in_a_row() -> None:
-    assert after_all([True] * 100).value == INITIAL
-    assert after_all([True] * 101).value == 2 * INITIAL
-    assert after_all([True] * 60 + [False] + [True] * 60).value == INITIAL
-    assert after_all([True] * 202).value == 4 * INITIAL
+    """The release begins with 102400 and compares strictly."""
+    assert after_all([True] * 100).value == 102400
+    assert after_all([True] * 101).value == 204800
+    assert after_all([True] * 60 + [False] + [True] * 60).value == 102400
+    assert after_all([True] * 202).value == 409600
+    assert after_all([True, False] + [True] * 100).value == 102400 != after_all([True, False] + [True] * 101).value
 
 
 def test_the_scale_shrinks_with_the_third_non_finite_update_in_a_row_down_to_a_floor() -> None:
-    assert after_all([False] * 2).value == INITIAL
-    assert after_all([False] * 3).value == pytest.approx(0.8 * INITIAL)
-    assert after_all([False, False, True] * 9).value == INITIAL
-    assert after_all([False] * 6).value == pytest.approx(0.64 * INITIAL)
-    assert after_all([False] * 1000).value == FLOOR
+    assert after_all([False] * 2).value == 102400
+    assert after_all([False] * 3).value == pytest.approx(81920)
+    assert after_all([False, False, True] * 9).value == 102400
+    assert after_all([False] * 6).value == pytest.approx(65536)
+    assert after_all([False] * 1000).value == 1
     assert after_all([False, True, False]).left_out == 2
 
 
@@ -57,6 +60,45 @@ def test_gradients_that_are_not_finite_stop_an_fp32_run_and_change_nothing(toy_t
         next(updates)
     after = trainer.session.parameters() | trainer.session.optimizer_state()
     assert [name for name in before if before[name].tobytes() != after[name].tobytes()] == []
+
+
+@pytest.fixture
+def idle_trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trainer]:
+    """A function that makes a trainer of any precision that computes nothing; gradients are `finite` or not."""
+    monkeypatch.setattr("ernie_paddle.programs.session.check_precision", lambda *_: None)
+
+    def make(precision: Precision, finite: bool) -> Trainer:
+        trainer = toy_trainer(
+            train={"batch_tokens": 512, "precision": precision, "learning_rate": {"peak": 0.01}},
+            plan={"tasks": {"sentence_distance": {"updates": 110}}},
+        )
+        monkeypatch.setattr(trainer.session, "add_gradients", lambda *_: None)
+        monkeypatch.setattr(trainer.session, "update", lambda *_: finite)
+        return trainer
+
+    return make
+
+
+@pytest.mark.parametrize(("precision", "patience"), [("fp32", 0), ("bf16", 10), ("fp16", 100)])
+def test_so_many_updates_in_a_row_are_left_out_before_a_run_is_given_up(
+    idle_trainer: Callable[..., Trainer], precision: Precision, patience: int
+) -> None:
+    trainer, done = idle_trainer(precision, finite=False), 0
+    with pytest.raises(UserError, match=rf"update {patience + 1}, .* {patience + 1} times in a row"):
+        for done, step in enumerate(trainer.updates(), 1):
+            assert step.loss_scale.left_out == done
+    assert done == patience
+
+
+@pytest.mark.parametrize(("finite", "updates", "scale"), [(True, 101, 204800), (False, 3, 81920)])
+def test_programs_get_the_scale_as_it_changes(
+    idle_trainer: Callable[..., Trainer], finite: bool, updates: int, scale: float
+) -> None:
+    trainer = idle_trainer("fp16", finite)
+    for number, step in enumerate(islice(trainer.updates(), updates), 1):
+        found = trainer.session.variables.get("loss_scale").tolist()
+        assert found == [step.loss_scale.value] == pytest.approx([scale if number == updates else 102400])
+    assert idle_trainer("fp16", True).session.variables.get("loss_scale").tolist() == [102400]
 
 
 def test_a_checkpoint_keeps_the_scale(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:

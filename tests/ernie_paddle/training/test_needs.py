@@ -9,12 +9,13 @@ from helpers import assert_user_error, run_command
 from programs_support import session_for
 
 from data_builders.build import BuildSettings
-from ernie_paddle.config import load_settings
+from ernie_paddle.config import check_settings, load_settings
+from ernie_paddle.data.shards import Manifest
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings, TrainSettings
-from ernie_paddle.training.needs import activation_bytes, needs, parameter_count
-from ernie_paddle.training.plan import PlanSettings, stage_plan
+from ernie_paddle.training.needs import needs, parameter_count
+from ernie_paddle.training.plan import PlanSettings, StagePlan, stage_plan
 from ernie_paddle.training.run_settings import PretrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -47,8 +48,28 @@ def test_samples_are_counted_where_they_are_built(toy_shards: Path) -> None:
     assert wanted.tasks["knowledge_masking"].samples_needed == 60 * 3 * 8
     assert wanted.tasks["knowledge_masking"].epochs == 60 * 3 * 8 / 96
     assert wanted.per_device == (1, 2)
-    half = train.model_copy(update={"precision": "bf16"})
-    assert activation_bytes(config, half, 512, 32) < activation_bytes(config, train, 512, 32)
+    assert (wanted.updates, wanted.micro_batch_tokens, wanted.update_tokens) == (65, 8 * 32, 3 * 8 * 32)
+    by_tokens = train.model_copy(update={"batch_samples": None, "batch_tokens": 64})
+    one = {"knowledge_masking": {"updates": 10}}
+    found = needs(config, stage_plan(check_settings(PlanSettings, {"tasks": one}, "plan")), by_tokens, toy_shards, 3)
+    manifest = Manifest.load(toy_shards / "knowledge_masking")
+    mean = manifest.count("train", "tokens") / 96
+    assert found.tasks["knowledge_masking"].samples_needed == round(10 * 3 * 64 / mean)
+    assert found.per_device == (1, 1) and found.micro_batch_tokens == 64
+
+
+def test_memory_is_what_a_training_step_keeps() -> None:
+    """Of each parameter four floats, and a copy for products in bf16; of each token what each layer's gradients read
+    (13 vectors, 3 of the inner size, and 3 rows of each head's weights), and of 15 % of them 3 rows of scores.
+    """
+    config = ErnieConfig.load(ROOT / "configs/models/ernie_2.0_base_en.json")
+    plan, train = StagePlan(("t",), ((5,),)), TrainSettings(batch_tokens=4096, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
+    for precision, per_parameter, width in (("fp32", 16, 4), ("bf16", 18, 2)):
+        found = needs(config, plan, train.model_copy(update={"precision": precision}), Path("nowhere"), 1)
+        assert found.parameters == parameter_count(config) and found.state_bytes == per_parameter * found.parameters
+        layer = 13 * 768 + 3 * 3072 + 3 * 12 * 512
+        expected = 4096 * (12 * layer * width + 3 * 0.15 * config.vocab_size * 4)
+        assert found.activation_bytes == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import assert_user_error, run_command
@@ -18,6 +19,7 @@ from ernie_paddle.training.log_file import (
     read_result,
     write_result,
 )
+from ernie_paddle.training.report import draw, write_report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -59,6 +61,65 @@ def test_a_run_leaves_records_events_and_a_page(run: Path, tmp_path: Path) -> No
     assert (tmp_path / "figure.png").read_bytes().startswith(PNG)
     wrong = run_command("report", run, "--out", tmp_path / "page.pdf")
     assert_user_error(wrong.returncode, wrong.stderr, "page.pdf", ".html or .png")
+
+
+def two_stages() -> list[dict[str, Any]]:
+    """The records of a run of 5 updates: 3 of task a, then one of a and one of b."""
+
+    def train(
+        update: int, stage: int, updates: dict[str, int], losses: dict[str, float], tokens: int
+    ) -> dict[str, Any]:
+        tasks = {name: {"loss": loss, "accuracy": 0.5, "labels": 8} for name, loss in losses.items()}
+        work = {"tokens": tokens, "seconds": tokens / 10}
+        return {"event": "train", "update": update, "stage": stage, "updates": updates, "tasks": tasks, **work}
+
+    def evaluation(update: int, stage: int, losses: dict[str, float]) -> dict[str, Any]:
+        of_guessing = {"prior_loss": 2.5, "prior_accuracy": 0.25, "chance_loss": 3.25}
+        tasks = {
+            name: {"loss": loss, "accuracy": 0.125, "labels": 1234, **of_guessing} for name, loss in losses.items()
+        }
+        return {"event": "evaluation", "update": update, "stage": stage, "tasks": tasks}
+
+    return [
+        train(3, 1, {"a": 3}, {"a": 2.0}, 1000),
+        evaluation(3, 1, {"a": 1.75}),
+        train(4, 2, {"a": 1}, {"a": 1.5}, 200),
+        train(5, 2, {"b": 1}, {"a": 1.25, "b": 3.0}, 300),
+        evaluation(5, 2, {"a": 1.875, "b": 0.5}),
+    ]
+
+
+def test_a_page_s_tables_are_recounts_of_the_log(tmp_path: Path) -> None:
+    (tmp_path / LOG_FILE).write_text("".join(json.dumps(record) + "\n" for record in two_stages()))
+    evaluations = write_report(tmp_path, {}, tmp_path / "page.html")
+    assert evaluations == [record for record in two_stages() if record["event"] == "evaluation"]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "5 updates, 1,500 tokens, 2.5 minutes of training, 10 tokens a second" in page
+    rows = [re.findall(r"<t[dh]>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert rows == [
+        ["task", "stage 1", "stage 2"],
+        ["a", "3", "1"],
+        ["b", "0", "1"],
+        ["task", "loss", "by frequency", "ln(classes)", "accuracy", "most frequent", "labels"],
+        ["a", "1.750", "2.500", "3.250", "12.5%", "25.0%", "1,234"],
+        ["task", "loss", "by frequency", "ln(classes)", "accuracy", "most frequent", "labels"],
+        ["a", "1.875", "2.500", "3.250", "12.5%", "25.0%", "1,234"],
+        ["b", "0.500", "2.500", "3.250", "12.5%", "25.0%", "1,234"],
+        ["task", "best", "now", "difference"],
+        ["a", "1.750", "1.875", "+0.125"],
+        ["b", "0.500", "0.500", "+0.000"],
+    ]
+
+
+def test_a_panel_a_task_has_the_losses_of_the_log() -> None:
+    records = two_stages()
+    train, evaluations = ([one for one in records if one["event"] == kind] for kind in ("train", "evaluation"))
+    panels = draw(train, evaluations).axes
+    assert [panel.get_title() for panel in panels] == ["a", "b"]
+    lines = [{str(line.get_label()): line.get_xydata().tolist() for line in panel.lines} for panel in panels]
+    assert lines[0]["training"] == [[3, 2.0], [4, 1.5], [5, 1.25]] and lines[1]["training"] == [[5, 3.0]]
+    assert lines[0]["held-out"] == [[3, 1.75], [5, 1.875]] and lines[1]["held-out"] == [[5, 0.5]]
+    assert {y for line in lines for _, y in line["guessing by frequency"]} == {2.5}
 
 
 def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_path: Path) -> None:

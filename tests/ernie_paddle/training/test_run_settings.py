@@ -1,12 +1,13 @@
 """When fine-tuning scores its dev sets."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.training.run_settings import EvaluateEvery
+from ernie_paddle.training.run_settings import EvaluateEvery, load_recipe
 
 ENDS = [10, 20, 31]  # of three epochs, the last of which is longer
 
@@ -44,3 +45,18 @@ def test_an_interval_longer_than_the_run_is_said() -> None:
 def test_one_unit_is_given(keys: dict[str, float]) -> None:
     with pytest.raises(UserError, match="evaluate_every"):
         every(**keys)
+
+
+def test_a_size_s_section_is_laid_over_the_recipe_and_another_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    shared = "signature: {task: regression, max_length: 8}\ndata: {train: a, dev: b}\nepochs: 2\n"
+    path.write_text(shared + "base: {epochs: 3, data: {dev: c}}\nlarge: {dropout: 0.2}\n")
+    base, large = (load_recipe(path, size, []) for size in ("base", "large"))
+    assert (base.epochs, base.data, base.dropout) == (3, {"train": "a", "dev": "c"}, None)
+    assert (large.epochs, large.data, large.dropout) == (2, {"train": "a", "dev": "b"}, 0.2)
+    assert load_recipe(path, "base", ["epochs=5"]).epochs == 5
+    path.write_text(shared + "large: {epochs: 3}\n")
+    with pytest.raises(UserError, match="no section for the size 'base'; there are: large"):
+        load_recipe(path, "base", [])
+    path.write_text(shared)
+    assert load_recipe(path, "base", []) == load_recipe(path, "large", [])

@@ -84,6 +84,24 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.Captu
         run_series(series, tmp_path, run_point, lambda point: changed, resume="yes")
 
 
+def test_without_seeds_one_table_has_all_points_and_with_them_the_best_median_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_point(point: Point, out: Path, resume: str) -> None:
+        rate, seed = point.grid["dropout"], int(point.seed or 0)
+        write_result(out, result(point, {"0.1": 0.5, "0.2": 0.75, "0.3": 0.25}[rate] + seed / 100))
+
+    for seeds in (None, "1,2,3"):
+        out = tmp_path / str(seeds)
+        run_series(points(seeds, ["dropout=0.1,0.2,0.3"]), out, run_point, settings_of, resume="no")
+        said = capsys.readouterr().out.replace("\n", " ")
+        if seeds is None:
+            assert len(read_json(out / "table.json", "table")["runs"]) == 3 and "best median" not in said
+        else:
+            assert not (out / "table.json").exists() and f"best median on dev: {out / 'dropout=0.2'}, 77.00" in said
+        assert (out / BEST_RUN).read_text() == ("dropout=0.2\n" if seeds is None else "dropout=0.2/seed=3\n")
+
+
 @pytest.mark.slow
 def test_seeds_of_a_recipe_end_in_one_table(toy_pretrained: Path, tmp_path: Path) -> None:
     rows = "".join(f"w{number % 9} w5\t{('no', 'yes')[number % 2]}\n" for number in range(40))

@@ -1,0 +1,132 @@
+"""Sums over ranks, and what sessions do with them: three ranks that all have the same stand for a job."""
+
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from paddle import distributed
+from programs_support import feed_for, session_for
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.programs import collectives
+from ernie_paddle.programs.building import new_program
+from ernie_paddle.programs.collectives import Sums, add_sums
+from ernie_paddle.programs.session import Session
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.settings import AdamSettings
+from ernie_paddle.task import Task
+
+ADAM = AdamSettings(clip_norm=None)
+CPU = paddle.CPUPlace()
+
+
+@pytest.fixture(autouse=True)
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many values each message to the other ranks has."""
+    sizes: list[int] = []
+
+    def all_reduce(value: Any, ring: int, kind: int) -> Any:
+        assert (ring, kind) == (0, distributed.ReduceOp.SUM)
+        sizes.append(int(np.prod(value.shape)))
+        return value * 3
+
+    monkeypatch.setattr(paddle._C_ops, "all_reduce", all_reduce)
+    monkeypatch.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
+    return sizes
+
+
+def session_of_rank(rank: int, name: str = "sentence_distance") -> tuple[Session, Task]:
+    plain, (task,) = session_for(ADAM, name)
+    return Session(plain.config, 3, ADAM, ranks=Ranks(rank, 3)), task
+
+
+def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collectives, "BUCKET", 8)
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=shape).astype(np.float32) for shape in ((2, 3), (2,), (1,), (5, 2), (3, 1))]
+    with new_program() as main:
+        values = [paddle.static.data(f"x{i}", array.shape, "float32") for i, array in enumerate(arrays)]
+        sums = add_sums(values)
+    feed = {f"x{i}": array for i, array in enumerate(arrays)}
+    for found, array in zip(paddle.static.Executor(CPU).run(main, feed=feed, fetch_list=sums), arrays, strict=True):
+        np.testing.assert_allclose(found, 3 * array, rtol=1e-6)
+        assert found.shape == array.shape
+    assert messages == [8, 1, 13], "values that end within the same 8 go together"
+
+
+def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:
+    sums = [Sums(Ranks(rank, 3), CPU) for rank in range(3)]
+    for array in (np.array([[1, 2], [3, 1 << 60]]), np.array([[0.5], [1e-300]]), np.ones(3, np.float32)):
+        found = sums[1](array)
+        assert found.dtype == array.dtype and found.shape == array.shape and (found == 3 * array).all()
+        assert Sums(Ranks(), CPU)(array) is array
+        assert (sums[0].of_first(array) == 3 * array).all() and not sums[1].of_first(array).any()
+    assert [one.gathered(7) for one in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
+
+
+def test_updates_and_logged_losses_are_of_all_ranks() -> None:
+    session, task = session_of_rank(0)
+    session.add_gradients((task,), feed := feed_for(session, (task,), 0), 1)
+    name = "encoder_layer_0_ffn_fc_0.w_0"
+    gradient = session.variables.get(name + GRADIENT_SUFFIX)
+    own = session.variables.get("metrics@sentence_distance")[0]
+    np.testing.assert_allclose(session.take_metrics()[task.name], 3 * own.astype(np.float64))
+    session.update((task,), 0.01)
+    np.testing.assert_allclose(session.variables.get(f"{name}_moment1_0"), 0.3 * gradient, rtol=1e-5, atol=1e-9)
+    alone, (task,) = session_for(ADAM, task.name)
+    alone.add_gradients((task,), feed, 1)
+    alone.update((task,), 0.01)
+    assert session.gradient_norm() == pytest.approx(3 * alone.gradient_norm(), rel=1e-5)
+
+
+def test_ranks_with_any_other_parameter_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, task = session_of_rank(0)
+    session.parameter_shapes([task])
+    seen: list[int] = []
+
+    def gathered(checksum: int) -> list[int]:
+        seen.append(checksum)
+        return [seen[0], seen[0], checksum]
+
+    monkeypatch.setattr(session.sums, "gathered", gathered)
+    before = session.parameters()
+    session.check_equal()
+    one, other = "encoder_layer_0_multi_head_att_key_fc.w_0", "encoder_layer_0_multi_head_att_query_fc.w_0"
+    spoilt = {name: value.copy() for name, value in before.items() if name in (one, "pooled_fc.b_0")}
+    for value in spoilt.values():
+        value.reshape(-1)[-1] += 1e-6
+    for change in (*({name: value} for name, value in spoilt.items()), {one: before[other], other: before[one]}):
+        session.set_parameters(change)
+        with pytest.raises(UserError, match="parameters of rank 2 differ from those of rank 0"):
+            session.check_equal()
+        session.set_parameters(before)
+        session.check_equal()
+
+
+def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, task = session_of_rank(1)
+    session.add_gradients((task,), feed_for(session, (task,), 0), 1)
+    before = session.parameters() | session.optimizer_state()
+    assert any("_moment2_0" in name for name in before)
+    monkeypatch.setattr(session.sums, "of_first", lambda array: array + 1)
+    session.take_from_first()
+    after = session.parameters() | session.optimizer_state()
+    assert all((after[name] == value + 1).all() for name, value in before.items())
+    assert session.any_of_ranks(True) and not session.any_of_ranks(False)
+    met: list[np.ndarray] = []
+    monkeypatch.setattr(session, "sums", met.append)
+    session.meet()
+    assert len(met) == 1, "ranks wait for each other in a sum"
+
+
+@pytest.mark.parametrize(("world", "met_before", "meets"), [(1, False, False), (2, False, True), (2, True, False)])
+def test_ranks_meet_once_in_dynamic_mode_and_one_alone_never(
+    world: int, met_before: bool, meets: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamic: list[bool] = []
+    monkeypatch.setattr(distributed, "is_initialized", lambda: met_before)
+    monkeypatch.setattr(distributed, "init_parallel_env", lambda: dynamic.append(paddle.in_dynamic_mode()))
+    collectives.connect(Ranks(0, world))
+    assert dynamic == [True] * meets and not paddle.in_dynamic_mode()

@@ -1,0 +1,48 @@
+"""Ranks that meet within one process: nothing is computed, sums are over threads."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from ernie_paddle.programs.collectives import Sums
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.training.trainer import Trainer
+
+Found = TypeVar("Found")
+
+
+class SumsOverThreads(Sums):
+    """Sums as those of a job whose ranks are threads that share `barrier` and `arrays`."""
+
+    def __init__(self, ranks: Ranks, barrier: Barrier, arrays: dict[int, np.ndarray]):
+        self._ranks, self._barrier, self._arrays = ranks, barrier, arrays
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        self._arrays[self._ranks.rank] = array
+        self._barrier.wait(timeout=20)
+        total = sum(self._arrays.values(), np.zeros_like(array))
+        self._barrier.wait(timeout=20)
+        return total
+
+
+def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPatch, world: int = 2) -> list[Trainer]:
+    """The trainers of a job's ranks, made as their processes would; their sums are over threads."""
+    trainers, barrier, arrays = [], Barrier(world), dict[int, np.ndarray]()
+    with monkeypatch.context() as launched:
+        launched.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
+        launched.setenv("PADDLE_TRAINERS_NUM", str(world))
+        for rank in range(world):
+            launched.setenv("PADDLE_TRAINER_ID", str(rank))
+            trainers.append(make())
+            trainers[-1].session.sums = SumsOverThreads(trainers[-1].ranks, barrier, arrays)
+    return trainers
+
+
+def together(trainers: Sequence[Trainer], do: Callable[[Trainer], Found]) -> list[Found]:
+    """What each rank finds when all do the same at once."""
+    with ThreadPoolExecutor(len(trainers)) as pool:
+        return list(pool.map(do, trainers))
