@@ -83,8 +83,7 @@ def test_signals_that_reach_the_whole_group_do_nothing_in_any_worker() -> None:
     """Also in the first one of a program, with which multiprocessing starts a process of its own."""
     script = """
         import signal
-        from helpers import needs_ray
-from worker_functions import signals_held_back
+        from worker_functions import signals_held_back
         from data_builders.workers import Processes
 
         if __name__ == "__main__":
