@@ -5,6 +5,6 @@ from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
-    """Add the readers, the sample builders and the commands that run them."""
-    for part in (readers, builders, commands):
-        part.register(registry)
+    """Register the readers, the sample builders and the commands."""
+    for package in (readers, builders, commands):
+        package.register(registry)

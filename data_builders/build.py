@@ -1,4 +1,4 @@
-"""Building all samples of a corpora file: annotate every corpus once, then compose task by task."""
+"""Build all samples of a corpora config: annotate every corpus once, then compose task by task."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.settings import SpanSettings
-from data_builders.annotation.store import AnnotatedCorpus, annotate_corpus
+from data_builders.annotation.store import annotate_corpus
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
-from data_builders.composing import ComposePart, CountPart, Part
+from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
 from data_builders.documents import Language
 from data_builders.progress import Bars
 from data_builders.readers.pairs import PairReader
-from data_builders.readers.reader import Source
+from data_builders.readers.reader import RawCorpus
 from data_builders.resumable import read_record, resumable_folder, unless_damaged
 from data_builders.workers import Engine
 from ernie_paddle.checksums import check_file, write_sealed
@@ -31,49 +32,67 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 ANNOTATED = "annotated"
 VOCABULARY_FILE = "vocab.txt"
-PARTS_PER_SHARD = 16
-NO_LIMIT = 1 << 60  # samples of a shard: it ends with its parts
-COUNTED, WRITTEN = "counted.json", "written.json"  # what an unfinished folder holds already
+WORK_ITEMS_PER_SHARD = 16
+NO_LIMIT = 1 << 60  # samples of a shard, which holds a fixed number of work items instead
+COUNTED, WRITTEN = "counted.json", "written.json"  # records of the finished work in an unfinished folder
 
 
 class CorpusSettings(Settings):
-    """Where a raw corpus is (a file, a folder or a pattern) and how to read it.
-
-    `encoding`: of its files, any that Python knows; UTF-8 unless given. `variant`: of a language that a MediaWiki dump
-    writes in several (`zh-hans`, `zh-tw`, ...), which one is kept.
-    """
+    """The location of a raw corpus and how to read it."""
 
     path: Path
+    """File, folder or pattern."""
     format: str
+    """Corpus format."""
     language: Language
+    """Language of the text."""
     encoding: Annotated[str, AfterValidator(text_codec)] | None = None
+    """Encoding of the files, any that Python knows; `null`: UTF-8."""
     variant: str | None = None
+    """Variant of a language that is kept of a MediaWiki dump, such as `zh-tw`; `null`: the format's first."""
 
 
 class TaskSettings(Settings):
-    """Which corpora a task's samples come from; `options` are the builder's own."""
+    """The corpora from which a task's samples are built, and the options of its builder."""
 
     corpora: Annotated[list[str], Field(min_length=1), AfterValidator(each_once)]
+    """Names of the corpora that the samples come from."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """The sample builder's own options."""
 
 
 class BuildSettings(Settings):
-    """A corpora file. `max_length` counts tokens, special ones included."""
+    """A corpora config."""
 
     vocab: Path
+    """Vocabulary, a token in each line."""
     seed: int = 1
+    """Seed of everything random."""
     max_length: int = Field(ge=8)
+    """Tokens of a sample, special tokens included, at most."""
     validation_share: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the documents that are held out."""
     spans: SpanSettings = Field(default_factory=SpanSettings)
+    """Words and names beside the built-in ones, by language."""
     corpora: dict[FileName, CorpusSettings] = Field(min_length=1)
+    """Corpora by name."""
     tasks: dict[str, TaskSettings] = Field(min_length=1)
+    """Tasks by name."""
 
 
 @dataclass
 class TaskCounts:
-    """What became of a task's documents: samples and tokens by split, labels, documents without a sample.
+    """Statistics of a task's samples.
 
-    `classes` name the labels, `notes` are the builder's.
+    Attributes:
+        documents: documents in the task's corpora.
+        samples: samples by split.
+        tokens: tokens by split.
+        unknown_tokens: `[UNK]` tokens in all samples.
+        unsuitable: documents without a sample, by reason.
+        notes: remarks of the builder for the user.
+        labels: samples by class id.
+        classes: names of the classes in the order of their ids.
     """
 
     documents: int = 0
@@ -88,35 +107,34 @@ class TaskCounts:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The annotated corpora and what was made of them."""
+    """The annotated corpora, and the statistics of each task's samples."""
 
     corpora: dict[str, AnnotatedCorpus]
     tasks: dict[str, TaskCounts]
 
 
 def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry) -> BuildResult:
-    """Write `<out>/<task>/` for every task and `<out>/vocab.txt`; annotated corpora are kept in `<out>/annotated/`.
+    """Write `<out>/<task>/` for every task, `<out>/annotated/<corpus>/` for every corpus, and `<out>/vocab.txt`.
 
-    A task's folder appears when all its samples are written. What is there already, finished or left by an
-    interruption, is not made again unless it is damaged. The same corpora, vocabulary and seed give the same bytes for
-    any engine.
+    A task's folder appears once all its samples are written. An interrupted build resumes: finished files are kept
+    unless they are damaged. The same corpora, vocabulary and seed give the same bytes with any engine.
 
     Raises:
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
     """
     vocabulary = Vocabulary.load(settings.vocab)
-    sources = {name: _source(name, corpus, registry) for name, corpus in settings.corpora.items()}
-    settings.spans.check({source.language for source in sources.values()})
-    builders = [_builder(name, task, settings, sources, vocabulary, registry) for name, task in settings.tasks.items()]
+    raw = {name: _raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
+    settings.spans.check({corpus.language for corpus in raw.values()})
+    builders = [_builder(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
     with locked_folder(out), Bars() as bars:
-        work = _Work(settings, sources, vocabulary, out, engine, bars)
-        corpora = {name: work.annotate(source) for name, source in sources.items()}
-        tasks = {builder.name: work.compose(builder, corpora) for builder in builders}
+        running = _Build(settings, raw, vocabulary, out, engine, bars)
+        annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
+        tasks = {builder.name: running.compose(builder, annotated) for builder in builders}
         vocabulary.save(out / VOCABULARY_FILE)
-    return BuildResult(corpora, tasks)
+    return BuildResult(annotated, tasks)
 
 
-def _source(name: str, corpus: CorpusSettings, registry: Registry) -> Source:
+def _raw_corpus(name: str, corpus: CorpusSettings, registry: Registry) -> RawCorpus:
     reader = registry.readers.get(corpus.format, f"corpora.{name}.format")
     if corpus.variant is not None:
         if corpus.variant not in reader.variants:
@@ -125,74 +143,71 @@ def _source(name: str, corpus: CorpusSettings, registry: Registry) -> Source:
             )
             raise UserError(f"corpora.{name}.variant: '{corpus.variant}', expected {known}")
         reader = reader.in_variant(corpus.variant)
-    return Source(name, corpus.path, reader, corpus.language, corpus.encoding)
+    return RawCorpus(name, corpus.path, reader, corpus.language, corpus.encoding)
 
 
 def _builder(
     name: str,
     task: TaskSettings,
     settings: BuildSettings,
-    sources: dict[str, Source],
+    raw: dict[str, RawCorpus],
     vocabulary: Vocabulary,
     registry: Registry,
 ) -> SampleBuilder:
-    kind = registry.sample_builders.get(name, "tasks")
-    for corpus in task.corpora:
-        if corpus not in sources:
-            raise UserError(f"tasks.{name}.corpora: '{corpus}' is not among the corpora: {', '.join(sources)}")
-        source = sources[corpus]
-        if source.language not in kind.languages:
-            raise UserError(
-                f"tasks.{name}.corpora: '{corpus}' is in '{source.language}', the task is for {kind.languages}"
-            )
-        if kind.pairs and isinstance(source.reader, PairReader) and source.reader.name != kind.pairs:
-            raise UserError(
-                f"tasks.{name}.corpora: '{corpus}' holds pairs of the format '{source.reader.name}', "
-                f"the task takes '{kind.pairs}'"
-            )
-    return kind(settings.max_length, check_settings(kind.Options, task.options, f"tasks.{name}.options"), vocabulary)
+    builder = registry.sample_builders.get(name, "tasks")
+    for corpus_name in task.corpora:
+        where = f"tasks.{name}.corpora: '{corpus_name}'"
+        if corpus_name not in raw:
+            raise UserError(f"{where} is not among the corpora: {', '.join(raw)}")
+        language, reader = raw[corpus_name].language, raw[corpus_name].reader
+        if language not in builder.languages:
+            raise UserError(f"{where} is in '{language}', the task is for {builder.languages}")
+        if builder.pairs and isinstance(reader, PairReader) and reader.name != builder.pairs:
+            raise UserError(f"{where} holds pairs of the format '{reader.name}', the task takes '{builder.pairs}'")
+    options = check_settings(builder.Options, task.options, f"tasks.{name}.options")
+    return builder(settings.max_length, options, vocabulary)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """What all parts of a build share."""
+class _Build:
+    """A running build."""
 
     settings: BuildSettings
-    sources: dict[str, Source]
+    raw: dict[str, RawCorpus]
     vocabulary: Vocabulary
     out: Path
     engine: Engine
     bars: Bars
 
-    def annotate(self, source: Source) -> AnnotatedCorpus:
-        """The annotated documents of a corpus."""
-        show = self.bars.bar(f"annotating {source.name}", source.size)
-        folder = self.out / ANNOTATED / source.name
-        corpus = annotate_corpus(source, self.settings.spans, self.vocabulary, folder, self.engine, show)
-        show(source.size)
-        return corpus
+    def annotate(self, corpus: RawCorpus) -> AnnotatedCorpus:
+        """Annotate a corpus unless it is annotated already."""
+        show = self.bars.bar(f"annotating {corpus.name}", corpus.size)
+        folder = self.out / ANNOTATED / corpus.name
+        annotated = annotate_corpus(corpus, self.settings.spans, self.vocabulary, folder, self.engine, show)
+        show(corpus.size)
+        return annotated
 
     def compose(self, builder: SampleBuilder, annotated: dict[str, AnnotatedCorpus]) -> TaskCounts:
-        """The shards of a task, made unless they are there."""
+        """Write the shards of a task unless they are there already."""
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
         origin = self._origin(builder, corpora)
         folder = self.out / builder.name
-        if made := unless_damaged(_made, folder, origin, self.settings.max_length):
-            return TaskCounts(**made.counts)
-        work = ComposePart(
+        if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length):
+            return TaskCounts(**manifest.counts)
+        compose = ComposeWorkItem(
             builder,
             tuple(self.out / ANNOTATED / corpus.name for corpus in corpora),
-            tuple(self.sources[corpus.name].language for corpus in corpora),
+            tuple(self.raw[corpus.name].language for corpus in corpora),
             self.vocabulary,
             self.settings.seed,
             self.settings.validation_share,
         )
-        parts = [Part(number, unit) for number, corpus in enumerate(corpora) for unit in range(corpus.units)]
-        with resumable_folder(folder, origin | {"max_length": self.settings.max_length}) as beside:
+        items = [WorkItem(i, number) for i, corpus in enumerate(corpora) for number in range(corpus.work_items)]
+        with resumable_folder(folder, origin | {"max_length": self.settings.max_length}) as partial:
             if isinstance(builder, CountingBuilder):
-                builder.settle(self._counted(CountPart(builder, work), parts, beside / COUNTED))
+                builder.fit(self._count(CountWorkItem(builder, compose), items, partial / COUNTED))
             shards = ShardWriter(
-                beside,
+                partial,
                 builder.name,
                 self.vocabulary.digest,
                 self.vocabulary.size,
@@ -201,57 +216,58 @@ class _Work:
                 builder.labels,
                 NO_LIMIT,
             )
-            dropped, unknown_tokens = self._write(work, parts, shards, beside / WRITTEN)
+            dropped, unknown_tokens = self._write(compose, items, shards, partial / WRITTEN)
             counts = _counts(builder, sum(map(len, corpora)), shards.manifest(), dropped, unknown_tokens)
             _check_enough(builder, counts)
             shards.finish(asdict(counts))
             for record in (COUNTED, WRITTEN):
-                (beside / record).unlink(missing_ok=True)
+                (partial / record).unlink(missing_ok=True)
         return counts
 
     def _write(
-        self, work: ComposePart, parts: list[Part], shards: ShardWriter, record: Path
+        self, compose: ComposeWorkItem, items: list[WorkItem], shards: ShardWriter, record: Path
     ) -> tuple[Counter[str], int]:
-        """Compose and write shard by shard what `record` does not name yet.
+        """Compose and write shard by shard the work items that `record` does not list as finished.
 
         Returns:
-            documents that gave no sample, by reason, and the number of unknown tokens in the samples.
+            the number of documents without a sample, by reason, and the number of unknown tokens in the samples.
         """
         dropped: Counter[str] = Counter()
         unknown_tokens = done = 0
-        if state := unless_damaged(_taken_up, record, shards):
+        if state := unless_damaged(_resume, record, shards):
             dropped.update(state["dropped"])
-            done, unknown_tokens = state["parts"], state["unknown_tokens"]
-        show = self._bar(f"composing {work.builder.name}", work, parts)
-        for composed in self.engine.map(work, parts[done:]):
-            dropped.update(composed.dropped)
-            unknown_tokens += composed.unknown_tokens
-            for split, block in composed.blocks.items():
+            done, unknown_tokens = state["work_items"], state["unknown_tokens"]
+        show = self._bar(f"composing {compose.builder.name}", compose, items)
+        for built in self.engine.map(compose, items[done:]):
+            dropped.update(built.dropped)
+            unknown_tokens += built.unknown_tokens
+            for split, block in built.blocks.items():
                 shards.write(split, block)
             done += 1
-            if done % PARTS_PER_SHARD == 0 or done == len(parts):
+            if done % WORK_ITEMS_PER_SHARD == 0 or done == len(items):
                 shards.cut()
-                state = {"parts": done, "dropped": dropped, "unknown_tokens": unknown_tokens, "shards": shards.state()}
-                write_sealed(record, state)
+                state = {"work_items": done, "dropped": dropped, "unknown_tokens": unknown_tokens}
+                write_sealed(record, state | {"shards": shards.state()})
             show(done)
         return dropped, unknown_tokens
 
-    def _counted(self, work: CountPart, parts: list[Part], record: Path) -> Counter[str]:
-        if kept := unless_damaged(read_record, record):
-            return Counter(kept["counts"])
+    def _count(self, count: CountWorkItem, items: list[WorkItem], record: Path) -> Counter[str]:
+        """Return the builder's counts of all work items, from `record` if it has them."""
+        if finished := unless_damaged(read_record, record):
+            return Counter(finished["counts"])
         counts: Counter[str] = Counter()
-        show = self._bar(f"counting for {work.builder.name}", work.composing, parts)
-        for done, found in enumerate(self.engine.map(work, parts), 1):
-            counts.update(found)
+        show = self._bar(f"counting for {count.builder.name}", count.composing, items)
+        for done, item_counts in enumerate(self.engine.map(count, items), 1):
+            counts.update(item_counts)
             show(done)
         write_sealed(record, {"counts": counts})
         return counts
 
-    def _bar(self, what: str, work: ComposePart, parts: list[Part]) -> Callable[[int], None]:
-        """A bar over parts, measured in bytes of raw text."""
-        total = sum(self.sources[folder.name].size for folder in work.folders)
-        show = self.bars.bar(what, total)
-        return lambda done: show(total * done / len(parts))
+    def _bar(self, title: str, compose: ComposeWorkItem, items: list[WorkItem]) -> Callable[[int], None]:
+        """Add a progress bar over work items that is scaled to bytes of raw text."""
+        total = sum(self.raw[folder.name].size for folder in compose.folders)
+        show = self.bars.bar(title, total)
+        return lambda done: show(total * done / len(items))
 
     def _origin(self, builder: SampleBuilder, corpora: list[AnnotatedCorpus]) -> dict[str, Any]:
         return {
@@ -263,8 +279,12 @@ class _Work:
         }
 
 
-def _made(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
-    """Return the manifest of shards of this origin, None if there are none. A `UserError` if they are damaged."""
+def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
+    """Return the manifest of finished shards of the same origin, None if there are none.
+
+    Raises:
+        UserError: the shards are damaged.
+    """
     if not (folder / MANIFEST).exists():
         return None
     manifest = Manifest.load(folder)
@@ -275,8 +295,8 @@ def _made(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | N
     return manifest
 
 
-def _taken_up(record: Path, shards: ShardWriter) -> dict[str, Any] | None:
-    """Let a writer go on where an interrupted try stopped; its record, None if there is none.
+def _resume(record: Path, shards: ShardWriter) -> dict[str, Any] | None:
+    """Restore the shard writer of an interrupted build; return its record, None if there is none.
 
     Raises:
         UserError: the record or a shard is damaged.
@@ -303,13 +323,14 @@ def _counts(
 
 
 def _check_enough(builder: SampleBuilder, counts: TaskCounts) -> None:
+    """Raise a `UserError` if a split has no samples."""
     reasons = Counter(counts.unsuitable)
     named = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
     for split in SPLITS:
         if not counts.samples[split]:
-            given = counts.documents - reasons.total()
+            suitable = counts.documents - reasons.total()
             raise UserError(
-                f"{builder.name}: no {split} samples; {given:,} of {counts.documents:,} documents can serve"
-                + (f" (not: {named})" if named else "")
-                + "; give more or longer documents, or another validation_share"
+                f"{builder.name}: no {split} samples; {suitable:,} of {counts.documents:,} documents are suitable"
+                + (f" (the others: {named})" if named else "")
+                + "; add more or longer documents, or change validation_share"
             )

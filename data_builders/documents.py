@@ -1,4 +1,4 @@
-"""Raw text on its way in: records as a reader finds them, documents as the rest of the package sees them."""
+"""Records as readers find them in files, and the documents of plain text made from them."""
 
 import hashlib
 import re
@@ -12,10 +12,7 @@ _UNREADABLE = re.compile("[\x00\ufffd\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Record:
-    """One document as it stands in its file; `text` may still hold the format's markup.
-
-    `label`: see `Document`.
-    """
+    """A document as it is in its file; `text` may still hold the format's markup. For `label` see `Document`."""
 
     id: str
     text: str
@@ -25,35 +22,37 @@ class Record:
 
 @dataclass(frozen=True)
 class Document:
-    """One document of plain text, a string a paragraph; `source` names the corpus.
+    """A document of plain text.
 
-    With a `label` it is a labelled pair: its two paragraphs belong together as the label says, and neither is cut
-    into sentences.
+    Attributes:
+        paragraphs: one string per paragraph.
+        corpus: the name of its corpus.
+        label: None, or the label of a pair of texts, which are the two paragraphs and are not cut into sentences.
     """
 
     id: str
     paragraphs: list[str]
     language: Language
-    source: str
+    corpus: str
     title: str | None = None
     label: str | None = None
 
     def content(self) -> int:
-        """A 63-bit hash of text and label: equal for exact duplicates, whatever their id, title or corpus."""
+        """Return a 63-bit hash of text and label, equal for exact duplicates whatever their id, title or corpus."""
         return hash_of("\n".join(self.paragraphs if self.label is None else [*self.paragraphs, self.label]).encode())
 
 
 def hash_of(content: bytes) -> int:
-    """A 63-bit hash, the same wherever it is computed."""
+    """Return a 63-bit hash that is the same on every machine."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") >> 1
 
 
 def clean(text: str) -> str:
-    """Take out NUL, the sign for undecodable bytes and lone surrogates."""
+    """Remove NUL, replacement characters and lone surrogates."""
     return _UNREADABLE.sub("", text) if _UNREADABLE.search(text) else text
 
 
 def plain_paragraphs(text: str) -> list[str]:
-    """A paragraph a line; blank lines dropped, blanks inside a line collapsed."""
+    """Return the lines of a text as paragraphs, without blank lines and with runs of blanks collapsed."""
     lines = (" ".join(line.split()) for line in clean(text).split("\n"))
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""How far long work is: bars with speed and time left on a terminal, a line every half minute in a log file."""
+"""Progress of long work: bars with speed and time left on a terminal, a line every 30 seconds in a log file."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 30
 
 
 class Bars(AbstractContextManager["Bars"]):
-    """Progress over bytes of raw text, on stderr."""
+    """Progress bars over bytes of raw text, on stderr."""
 
     def __init__(self) -> None:
         self._console = open_console(stderr=True)
@@ -32,29 +32,29 @@ class Bars(AbstractContextManager["Bars"]):
     ) -> None:
         self._progress.stop()
 
-    def bar(self, what: str, total: float) -> Callable[[float], None]:
-        """A new bar over `total` bytes; call what is returned with the bytes done so far."""
-        bar = self._progress.add_task(what, total=total)
+    def bar(self, title: str, total: float) -> Callable[[float], None]:
+        """Add a bar over `total` bytes; return a function that sets it to the number of bytes done."""
+        bar = self._progress.add_task(title, total=total)
         clock = _Clock(time.monotonic(), time.monotonic())
 
         def show(done: float) -> None:
-            speed = done / max(clock.passed(), 1e-9)
-            self._progress.update(bar, completed=done, description=f"{what}  {speed / MEGABYTE:.2f} MB/s")
+            speed = done / max(clock.elapsed(), 1e-9)
+            self._progress.update(bar, completed=done, description=f"{title}  {speed / MEGABYTE:.2f} MB/s")
             if not self._console.is_terminal and done < total and clock.due():
                 left = time.strftime("%H:%M:%S", time.gmtime((total - done) / max(speed, 1e-9)))
-                self._console.print(f"{what}: {done / total:.0%}, {speed / MEGABYTE:.2f} MB/s, {left} left")
+                self._console.print(f"{title}: {done / total:.0%}, {speed / MEGABYTE:.2f} MB/s, {left} left")
 
         return show
 
 
 @dataclass
 class _Clock:
-    """When a bar began, and when its last line was printed."""
+    """The times at which a bar was added and at which its last line was printed."""
 
     start: float
     line: float
 
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         return time.monotonic() - self.start
 
     def due(self) -> bool:

@@ -1,4 +1,4 @@
-"""The same work on a Ray cluster, whose machines must see the same files."""
+"""The same engine on a Ray cluster, whose machines must share a file system."""
 
 import importlib.util
 import logging
@@ -18,15 +18,15 @@ Result = TypeVar("Result")
 
 
 class _Worker:
-    """An actor: keeps the function of the map under way, with what it caches."""
+    """An actor that keeps the function of the current `map`, with its caches."""
 
     def __init__(self) -> None:
         self._function: Callable[[Any], Any] | None = None
 
-    def take(self, function: Callable[[Any], Any]) -> None:
+    def set_function(self, function: Callable[[Any], Any]) -> None:
         self._function = function
 
-    def answer(self, item: Any) -> tuple[bool, Any]:
+    def apply(self, item: Any) -> tuple[bool, Any]:
         assert self._function is not None
         try:
             return True, self._function(item)
@@ -35,11 +35,11 @@ class _Worker:
 
 
 class RayWorkers(AbstractContextManager["RayWorkers"]):
-    """Actors on the cluster that `RAY_ADDRESS` names, or on one that is started here; an `Engine`."""
+    """An `Engine` of actors on the cluster that `RAY_ADDRESS` names, or on one that it starts on this machine."""
 
     def __init__(self, workers: int):
         if importlib.util.find_spec("ray") is None:
-            raise UserError("--engine ray: the package is missing: pip install 'ernie-paddle[ray]'")
+            raise UserError("--engine ray: Ray is not installed: pip install 'ernie-paddle[ray]'")
         self._count = workers
 
     def __enter__(self) -> "RayWorkers":
@@ -49,7 +49,7 @@ class RayWorkers(AbstractContextManager["RayWorkers"]):
         self._started = not ray.is_initialized()
         if self._started:
             try:
-                with signals_held_back():  # Ray replaces the handler of SIGTERM by one that exits
+                with signals_held_back():  # Ray replaces the SIGTERM handler by one that exits
                     ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
             except SystemExit:
                 raise Stopped(signal.SIGTERM) from None
@@ -68,12 +68,12 @@ class RayWorkers(AbstractContextManager["RayWorkers"]):
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         packed = self._ray.put(function)
-        self._ray.get([worker.take.remote(packed) for worker in self._workers])
-        yield from in_order(self._workers, lambda worker, item: worker.answer.remote(item), self._received, items)
+        self._ray.get([worker.set_function.remote(packed) for worker in self._workers])
+        yield from in_order(self._workers, lambda worker, item: worker.apply.remote(item), self._received, items)
 
-    def _received(self, answer: Any) -> Any:
+    def _received(self, reference: Any) -> Any:
         try:
-            done, value = self._ray.get(answer)
+            done, value = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"a Ray worker died, most likely for lack of memory: {reason}") from None

@@ -1,7 +1,7 @@
 """The original release's pre-training samples: gzipped lines, five fields of integers.
 
-`token_ids;sentence_ids;position_ids;span_codes;label`, integers parted by blanks (release, `reader/pretraining.py`).
-Span codes are 0 at the first token of a unit, 1 inside it, -1 at special tokens, as in our samples.
+`token_ids;sentence_ids;position_ids;bi_tags;label`, integers separated by blanks (release, `reader/pretraining.py`).
+BI tags are 0 at the first token of a unit, 1 inside it and -1 at special tokens, as in our samples.
 """
 
 import gzip
@@ -14,18 +14,18 @@ import numpy as np
 from ernie_paddle.data.samples import IGNORED, SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import atomic_write
 from ernie_paddle.text.vocabulary import Vocabulary
 
-FIELDS = ("token_ids", "sentence_ids", "position_ids", "span_codes", "label")
+FIELDS = ("token_ids", "sentence_ids", "position_ids", "bi_tags", "label")
 LINES_PER_BLOCK = 4096
 
 
 def read_blocks(path: Path, vocabulary: Vocabulary) -> Iterator[SampleBlock]:
-    """The lines of a file as samples, a few thousand at a time.
+    """Yield the lines of a file as samples in blocks of a few thousand.
 
     Raises:
-        UserError: not a gzip file, or a line that is no sample, by its number.
+        UserError: the file is not a complete gzip file, or a line is not a sample.
     """
     rows: list[list[np.ndarray]] = []
     try:
@@ -38,15 +38,15 @@ def read_blocks(path: Path, vocabulary: Vocabulary) -> Iterator[SampleBlock]:
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise UserError(f"{path}: not a whole gzip file of lines: {error}") from None
+        raise UserError(f"{path}: not a complete gzip file of lines: {error}") from None
     if rows:
         yield _block(rows)
 
 
 def write_lines(path: Path, table: SampleTable) -> None:
-    """Write samples as lines; a sample without a label gets 0. The same samples give the same bytes."""
+    """Write samples as gzipped lines; the label of a sample without one is 0. The same samples give the same bytes."""
     with (
-        written_whole(path, "wb") as file,
+        atomic_write(path, "wb") as file,
         gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed,
     ):
         for start in range(0, len(table), LINES_PER_BLOCK):
@@ -61,26 +61,26 @@ def _parsed(line: str, where: str, vocabulary: Vocabulary) -> list[np.ndarray]:
     try:
         values = [np.array(field.split(), np.int64) for field in fields]
     except ValueError:
-        raise UserError(f"{where}: holds something other than integers") from None
+        raise UserError(f"{where}: expected integers only") from None
     lengths = [len(value) for value in values]
     if len(set(lengths[:4])) != 1 or lengths[4] != 1 or not lengths[0]:
         raise UserError(f"{where}: fields of {lengths} numbers, expected four of one length and a label")
-    most = (vocabulary.size - 1, 3, lengths[0] - 1, 1, 1)
-    for name, value, least, greatest in zip(FIELDS, values, (0, 0, 0, IGNORED, 0), most, strict=True):
-        if value.min() < least or value.max() > greatest:
-            raise UserError(f"{where}: {name} from {value.min()} to {value.max()}, expected {least} to {greatest}")
+    maxima = (vocabulary.size - 1, 3, lengths[0] - 1, 1, 1)
+    for name, value, minimum, maximum in zip(FIELDS, values, (0, 0, 0, IGNORED, 0), maxima, strict=True):
+        if value.min() < minimum or value.max() > maximum:
+            raise UserError(f"{where}: {name} from {value.min()} to {value.max()}, expected {minimum} to {maximum}")
     return values
 
 
 def _block(rows: list[list[np.ndarray]]) -> SampleBlock:
-    ids, sentence_ids, _, span_codes, labels = (np.concatenate(column) for column in zip(*rows, strict=True))
-    columns = {"input_ids": ids, "sentence_ids": sentence_ids, "span_codes": span_codes}
+    ids, sentence_ids, _, bi_tags, labels = (np.concatenate(column) for column in zip(*rows, strict=True))
+    columns = {"input_ids": ids, "sentence_ids": sentence_ids, "bi_tags": bi_tags}
     return SampleBlock(np.array([len(row[0]) for row in rows]), columns, labels.astype(np.int16))
 
 
 def _lines(block: SampleBlock) -> Iterator[str]:
     ends = np.cumsum(block.lengths)
     for start, end, label in zip(ends - block.lengths, ends, block.labels.tolist(), strict=True):
-        columns = [block.columns[name][start:end].tolist() for name in ("input_ids", "sentence_ids", "span_codes")]
+        columns = [block.columns[name][start:end].tolist() for name in ("input_ids", "sentence_ids", "bi_tags")]
         columns.insert(2, list(range(end - start)))
         yield ";".join([*(" ".join(map(str, column)) for column in columns), str(max(label, 0))]) + "\n"

@@ -1,6 +1,6 @@
-"""A folder filled bit by bit: what an interruption leaves is taken up by the next try with the same settings.
+"""Folders that are filled step by step: an interrupted run resumes if its settings have not changed.
 
-What is damaged is made again.
+Damaged files are made again.
 """
 
 import shutil
@@ -12,35 +12,35 @@ from typing import Any, TypeVar
 from ernie_paddle.checksums import read_sealed, write_sealed
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import renamed_whole
+from ernie_paddle.files import atomic_rename
 
-Found = TypeVar("Found")
+Content = TypeVar("Content")
 
 ORIGIN = "origin.json"
 
 
 @contextmanager
 def resumable_folder(path: Path, origin: dict[str, Any]) -> Iterator[Path]:
-    """Fill a folder beside `path`; it takes the name `path` when the block ends without error.
+    """Yield a partial folder beside `path`; it is renamed to `path` when the block ends without an error.
 
-    A folder that an earlier try with the same `origin` has left is handed out as it is, one with another origin is
-    emptied first. After a `UserError`, which would come again, nothing is left.
+    A partial folder of an interrupted run is reused if its `origin` is the same and emptied otherwise. After a
+    `UserError`, which a second run would raise again, the partial folder is removed.
     """
-    beside = path.with_name(f".{path.name}.partial")
-    if unless_damaged(read_record, beside / ORIGIN) != origin:
-        shutil.rmtree(beside, ignore_errors=True)
-        write_sealed(beside / ORIGIN, origin)
+    partial = path.with_name(f".{path.name}.partial")
+    if unless_damaged(read_record, partial / ORIGIN) != origin:
+        shutil.rmtree(partial, ignore_errors=True)
+        write_sealed(partial / ORIGIN, origin)
     try:
-        yield beside
+        yield partial
     except UserError:
-        shutil.rmtree(beside)
+        shutil.rmtree(partial)
         raise
-    (beside / ORIGIN).unlink()
-    renamed_whole(beside, path)
+    (partial / ORIGIN).unlink()
+    atomic_rename(partial, path)
 
 
-def unless_damaged(read: Callable[..., Found | None], *arguments: Any) -> Found | None:
-    """Return what `read` finds of earlier work; None, after a warning, if it raises a `UserError` for damage."""
+def unless_damaged(read: Callable[..., Content | None], *arguments: Any) -> Content | None:
+    """Return the result of `read`; print a warning and return None if it raises a `UserError` because of damage."""
     try:
         return read(*arguments)
     except UserError as error:
@@ -49,7 +49,7 @@ def unless_damaged(read: Callable[..., Found | None], *arguments: Any) -> Found 
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Read what an earlier try noted, None if it did not.
+    """Read the record of an earlier run; return None if there is none.
 
     Raises:
         UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Training a WordPiece vocabulary on raw corpora."""
+"""Training of a WordPiece vocabulary on raw corpora."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 from tokenizers import BertWordPieceTokenizer
 
 from data_builders.readers.files import PACKED_SUFFIXES
-from data_builders.readers.reader import Reader, Source
+from data_builders.readers.reader import RawCorpus, Reader
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-ALPHABET_SHARE = 0.75  # of the vocabulary, for single characters: Chinese has thousands
+ALPHABET_SHARE = 0.75  # maximum share of single characters; Chinese has thousands
 
 
 def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: str | None = None) -> Vocabulary:
-    """A lower-cased vocabulary of at most `size` entries, special tokens first; Chinese characters stand alone.
+    """Train a lower-cased vocabulary of at most `size` entries, special tokens first; Chinese is split into characters.
 
-    `encoding` is that of all corpora, None for UTF-8.
+    Args:
+        encoding: the encoding of all corpora; None for UTF-8.
 
     Raises:
-        UserError: a corpus cannot be read, or `size` leaves no room for words.
+        UserError: a corpus cannot be read, or `size` is too small.
     """
     if size < 10 * len(SPECIAL_TOKENS):
         raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
@@ -36,12 +37,16 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
 
 
 def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
-    """`FORMAT:PATH`, or a path whose ending tells the format."""
-    kind, colon, rest = text.partition(":")
+    """Parse `FORMAT:PATH`, or a path whose suffix determines the format.
+
+    Raises:
+        UserError: the format is unknown, or cannot be determined.
+    """
+    name, colon, rest = text.partition(":")
     if colon and not rest:
         raise UserError(f"{text}: no path after the format; write FORMAT:PATH")
     if colon and not Path(text).exists():
-        return registry.readers.get(kind, text), Path(rest)
+        return registry.readers.get(name, text), Path(rest)
     for reader in registry.readers:
         if text.endswith(tuple(suffix + packed for suffix in reader.suffixes for packed in PACKED_SUFFIXES)):
             return reader, Path(text)
@@ -50,7 +55,7 @@ def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
 
 def _paragraphs(corpora: list[tuple[Reader, Path]], encoding: str | None) -> Iterator[str]:
     for reader, path in corpora:
-        for document in Source(path.name, path, reader, "en", encoding).documents():
+        for document in RawCorpus(path.name, path, reader, "en", encoding).documents():
             if document.title:
                 yield document.title
             yield from document.paragraphs

@@ -1,4 +1,4 @@
-"""One function over many items on several processes, with the results in order."""
+"""Apply a function to many items on several processes; results come in the order of the items."""
 
 import gc
 import multiprocessing
@@ -14,36 +14,36 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
-from ernie_paddle.children import end, started
+from ernie_paddle.children import kill, start_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.stopping import signals_held_back
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Worker = TypeVar("Worker")
-Answer = TypeVar("Answer")
+Handle = TypeVar("Handle")
 
-SECONDS_TO_END = 5.0
-AHEAD = 3  # items that a worker has at a time, so that it need not wait for the next
+SECONDS_TO_STOP = 5.0
+ITEMS_AHEAD = 3  # items sent to a worker at a time, so that it never waits for the next
 
 
 class Engine(Protocol):
-    """Something that computes on many items; used within `with`."""
+    """An executor of work items; used as a context manager."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Results of `function` in the order of the items, however many workers there are.
+        """Yield the results of `function` in the order of the items, with any number of workers.
 
-        `function` is pickled once per worker and keeps what it caches there. Items are taken as they are needed,
-        so memory does not grow with their number.
+        `function` is pickled once per worker and keeps its caches there. Items are taken from the iterable as they are
+        needed, so that memory does not grow with their number.
 
         Raises:
-            UserError: one that the function raised, or a worker died.
-            RuntimeError: any other exception in a worker, with its traceback.
+            UserError: the function raised it, or a worker died.
+            RuntimeError: the function raised another exception; the message holds its traceback.
         """
 
 
 class Processes(AbstractContextManager["Processes"]):
-    """Processes of this machine; with one worker, this process itself."""
+    """Worker processes on this machine; one worker means this process itself."""
 
     def __init__(self, workers: int):
         self._count = workers if workers > 1 else 0
@@ -51,7 +51,7 @@ class Processes(AbstractContextManager["Processes"]):
         self._processes: list[BaseProcess] = []
 
     def __enter__(self) -> "Processes":
-        _collect_seldom()
+        _collect_garbage_less_often()
         try:
             self._start()
         except BaseException:
@@ -62,25 +62,25 @@ class Processes(AbstractContextManager["Processes"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(SECONDS_TO_END if kind is None else 0)
+        self._end(SECONDS_TO_STOP if kind is None else 0)
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         for _ in range(self._count):
             ours, theirs = context.Pipe()
             self._pipes.append(ours)
-            with signals_held_back():  # until it is among those that are ended
-                self._processes.append(started(_serve, theirs))
+            with signals_held_back():  # until the process is in the list that `_end` goes through
+                self._processes.append(start_process(_serve, theirs))
             theirs.close()
 
     def _end(self, seconds: float) -> None:
-        """Close the pipes, whereupon idle workers end, and kill those that are still there after so long."""
-        with signals_held_back():  # a second one must not end this
+        """Close the pipes, which ends idle workers, and kill the workers that are still alive after `seconds`."""
+        with signals_held_back():  # a second signal must not interrupt this
             for pipe in self._pipes:
                 pipe.close()
             for process in self._processes:
                 process.join(seconds)
-                end(process)
+                kill(process)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         if not self._count:
@@ -93,22 +93,22 @@ class Processes(AbstractContextManager["Processes"]):
 
 def in_order(
     workers: Sequence[Worker],
-    send: Callable[[Worker, Any], Answer],
-    receive: Callable[[Answer], Any],
+    send: Callable[[Worker, Any], Handle],
+    receive: Callable[[Handle], Any],
     items: Iterable[Any],
 ) -> Iterator[Any]:
-    """Results in the order of the items, a worker having at most `AHEAD` of them at a time."""
+    """Yield results in the order of the items; a worker has at most `ITEMS_AHEAD` items at a time."""
     waiting = iter(items)
-    busy = deque((worker, send(worker, item)) for worker, item in zip([*workers] * AHEAD, waiting, strict=False))
+    busy = deque((worker, send(worker, item)) for worker, item in zip([*workers] * ITEMS_AHEAD, waiting, strict=False))
     while busy:
-        worker, answer = busy.popleft()
-        result = receive(answer)
+        worker, handle = busy.popleft()
+        result = receive(handle)
         busy.extend((worker, send(worker, item)) for item in islice(waiting, 1))
         yield result
 
 
-def _collect_seldom() -> None:
-    """Samples are many small objects without cycles: looking for cycles so often takes 6 % of the time."""
+def _collect_garbage_less_often() -> None:
+    """Raise the threshold of the garbage collector: samples have no cycles, and its default costs 6 % of the time."""
     gc.set_threshold(100_000, 10, 10)
 
 
@@ -141,22 +141,22 @@ def _received(pipe: Connection) -> Any:
 
 
 def _serve(pipe: Connection) -> None:
-    _collect_seldom()
-    # The locks that libraries make then go at once, and none is left, and complained of, when this process is killed.
+    _collect_garbage_less_often()
+    # With `fork`, locks that libraries create are unlinked at once; otherwise a killed process would leak them.
     multiprocessing.set_start_method("fork", force=True)
-    # Read and sent by threads of their own, so that the work goes on while the parent is not ready for an answer.
+    # Separate threads read and send, so that the work continues while the parent is not ready to receive.
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    answers: queue.Queue[tuple[bool, Any]] = queue.Queue(AHEAD)
+    results: queue.Queue[tuple[bool, Any]] = queue.Queue(ITEMS_AHEAD)
     threading.Thread(target=_receive_all, args=(pipe, messages), daemon=True).start()
-    threading.Thread(target=_send_all, args=(pipe, answers), daemon=True).start()
+    threading.Thread(target=_send_all, args=(pipe, results), daemon=True).start()
     function: Callable[[Any], Any] | None = None
     while (message := messages.get()) is not None:
         new_function, item = message
         if new_function is not None:
             function = new_function
-            gc.collect()  # whatever the last one kept
+            gc.collect()  # frees the caches of the previous function
         else:
-            answers.put(_answer(function, item))
+            results.put(_result(function, item))
 
 
 def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
@@ -167,13 +167,14 @@ def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
         messages.put(None)
 
 
-def _send_all(pipe: Connection, answers: "queue.Queue[tuple[bool, Any]]") -> None:
-    with suppress(ConnectionError):  # the parent is gone, and so is this process soon
+def _send_all(pipe: Connection, results: "queue.Queue[tuple[bool, Any]]") -> None:
+    with suppress(ConnectionError):  # the parent is gone, so this process ends too
         while True:
-            pipe.send(answers.get())
+            pipe.send(results.get())
 
 
-def _answer(function: Any, item: Any) -> tuple[bool, Any]:
+def _result(function: Any, item: Any) -> tuple[bool, Any]:
+    """Return whether the function succeeded, and its result, its `UserError` or a traceback."""
     try:
         return True, function(item)
     except UserError as error:

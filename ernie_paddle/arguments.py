@@ -1,27 +1,29 @@
-"""Numbers and input files of command lines: `type`s of options, which say what they accept."""
+"""Options that several commands share, and argparse `type`s whose errors say what they accept."""
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 MOST_SEED = 2**32 - 1
+Resume = Literal["no", "yes", "auto"]
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     if not (text.isascii() and text.isdigit()) or not int(text):
         raise argparse.ArgumentTypeError(f"'{text}', expected a whole number of at least 1")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """Return a whole number that any generator takes for its seed: 32 bits, none negative."""
+    """Parse a seed: a whole number from 0 to 2^32 - 1, which every generator accepts."""
     if not (text.isascii() and text.isdigit()) or int(text) > MOST_SEED:
         raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 0 to {MOST_SEED}")
     return int(text)
 
 
 def share(text: str) -> float:
-    """Return a number between 0 and 1, both excluded."""
+    """Parse a number between 0 and 1, both excluded."""
     try:
         value = float(text)
     except ValueError:
@@ -32,10 +34,22 @@ def share(text: str) -> float:
 
 
 def input_file(text: str) -> Path:
-    """Return the path of a file that is there."""
+    """Parse the path of an existing file."""
     path = Path(text)
     if text == "-":
-        raise argparse.ArgumentTypeError("standard input is not read; name a file")
+        raise argparse.ArgumentTypeError("standard input is not supported; name a file")
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{path}: " + ("a folder, name a file" if path.is_dir() else "not found"))
+        raise argparse.ArgumentTypeError(f"{path}: " + ("is a folder; name a file" if path.is_dir() else "not found"))
     return path
+
+
+def add_resume(parser: argparse._ActionsContainer) -> None:
+    """Add the option `--resume [auto]`, a `Resume`."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="yes",
+        default="no",
+        choices=("yes", "auto"),
+        help="resume from the newest complete checkpoint in --out; with 'auto', start a new run if there is none",
+    )

@@ -1,5 +1,7 @@
-"""Checksums: a model's folder has them in `SHA256SUMS`, which `sha256sum -c SHA256SUMS` checks too; records, which are
-JSON objects, have one of their own.
+"""Checksums of folders and records.
+
+A model's folder has a file `SHA256SUMS`, which `sha256sum -c SHA256SUMS` checks too. A record, a JSON object, contains
+its own checksum.
 """
 
 import hashlib
@@ -11,48 +13,48 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import as_json, read_json, read_text, sha256_of, write_json, written_whole
+from ernie_paddle.files import as_json, atomic_write, read_json, read_text, sha256_of, write_json
 
 SUMS_FILE = "SHA256SUMS"
-SEAL = "sha256"  # the key of a record's own checksum
+CHECKSUM_KEY = "sha256"  # of a record's checksum
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the checksums of all files in a folder; hidden ones are left out."""
+    """Write the checksums of all files in a folder except hidden ones."""
     names = [path.name for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if name != SUMS_FILE]
-    with written_whole(folder / SUMS_FILE) as file:
+    with atomic_write(folder / SUMS_FILE) as file:
         file.writelines(lines)
 
 
 def check_files(folder: Path, required: Iterable[str], unread: Container[str] = ()) -> None:
-    """Check that the files of a folder are as they were when it was written.
+    """Check the files of a folder against its checksums.
 
     Args:
-        required: files that must be there and be listed; others may be missing.
-        unread: files that need not be checked, since they will not be read.
+        required: names of files that must exist and be listed; other files may be missing.
+        unread: names of files to skip, since the caller does not read them.
 
     Raises:
-        UserError: a file is missing, damaged or changed, or so is the list.
+        UserError: a file or the list of checksums is missing, damaged or changed.
     """
-    sums = _read_checksums(folder / SUMS_FILE)
+    checksums = _read_checksums(folder / SUMS_FILE)
     for name in required:
-        if name not in sums:
+        if name not in checksums:
             raise UserError(f"{folder / SUMS_FILE}: does not list {name}; copy the whole folder again")
         if not (folder / name).is_file():
             raise UserError(f"{folder / name}: missing; copy the whole folder again from where it was written")
-    for name in sums:
+    for name in checksums:
         path = folder / name
-        if name not in unread and path.is_file() and sha256_of(path) != sums[name]:
+        if name not in unread and path.is_file() and sha256_of(path) != checksums[name]:
             raise UserError(
                 f"{path}: damaged or changed since it was written ({SUMS_FILE}); copy it again, or if you changed it "
-                f"yourself, run: cd {folder} && sha256sum {shlex.join(sums)} > {SUMS_FILE}"
+                f"yourself, run: cd {folder} && sha256sum {shlex.join(checksums)} > {SUMS_FILE}"
             )
 
 
 def check_file(path: Path, sha256: str) -> None:
-    """Raise a `UserError` if a file is missing or its bytes have another checksum."""
+    """Raise a `UserError` if a file is missing or has another checksum."""
     if not path.is_file():
         raise UserError(f"{path}: missing")
     if sha256_of(path) != sha256:
@@ -60,18 +62,18 @@ def check_file(path: Path, sha256: str) -> None:
 
 
 def write_sealed(path: Path, record: dict[str, Any]) -> None:
-    """Write a record, a JSON object, with a checksum of its own; the key `sha256` is not the record's to use."""
-    write_json(path, {**record, SEAL: _digest(record)})
+    """Write a record with its checksum under the key `sha256`, which the record itself must not use."""
+    write_json(path, {**record, CHECKSUM_KEY: _digest(record)})
 
 
 def read_sealed(path: Path, what: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote; `what` names the file's role in the error.
+    """Read a record that `write_sealed` wrote. Errors call the file `what`.
 
     Raises:
-        UserError: missing, damaged or changed since it was written.
+        UserError: the file is missing, damaged or changed since it was written.
     """
     record = read_json(path, what)
-    if record.pop(SEAL, None) != _digest(record):
+    if record.pop(CHECKSUM_KEY, None) != _digest(record):
         raise UserError(f"{path}: damaged or changed since it was written (checksum)")
     return record
 
@@ -83,7 +85,7 @@ def _digest(record: dict[str, Any]) -> str:
 
 def _read_checksums(path: Path) -> dict[str, str]:
     lines = read_text(path, "list of checksums").split("\n")
-    found = [LINE.fullmatch(line) for line in lines[:-1]]
-    if lines[-1] or not all(found):
+    matches = [LINE.fullmatch(line) for line in lines[:-1]]
+    if lines[-1] or not all(matches):
         raise UserError(f"{path}: damaged; copy the whole folder again from where it was written")
-    return {match[2]: match[1] for match in found if match}
+    return {match[2]: match[1] for match in matches if match}

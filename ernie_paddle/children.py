@@ -1,4 +1,4 @@
-"""Processes that this one starts, and that leave Ctrl-C and SIGTERM to it."""
+"""Child processes, which leave the handling of Ctrl-C and SIGTERM to their parent."""
 
 from collections.abc import Callable
 from multiprocessing import get_context, resource_tracker
@@ -11,57 +11,57 @@ from ernie_paddle.stopping import signals_held_back
 Result = TypeVar("Result")
 
 
-def started(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Start a fresh process that calls a function of a module, and that does not outlive this one.
+def start_process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Start a new process that calls a module-level function and ends with its parent.
 
-    A signal that reaches the whole group does nothing there: it is this process's to handle.
+    The child ignores signals to the process group, which the parent handles.
     """
     process = get_context("spawn").Process(target=function, args=arguments, daemon=True)
-    resource_tracker.ensure_running()  # with the first process it would start in between, and let the signals through
+    resource_tracker.ensure_running()  # otherwise the first start would start it, and it would unblock the signals
     try:
         with signals_held_back():
             process.start()
-    except BaseException:  # a signal that was held back is raised here
-        end(process)
+    except BaseException:  # such as a signal that was held back
+        kill(process)
         raise
     return process
 
 
-def end(process: BaseProcess) -> None:
-    """Kill a process, if it was started and is still there."""
+def kill(process: BaseProcess) -> None:
+    """Kill a process if it was started and still runs."""
     if process.pid is not None:
-        with signals_held_back():  # a second one must not end this
+        with signals_held_back():  # another signal must not interrupt this
             process.kill()
             process.join()
 
 
-def called_in_fresh_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function of a module in a new process, which ends with the call, however that ends.
+def call_in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a module-level function in a new process, which ends with the call.
 
     Raises:
         RuntimeError: the process died.
-        Exception: what the function raised.
+        Exception: the function's exception.
     """
-    ours, theirs = get_context("spawn").Pipe(duplex=False)
+    receiver, sender = get_context("spawn").Pipe(duplex=False)
     process = None
     try:
-        with signals_held_back():  # until it is known here
-            process = started(_answer, theirs, function, arguments)
-        theirs.close()
+        with signals_held_back():  # until `process` is set
+            process = start_process(_send_result, sender, function, arguments)
+        sender.close()
         try:
-            done, value = ours.recv()
+            succeeded, result = receiver.recv()
         except EOFError:
             process.join()
             raise RuntimeError(f"a process died with exit code {process.exitcode}") from None
     finally:
         if process is not None:
-            end(process)
-    if not done:
-        raise value
-    return value
+            kill(process)
+    if not succeeded:
+        raise result
+    return result
 
 
-def _answer(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _send_result(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     try:
         pipe.send((True, function(*arguments)))
     except Exception as error:

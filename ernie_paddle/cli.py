@@ -1,4 +1,4 @@
-"""The command line: sub-commands come from the registry, mistakes end in one line and exit code 2."""
+"""The command line: runs the registry's sub-commands, and reports a user's mistake in one line with exit code 2."""
 
 import argparse
 import errno
@@ -21,7 +21,7 @@ PIPE_CLOSED = 141  # as a shell reports a command that wrote to a closed pipe
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that takes options by their full names only and reports a mistake in one line."""
+    """A parser that accepts options by their full names only, and reports a mistake in one line."""
 
     def __init__(self, **settings: Any):
         super().__init__(allow_abbrev=False, **settings)
@@ -30,21 +30,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(MISTAKE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        sys.stdout.flush()  # a closed pipe shows here, not while the interpreter ends
+        sys.stdout.flush()  # a closed pipe raises its error here, not when the interpreter exits
         super().exit(status, message)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one sub-command; without `arguments` it is this process's own, and the process ends with it.
+    """Run one sub-command. `arguments` default to those of the process.
 
-    Exits with 2 after a mistake of the user's or when a file cannot be read or written, with 130 after Ctrl-C, 75 after
-    SIGTERM, and with 141, quietly, when nobody reads standard output any more.
+    The exit code is 2 after a user's mistake or if a file cannot be read or written, 130 after Ctrl-C, 75 after
+    SIGTERM, and 141 if the reader of standard output has closed the pipe.
     """
     name, advice = "ernie-paddle", "nothing was done"
     try:
         with stop_on_signals(until_exit=arguments is None):
-            # These take time, in which a signal may come.
-            from ernie_paddle.files import errors_name
+            # Signals must already be handled during these slow imports.
+            from ernie_paddle.files import os_errors_naming
             from ernie_paddle.registry import load_plugins
 
             registry = load_plugins()
@@ -52,15 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command = registry.commands.get(args.command)
             name, advice = f"ernie-paddle {command.name}", command.after_stop
             command.run(args, registry)
-            with errors_name("standard output"):
+            with os_errors_naming("standard output"):
                 sys.stdout.flush()
     except UserError as error:
         _exit(MISTAKE, f"{name}: {error}")
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
+        if isinstance(error, BrokenPipeError) and _pipe_is_closed(sys.stdout):
             _exit(PIPE_CLOSED)
-        named = error.filename or ("standard output" if error.errno in NO_ROOM else None)  # files are named
-        where = f"{named}: " if named else ""
+        # Errors of our own files have a name, so a full disk without a name is that of standard output.
+        name_of_file = error.filename or ("standard output" if error.errno in NO_ROOM else None)
+        where = f"{name_of_file}: " if name_of_file else ""
         _exit(MISTAKE, f"{name}: {where}{error.strerror or ' '.join(str(error).split())}")
     except (Stopped, Exception) as error:
         stop = stop_behind(error)
@@ -90,13 +91,13 @@ def _exit(code: int, message: str = "") -> NoReturn:
         print(message, file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError:  # the interpreter would try once more to write what is left, and complain
+    except OSError:  # at exit, the interpreter would flush again and print another error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
-def _nobody_reads(stream: TextIO) -> bool:
-    """Check whether a stream is a pipe whose other end is closed."""
+def _pipe_is_closed(stream: TextIO) -> bool:
+    """Check whether a stream is a pipe whose reading end is closed."""
     poll = select.poll()
     poll.register(stream.fileno(), 0)
     return any(events & select.POLLERR for _, events in poll.poll(0))

@@ -1,7 +1,8 @@
-"""Strict YAML configuration: unknown keys are errors that name the nearest known one."""
+"""Strict YAML configuration: an unknown key is an error that names the nearest known one."""
 
 import argparse
 import copy
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -12,23 +13,24 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_text
 from ernie_paddle.registry import nearest
 
-SHIPPED = Path(__file__).with_name("configs")  # a link in the repository, a folder in what is installed
+SHIPPED = Path(__file__).with_name("configs")  # a link in the repository, a folder in the installed package
+EXTENDS = "extends"
 Names = TypeVar("Names", list[str], tuple[str, ...])
 BOOLEANS = "YAML reads yes, no, on, off, true and false as booleans"
 
 
 def file_name(name: str) -> str:
-    """Return a name under which something will be written; a `ValueError` if it would not stay in its folder."""
+    """Return `name`, or raise a `ValueError` if it cannot name a file or folder inside another folder."""
     if not name or "/" in name or name.startswith("."):
-        raise ValueError(f"'{name}' names files or folders, so that it holds no '/' and does not begin with a point")
+        raise ValueError(f"'{name}' names files or folders: it must not be empty, contain '/' or begin with '.'")
     return name
 
 
 def each_once(names: Names) -> Names:
-    """Return names; a `ValueError` if one is there twice."""
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise ValueError(f"'{twice}' is there twice; give each once")
+    """Return `names`, or raise a `ValueError` if one occurs twice."""
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise ValueError(f"'{repeated}' occurs twice; give each name once")
     return names
 
 
@@ -36,20 +38,25 @@ FileName = Annotated[str, AfterValidator(file_name)]
 
 
 class Settings(BaseModel):
-    """Base of all configuration records: immutable, no unknown keys, no infinite numbers."""
+    """The base class of all settings: immutable, without unknown keys and infinite numbers.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    The docstring of a field is its meaning in the reference of the configuration.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _as_meant(cls, tree: Any) -> Any:
-        """Refuse what pydantic would take for something else: a boolean for 0 or 1, no text for the working folder."""
+        """Reject values that pydantic would silently convert: a boolean to 0 or 1, an empty text to the folder `.`."""
         for name, field in cls.model_fields.items():
             value = tree.get(name) if isinstance(tree, dict) else None
-            given, kinds = value if isinstance(value, list) else [value], _parts(field.annotation)
-            if any(isinstance(one, bool) for one in given) and _is_number(kinds):
+            values, types = value if isinstance(value, list) else [value], _parts(field.annotation)
+            if any(isinstance(value, bool) for value in values) and _is_number(types):
                 raise ValueError(f"{name}: found a boolean, expected a number; {BOOLEANS}")
-            if "" in given and Path in kinds:
+            if "" in values and Path in types:
                 raise ValueError(f"{name}: an empty text is no path")
         return tree
 
@@ -57,35 +64,66 @@ class Settings(BaseModel):
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
-def load_settings(kind: type[SettingsType], path: Path, overrides: list[str]) -> SettingsType:
-    """Read a YAML file, apply `a.b=value` overrides and check it against `kind`.
+def load_settings(settings_type: type[SettingsType], path: Path, overrides: list[str]) -> SettingsType:
+    """Read a config, apply `a.b=value` overrides and check it against `settings_type`.
 
     Raises:
-        UserError: file missing or not YAML, unknown key, value of the wrong type.
+        UserError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
     """
-    return check_settings(kind, apply_overrides(read_yaml(path), overrides), str(path))
+    tree, names = read_config(path)
+    return check_settings(settings_type, apply_overrides(tree, overrides), names)
 
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     """Add the option `--set key=value ...` to a command."""
-    text = f"dotted keys of the file to set, as {example}"
+    text = f"override dotted keys of the file, as {example}"
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text)
 
 
 def shipped(path: Path) -> Path:
-    """The file that a configuration's path means: where `configs/...` is not in the working folder, the package's own.
+    """Resolve the path of a config: a `configs/...` that the working folder lacks is the package's own file.
 
-    Only the configuration itself is found so; paths that it holds stay relative to the working folder.
+    Of the paths inside a config, only `extends` is resolved like this. All others are relative to the working folder.
     """
     own = SHIPPED / path.relative_to(SHIPPED.name) if path.parts[:1] == (SHIPPED.name,) else path
     return own if own.is_file() and not path.exists() else path
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping; `configs/...` may be a shipped one.
+def read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """Read a config and lay it over the config that its key `extends` names, a path relative to the config's folder.
+
+    Returns the merged tree, and the files that it comes from, for errors: `a.yaml extends b.yaml`.
 
     Raises:
-        UserError: file missing, not YAML, no mapping.
+        UserError: a file is missing or holds no YAML mapping, or a config extends itself. The message names the chain.
+    """
+    chain, layers, names = [path], [read_yaml(path)], str(path)
+    while (base := layers[-1].pop(EXTENDS, None)) is not None:
+        if not isinstance(base, str):
+            raise UserError(f"{names}: key '{EXTENDS}': expected the path of a config")
+        chain.append(chain[-1].parent / base)
+        names = f"{names} extends {chain[-1]}"
+        if shipped(chain[-1]).resolve() in (shipped(extended).resolve() for extended in chain[:-1]):
+            raise UserError(f"{names}: a config cannot extend itself; remove one '{EXTENDS}'")
+        try:
+            layers.append(read_yaml(chain[-1]))
+        except UserError as error:
+            raise UserError(f"{names}: {error}") from None
+    return reduce(lambda base, config: lay_over(config, base), reversed(layers)), names
+
+
+def lay_over(above: Any, below: Any) -> Any:
+    """Merge two trees: the keys of `above` replace those of `below`, mapping by mapping; other values as a whole."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: lay_over(value, below.get(key)) for key, value in above.items()}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping. `configs/...` may be a file of the package (see `shipped`).
+
+    Raises:
+        UserError: the file is missing, not YAML, or holds no mapping.
     """
     try:
         tree = _parsed(read_text(shipped(path), "configuration file"))
@@ -97,14 +135,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def apply_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """A copy of `tree` with dotted keys set, their values read as YAML: `train.seed=2`."""
+    """Return a copy of `tree` with dotted keys set to YAML values: `train.seed=2`."""
     result = copy.deepcopy(tree)
-    given: set[str] = set()
+    overridden: set[str] = set()
     for override in overrides:
         dotted, equals, value = override.partition("=")
-        if dotted in given:
+        if dotted in overridden:
             raise UserError(f"override '{override}': '{dotted}' is given twice; keep one")
-        given.add(dotted)
+        overridden.add(dotted)
         *parents, last = dotted.split(".")
         if not equals or not last:
             raise UserError(f"override '{override}': write it as key.key=value")
@@ -121,7 +159,7 @@ def apply_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, of which YAML's own would keep the last without a word."""
+    """A loader that rejects repeated keys of a mapping, of which YAML's own loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys: set[str] = set()
@@ -129,37 +167,37 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in keys:
                     raise yaml.MarkedYAMLError(
-                        problem=f"the key '{key.value}' is there twice", problem_mark=key.start_mark
+                        problem=f"the key '{key.value}' occurs twice", problem_mark=key.start_mark
                     )
                 keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def _parsed(text: str) -> Any:
-    """Parse YAML. A `ValueError` in one line says what is wrong."""
+    """Parse YAML, or raise a `ValueError` with a message in one line."""
     try:
         return yaml.load(text, _Loader)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # the latter of dates such as 2020-13-45
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for dates such as 2020-13-45
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def check_settings(kind: type[SettingsType], tree: dict[str, Any], where: str) -> SettingsType:
-    """Turn a mapping into settings; `where` (a file's name) begins the error."""
+def check_settings(settings_type: type[SettingsType], tree: dict[str, Any], where: str) -> SettingsType:
+    """Return the settings that a mapping holds, or raise a `UserError`. `where` (a file's name) begins its message."""
     try:
-        return kind.model_validate(tree)
+        return settings_type.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(kind, error)}") from None
+        raise UserError(f"{where}: {_explain(settings_type, error)}") from None
 
 
-def _explain(kind: type[BaseModel], error: ValidationError) -> str:
+def _explain(settings_type: type[BaseModel], error: ValidationError) -> str:
     errors = error.errors()
-    # A key mistyped is unknown, and often also missing under its right name: say the former.
-    first = next((item for item in errors if item["type"] == "extra_forbidden"), errors[0])
+    # A mistyped key is unknown, and often its correct name is missing: report the unknown key.
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(kind, first['loc'][:-1]))}"
+        return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(settings_type, first['loc'][:-1]))}"
     if first["type"] == "missing":
         return f"key '{key}' is missing"
     reason = first["msg"]
@@ -168,22 +206,23 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     return f"key '{key}': {reason}" if key else reason
 
 
-def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    kinds = [kind]
+def _known_keys(settings_type: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    models = [settings_type]
     for part in path:
-        fields = [kind.model_fields[part] for kind in kinds if part in kind.model_fields]
-        inner = [candidate for field in fields for candidate in _parts(field.annotation)]
-        # A part that is no field is a key of a mapping, or the value that tells records of a union apart.
-        alike = [kind for kind in kinds if any(field.default == part for field in kind.model_fields.values())]
-        kinds = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)] or alike or kinds
-    return list(kinds[0].model_fields)
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        types = [candidate for field in fields for candidate in _parts(field.annotation)]
+        # A part that is not a field is a key of a mapping, or the discriminator of a union of models.
+        chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
+        models = [part for part in types if isinstance(part, type) and issubclass(part, BaseModel)] or chosen or models
+    return list(models[0].model_fields)
 
 
-def _is_number(kinds: list[Any]) -> bool:
-    """Do the parts of an annotation take numbers, but neither booleans nor mappings?"""
-    taken = {get_origin(kind) or kind for kind in kinds if isinstance(get_origin(kind) or kind, type)}
-    return bool({int, float} & taken) and not {bool, dict} & taken
+def _is_number(types: list[Any]) -> bool:
+    """Check that the parts of an annotation accept numbers, but neither booleans nor mappings."""
+    accepted = {get_origin(part) or part for part in types if isinstance(get_origin(part) or part, type)}
+    return bool({int, float} & accepted) and not {bool, dict} & accepted
 
 
 def _parts(annotation: Any) -> list[Any]:
+    """Return an annotation and, recursively, its arguments."""
     return [annotation, *(part for inner in get_args(annotation) for part in _parts(inner))]

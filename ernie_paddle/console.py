@@ -1,4 +1,4 @@
-"""Where tables and progress go."""
+"""The console for tables, progress and warnings."""
 
 import sys
 from collections.abc import Iterable
@@ -7,25 +7,25 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-WIDTH_OF_FILES = 120
-WIDEST = 10_000
+FILE_WIDTH = 120
+MAX_WIDTH = 10_000
 
 
 def open_console(stderr: bool = False, quiet: bool = False) -> Console:
-    """A console as wide as the terminal, or 120 columns where the output is no terminal; a quiet one says nothing."""
+    """Return a console as wide as the terminal, or 120 columns for other outputs. With `quiet` it prints nothing."""
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, quiet=quiet, highlight=False, width=None if is_terminal else WIDTH_OF_FILES)
+    return Console(stderr=stderr, quiet=quiet, highlight=False, width=None if is_terminal else FILE_WIDTH)
 
 
 def print_warnings(console: Console, warnings: Iterable[str]) -> None:
-    """Print a line each."""
+    """Print a line per warning."""
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
 
 
-def print_whole(console: Console, table: Table) -> None:
-    """Print a table as wide as its contents, so that no cell is cut or wrapped, however narrow the terminal is."""
+def print_table(console: Console, table: Table) -> None:
+    """Print a table as wide as its contents, without cutting or wrapping cells on narrow terminals."""
     width = console.width
-    console.width = max(width, Measurement.get(console, console.options.update(width=WIDEST), table).maximum)
+    console.width = max(width, Measurement.get(console, console.options.update(width=MAX_WIDTH), table).maximum)
     console.print(table)
     console.width = width

@@ -1,8 +1,8 @@
-"""The one exception that people see as a single line."""
+"""The exception for mistakes of the user."""
 
 
 class UserError(Exception):
-    """Something the user can mend: the message says what, where and what to do.
+    """An error that the user can fix; the message says what is wrong, where, and what to do.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it as one line without a traceback and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, synced, renamed."""
+"""Atomic writing of files and folders, and reading of text and JSON."""
 
 import glob
 import hashlib
@@ -17,94 +17,95 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.stopping import signals_held_back
 from ernie_paddle.text.encodings import not_utf8
 
-_PARTIAL = re.compile(r"\.(?P<written>.+)\.(?P<process>\d+)\.partial")  # as `_beside` names it
+_PARTIAL = re.compile(r"\.(?P<target>.+)\.(?P<process>\d+)\.partial")  # the names that `_partial_path` gives
 
 
 @contextmanager
-def errors_name(path: Path | str, beside: Path | None = None) -> Iterator[None]:
-    """Let an `OSError` that names no file, or one in `beside`, name `path`, the output that people know."""
+def os_errors_naming(path: Path | str, partial: Path | None = None) -> Iterator[None]:
+    """Let an `OSError` without a file name, or with one in `partial`, name `path`, which the user knows."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # an input's, such as gzip's
+        if error.errno is None:  # an error about an input, such as gzip's
             raise
         named = error.filename
-        if named is None or (beside is not None and Path(os.fsdecode(named)).is_relative_to(beside)):
+        if named is None or (partial is not None and Path(os.fsdecode(named)).is_relative_to(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
 @contextmanager
-def written_whole(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file for writing that appears under its name only when the block ends without error."""
-    beside = _beside(path)
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing; it appears as `path` only when the block ends without an error."""
+    partial = _partial_path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    with errors_name(path, beside):
+    with os_errors_naming(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(beside, mode, **text) as file:  # type: ignore[call-overload]
+            with open(partial, mode, **text) as file:  # type: ignore[call-overload]
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(partial, path)
             _sync(path.parent)
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def folder_written_whole(path: Path) -> Iterator[Path]:
-    """Fill a new folder beside `path`; it takes the name `path` only when the block ends without error."""
-    beside = _beside(path)
-    with errors_name(path, beside):
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Create a folder for the block to fill; it appears as `path` only when the block ends without an error."""
+    partial = _partial_path(path)
+    with os_errors_naming(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
+        partial.mkdir()
         try:
-            yield beside
-            renamed_whole(beside, path)
+            yield partial
+            atomic_rename(partial, path)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
-    """Return where a file or folder is written before it takes its name; what dead processes left there is removed."""
+def _partial_path(path: Path) -> Path:
+    """Return the temporary path for writing a file or folder, and remove those that dead processes left."""
     begin, end = f".{path.name}.{socket.gethostname()}.", ".partial"
     for other in path.parent.glob(glob.escape(begin) + "*" + end):
         number = other.name.removeprefix(begin).removesuffix(end)
         if number.isdigit() and not Path(f"/proc/{number}").exists():
             remove(other)
-    beside = path.with_name(f"{begin}{os.getpid()}{end}")
-    remove(beside)
-    return beside
+    partial = path.with_name(f"{begin}{os.getpid()}{end}")
+    remove(partial)
+    return partial
 
 
-def remove_left_over(folder: Path) -> None:
-    """Remove what killed processes, of this machine or of others, were writing anywhere in a folder.
+def remove_partial_files(folder: Path) -> None:
+    """Remove the partial files anywhere in a folder that killed processes left, on this machine or others.
 
-    What another living process of this machine writes stays: it is at work in a folder within this one.
+    Keeps those of other running processes on this machine, which may work in a subfolder.
     """
-    here = "." + socket.gethostname()
+    this_host = "." + socket.gethostname()
     for path in list(folder.rglob(".*.partial")):
-        if found := _PARTIAL.fullmatch(path.name):
-            number = int(found["process"])
-            if not (found["written"].endswith(here) and number != os.getpid() and Path(f"/proc/{number}").exists()):
+        if match := _PARTIAL.fullmatch(path.name):
+            number = int(match["process"])
+            is_running = number != os.getpid() and Path(f"/proc/{number}").exists()
+            if not (match["target"].endswith(this_host) and is_running):
                 remove(path)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
+    """Remove a file or folder if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
 
 
-def renamed_whole(folder: Path, path: Path) -> None:
-    """Give a finished folder the name `path`, in the place of one that has it; all is on disk before."""
+def atomic_rename(folder: Path, path: Path) -> None:
+    """Sync a finished folder to disk, then rename it to `path`; an existing folder of that name is replaced."""
     for written in (*sorted(folder.rglob("*")), folder):
         _sync(written)
-    before = _beside(path.with_name(f"{path.name}.before"))
-    with signals_held_back():  # so that one of the two is there
+    before = _partial_path(path.with_name(f"{path.name}.before"))
+    with signals_held_back():  # a signal between the two renames would leave no folder
         if path.exists():
             os.replace(path, before)
         os.replace(folder, path)
@@ -113,16 +114,16 @@ def renamed_whole(folder: Path, path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a UTF-8 text, its line ends as they are; `what` names the file's role in the error.
+    """Read a UTF-8 text with unchanged line ends. Errors call the file `what`.
 
     Raises:
-        UserError: the file is missing or not such a text.
+        UserError: the file is missing or not UTF-8.
     """
     try:
         raw = path.read_bytes()
@@ -137,26 +138,26 @@ def read_text(path: Path, what: str) -> str:
 
 
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a UTF-8 text, as `lines_of` cuts it.
+    """Read the lines of a UTF-8 text, as `split_lines` splits it.
 
     Raises:
-        UserError: see `read_text`.
+        UserError: the file is missing or not UTF-8.
     """
-    return lines_of(read_text(path, what))
+    return split_lines(read_text(path, what))
 
 
-def lines_of(text: str) -> list[str]:
-    r"""The lines of a text without their ends: a line feed ends a line, carriage returns before it belong to the end.
+def split_lines(text: str) -> list[str]:
+    r"""Split a text at line feeds, and strip the carriage returns before them.
 
-    `str.splitlines` also cuts at U+2028, U+0085, form feeds and others, which stand within the lines of vocabularies
-    and corpora, and text files opened without `newline` at a carriage return anywhere.
+    Lines of vocabularies and corpora may contain U+2028, U+0085 or form feeds, at which `str.splitlines` splits too.
+    Text files that are opened without `newline` also split at any carriage return.
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     return lines if lines[-1] else lines[:-1]
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object; `what` names the file's role in the error.
+    """Read a JSON object. Errors call the file `what`.
 
     Raises:
         UserError: the file is missing or is not a JSON object.
@@ -173,13 +174,13 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON with a final newline, whole or not at all."""
-    with written_whole(path) as file:
+    """Write indented JSON with a final newline, atomically."""
+    with atomic_write(path) as file:
         file.write(as_json(value, indent=2) + "\n")
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """Return a value as JSON, which has no infinite numbers and no NaN: they become null."""
+    """Return a value as JSON, with null for NaN and infinite numbers, which JSON does not have."""
     return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
 
 
@@ -187,8 +188,8 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _sync(path: Path) -> None:

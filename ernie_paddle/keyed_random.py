@@ -1,7 +1,7 @@
-"""Random numbers that depend only on what they are for.
+"""Random numbers that are a function of a key.
 
-Every draw is keyed by values such as (seed, purpose, epoch, sample). There is no generator state
-to share between workers or ranks, and none to save in a checkpoint.
+A key is a tuple such as (seed, purpose, epoch, sample). There is no generator state to share between workers or ranks,
+and none to save in a checkpoint.
 """
 
 import hashlib
@@ -12,25 +12,24 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def keyed_hash(*key: int | str) -> int:
-    """A 63-bit hash of the key; the same on every machine and in every process."""
+    """Return a 63-bit hash of the key, the same on every machine and in every process."""
     digest = hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def generator(*key: int | str) -> np.random.Generator:
-    """A numpy generator of its own for the key, for shuffles and choices."""
+    """Return the numpy generator of a key, for shuffles and choices."""
     digest = hashlib.blake2b("\x1f".join(map(str, key)).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
 def uniforms(key: int, *counters: np.ndarray | int) -> np.ndarray:
-    """Uniform float64 numbers in [0, 1), one for each element of the broadcast counters.
+    """Return uniform float64 numbers in [0, 1), one for each element of the broadcast counters.
 
-    Counter-based (splitmix64's mixing of key and counters), so that any element can be drawn alone,
-    in any order, with the same result.
+    An element depends only on the key and its counters, which splitmix64 mixes; elements may be computed in any order.
     """
     state = np.asarray(key, dtype=np.uint64)
-    with np.errstate(over="ignore"):  # wrapping around is meant
+    with np.errstate(over="ignore"):  # overflow is intended
         for counter in counters:
             state = _mix(state + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * _GOLDEN)
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

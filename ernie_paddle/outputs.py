@@ -1,4 +1,4 @@
-"""What a command will write, checked before its work is done: `type`s of command-line options."""
+"""Types of command-line options that name outputs, which are checked before a command starts its work."""
 
 import argparse
 import os
@@ -9,20 +9,20 @@ from pathlib import Path
 
 
 def output_file(text: str) -> Path:
-    """Return the path of a file to write; anything else there, or a folder that takes no files, is an error."""
-    path = _named(text)
-    with _refused(path):
+    """Return the path of a file to write. It is an error if it cannot be written or is something else."""
+    path = _path(text)
+    with _argument_errors(path):
         if path.exists() and not path.is_file():
-            raise IsADirectoryError(0, "is a folder" if path.is_dir() else "is no regular file")
-        _try_writing_to(path.parent)
+            raise IsADirectoryError(0, "is a folder" if path.is_dir() else "is not a regular file")
+        _check_writable(path.parent)
     return path
 
 
 def output_folder(text: str) -> Path:
-    """Return the path of a folder to write, new or old; a file in its place or above it is an error."""
-    path = _named(text)
-    with _refused(path):
-        _try_writing_to(path)
+    """Return the path of a folder to write, which may exist. It is an error if it cannot be written or is a file."""
+    path = _path(text)
+    with _argument_errors(path):
+        _check_writable(path)
     return path
 
 
@@ -31,22 +31,22 @@ def output_path(text: str) -> Path:
     return output_folder(text) if os.path.isdir(text) else output_file(text)
 
 
-def _named(text: str) -> Path:
-    if not text:  # of a variable that is not set; as a path it would be the working folder
+def _path(text: str) -> Path:
+    if not text:  # from an unset variable of a shell; as a path it would be the working directory
         raise argparse.ArgumentTypeError("an empty name; name what to write")
     return Path(text)
 
 
 @contextmanager
-def _refused(path: Path) -> Iterator[None]:
+def _argument_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path}: cannot be written: {error.strerror}; name another") from None
 
 
-def _try_writing_to(folder: Path) -> None:
-    """Write a nameless file to the folder, or to the one in which it will be made: permissions alone do not tell."""
+def _check_writable(folder: Path) -> None:
+    """Create a temporary file in the folder or its nearest existing parent, since permissions alone do not tell."""
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""Which process of a data-parallel job this is; `paddle.distributed.launch` says so in the environment."""
+"""The rank of this process in a data-parallel job, which `paddle.distributed.launch` puts in the environment."""
 
 import os
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's number among `world` processes; the first one, 0, leads: it alone writes files."""
+    """The rank of this process among `world` processes. Only the main process, rank 0, writes files."""
 
     rank: int = 0
     world: int = 1
 
     @classmethod
     def of_this_process(cls) -> "Ranks":
-        """As the launcher says; alone without one."""
+        """Return the ranks that the launcher set, or those of a single process."""
         return cls(int(os.environ.get("PADDLE_TRAINER_ID", "0")), int(os.environ.get("PADDLE_TRAINERS_NUM", "1")))
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         return self.rank == 0
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """This process's part of what all processes do together; the parts differ by at most one in size."""
+        """Return this process's share of the items; the sizes of the shares differ by at most one."""
         return items[self.rank :: self.world]

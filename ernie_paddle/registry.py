@@ -1,6 +1,6 @@
-"""What plug-ins add to the engine: commands, tasks, metrics, readers and sample builders.
+"""The registry of what plug-ins add to the engine: commands, tasks, metrics, readers and sample builders.
 
-A plug-in is a function `register(registry)` named in the entry-point group `ernie_paddle.plugins`.
+A plug-in is a function `register(registry)` that is declared in the entry-point group `ernie_paddle.plugins`.
 """
 
 import argparse
@@ -12,53 +12,53 @@ from typing import Any, Generic, TypeVar
 
 from ernie_paddle.errors import UserError
 
-Item = TypeVar("Item")
+Entry = TypeVar("Entry")
 
 PLUGIN_GROUP = "ernie_paddle.plugins"
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """`; did you mean 'x'?` for a name close to a known one, else the list of known names."""
+    """Return `; did you mean 'x'?` if `name` is close to a known name, else the list of known names."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"
 
 
-class Catalog(Generic[Item]):
-    """Items of one kind by name, in the order they were added."""
+class Catalog(Generic[Entry]):
+    """The registered entries of one kind by name, in order of registration."""
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._items: dict[str, Item] = {}
+        self._entries: dict[str, Entry] = {}
 
-    def add(self, name: str, item: Item) -> None:
-        if name in self._items:
+    def add(self, name: str, entry: Entry) -> None:
+        if name in self._entries:
             raise ValueError(f"{self.kind} '{name}' is registered twice")
-        self._items[name] = item
+        self._entries[name] = entry
 
-    def get(self, name: str, where: str = "") -> Item:
-        """The item called `name`.
+    def get(self, name: str, where: str = "") -> Entry:
+        """Return the entry called `name`.
 
         Raises:
-            UserError: there is none; the message names the nearest one. `where` says who asked.
+            UserError: there is none. The message begins with `where` and names the nearest known one.
         """
-        if name not in self._items:
+        if name not in self._entries:
             prefix = f"{where}: " if where else ""
-            raise UserError(f"{prefix}unknown {self.kind} '{name}'{nearest(name, list(self._items))}")
-        return self._items[name]
+            raise UserError(f"{prefix}unknown {self.kind} '{name}'{nearest(name, list(self._entries))}")
+        return self._entries[name]
 
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self._items.values())
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
 
     def names(self) -> list[str]:
-        return list(self._items)
+        return list(self._entries)
 
 
 @dataclass(frozen=True)
 class Command:
     """One sub-command of `ernie-paddle`.
 
-    `configure` adds its options; `run` gets the parsed options and the registry; `after_stop` tells how to go on after
-    Ctrl-C or SIGTERM, wherever it came.
+    `configure` adds its options. `run` is called with the parsed options and the registry. `after_stop` is the advice
+    printed after Ctrl-C or SIGTERM.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Registry:
-    """All that plug-ins registered. Nothing global: `load_plugins` makes a new one."""
+    """Everything that plug-ins registered. It is no global: `load_plugins` returns a new registry."""
 
     commands: Catalog[Command] = field(default_factory=lambda: Catalog("command"))
     pretraining_tasks: Catalog[Any] = field(default_factory=lambda: Catalog("pre-training task"))
@@ -82,7 +82,7 @@ class Registry:
 
 
 def load_plugins() -> Registry:
-    """A registry filled by every installed plug-in."""
+    """Return a registry filled by every installed plug-in."""
     registry = Registry()
     for point in sorted(entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
         point.load()(registry)

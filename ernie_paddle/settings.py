@@ -8,47 +8,66 @@ from ernie_paddle.config import Settings
 from ernie_paddle.data.order import NO_LIMIT, BatchSize
 
 Precision = Literal["fp32", "bf16", "fp16"]
-Attention = Literal["automatic", "rectangles", "flash"]
+Attention = Literal["automatic", "padded", "flash"]
 
 
 class AdamSettings(Settings):
-    """AdamW with decay apart from the moments; LayerNorm and biases are not decayed (as in the release)."""
+    """AdamW: weight decay is decoupled from the moments and not applied to LayerNorm and biases (as in the release)."""
 
     beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.98, ge=0, lt=1)  # the paper's; the release's scripts use 0.999
+    """Decay of the mean of gradients."""
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    """Decay of the mean of squared gradients: 0.98 in the paper, 0.999 in the release's scripts."""
     epsilon: float = Field(default=1e-8, gt=0)
+    """Added to the root of the mean square."""
     weight_decay: float = Field(default=0.01, ge=0)
-    clip_norm: float | None = Field(default=1.0, gt=0)  # null: gradients are not clipped
+    """Decay of the weights; LayerNorm and biases are not decayed."""
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    """Greatest norm of all gradients together; `null`: gradients are not clipped."""
 
 
 class LearningRateSettings(Settings):
-    """How the learning rate goes over the updates; see `learning_rate.py` for the formulas."""
+    """The learning-rate schedule. See `learning_rate.py` for the formulas."""
 
     peak: float = Field(gt=0)
+    """Highest learning rate."""
     schedule: Literal["linear_warmup_decay", "linear", "noam_decay", "constant"] = "linear_warmup_decay"
-    warmup_updates: int = Field(default=0, ge=0)
-    warmup_share: float = Field(default=0.0, ge=0, lt=1)  # the same as a share of all updates
+    """How the rate rises and falls; the formulas are in `training/learning_rate.py`."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps in which the rate rises to its peak."""
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    """The same as a share of all steps, rounded down; give one of the two."""
     restart: Literal["never", "stage"] = "never"
+    """`stage`: the schedule begins anew in every stage."""
 
     @model_validator(mode="after")
     def _one_warmup(self) -> "LearningRateSettings":
-        if self.warmup_updates and self.warmup_share:
-            raise ValueError("give warmup_updates or warmup_share, not both")
+        if self.warmup_steps and self.warmup_share:
+            raise ValueError("give warmup_steps or warmup_share, not both")
         return self
 
 
 class TrainSettings(Settings):
-    """What decides the result of a run."""
+    """Settings that decide the result of a run."""
 
     seed: int = 1
-    precision: Precision = "fp32"  # of matrix products; parameters, moments and losses are always fp32
-    batch_tokens: int | None = Field(default=None, ge=1)  # padded tokens of a micro-batch, or:
-    batch_samples: int | None = Field(default=None, ge=1)  # samples of a micro-batch
-    group_by_length: bool = True  # micro-batches of samples of similar length: less padding, a less random order
-    accumulation: int = Field(default=1, ge=1)  # micro-batches of an update
+    """Seed of everything random."""
+    precision: Precision = "fp32"
+    """Of matrix products; parameters, moments and losses are always fp32."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of a micro-batch, padding included; give this or `batch_samples`."""
+    batch_samples: int | None = Field(default=None, ge=1)
+    """Samples of a micro-batch."""
+    group_by_length: bool = True
+    """Make micro-batches of samples of similar length: less padding, a less random order."""
+    accumulation: int = Field(default=1, ge=1)
+    """Micro-batches of a step, over all devices."""
     learning_rate: LearningRateSettings
+    """The learning rate over the steps."""
     adam: AdamSettings = AdamSettings()
-    validation_samples: int = Field(default=2000, ge=1)  # held-out samples of each task that an evaluation takes
+    """The optimiser, AdamW."""
+    validation_samples: int = Field(default=2000, ge=1)
+    """Held-out samples of each task in an evaluation, at most."""
 
     @model_validator(mode="after")
     def _one_batch_size(self) -> "TrainSettings":
@@ -62,11 +81,17 @@ class TrainSettings(Settings):
 
 
 class ImplSettings(Settings):
-    """What may change speed and memory, never the result."""
+    """Settings that may change speed and memory, but never the result."""
 
-    prefetch: int = Field(default=4, ge=1)  # updates whose batches are prepared ahead
-    recompute: bool = False  # compute layers again for their gradients: less memory, a third more time
-    attention: Attention = "automatic"  # flash needs a GPU of compute capability 8 and bf16 or fp16
-    log_every: int = Field(default=20, ge=1)  # updates between two records in the log
-    save_every: int = Field(default=500, ge=1)  # updates between two checkpoints
+    prefetch: int = Field(default=4, ge=1)
+    """Steps whose batches are prepared ahead."""
+    recompute: bool = False
+    """Compute layers again for their gradients: less memory, a third more time."""
+    attention: Attention = "automatic"
+    """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where it can."""
+    logging_steps: int = Field(default=20, ge=1)
+    """Steps between two records in the log."""
+    save_steps: int = Field(default=500, ge=1)
+    """Steps between two checkpoints; each stage ends with one, too."""
     keep_checkpoints: int = Field(default=2, ge=1)
+    """Checkpoints that are kept; older ones are removed."""

@@ -1,42 +1,56 @@
-"""What a task is to the engine: a name, a row of the task embedding and an objective.
+"""The interface between a task and the engine.
 
-Nothing here imports Paddle: an objective builds its part of a program through the `Network` it is given.
+Nothing here imports Paddle: an objective builds its part of a program through a `HeadNetwork`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from ernie_paddle.programs.network import Network
 
 Level = Literal["token", "sentence"]
 COUNT_MULTIPLE = 8
 
 
+class HeadNetwork(Protocol):
+    """The layers and losses that an objective may add to a program; `programs.network.Network` has them.
+
+    Arguments and results are Values of the program. `head` is the prefix of the head's parameters.
+    """
+
+    def sentence_logits(self, first_tokens: Any, head: str, classes: int) -> Any:
+        """Return logits [sequences, classes] from the first tokens [sequences, hidden], through the pooler."""
+
+    def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
+        """Return logits [tokens, classes] from tokens [tokens, hidden]."""
+
+    def masked_lm_logits(self, tokens: Any) -> Any:
+        """Return logits over the vocabulary, [tokens, vocabulary], from tokens [tokens, hidden]."""
+
+    def padded_scores(self, scores: Any, indices: Any) -> Any:
+        """Gather scores [n, 1] by `indices` [rows, width]; an index of -1 gives a score that softmax turns into 0."""
+
+    def cross_entropy(self, logits: Any, labels: Any) -> tuple[Any, Any]:
+        """Return the summed loss and the number of correct predictions, both over labels other than -1."""
+
+    def squared_error(self, predictions: Any, targets: Any, tolerance: float) -> tuple[Any, Any]:
+        """Return the summed squared error of predictions [n, 1], and how many are within `tolerance` of targets [n]."""
+
+
 @dataclass(frozen=True)
-class Feed:
-    """An input of a program: -1 in `shape` stands for any size."""
+class HeadOutput:
+    """Values of a program: the summed loss and the number of correct predictions over labelled positions, and `logits`.
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Values of a program: summed loss and number of right answers over the labelled positions, and `logits`.
-
-    `logits` [tokens, n] have a row for each of `Labels.tokens`.
+    `logits` [tokens, n] have a row for each of `Labels.selected`.
     """
 
     loss_sum: Any
@@ -48,30 +62,30 @@ class Outcome:
 class Labels:
     """An objective's arrays for one batch.
 
-    `tokens` are those whose encoder outputs it reads, as numbers in the batch (repetitions are allowed, none is not);
-    `classes` are the class ids among its `feeds`, -1 where there is none.
+    `selected` are the tokens whose encoder outputs it reads, as indices into the batch: at least one, repetitions
+    allowed. `classes` are the class ids among its `feeds`, -1 where there is no label.
     """
 
-    tokens: np.ndarray
+    selected: np.ndarray
     feeds: dict[str, np.ndarray]
     classes: np.ndarray
 
 
-def padded(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens and their class ids, with unlabelled ones added: to a multiple of 8, for few shapes, and never none."""
+def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pad tokens and their class ids with unlabelled tokens to a positive multiple of 8, which keeps shapes few."""
     padding = -len(tokens) % COUNT_MULTIPLE if len(tokens) else COUNT_MULTIPLE
     return np.pad(tokens, (0, padding)), np.pad(classes, (0, padding), constant_values=IGNORED)
 
 
 class NoOptions(Settings):
-    """For objectives without options of their own."""
+    """The options of an objective that has none."""
 
 
 class Objective(ABC):
-    """A loss on top of the shared encoder.
+    """A head and its loss on top of the shared encoder.
 
-    `level` says whether labels belong to tokens or to the whole sequence, `column` which sample column
-    holds them; `Options` are what a plan may choose; `labels` name the classes, None where they have no names.
+    `level` says whether labels belong to tokens or to the whole sequence, and `column` which sample column holds them.
+    `Options` are the settings that a plan may choose. `labels` name the classes, None if they have no names.
     """
 
     level: Level
@@ -80,42 +94,42 @@ class Objective(ABC):
     Options: ClassVar[type[Settings]] = NoOptions
 
     def configured(self, options: Settings) -> "Objective":
-        """This objective with a plan's choices, an `Options`."""
+        """Return this objective with the options of a plan, an instance of `Options`."""
         return self
 
     def in_stage(self, stage: int) -> "Objective":
-        """This objective as it is in a stage of the plan (the first is 0); without it, as it is scored."""
+        """Return this objective for a stage of the plan, counted from 0. The objective itself is that of evaluation."""
         return self
 
     @abstractmethod
     def feeds(self) -> tuple[Feed, ...]:
-        """What `label` returns, declared."""
+        """Declare the feeds that `label` returns."""
 
     @abstractmethod
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        """Labels of a batch. May alter the batch's `input_ids`; `key` keys every random draw."""
+        """Return the labels of a batch. Masking may replace its `input_ids`. All randomness derives from `key`."""
 
     @abstractmethod
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
-        """Add head and loss to a program.
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
+        """Add the head and the loss to a program.
 
-        `outputs` [tokens, hidden] are the encoder's for `Labels.tokens`; `inputs` holds the Values of `feeds` by name.
+        `outputs` [selected, hidden] are the encoder's outputs at `Labels.selected`. `inputs` holds `feeds` by name.
         """
 
     @abstractmethod
-    def logits(self, network: "Network", outputs: Any) -> Any:
-        """Add the head alone: [tokens, n] from the encoder's outputs [tokens, hidden]."""
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
+        """Add the head without the loss: logits [tokens, n] from the encoder's outputs [tokens, hidden]."""
 
-    def answer_scores(self, logits: Any) -> Any:
-        """What answers are read from, [tokens, n]: the logits themselves, or probabilities."""
+    def prediction_scores(self, logits: Any) -> Any:
+        """Return the scores that predictions are made from, [tokens, n]: the logits, or probabilities."""
         return logits
 
     @abstractmethod
     def classes(self, vocabulary_size: int) -> int:
-        """Number of classes; guessing has loss ln(classes)."""
+        """Return the number of classes. A uniform guess has loss ln(classes)."""
 
-    def bound(self, labels: Sequence[str]) -> "Objective":
-        """This objective for samples whose label classes have these names; no names if the samples tell none.
+    def with_labels(self, labels: Sequence[str]) -> "Objective":
+        """Return this objective for samples whose classes have these names, empty if the samples name no classes.
 
         Raises:
             UserError: the objective has other classes.
@@ -125,34 +139,34 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class Task:
-    """A task: `task_id` is its row of the task embedding.
+    """A pre-training task; `task_id` is its row of the task embedding.
 
-    `always_companion`: once introduced, its loss rides along in every stage, active or not.
+    With `always_auxiliary` its loss is an auxiliary loss in every stage from the one that introduces it, active or not.
     """
 
     name: str
     task_id: int
     objective: Objective
-    always_companion: bool = False
+    always_auxiliary: bool = False
 
 
-class SentenceClassification(Objective):
-    """A class for the whole sequence, from the pooled first token (softmax, cross entropy)."""
+class SentenceClassificationObjective(Objective):
+    """Classification of the whole sequence by its pooled first token, with cross entropy."""
 
     level: Level = "sentence"
     column = LABEL_COLUMN
 
     def __init__(self, labels: Sequence[str] | None, head: str):
-        """`labels` name the classes, None if the samples do; `head` is the prefix of the head's parameters."""
+        """Name the classes, or None if the samples name them; `head` is the prefix of the head's parameters."""
         self.labels = None if labels is None else tuple(labels)
         self.head = head
 
-    def bound(self, labels: Sequence[str]) -> "SentenceClassification":
+    def with_labels(self, labels: Sequence[str]) -> "SentenceClassificationObjective":
         if self.labels is not None and labels and tuple(labels) != self.labels:
             raise UserError(f"classes {', '.join(labels)}; the task has {', '.join(self.labels)}")
         if self.labels is None and not labels:
             raise UserError("the shards name no classes; build them again")
-        return SentenceClassification(self.labels or labels, self.head)
+        return SentenceClassificationObjective(self.labels or labels, self.head)
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_label", (-1,), "int64"),)
@@ -161,30 +175,30 @@ class SentenceClassification(Objective):
         labels = batch.labels.astype(np.int64)
         return Labels(batch.first_tokens, {f"{self.head}_label": labels}, labels)
 
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         logits = self.logits(network, outputs)
-        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
+        return HeadOutput(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
 
-    def logits(self, network: "Network", outputs: Any) -> Any:
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, self.classes(0))
 
-    def answer_scores(self, logits: Any) -> Any:
+    def prediction_scores(self, logits: Any) -> Any:
         return logits.softmax()
 
     def classes(self, vocabulary_size: int) -> int:
         if self.labels is None:
-            raise ValueError(f"{self.head}: bind it to the labels of samples first")
+            raise ValueError(f"{self.head}: call with_labels with the labels of the samples first")
         return len(self.labels)
 
 
-class TokenClassification(Objective):
-    """A class for every labelled token (softmax, cross entropy)."""
+class TokenClassificationObjective(Objective):
+    """Classification of every labelled token, with cross entropy."""
 
     level: Level = "token"
     labels: tuple[str, ...]
 
     def __init__(self, labels: Sequence[str], column: str, head: str):
-        """`column` is the sample column with the labels; `head` the prefix of the head's parameters."""
+        """Name the classes; `column` is the sample column with the labels, `head` the prefix of the parameters."""
         self.labels = tuple(labels)
         self.column = column
         self.head = head
@@ -195,17 +209,17 @@ class TokenClassification(Objective):
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         column = batch.columns[self.column]
         tokens = np.flatnonzero(column != IGNORED)
-        tokens, labels = padded(tokens, column[tokens].astype(np.int64))
+        tokens, labels = pad_labels(tokens, column[tokens].astype(np.int64))
         return Labels(tokens, {f"{self.head}_label": labels}, labels)
 
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         logits = self.logits(network, outputs)
-        return Outcome(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
+        return HeadOutput(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
 
-    def logits(self, network: "Network", outputs: Any) -> Any:
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.token_logits(outputs, self.head, len(self.labels))
 
-    def answer_scores(self, logits: Any) -> Any:
+    def prediction_scores(self, logits: Any) -> Any:
         return logits.softmax()
 
     def classes(self, vocabulary_size: int) -> int:

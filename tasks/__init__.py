@@ -1,4 +1,4 @@
-"""What is learned: one file per pre-training task, one per kind of fine-tuning; metrics and submissions."""
+"""The tasks: one file per pre-training task and per fine-tuning task, metrics, and submissions to leaderboards."""
 
 from ernie_paddle.registry import Registry
 from tasks import submission
@@ -24,7 +24,7 @@ from tasks.pretraining import (
 
 
 def register(registry: Registry) -> None:
-    """Add the tasks, the metrics and the command of submissions."""
+    """Register the tasks, the metrics and the command for submissions."""
     for module in (
         knowledge_masking,
         capitalization,

@@ -15,10 +15,10 @@ from ernie_paddle.cli import main
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.pretraining.run import build_trainer
+from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.pretraining import build_trainer
-from ernie_paddle.training.run_settings import PretrainSettings
 from ernie_paddle.training.trainer import Trainer
 
 TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
@@ -49,14 +49,14 @@ def toy_block(random: np.random.Generator, samples: int, classes: int, vocabular
     """Samples with a pattern to learn: the token after the first tells the label, capitals are even tokens."""
     lengths = random.integers(6, 25, samples)
     labels = random.integers(0, classes, samples) if classes else np.full(samples, -1)
-    pieces: dict[str, list[np.ndarray]] = {"input_ids": [], "span_codes": [], "capitalization": []}
+    pieces: dict[str, list[np.ndarray]] = {"input_ids": [], "bi_tags": [], "capitalization": []}
     for length, label in zip(lengths, labels, strict=True):
         ids = random.integers(5, vocabulary_size, length)
         ids[0], ids[1], ids[-1] = 1, 5 + max(label, 0), 2
         codes = (random.random(length) < 0.3).astype(int)
         codes[1], codes[0], codes[-1] = 0, -1, -1
         capital = np.where(codes == -1, -1, ids % 2 == 0)
-        for name, column in (("input_ids", ids), ("span_codes", codes), ("capitalization", capital)):
+        for name, column in (("input_ids", ids), ("bi_tags", codes), ("capitalization", capital)):
             pieces[name].append(column)
     columns = {name: np.concatenate(parts) for name, parts in pieces.items()}
     return SampleBlock(lengths, columns, labels.astype(np.int16))
@@ -102,9 +102,9 @@ def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..
         tree = {
             "model": {"config": str(toy_model)},
             "data": {"shards": str(toy_shards)},
-            "plan": {"tasks": {task: {"updates": 10} for task in TOY_TASKS}},
-            "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.01, "warmup_updates": 5}},
-            "impl": {"log_every": 5, "save_every": 7},
+            "plan": {"tasks": {task: {"steps": 10} for task in TOY_TASKS}},
+            "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.01, "warmup_steps": 5}},
+            "impl": {"logging_steps": 5, "save_steps": 7},
             **sections,
         }
         path = tmp_path / "plan.yaml"
@@ -116,7 +116,7 @@ def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..
 
 @pytest.fixture
 def toy_trainer(write_plan: Callable[..., Path]) -> Callable[..., Trainer]:
-    """A function that makes a trainer at update 0; keyword arguments replace sections of the toy plan."""
+    """A function that makes a trainer at step 0; keyword arguments replace sections of the toy plan."""
 
     def make(**sections: Any) -> Trainer:
         return build_trainer(load_settings(PretrainSettings, write_plan(**sections), []), load_plugins())

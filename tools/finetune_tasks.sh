@@ -1,6 +1,6 @@
-# Sourced by finetune_glue.sh, finetune_clue.sh and finetune_zh.sh: fine-tunes a model on tasks of a benchmark, one after the
-# other, and gathers the leaderboard's zip. The caller sets benchmark, tasks, the zip's name if there is a leaderboard, and
-# answered, as "recipe=task", if a recipe is answered by the model of another.
+# Sourced by finetune_glue.sh, finetune_clue.sh and finetune_zh.sh: fine-tunes a model on the tasks of a benchmark, one after
+# the other, and writes the leaderboard's zip. The caller sets `benchmark`, `tasks`, `zip` (empty without a leaderboard) and
+# `diagnostic`, as "recipe=task" if the model of a task also predicts the test set of another recipe.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -24,17 +24,17 @@ finetune_tasks() {
             --set) shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do sets+=("$1"); shift; done ;;
             --grid) options+=("$1"); shift; while [ $# -gt 0 ] && [[ "$1" == *=* ]]; do options+=("$1"); shift; done ;;
             -*) fail "unknown option $1; see --help" ;;
-            *) [[ " $tasks " == *" $1 "* ]] || fail "unknown task $1; there are: $tasks${answered:+ (${answered#*=} also answers ${answered%=*})}"; chosen+=("$1"); shift ;;
+            *) [[ " $tasks " == *" $1 "* ]] || fail "unknown task $1; known: $tasks${diagnostic:+ (${diagnostic#*=} also predicts ${diagnostic%=*})}"; chosen+=("$1"); shift ;;
         esac
     done
-    [ -n "$model" ] || fail "--model is missing: a folder that ernie-paddle convert or pretrain wrote"
+    [ -n "$model" ] || fail "--model is missing: a folder written by ernie-paddle convert or pretrain"
     [ ${#chosen[@]} -gt 0 ] || read -ra chosen <<< "$tasks"
 
     local task recipe folder run command file
     mkdir -p "$out/predictions"
     for task in "${chosen[@]}"; do
         recipe="$ROOT/configs/finetune/$benchmark/$task.yaml"
-        folder=$(sed -n 's/^  folder: *\([^ ]*\).*/\1/p' "$recipe")
+        folder=$(ernie-paddle config "$recipe" data.folder)
         echo "== $task"
         command=(finetune "$recipe" --model "$model" --out "$out/$task" --size "$size" "${options[@]}"
             --set "data.folder=$data/${folder##*/}" "${sets[@]}")
@@ -50,19 +50,19 @@ finetune_tasks() {
         else
             for file in "$run"/predictions/*; do cp "$file" "$out/predictions/${task}_${file##*/}"; done
         fi
-        [ "$task" != "${answered#*=}" ] || answer_with "$run"
+        [ "$task" != "${diagnostic#*=}" ] || predict_diagnostic "$run"
     done
-    echo "answers to test data: $out/predictions/"
+    echo "predictions for the test sets: $out/predictions/"
     if [ -n "$zip" ] && [ "${#chosen[@]}" -eq "$(wc -w <<< "$tasks")" ]; then
         ernie-paddle submission "$benchmark" "$out/predictions" --data "$data" --out "$out/$zip"
     fi
 }
 
-# Answer the diagnostic set with a model of the task that it is for.
-answer_with() {
-    local recipe="$ROOT/configs/finetune/$benchmark/${answered%=*}.yaml" folder name
-    folder=$(sed -n 's/^  folder: *\([^ ]*\).*/\1/p' "$recipe")
-    name=$(sed -n 's/^submission: {test: \(.*\)}$/\1/p' "$recipe")
+# Predicts the diagnostic set with the model of a run.
+predict_diagnostic() {
+    local recipe="$ROOT/configs/finetune/$benchmark/${diagnostic%=*}.yaml" folder name
+    folder=$(ernie-paddle config "$recipe" data.folder)
+    name=$(ernie-paddle config "$recipe" submission.test)
     ernie-paddle export "$1/best" --out "$1/export"
     ernie-paddle predict "$1/export" --recipe "$recipe" --set "data.folder=$data/${folder##*/}" \
         --output "$out/predictions/$name.tsv" --no-scores

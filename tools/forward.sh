@@ -1,13 +1,13 @@
-# Sourced by the other scripts: runs a command that gets Ctrl-C and SIGTERM wherever they were sent, and waits for its end.
+# Sourced by the other scripts: runs a command, forwards Ctrl-C and SIGTERM to it, and waits until it ends.
 # usage: forward INT_AS TERM_AS COMMAND...    (e.g. forward INT TERM ernie-paddle ...)
-# INT_AS and TERM_AS are the signals that the command gets for Ctrl-C and SIGTERM. Its exit code is returned, and what came,
-# INT, TERM or nothing, stands in `came`.
+# INT_AS and TERM_AS are the signals sent to the command for Ctrl-C and SIGTERM. `forward` returns the command's exit code
+# and sets `came` to INT, TERM or nothing.
 
 forward() {
     local int_as=$1 term_as=$2 child code signalled
     shift 2
     came=""
-    # In a group of its own: the shell would hide Ctrl-C from a command of its own group that it does not wait for.
+    # The command needs its own process group: a background command in the shell's group ignores Ctrl-C.
     set -m
     "$@" &
     child=$!
@@ -18,7 +18,7 @@ forward() {
     while :; do
         signalled="" code=0
         wait "$child" || code=$?
-        [ -n "$signalled" ] || break  # else the signal ended the wait, not the command
+        [ -n "$signalled" ] || break  # otherwise only the wait was interrupted by the signal
     done
     trap - INT TERM HUP
     return "$code"

@@ -2,12 +2,12 @@
 # Runs a training command of ernie-paddle on several GPUs (or CPU processes), of one machine or of many.
 #   bash tools/launch.sh [options] pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain
 #   --processes N      processes on each machine (default: its GPUs, or 1)
-#   --nodes N          machines; this script runs on each of them (default: Slurm's count, or 1)
-#   --node-rank R      which of them this one is, from 0 (default: Slurm's number, or 0)
-#   --master HOST:PORT the first machine, and a port that is free there (default: Slurm's first host, MASTER_PORT or 36789)
-#   --dry-run          print the ranks and the command, start nothing
-# Each rank's output goes to <out>/ranks/workerlog.<rank>. The job ends when one rank does; run it again with --resume.
-# Ctrl-C and SIGTERM reach all ranks, which have 30 seconds to write a checkpoint; exit codes are those of one process.
+#   --nodes N          machines; run this script on each of them (default: Slurm's count, or 1)
+#   --node-rank R      number of this machine, from 0 (default: Slurm's number, or 0)
+#   --master HOST:PORT first machine and a free port on it (default: Slurm's first host, MASTER_PORT or 36789)
+#   --dry-run          print the ranks and the command, but start nothing
+# Each rank's output goes to <out>/ranks/workerlog.<rank>. The job ends when one rank ends; run it again with --resume.
+# Ctrl-C and SIGTERM reach all ranks, which have 30 seconds to save a checkpoint. The exit code is that of one process.
 # Options also take the form --processes=N. Paths are relative to the folder you are in.
 set -euo pipefail
 
@@ -38,13 +38,13 @@ done
 gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l || true)
 processes="${processes:-$((gpus > 0 ? gpus : 1))}"
 for number in "$processes" "$nodes" "$node"; do
-    [[ "$number" =~ ^[0-9]+$ ]] || fail "'$number' is no number"
+    [[ "$number" =~ ^[0-9]+$ ]] || fail "'$number' is not a number"
 done
-[ "$processes" -ge 1 ] && [ "$nodes" -ge 1 ] || fail "at least one process on one machine"
+[ "$processes" -ge 1 ] && [ "$nodes" -ge 1 ] || fail "--processes and --nodes must be at least 1"
 [ "$gpus" -eq 0 ] || [ "$processes" -le "$gpus" ] || fail "--processes $processes: this machine has $gpus GPUs"
 [ "$node" -lt "$nodes" ] || fail "--node-rank $node: machines are numbered 0 to $((nodes - 1))"
 if [ -z "$master" ] && [ "$nodes" -gt 1 ]; then
-    [ -n "${SLURM_JOB_NODELIST:-}" ] || fail "--master HOST:PORT is missing: the first machine and a free port there"
+    [ -n "${SLURM_JOB_NODELIST:-}" ] || fail "--master HOST:PORT is missing: the first machine and a free port on it"
     master="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -1):${MASTER_PORT:-36789}"
 fi
 [ -z "$master" ] || [[ "$master" =~ ^[^:]+:[0-9]+$ ]] || fail "--master '$master' is not HOST:PORT"
@@ -62,7 +62,7 @@ command=(python -m paddle.distributed.launch --log_dir "$out/ranks" --nnodes "$n
 [ "$nodes" -gt 1 ] && command+=(--master "$master" --rank "$node")
 command+=("$(command -v ernie-paddle || fail "ernie-paddle is not installed here")" "$@")
 
-echo "machine $node of $nodes, ranks of $((nodes * processes)); they meet at ${master:-this machine}"
+echo "machine $node of $nodes, $((nodes * processes)) ranks in total; master: ${master:-this machine}"
 for ((local = 0; local < processes; local++)); do
     echo "  rank $((node * processes + local))  $(hostname)  $([ "$gpus" -gt 0 ] && echo "GPU $local" || echo CPU)"
 done
@@ -72,7 +72,7 @@ printf '%q ' "${command[@]}"; echo
 source "$(dirname "${BASH_SOURCE[0]}")/forward.sh"
 code=0
 forward TERM TERM "${command[@]}" || code=$?
-case "$came" in  # Paddle's launcher ends with the number of the signal
+case "$came" in  # Paddle's launcher exits with the number of the signal
     INT) exit 130 ;;
     TERM) exit 75 ;;
 esac

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Plants small mistakes in modules, one at a time, and lists those that the fast tests do not notice.
+# Plants small mistakes in modules, one at a time, and lists those that the fast tests miss.
 #   bash tools/mutate.sh PATH ... [--sample 30] [--minutes 60] [--seed 1] [--jobs N] [--test-seconds 60] [--fresh]
-#   bash tools/mutate.sh --survivors       tries those that were not noticed the last time once more
-# A PATH is a module or a folder of modules, relative to the folder you are in. --sample: mistakes a module at most;
-# --test-seconds: tests a mistake, by the time they take; --fresh: record anew which lines each test runs, which otherwise
-# is done for changed files only (ten minutes the first time). Records and results go to runs/mutate/ of the checkout.
+#   bash tools/mutate.sh --survivors       tries the mistakes that were missed last time again
+# A PATH is a module or a folder of modules, relative to the folder you are in. --sample: most mistakes per module;
+# --test-seconds: time for tests per mistake; --fresh: record again which lines each test runs, otherwise only for changed
+# files (ten minutes the first time). Records and results go to runs/mutate/ of the checkout.
 # VENV and PYTHON choose the environment's folder (.venv of the checkout) and the interpreter.
 set -euo pipefail
 

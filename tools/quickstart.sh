@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# From nothing to a used model, on CPU: environment, corpora, samples, pre-training in three stages,
-# fine-tuning beside the same model from scratch, export, prediction, report.
+# The whole way to a model in use, on CPU: environment, corpora, samples, pre-training in three stages, fine-tuning of this
+# model and of the same model from scratch, export, prediction, report.
 #   bash tools/quickstart.sh
 #   bash tools/quickstart.sh --help
-# Everything goes to runs/quickstart/ of the checkout, whose configuration files name it, wherever you call this from.
-# Run again, it starts anew. VENV and PYTHON choose the environment's folder (.venv of the checkout) and the interpreter.
+# Everything goes to runs/quickstart/ of the checkout, wherever you call this from. A second run replaces what the first one
+# wrote, and nothing else. VENV and PYTHON choose the environment's folder (.venv of the checkout) and the interpreter.
 set -euo pipefail
 
 if [ "${1:-}" = "--help" ]; then
@@ -19,8 +19,19 @@ cd "$ROOT"
 
 OUT=runs/quickstart
 CORPORA=$OUT/corpora
+OUTPUTS=(corpora vocab.txt shards pretrain reviews_pretrained reviews_scratch export predictions.tsv report.html)
+WRITTEN=$OUT/written_by_quickstart  # the names of the outputs of an earlier run of this script
 SECONDS=0
-rm -rf "$OUT"
+
+for name in "${OUTPUTS[@]}"; do
+    if { [ -e "$OUT/$name" ] || [ -L "$OUT/$name" ]; } && ! grep -qxF "$name" "$WRITTEN" 2>/dev/null; then
+        echo "tools/quickstart.sh: $ROOT/$OUT/$name: was not written by this script; move it away" >&2
+        exit 2
+    fi
+done
+mkdir -p "$OUT"
+for name in "${OUTPUTS[@]}"; do rm -rf "${OUT:?}/$name"; done
+printf '%s\n' "${OUTPUTS[@]}" > "$WRITTEN"
 
 step() { printf '\n== %s  (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
@@ -51,7 +62,7 @@ step "export and prediction"
 ernie-paddle export $OUT/reviews_pretrained/best --out $OUT/export
 ernie-paddle predict $OUT/export --input $CORPORA/reviews/test.tsv --output $OUT/predictions.tsv
 
-step "what it reached"
+step "report"
 ernie-paddle report $OUT/pretrain --compare $OUT/reviews_pretrained $OUT/reviews_scratch --out $OUT/report.html
 cat <<EOF
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the environment and runs the checks and the test suite; arguments go to pytest.
+# Creates the environment, then runs the checks and the test suite. Arguments are passed to pytest.
 #   bash tools/test.sh [-k EXPRESSION ...] [PATH ...]
-# Paths are relative to the folder you are in; without any, all tests of the checkout run. VENV and PYTHON choose the
+# Paths are relative to the folder you are in. Without paths, all tests of the checkout run. VENV and PYTHON choose the
 # environment's folder (.venv of the checkout) and the interpreter.
 set -euo pipefail
 
@@ -11,14 +11,16 @@ if [ "${1:-}" = "--help" ]; then
 fi
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-ensure_environment cpu,demo,ray,test
+ensure_environment cpu,demo,docs,ray,test
 ensure_small_bert
 
 (cd "$ROOT" && ruff format --check . && ruff check . && mypy)
+# --strict: a link to nothing is an error. Material would print a note on MkDocs 2.
+(cd "$ROOT" && NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict)
 paths=("$ROOT/tests")
 for argument in "$@"; do
     [ ! -e "${argument%%::*}" ] || paths=()
 done
-# A worker a core, each on one thread; the tests of a file share what they prepare.
+# One worker per core, each with one thread. The tests of a file share a worker and its fixtures.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} pytest -c "$ROOT/pyproject.toml" --rootdir "$ROOT" \
     --numprocesses "$(nproc)" --dist loadfile "$@" "${paths[@]}"

@@ -1,4 +1,4 @@
-"""From documents to annotated documents: sentences, tokens, spans, capitalisation; the one costly pass."""
+"""Annotate documents with sentences, tokens, spans and capitalisation: the costly pass, done once."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,12 +15,12 @@ from data_builders.documents import Document, Language, hash_of
 from ernie_paddle.data.samples import BEGIN, INSIDE
 from ernie_paddle.text.vocabulary import Vocabulary
 
-VERSION = 4
+ANNOTATION_VERSION = 4  # must be incremented when the same documents are annotated differently
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Annotates documents of one language with one vocabulary (lower-cased)."""
+    """An annotator of documents in one language with a lower-cased vocabulary."""
 
     vocabulary: Vocabulary
     language: Language
@@ -29,12 +29,12 @@ class Annotator:
 
     @property
     def spans(self) -> chinese.ChineseWords | english.EnglishSpans:
-        """What finds the words and names of this language."""
+        """The span finder of the language."""
         return self.chinese_words if self.language == "zh" else self.english_spans
 
     def annotate(self, documents: list[Document]) -> AnnotatedBlock:
-        """Annotate documents; sentences without a token are left out, documents may end up without any."""
-        self.spans.met.clear()
+        """Annotate documents. Sentences without tokens are dropped, so that a document may have none left."""
+        self.spans.entries_found.clear()
         bodies = [self._sentences(document) for document in documents]
         titles = [" ".join((document.title or "").split()) for document in documents]
         lines: list[str] = []
@@ -48,29 +48,29 @@ class Annotator:
         is_title[np.cumsum(line_counts) - line_counts] = True
         filled = (line_lengths > 0) & ~is_title
         contents = np.array([document.content() for document in documents], np.int64)
-        groups, seconds = _pair_hashes(documents, contents, line_counts, line_lengths, tokens)
+        groups, second_text_hashes = _pair_hashes(documents, contents, line_counts, line_lengths, tokens)
         return AnnotatedBlock(
             ids=[document.id for document in documents],
             contents=contents,
             groups=groups,
-            seconds=seconds,
+            second_text_hashes=second_text_hashes,
             labels=[document.label for document in documents],
             title_lengths=line_lengths[is_title].astype(np.int32),
             sentence_counts=np.bincount(owner[filled], minlength=len(documents)).astype(np.int64),
             sentence_lengths=line_lengths[filled].astype(np.int32),
             columns={"input_ids": tokens.ids} | columns,
-            met=frozenset(self.spans.met),
+            entries_found=frozenset(self.spans.entries_found),
         )
 
     def english_sentences(self, document: Document) -> list[list[str]]:
-        """The words of an English document's sentences, lower-cased."""
+        """Return the lower-cased words of each sentence of an English document."""
         text = "\n".join(self._sentences(document))
         words = self._english_words(text)
-        borders = np.flatnonzero(words.opens_sentence).tolist()
-        return [words.lower[start:end] for start, end in pairwise([*borders, len(words.lower)])]
+        starts = np.flatnonzero(words.opens_sentence).tolist()
+        return [words.lower[start:end] for start, end in pairwise([*starts, len(words.lower)])]
 
     def words(self, text: str) -> tuple[str, ...]:
-        """The words of one line of English text, as they are written."""
+        """Return the words of a line of English text, with their case."""
         return tuple(self._english_words(text).written)
 
     def _english_words(self, text: str) -> english.Words:
@@ -83,7 +83,7 @@ class Annotator:
         return [s for paragraph in document.paragraphs for s in sentences(paragraph, self.language)]
 
     def _columns(self, lines: list[str]) -> tuple[Tokens, dict[str, np.ndarray], np.ndarray]:
-        """The tokens of the lines, their other columns, and the number of tokens of each line."""
+        """Return the tokens of the lines, their other columns, and the number of tokens of each line."""
         text = "\n".join(lines)
         tokens = self._tokenizer(text)
         points = code_points(text)
@@ -99,7 +99,7 @@ class Annotator:
         return tokens, columns, np.bincount(line, minlength=len(lines))
 
     def _chinese(self, text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> dict[str, np.ndarray]:
-        """A word begins where a token is the first of its jieba word and opens a word of the tokenizer."""
+        """Annotate Chinese: a word begins at the first token of a jieba word, unless that token is a `##` piece."""
         words = self.chinese_words(text)
         continues, kinds = chinese.spans_of(words.codes)
         word = np.searchsorted(words.starts, tokens.starts, side="right") - 1
@@ -111,15 +111,15 @@ class Annotator:
         first_of_word = np.flatnonzero(opens)
         own_word = np.cumsum(opens) - 1
         return {
-            "span_codes": np.where(begins, BEGIN, INSIDE).astype(np.int8),
+            "bi_tags": np.where(begins, BEGIN, INSIDE).astype(np.int8),
             "span_kinds": kinds[word[begins]][np.cumsum(begins) - 1],
             "capitalization": case[tokens.starts[first_of_word]][own_word],
-            "word_codes": np.where(opens, BEGIN, INSIDE).astype(np.int8),
+            "word_bi_tags": np.where(opens, BEGIN, INSIDE).astype(np.int8),
             "word_classes": words.classes[word[first_of_word]][own_word],
         }
 
     def _english(self, text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> dict[str, np.ndarray]:
-        """A span is a word, or several that make a phrase or a named entity."""
+        """Annotate English: a span is a word, a phrase or a named entity."""
         opens = tokens.opens_word | opens_line
         words = _english_words(text, tokens, opens_line, case)
         continues, kinds = self.english_spans(words)
@@ -127,10 +127,10 @@ class Annotator:
         begins = opens.copy()
         begins[opens] = ~continues
         return {
-            "span_codes": np.where(begins, BEGIN, INSIDE).astype(np.int8),
+            "bi_tags": np.where(begins, BEGIN, INSIDE).astype(np.int8),
             "span_kinds": kinds[word],
             "capitalization": case[words.starts][word],
-            "word_codes": np.where(opens, BEGIN, INSIDE).astype(np.int8),
+            "word_bi_tags": np.where(opens, BEGIN, INSIDE).astype(np.int8),
             "word_classes": english.word_classes(words.lower)[word],
         }
 
@@ -146,24 +146,25 @@ def _pair_hashes(
     line_lengths: np.ndarray,
     tokens: Tokens,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `groups` and `seconds` of `AnnotatedBlock`."""
-    groups, seconds = contents.copy(), np.zeros(len(documents), np.int64)
-    borders = np.concatenate([[0], np.cumsum(line_lengths)])
+    """Return `groups` and `second_text_hashes` of `AnnotatedBlock`."""
+    groups, second_text_hashes = contents.copy(), np.zeros(len(documents), np.int64)
+    line_offsets = np.concatenate([[0], np.cumsum(line_lengths)])
     title_lines = np.cumsum(line_counts) - line_counts
-    for place in [place for place, document in enumerate(documents) if document.label is not None]:
-        title, after = title_lines[place], title_lines[place] + line_counts[place]
-        first, second, end = borders[np.minimum([title + 1, title + 2, title + 3], after)]
-        groups[place] = hash_of(tokens.ids[first:second].tobytes())
-        seconds[place] = hash_of(tokens.ids[second:end].tobytes())
-    return groups, seconds
+    for i in [i for i, document in enumerate(documents) if document.label is not None]:
+        title, after = title_lines[i], title_lines[i] + line_counts[i]
+        first, second, end = line_offsets[np.minimum([title + 1, title + 2, title + 3], after)]
+        groups[i] = hash_of(tokens.ids[first:second].tobytes())
+        second_text_hashes[i] = hash_of(tokens.ids[second:end].tobytes())
+    return groups, second_text_hashes
 
 
 def _lines(tokens: Tokens, points: np.ndarray) -> np.ndarray:
-    """The number of each token's line."""
+    """Return the number of each token's line [tokens]."""
     return np.cumsum(points == ord("\n"))[tokens.starts]
 
 
 def _opens_line(line: np.ndarray) -> np.ndarray:
+    """Return which tokens are the first of their line [tokens], from the number of each token's line."""
     return np.diff(line, prepend=-1) > 0
 
 

@@ -1,4 +1,4 @@
-"""Properties of characters, looked up for a whole text at once."""
+"""Properties of characters, looked up for all characters of a text at once."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,14 +12,14 @@ _POINTS = 0x110000
 
 
 def code_points(text: str) -> np.ndarray:
-    """The code points of a text, [characters] uint32."""
+    """Return the code points of a text, uint32 [characters]."""
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 class CharacterTable:
-    """A property of characters, worked out for each when it is first met.
+    """A property of characters, computed for each character when it is first looked up.
 
-    Called with code points [characters] it returns their values [characters] int32.
+    Maps code points [characters] to values, int32 [characters].
     """
 
     def __init__(self, value: Callable[[str], int]):
@@ -38,16 +38,16 @@ class CharacterTable:
 
 @cache
 def letters_and_digits() -> CharacterTable:
-    """1 for letters and digits of any script, else 0."""
+    """Return a table with 1 for letters and digits of any script, 0 for other characters."""
     return CharacterTable(lambda character: int(character.isalnum()))
 
 
 @cache
 def cases() -> CharacterTable:
-    """1 upper or title case, 0 lower case, -1 without case."""
+    """Return a table with 1 for upper and title case, 0 for lower case, -1 for characters without case."""
     return CharacterTable(lambda c: 1 if c.isupper() or c.istitle() else 0 if c.islower() else IGNORED)
 
 
 def set_table(*sets: frozenset[str]) -> CharacterTable:
-    """Bit i is set for the characters of the i-th set."""
+    """Return a table of bit masks; bit i is set for the characters of the i-th set."""
     return CharacterTable(lambda character: sum((character in chosen) << bit for bit, chosen in enumerate(sets)))

@@ -1,11 +1,12 @@
 """Chinese words, phrases and named entities: jieba's dictionary and tags, corrected and completed by rules.
 
-- Words are jieba's. Figures, Latin letters and dashes are one word where they touch; a year, month, day or order of
-  magnitude belongs to its figure (`１９９８年`); a numeral and its classifier are two words (`一 个`).
-- Named entities are jieba's persons, places, organisations and other names. A person's name must open with a surname or
-  be written with the characters of foreign names, and not be a frequent two-character word; a word that jieba's
-  dictionary does not know is a person if it opens with a surname. `chinese_lexicon.py` corrects the dictionary.
-- Phrases are runs of two or three nouns, with adjectives before them.
+- Words are jieba's, with three corrections. Adjacent digits, Latin letters or dashes are one word. A unit of time or
+  an order of magnitude belongs to the number before it (`１９９８年`). A numeral and its classifier are two words
+  (`一 个`).
+- Named entities are jieba's persons, places, organisations and other names. A person's name must begin with a surname
+  or consist of characters used to transcribe foreign names, and must not be a frequent two-character word. A word that
+  is not in jieba's dictionary is a person if it begins with a surname. `chinese_lexicon.py` corrects the dictionary.
+- Phrases are runs of two or three nouns and adjectives that end in a noun.
 """
 
 import re
@@ -36,38 +37,38 @@ if TYPE_CHECKING:
     import rjieba
 
 OTHER, FUNCTION, NOUN, MODIFIER, NUMERAL, PRONOUN, PERSON, PLACE, ORGANISATION, NAME, UNKNOWN = range(11)
-MOST_REMEMBERED = 300_000  # words; then all are forgotten, so that memory is bounded
-FREQUENT = 100  # a two-character word of jieba's more frequent than this is seldom a person
-LONGEST_PHRASE = 3  # words
+MAX_CACHED = 300_000  # words; a full cache is cleared, so that memory is bounded
+MAX_PERSON_FREQUENCY = 100  # in jieba's dictionary; a more frequent two-character word is rarely a person
+MAX_PHRASE_WORDS = 3  # words
 
 _PERSON_OF_TWO = re.compile(r"^(\S\S) (\d+) nr", re.MULTILINE)
-_FIGURES = frozenset("0123456789０１２３４５６７８９.．·%％")
+_DIGITS = frozenset("0123456789０１２３４５６７８９.．·%％")
 _LATIN = frozenset(
     "ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ"
 )
 _NUMERALS = frozenset("一二三四五六七八九十百千万亿零〇两几数")
 _DASHES = frozenset("—…－")
-_AFTER_FIGURES = frozenset("年月日时万亿百千多余")
+_AFTER_NUMBERS = frozenset("年月日时万亿百千多余")
 _DETERMINERS = frozenset("这那每某各该")
 _CLASSIFIERS = frozenset("个种些次年天位件项条")
 _NOT_COUNTED = frozenset("些切样点下")  # 一些, 一切, ... are one word
 _SETS = (
-    _FIGURES,
+    _DIGITS,
     _LATIN,
     _NUMERALS,
     _DASHES,
-    _AFTER_FIGURES,
+    _AFTER_NUMBERS,
     _DETERMINERS,
     _CLASSIFIERS,
     _NOT_COUNTED,
     SURNAMES,
     TRANSLITERATION | frozenset("·"),
 )
-FIGURE, LATIN, NUMERIC, DASH, AFTER_FIGURE, DETERMINER, CLASSIFIER, NOT_COUNTED, SURNAME, TRANSLITERATED = (
+DIGIT, LATIN, NUMERAL_CHARACTER, DASH, AFTER_NUMBER, DETERMINER, CLASSIFIER, NOT_COUNTED, SURNAME, TRANSLITERATED = (
     1 << bit for bit in range(len(_SETS))
 )
 
-# By the first two letters of jieba's tags, else by the first.
+# Categories by the first two letters of jieba's tags, or by the first letter.
 _TAGS = {
     **dict.fromkeys(("c", "d", "e", "f", "o", "p", "u", "y"), FUNCTION),
     **dict.fromkeys(("n", "vn", "an", "l", "j"), NOUN),
@@ -85,7 +86,13 @@ _TAGS = {
 
 @dataclass(frozen=True)
 class Words:
-    """The words that cover a text [words]: where they start (characters), their code, such as `PERSON`, their class."""
+    """The words that a text consists of, as arrays [words].
+
+    Attributes:
+        starts: the position of the first character.
+        codes: the category, such as `PERSON`.
+        classes: `ORDINARY_WORD`, `STOP_WORD` or `PUNCTUATION`.
+    """
 
     starts: np.ndarray
     codes: np.ndarray
@@ -94,60 +101,64 @@ class Words:
 
 @dataclass(frozen=True)
 class ChineseWords:
-    """Finds words; `entries` are added to jieba's dictionary and decide what their words are.
+    """A finder of words in Chinese text.
 
-    No rule cuts, joins or renames a word of the entries. Those that jieba cannot find, since it cuts at their blanks
-    and points or knows more frequent words, are looked for before it sees the text.
-    `met` collects the entries that were found.
+    The user's entries are added to jieba's dictionary. The rules never split, join or recategorise them. Entries that
+    jieba cannot find, because of blanks or punctuation in them or because parts of them are more frequent, are matched
+    before jieba cuts the text.
+
+    Attributes:
+        entries: words and names listed by the user.
+        entries_found: collects the entries that occur in the text.
     """
 
     entries: tuple[Entry, ...] = ()
-    met: set[str] = field(default_factory=set, compare=False)
+    entries_found: set[str] = field(default_factory=set, compare=False)
 
     @property
-    def given(self) -> frozenset[str]:
+    def user_entries(self) -> frozenset[str]:
         """The words of the entries."""
-        return self._given
+        return self._listed
 
     def __call__(self, text: str) -> Words:
-        """The words of a text, in which a line break is a word by itself."""
+        """Return the words of a text; a line break is a separate word."""
         if not text:
             return Words(np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int8))
         words = self._cut(text)
-        known = self._known
-        if len(known) > MOST_REMEMBERED:
+        known = self._known_codes
+        if len(known) > MAX_CACHED:
             known.clear()
         for word in set(words).difference(known):
             known[word] = self._code(word)
-        self.met.update(self._given.intersection(words))
+        self.entries_found.update(self._listed.intersection(words))
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         codes = np.fromiter(map(known.__getitem__, words), np.int8, len(words))
-        given, decided = (
+        listed, tagged = (
             np.fromiter((word in chosen for word in words), bool, len(words)) if chosen else np.zeros(len(words), bool)
-            for chosen in (self._given, self._tagged)
+            for chosen in (self._listed, self._tagged)
         )
-        return _refined(text, np.cumsum(lengths) - lengths, lengths, codes, given, decided)
+        return _refined(text, np.cumsum(lengths) - lengths, lengths, codes, listed, tagged)
 
     def _cut(self, text: str) -> list[str]:
-        """jieba's words, with the entries that it cannot find."""
+        """Cut a text with jieba, except for the entries that jieba cannot find."""
         words: list[str] = []
-        place = 0
-        for start, end in self._beyond_jieba.find(text):
-            words += [*self._jieba.cut(text[place:start]), text[start:end]]
-            place = end
-        return words + self._jieba.cut(text[place:])
+        done = 0
+        for start, end in self._missed_by_jieba.find(text):
+            words += [*self._jieba.cut(text[done:start]), text[start:end]]
+            done = end
+        return words + self._jieba.cut(text[done:])
 
     def _code(self, word: str) -> int:
-        """What a word is: an added one by its own tag, any other by jieba's."""
-        if word in self._decided:
-            return self._decided[word]
+        """Return the category of a word, by the tag of its entry or else by jieba's tag."""
+        if word in self._codes_of_entries:
+            return self._codes_of_entries[word]
         tagged = self._jieba.tag(word)
         code = code_of(tagged[0][1]) if len(tagged) == 1 else UNKNOWN
         return OTHER if code == PERSON and word in _frequent_words() else code
 
     @cached_property
-    def _known(self) -> dict[str, int]:
-        """Codes of the words met so far."""
+    def _known_codes(self) -> dict[str, int]:
+        """A cache of the categories of words."""
         return {}
 
     @cached_property
@@ -161,11 +172,11 @@ class ChineseWords:
         return segmenter
 
     @cached_property
-    def _beyond_jieba(self) -> TextMatcher:
+    def _missed_by_jieba(self) -> TextMatcher:
         return TextMatcher(entry.word for entry in self.entries if self._jieba.cut(entry.word) != [entry.word])
 
     @cached_property
-    def _given(self) -> frozenset[str]:
+    def _listed(self) -> frozenset[str]:
         return frozenset(entry.word for entry in self.entries)
 
     @cached_property
@@ -173,19 +184,19 @@ class ChineseWords:
         return frozenset(entry.word for entry in self.entries if entry.tag)
 
     @cached_property
-    def _decided(self) -> dict[str, int]:
+    def _codes_of_entries(self) -> dict[str, int]:
         return {entry.word: code_of(entry.tag) for entry in (*_built_in(), *self.entries) if entry.tag}
 
 
 def spans_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which words continue the span of the word before them, and the kind of each word's span [words]."""
+    """Return which words continue the span of the previous word, and the kind of each word's span, both [words]."""
     nominal = (codes == NOUN) | (codes == MODIFIER)
-    places = np.arange(len(codes))
+    positions = np.arange(len(codes))
     before = np.concatenate([[False], nominal[:-1]])
-    run = np.maximum.accumulate(np.where(nominal & ~before, places, 0))
-    inside = nominal & ((places - run) % LONGEST_PHRASE > 0)
+    run = np.maximum.accumulate(np.where(nominal & ~before, positions, 0))
+    inside = nominal & ((positions - run) % MAX_PHRASE_WORDS > 0)
     ends_later = np.zeros(len(codes), bool)  # a noun follows in the same phrase
-    for _ in range(LONGEST_PHRASE - 2):
+    for _ in range(MAX_PHRASE_WORDS - 2):
         ends_later[:-1] = inside[1:] & ((codes[1:] == NOUN) | ends_later[1:])
     continues = inside & ((codes == NOUN) | ends_later)
     kinds = np.where((codes >= PERSON) & (codes <= NAME), NAMED_ENTITY, WORD).astype(np.int8)
@@ -194,44 +205,45 @@ def spans_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def code_of(tag: str) -> int:
-    """The code of one of jieba's tags."""
+    """Return the category of one of jieba's tags."""
     return _TAGS.get(tag[:2], _TAGS.get(tag[:1], OTHER))
 
 
 def _refined(
-    text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarray, given: np.ndarray, decided: np.ndarray
+    text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarray, listed: np.ndarray, tagged: np.ndarray
 ) -> Words:
-    """Join and split words, and decide on the names, by the rules above.
+    """Join and split words and correct their categories by the rules of this module.
 
-    `given` words [words] stay as they are, of the `decided` ones also the codes.
+    Words of the user's entries, `listed` [words], are not joined or split. Those with a tag, `tagged` [words], keep
+    their category.
     """
     points = code_points(text)
     sets = _character_sets()(points)
     everywhere = np.bitwise_and.reduceat(sets, starts)
     first, last, ends = sets[starts], sets[starts + lengths - 1], starts + lengths
-    after = {bit: np.concatenate([[False], (everywhere[:-1] & bit) > 0]) for bit in (FIGURE, LATIN, DASH)}
-    joined = (lengths == 1) & (first & AFTER_FIGURE > 0) & after[FIGURE]
+    after = {bit: np.concatenate([[False], (everywhere[:-1] & bit) > 0]) for bit in (DIGIT, LATIN, DASH)}
+    joined = (lengths == 1) & (first & AFTER_NUMBER > 0) & after[DIGIT]
     for bit, before in after.items():
         joined |= (everywhere & bit > 0) & before
-    others = np.concatenate([[0], np.cumsum(sets & NUMERIC == 0)])
+    others = np.concatenate([[0], np.cumsum(sets & NUMERAL_CHARACTER == 0)])
     counted = (codes == NUMERAL) & (lengths > 1) & (others[ends - 1] == others[starts])
-    counted &= last & (NUMERIC | NOT_COUNTED) == 0
+    counted &= last & (NUMERAL_CHARACTER | NOT_COUNTED) == 0
     pointed = (codes == PRONOUN) & (lengths == 2) & (first & DETERMINER > 0) & (last & CLASSIFIER > 0)
-    # Of 300 and 万吨 (300, ten thousand tons) the order of magnitude goes to the figure.
-    parted = (lengths == 2) & (first & AFTER_FIGURE > 0) & (first & NUMERIC > 0) & after[FIGURE]
-    beside_given = given | np.concatenate([[False], given[:-1]])  # given, or after one
-    joined &= ~beside_given
-    parted &= ~beside_given
-    tails = ends[((counted | pointed) & ~given) | parted] - 1
+    # In 300 万吨 (300 ten-thousand tons) the order of magnitude 万 belongs to the number.
+    split = (lengths == 2) & (first & AFTER_NUMBER > 0) & (first & NUMERAL_CHARACTER > 0) & after[DIGIT]
+    fixed = listed | np.concatenate([[False], listed[:-1]])  # listed, or after a listed word
+    joined &= ~fixed
+    split &= ~fixed
+    tails = ends[((counted | pointed) & ~listed) | split] - 1
 
-    of_character = np.repeat(np.where((everywhere & FIGURE > 0) & ~decided, NUMERAL, codes), lengths)
-    settled = np.repeat(decided & (codes <= NAME), lengths)
+    of_character = np.repeat(np.where((everywhere & DIGIT > 0) & ~tagged, NUMERAL, codes), lengths)
+    keeps_code = np.repeat(tagged & (codes <= NAME), lengths)
     of_character[tails] = OTHER
     begins = np.zeros(len(points), bool)
-    begins[starts[~joined & ~parted]] = True
+    begins[starts[~joined & ~split]] = True
     begins[tails] = True
     starts = np.flatnonzero(begins)
-    codes = np.where(settled[starts], of_character[starts], _names(text, starts, of_character[starts], sets))
+    codes = np.where(keeps_code[starts], of_character[starts], _names(text, starts, of_character[starts], sets))
     signs = np.maximum.reduceat(letters_and_digits()(points), starts) == 0
     stop = (codes == FUNCTION) | (codes == PRONOUN)
     classes = np.where(signs, PUNCTUATION, np.where(stop, STOP_WORD, ORDINARY_WORD))
@@ -239,7 +251,7 @@ def _refined(
 
 
 def _names(text: str, starts: np.ndarray, codes: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """Codes with the names that are none taken out, and unknown words that look like persons put in."""
+    """Return the categories [words] without wrong names, and with unknown words that look like persons."""
     lengths = np.diff(np.append(starts, len(sets)))
     short = (sets[starts] & SURNAME > 0) & (lengths >= 2) & (lengths <= 3)
     foreign = (np.bitwise_and.reduceat(sets, starts) & TRANSLITERATED > 0) & (lengths > 2)
@@ -263,8 +275,8 @@ def _character_sets() -> CharacterTable:
 
 @cache
 def _frequent_words() -> frozenset[str]:
-    """Two-character words that jieba's dictionary tags as persons and that are too frequent for it."""
+    """Return the two-character words that jieba's dictionary tags as persons although they are too frequent."""
     import jieba  # takes long to import
 
     found = _PERSON_OF_TWO.findall(read_text(Path(jieba.__file__).with_name("dict.txt"), "jieba's dictionary"))
-    return frozenset(word for word, count in found if int(count) > FREQUENT)
+    return frozenset(word for word, count in found if int(count) > MAX_PERSON_FREQUENCY)

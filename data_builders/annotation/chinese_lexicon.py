@@ -14,7 +14,7 @@ SURNAMES = frozenset(
 )
 COMPOUND_SURNAMES = ("欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "宇文", "司徒")
 
-# The characters that foreign names are written with.
+# Characters used to transcribe foreign names.
 TRANSLITERATION = frozenset(
     "阿埃艾爱安奥巴白拜班邦保堡鲍北贝本比彼毕宾波伯博勃布查察昌楚茨达大戴丹当道得德登邓狄迪蒂丁东杜敦顿多厄恩尔"
     "法凡范方菲费芬丰冯佛夫弗福盖甘冈戈哥格根贡古瓜圭哈海汉豪赫亨胡华怀惠霍基吉加贾简杰捷金津卡凯坎康考柯科可克"

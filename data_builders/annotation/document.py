@@ -1,4 +1,4 @@
-"""The annotated document, and blocks of them as flat columns."""
+"""The annotated document, and blocks of documents as flat columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from ernie_paddle.data.samples import BEGIN
 
 SAMPLE_COLUMNS: dict[str, np.dtype] = {
     "input_ids": np.dtype(np.int32),
-    "span_codes": np.dtype(np.int8),
+    "bi_tags": np.dtype(np.int8),
     "span_kinds": np.dtype(np.int8),
     "capitalization": np.dtype(np.int8),
 }
-# Word by word, for builders: 0 at the first token of a word, 1 inside; and the class of the token's word.
-COLUMNS = SAMPLE_COLUMNS | {"word_codes": np.dtype(np.int8), "word_classes": np.dtype(np.int8)}
+# `word_bi_tags`: BI tags of whole words. `word_classes`: the class of the word that a token belongs to.
+COLUMNS = SAMPLE_COLUMNS | {"word_bi_tags": np.dtype(np.int8), "word_classes": np.dtype(np.int8)}
 ORDINARY_WORD, STOP_WORD, PUNCTUATION = 0, 1, 2
 WORD_KEYS = "word_keys"
 _SENTENCES = "sentence_lengths"
-_MOST_PIECES = 128  # of a word; later ones are not told apart
-with np.errstate(over="ignore"):  # wrapping around is meant
-    _POWERS = np.full(_MOST_PIECES, 0x9E3779B97F4A7C15, np.uint64).cumprod()  # odd, so that none vanishes
+_MAX_PIECES = 128  # of a word; the order of later pieces does not count
+with np.errstate(over="ignore"):  # overflow is intended
+    _POWERS = np.full(_MAX_PIECES, 0x9E3779B97F4A7C15, np.uint64).cumprod()  # odd, so that no power becomes 0
 
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("content", pa.int64(), nullable=False),
         pa.field("group", pa.int64(), nullable=False),
-        pa.field("second", pa.int64(), nullable=False),
+        pa.field("second_text", pa.int64(), nullable=False),
         pa.field("label", pa.string(), nullable=True),
         pa.field("title_length", pa.int32(), nullable=False),
         pa.field(_SENTENCES, pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
@@ -43,28 +43,27 @@ SCHEMA = pa.schema(
 
 
 class FlatColumns(dict[str, np.ndarray]):
-    """The columns of many documents end to end, and one more that is made when it is asked for.
+    """The concatenated columns of many documents; the column `word_keys` is computed when it is first read.
 
-    `word_keys` [tokens]: at the first token of each word a 64-bit key of the word's token ids in their order, the same
-    for the same word, lower-cased.
+    `word_keys` [tokens] has, at the first token of each word, a 64-bit hash of the word's token ids; it is 0 elsewhere.
     """
 
     def __missing__(self, name: str) -> np.ndarray:
         if name != WORD_KEYS:
             raise KeyError(name)
-        self[name] = word_keys(self["input_ids"], self["word_codes"])
+        self[name] = word_keys(self["input_ids"], self["word_bi_tags"])
         return self[name]
 
 
 class Columns(NamedTuple):
-    """Tokens `start` to `end` of flat columns, by the names of `COLUMNS`; a column is cut when it is asked for."""
+    """A view of tokens `start` to `end` of flat columns, which are named as in `COLUMNS`."""
 
     flat: Mapping[str, np.ndarray]
     start: int
     end: int
 
     def of(self, name: str) -> np.ndarray:
-        """One of the columns, [tokens]."""
+        """Return a column [tokens]."""
         return self.flat[name][self.start : self.end]
 
     @property
@@ -72,16 +71,20 @@ class Columns(NamedTuple):
         return self.end - self.start
 
     def part(self, start: int, end: int) -> "Columns":
-        """Tokens `start` to `end` of these."""
+        """Return a view of tokens `start` to `end` of this view."""
         return Columns(self.flat, self.start + start, self.start + end)
 
 
 @dataclass(slots=True)
 class AnnotatedDocument:
-    """One document: `columns` are its tokens, sentence i is tokens `bounds[i]` to `bounds[i + 1]`.
+    """An annotated document.
 
-    `index` is its number in its corpus. `label` is that of a labelled pair, whose two texts are its sentences.
-    `title` are the title's tokens, none without a title.
+    Attributes:
+        index: its number in its corpus.
+        bounds: sentence i is tokens `bounds[i]` to `bounds[i + 1]` [sentences + 1].
+        columns: its tokens, without the title.
+        label: the label of a labelled pair, whose two texts are its sentences; None for other documents.
+        title: the tokens of the title; empty without a title.
     """
 
     index: int
@@ -101,25 +104,31 @@ class AnnotatedDocument:
 
 @dataclass
 class AnnotatedBlock:
-    """Many documents, `columns` [tokens] with each document's title before its sentences.
+    """Many annotated documents as flat columns.
 
-    By document: `ids`, `contents` (hashes, see `Document`), `labels`, `title_lengths` (tokens), `sentence_counts`.
-    `sentence_lengths` [sentences] without the titles. `groups` are hashes that are equal for what must not stand in
-    both training and validation samples: the text, or of a labelled pair the tokens of its first text, for a query
-    belongs to one side with all its titles; `seconds` are hashes of the tokens of a pair's second text, 0 for others.
-    `met` are the words and names given by the user that were found; they are not stored.
+    Attributes:
+        ids, labels: see `Document` [documents].
+        contents: the hashes of `Document.content` [documents].
+        groups: hashes [documents]; documents with equal hashes are in the same split. Hash of the text; of a labelled
+            pair, hash of the tokens of its first text, so that all titles of a query are in one split.
+        second_text_hashes: hashes of the tokens of a pair's second text, 0 for other documents [documents].
+        title_lengths: tokens of the title [documents].
+        sentence_counts: [documents].
+        sentence_lengths: tokens of each sentence, titles excluded [sentences].
+        columns: the columns of `COLUMNS` [tokens]; the title of a document precedes its sentences.
+        entries_found: the user's words and names that occur in the documents; they are not stored.
     """
 
     ids: Sequence[str]
     contents: np.ndarray
     groups: np.ndarray
-    seconds: np.ndarray
+    second_text_hashes: np.ndarray
     labels: Sequence[str | None]
     title_lengths: np.ndarray
     sentence_counts: np.ndarray
     sentence_lengths: np.ndarray
     columns: Mapping[str, np.ndarray]
-    met: frozenset[str] = frozenset()
+    entries_found: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.columns = FlatColumns(self.columns)
@@ -128,8 +137,8 @@ class AnnotatedBlock:
         self.token_offsets = self._in_sentences[self.sentence_offsets] + _offsets(self.title_lengths)
 
     @cached_property
-    def _borders(self) -> tuple[list[int], list[int], list[int]]:
-        """Of each document the first sentence, the first token, and the first token after the title."""
+    def _document_starts(self) -> tuple[list[int], list[int], list[int]]:
+        """The first sentence, the first token and the first token after the title of each document."""
         bodies = self.token_offsets[:-1] + self.title_lengths
         return self.sentence_offsets.tolist(), self.token_offsets.tolist(), bodies.tolist()
 
@@ -137,8 +146,8 @@ class AnnotatedBlock:
         return len(self.contents)
 
     def document(self, position: int, index: int) -> AnnotatedDocument:
-        """The document at a position in the block; `index` is its number in the corpus. Nothing is copied."""
-        sentences, tokens, bodies = self._borders
+        """Return a view of the document at a position in the block; `index` is its number in the corpus."""
+        sentences, tokens, bodies = self._document_starts
         first, body = sentences[position], bodies[position]
         bounds = self._in_sentences[first : sentences[position + 1] + 1] - self._in_sentences[first]
         title = Columns(self.columns, tokens[position], body)
@@ -146,24 +155,24 @@ class AnnotatedBlock:
         return AnnotatedDocument(index, bounds, columns, self.labels[position], title)
 
     def keep(self, documents: np.ndarray) -> "AnnotatedBlock":
-        """The documents for which the mask is true."""
+        """Return the documents for which the mask `documents` is true."""
         sentences = np.repeat(documents, self.sentence_counts)
         tokens = np.repeat(documents, np.diff(self.token_offsets))
         return AnnotatedBlock(
             [name for name, kept in zip(self.ids, documents, strict=True) if kept],
             self.contents[documents],
             self.groups[documents],
-            self.seconds[documents],
+            self.second_text_hashes[documents],
             [label for label, kept in zip(self.labels, documents, strict=True) if kept],
             self.title_lengths[documents],
             self.sentence_counts[documents],
             self.sentence_lengths[sentences],
             {name: column[tokens] for name, column in self.columns.items()},
-            self.met,
+            self.entries_found,
         )
 
     def to_arrow(self) -> pa.RecordBatch:
-        """One record batch of `SCHEMA`."""
+        """Return a record batch of `SCHEMA`."""
         sentence_offsets = pa.array(self.sentence_offsets.astype(np.int32))
         token_offsets = pa.array(self.token_offsets.astype(np.int32))
         lengths = pa.array(self.sentence_lengths)
@@ -171,7 +180,7 @@ class AnnotatedBlock:
             pa.array(self.ids, pa.string()),
             pa.array(self.contents),
             pa.array(self.groups),
-            pa.array(self.seconds),
+            pa.array(self.second_text_hashes),
             pa.array(self.labels, pa.string()),
             pa.array(self.title_lengths),
             pa.ListArray.from_arrays(sentence_offsets, lengths, type=SCHEMA.field(_SENTENCES).type),
@@ -184,7 +193,7 @@ class AnnotatedBlock:
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> "AnnotatedBlock":
-        """The documents of a record batch; token columns stay in the mapped file."""
+        """Read the documents of a record batch; token columns are views of the mapped file."""
         sentence_lengths = batch.column(_SENTENCES)
         columns = {name: batch.column(name).flatten().to_numpy(zero_copy_only=True) for name in COLUMNS}
         labels = batch.column("label")
@@ -192,7 +201,7 @@ class AnnotatedBlock:
             batch.column("id"),
             batch.column("content").to_numpy(),
             batch.column("group").to_numpy(),
-            batch.column("second").to_numpy(),
+            batch.column("second_text").to_numpy(),
             [None] * len(batch) if labels.null_count == len(batch) else labels.to_pylist(),
             batch.column("title_length").to_numpy(),
             np.diff(sentence_lengths.offsets.to_numpy()),
@@ -201,13 +210,13 @@ class AnnotatedBlock:
         )
 
 
-def word_keys(ids: np.ndarray, word_codes: np.ndarray) -> np.ndarray:
-    """The keys of `FlatColumns`; the first token begins a word."""
-    begins = np.flatnonzero(word_codes == BEGIN)
+def word_keys(ids: np.ndarray, word_bi_tags: np.ndarray) -> np.ndarray:
+    """Return the column `word_keys` of `FlatColumns` [tokens]; the first token must begin a word."""
+    begins = np.flatnonzero(word_bi_tags == BEGIN)
     keys = np.zeros(len(ids), np.uint64)
     if len(begins):
-        place = np.arange(len(ids)) - np.repeat(begins, np.diff(begins, append=len(ids)))
-        values = (ids.astype(np.uint64) + np.uint64(1)) * _POWERS[np.minimum(place, _MOST_PIECES - 1)]
+        piece = np.arange(len(ids)) - np.repeat(begins, np.diff(begins, append=len(ids)))
+        values = (ids.astype(np.uint64) + np.uint64(1)) * _POWERS[np.minimum(piece, _MAX_PIECES - 1)]
         keys[begins] = np.add.reduceat(values, begins)
     return keys
 

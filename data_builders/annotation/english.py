@@ -1,8 +1,8 @@
 """English words, phrases and named entities.
 
-- Named entities: names of the gazetteers, and runs of two or more capitalised words with a blank between them. A word
-  that opens a sentence counts as capitalised only if it is not a common opener such as "The".
-- Phrases: word sequences mined from the corpus (`phrases.py`), which do not overlap named entities.
+- Named entities are names of the gazetteers and runs of two or more capitalised words separated by one blank. The first
+  word of a sentence counts as capitalised unless it is a common opener such as "The".
+- Phrases are word sequences mined from the corpus (`phrases.py`) that do not overlap named entities.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,12 @@ from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a text [words]: where they start and end (characters), and flags.
+    """The words of a text, as arrays [words].
 
-    `capitalized`: is the first letter a capital; `opens_sentence`: is it the first word of its sentence.
+    Attributes:
+        starts, ends: character positions.
+        capitalized: whether the first letter is a capital.
+        opens_sentence: whether the word is the first of its sentence.
     """
 
     text: str
@@ -32,9 +35,8 @@ class Words:
 
     @cached_property
     def written(self) -> list[str]:
-        """The words as they are written."""
-        places = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
-        return [self.text[start:end] for start, end in places]
+        """The words with their case."""
+        return [self.text[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
     @cached_property
     def lower(self) -> list[str]:
@@ -43,7 +45,7 @@ class Words:
 
     @cached_property
     def touches(self) -> np.ndarray:
-        """Is the word in the same sentence as the one before, with at most a blank between [words]?"""
+        """Whether the previous word is in the same sentence, with at most one blank between [words]."""
         result = np.zeros(len(self.starts), bool)
         result[1:] = (self.starts[1:] - self.ends[:-1] <= 1) & ~self.opens_sentence[1:]
         return result
@@ -51,39 +53,42 @@ class Words:
 
 @dataclass(frozen=True)
 class EnglishSpans:
-    """Finds spans; `names` as they are written, `phrases` in lower case, both as words.
+    """A finder of spans in English text.
 
-    `met` collects the names that were found, with blanks between their words.
+    Attributes:
+        names: the words of each name, with their case.
+        phrases: the words of each phrase, in lower case.
+        entries_found: collects the names that occur in the text, joined by blanks.
     """
 
     names: tuple[tuple[str, ...], ...] = ()
     phrases: tuple[tuple[str, ...], ...] = ()
-    met: set[str] = field(default_factory=set, compare=False)
+    entries_found: set[str] = field(default_factory=set, compare=False)
 
     @property
-    def given(self) -> frozenset[str]:
-        """The names, with blanks between their words."""
+    def user_entries(self) -> frozenset[str]:
+        """The names, joined by blanks."""
         return frozenset(map(" ".join, self.names))
 
     def __call__(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
-        """Which words continue the span of the word before them, and the kind of each word's span [words]."""
-        continues = capitalised_runs(words)
+        """Return which words continue the span of the previous word, and the kind of each word's span, both [words]."""
+        continues = capitalized_runs(words)
         single = self._single_names
         kinds = np.where([word in single for word in words.written] if single else False, NAMED_ENTITY, WORD)
         kinds = np.broadcast_to(kinds, continues.shape).astype(np.int8)
         kinds[_members(continues)] = NAMED_ENTITY
-        found = self._names.find(words.written)
-        self._join(found, words, continues, kinds, NAMED_ENTITY)
-        self.met.update(single.intersection(words.written) if single else ())
-        self.met.update(" ".join(words.written[first:after]) for first, after in found)
+        names = self._names.find(words.written)
+        self._join(names, words, continues, kinds, NAMED_ENTITY)
+        self.entries_found.update(single.intersection(words.written) if single else ())
+        self.entries_found.update(" ".join(words.written[first:after]) for first, after in names)
         self._join(self._phrases.find(words.lower), words, continues, kinds, PHRASE)
         return continues, kinds
 
     def _join(
-        self, found: list[tuple[int, int]], words: Words, continues: np.ndarray, kinds: np.ndarray, kind: int
+        self, matches: list[tuple[int, int]], words: Words, continues: np.ndarray, kinds: np.ndarray, kind: int
     ) -> None:
-        """Make spans of what was found, unless it runs over a border or into another span."""
-        for first, after in found:
+        """Make spans of the matches that lie in one sentence and do not cut another span."""
+        for first, after in matches:
             cut = not words.touches[first + 1 : after].all()
             if cut or ((kinds[first:after] != WORD).any() and (kind == PHRASE or continues[first])):
                 continue
@@ -105,8 +110,8 @@ class EnglishSpans:
         return SequenceMatcher(self.phrases)
 
 
-def capitalised_runs(words: Words) -> np.ndarray:
-    """Words that continue a run of capitalised words [words]."""
+def capitalized_runs(words: Words) -> np.ndarray:
+    """Return which words continue a run of capitalised words [words]."""
     named = words.capitalized.copy()
     for word in np.flatnonzero(words.opens_sentence & words.capitalized).tolist():
         named[word] = words.text[words.starts[word] : words.ends[word]].lower() not in ENGLISH_OPENERS
@@ -116,7 +121,7 @@ def capitalised_runs(words: Words) -> np.ndarray:
 
 
 def word_classes(words: Iterable[str]) -> np.ndarray:
-    """The class of each lower-cased word: `PUNCTUATION` where it has neither letter nor digit."""
+    """Return the class of each lower-cased word [words]; words without a letter or digit are `PUNCTUATION`."""
     known: dict[str, int] = {}
     return np.array([known[w] if w in known else known.setdefault(w, _word_class(w)) for w in words], np.int8)
 
@@ -128,7 +133,7 @@ def _word_class(word: str) -> int:
 
 
 def _members(continues: np.ndarray) -> np.ndarray:
-    """Words in a span of several words."""
+    """Return which words are in a span of several words [words]."""
     members = continues.copy()
     members[:-1] |= continues[1:]
     return members

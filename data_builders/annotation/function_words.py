@@ -1,4 +1,4 @@
-"""English words of closed classes: articles, pronouns, prepositions, conjunctions, auxiliaries, common adverbs."""
+"""English function words: articles, pronouns, prepositions, conjunctions, auxiliaries, common adverbs."""
 
 ENGLISH_FUNCTION_WORDS = frozenset(
     "a about above across after again against all almost along already also although always am among an and another "
@@ -14,7 +14,7 @@ ENGLISH_FUNCTION_WORDS = frozenset(
     "whom whose why will with within without would yet you your yours yourself yourselves".split()
 )
 
-# Words that are capitalised mostly because they open a sentence.
+# Words that are mostly capitalised because they are the first of a sentence.
 ENGLISH_OPENERS = frozenset(
     "a according after all also although among an and another any are as at because before both but by despite did do "
     "does during each even every few finally first following for from further furthermore he her here his how however "

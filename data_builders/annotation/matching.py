@@ -1,13 +1,13 @@
-"""Finding known sequences of words or of characters in a text."""
+"""Matchers of known sequences of words or characters."""
 
 from collections.abc import Iterable
 
-# Characters that BERT's tokenizer sets apart (`tokenize_chinese_chars`).
+# Characters that BERT's tokenizer separates (`tokenize_chinese_chars`).
 _CHINESE = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0xF900, 0xFAFF), (0x20000, 0x2CEAF), (0x2F800, 0x2FA1F))
 
 
 class SequenceMatcher:
-    """Finds sequences of two or more words, the longest first, from left to right and without overlap."""
+    """A matcher of sequences of two or more words: leftmost longest matches without overlap."""
 
     def __init__(self, sequences: Iterable[tuple[str, ...]]):
         self._by_first: dict[str, list[tuple[str, ...]]] = {}
@@ -16,24 +16,24 @@ class SequenceMatcher:
                 self._by_first.setdefault(sequence[0], []).append(sequence)
 
     def find(self, words: list[str]) -> list[tuple[int, int]]:
-        """Where sequences stand: number of the first word, and of the one after the last."""
-        found, free = [], 0
-        for place in [i for i, word in enumerate(words) if word in self._by_first]:
-            if place < free:
+        """Return the matches `(first word, word after the last)`."""
+        matches, free = [], 0
+        for start in [i for i, word in enumerate(words) if word in self._by_first]:
+            if start < free:
                 continue
-            for sequence in self._by_first[words[place]]:
-                if tuple(words[place : place + len(sequence)]) == sequence:
-                    free = place + len(sequence)
-                    found.append((place, free))
+            for sequence in self._by_first[words[start]]:
+                if tuple(words[start : start + len(sequence)]) == sequence:
+                    free = start + len(sequence)
+                    matches.append((start, free))
                     break
-        return found
+        return matches
 
 
 class TextMatcher:
-    """Finds known texts of two or more characters, the longest first, from left to right and without overlap.
+    """A matcher of texts of two or more characters: leftmost longest matches without overlap.
 
-    A text is not found within a longer run of letters and digits that the tokenizer does not part, as `phone 1` is not
-    in `iphone 12`; Chinese characters always stand alone.
+    A match must not begin or end inside a run of letters and digits: `phone 1` does not match in `iphone 12`. Chinese
+    characters never form a run.
     """
 
     def __init__(self, texts: Iterable[str]):
@@ -42,25 +42,25 @@ class TextMatcher:
             self._by_start.setdefault(text[:2], []).append(text)
 
     def find(self, text: str) -> list[tuple[int, int]]:
-        """Where known texts stand: number of the first character, and of the one after the last."""
+        """Return the matches `(first character, character after the last)`."""
         if not self._by_start:
             return []
-        found, free = [], 0
-        for place in [i for i in range(len(text) - 1) if text[i : i + 2] in self._by_start]:
-            if place < free:
+        matches, free = [], 0
+        for start in [i for i in range(len(text) - 1) if text[i : i + 2] in self._by_start]:
+            if start < free:
                 continue
-            for known in self._by_start[text[place : place + 2]]:
-                after = place + len(known)
-                if text.startswith(known, place) and not (_runs_on(text, place) or _runs_on(text, after)):
-                    found.append((place, after))
-                    free = after
+            for known in self._by_start[text[start : start + 2]]:
+                end = start + len(known)
+                if text.startswith(known, start) and not (_inside_run(text, start) or _inside_run(text, end)):
+                    matches.append((start, end))
+                    free = end
                     break
-        return found
+        return matches
 
 
-def _runs_on(text: str, place: int) -> bool:
-    """Do the characters on both sides of a place belong to one run?"""
-    return 0 < place < len(text) and _in_run(text[place - 1]) and _in_run(text[place])
+def _inside_run(text: str, position: int) -> bool:
+    """Return whether the characters before and at a position belong to the same run."""
+    return 0 < position < len(text) and _in_run(text[position - 1]) and _in_run(text[position])
 
 
 def _in_run(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a sample builder is and what it may ask of a corpus."""
+"""The interface of sample builders, and the pool of documents from which they sample negatives."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -9,21 +9,22 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.annotation.store import AnnotatedCorpus
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import IGNORED, ranges
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
 class Unsuitable(Exception):
-    """A document that gives no sample of a task; the text says why and is counted."""
+    """Raised for a document that gives no sample of a task. The message is the reason under which it is counted."""
 
 
-class Draft(NamedTuple):
-    """A sample to be: `[CLS]`, then each segment and a `[SEP]`, with sentence ids 0, 1, ... by segment.
+class SampleDraft(NamedTuple):
+    """A sample before special tokens are added: `[CLS]`, then each segment followed by `[SEP]`.
 
-    `token_labels`: columns of the sample that the builder fills, with a value for each token of the segments.
+    Sentence ids number the segments from 0. `token_labels` are further columns that the builder fills, with one value
+    for each token of the segments.
     """
 
     segments: list[Columns]
@@ -32,60 +33,68 @@ class Draft(NamedTuple):
 
 
 class NoOptions(Settings):
-    """For builders without options of their own."""
+    """The options of a builder that has none."""
 
 
 class SampleBuilder(ABC):
-    """Makes the samples of one task. `version` grows when the same documents give other samples."""
+    """Base class of the builders, each of which builds the samples of one task.
+
+    Attributes:
+        name: the task's name.
+        version: must be incremented when the same documents give different samples.
+        languages: the languages for which the task is defined.
+        pairs: the format of labelled pairs whose labels the builder reads; None if it reads none.
+        Options: the settings under `tasks.<name>.options`.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
     languages: ClassVar[tuple[str, ...]]
-    pairs: ClassVar[str | None] = None  # the format of labelled pairs that it takes, if it looks at their labels
+    pairs: ClassVar[str | None] = None
     Options: ClassVar[type[Settings]] = NoOptions
 
     def __init__(self, max_length: int, options: Any, vocabulary: Vocabulary):
-        """`max_length`: tokens of a sample at most, special tokens included; `options`: an `Options`."""
+        """Take the maximum number of tokens of a sample, special tokens included, and an instance of `Options`."""
         self.max_length = max_length
         self.options = options
         self.vocabulary = vocabulary
 
     @property
-    def least_sentences(self) -> int:
-        """A document with fewer sentences gives no sample."""
+    def min_sentences(self) -> int:
+        """The minimum number of sentences of a document that gives samples."""
         return 1
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes of `Draft.label`, in the order of their ids; none if there is no label."""
+        """The names of the classes of `SampleDraft.label` in the order of their ids; empty without labels."""
         return ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever runs the build should know."""
+        """Remarks for the user, printed at the end of the build."""
         return ()
 
     @abstractmethod
     def compose(
         self, documents: Sequence[AnnotatedDocument], pool: "Pool", random: np.random.Generator, dropped: Counter[str]
-    ) -> list[Draft]:
-        """The samples of some documents, in their order.
+    ) -> list[SampleDraft]:
+        """Return the samples of documents, in the order of the documents.
 
         Args:
-            documents: a unit's documents of one split.
-            pool: all documents of that split.
-            random: keyed by the unit.
-            dropped: counts the documents that give no sample, by reason.
+            documents: the documents of one work item and one split.
+            pool: the documents of that split from which negatives may be sampled.
+            random: a generator keyed by the work item.
+            dropped: counts the documents that give no sample, by reason; updated in place.
         """
 
 
 class DocumentBuilder(SampleBuilder):
-    """A builder that looks at one document at a time."""
+    """A builder that composes each document on its own."""
 
     def compose(
         self, documents: Sequence[AnnotatedDocument], pool: "Pool", random: np.random.Generator, dropped: Counter[str]
-    ) -> list[Draft]:
-        drafts: list[Draft] = []
+    ) -> list[SampleDraft]:
+        drafts: list[SampleDraft] = []
         for document in documents:
             try:
                 drafts += self.of_document(document, pool, random)
@@ -94,8 +103,8 @@ class DocumentBuilder(SampleBuilder):
         return drafts
 
     @abstractmethod
-    def of_document(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[Draft]:
-        """The samples of one document.
+    def of_document(self, document: AnnotatedDocument, pool: "Pool", random: np.random.Generator) -> list[SampleDraft]:
+        """Return the samples of one document.
 
         Raises:
             Unsuitable: the document gives none.
@@ -103,29 +112,34 @@ class DocumentBuilder(SampleBuilder):
 
 
 class CountingBuilder(SampleBuilder):
-    """A builder that must know all training documents before it composes any."""
+    """A builder that must count all training documents before it composes the first."""
 
     @abstractmethod
     def count(self, document: AnnotatedDocument) -> Counter[str]:
-        """What `settle` needs to know of a document."""
+        """Return the counts of one document; `fit` gets the sum over all training documents."""
 
     @abstractmethod
-    def settle(self, counts: Counter[str]) -> None:
-        """Take the sum of the counts of all training documents.
+    def fit(self, counts: Counter[str]) -> None:
+        """Set the builder up from the summed counts of all training documents.
 
         Raises:
-            UserError: no samples can be made of them.
+            UserError: no samples can be built from these documents.
         """
 
 
 Reach = Literal["corpus", "language"]
-DRAWN_TOGETHER = 64
-MOST_UNITS = 256  # of a neighbourhood, which reads all of them
-DRAWN_DOCUMENTS = 1500  # about so many of a corpus are at hand for the negatives of a part
+SAMPLED_TOGETHER = 64  # documents sampled by one call of the generator
+MAX_WORK_ITEMS = 256  # of a neighbourhood, all of which are read
+SAMPLED_DOCUMENTS = 1500  # approximate number of documents per corpus that negatives of a work item come from
 
 
-class PoolPart(NamedTuple):
-    """Documents of a corpus, and how much each stands for: more than 1 where they were drawn from more."""
+class PoolCorpus(NamedTuple):
+    """The documents of one corpus in a pool.
+
+    Attributes:
+        documents: document numbers, ascending.
+        weight: the number of documents of the whole pool that each of these represents.
+    """
 
     corpus: AnnotatedCorpus
     documents: np.ndarray
@@ -133,118 +147,130 @@ class PoolPart(NamedTuple):
 
 
 class Pool:
-    """Documents of one split that negatives may come from."""
+    """The documents of one split from which negatives may be sampled."""
 
-    def __init__(self, parts: Sequence[PoolPart], whole: "Pool | None" = None):
-        """`parts`: first the corpus of the documents composed, then the task's other corpora in its language;
-        `whole`: the pool that this one was drawn from."""
-        self._parts = parts
+    def __init__(self, corpora: Sequence[PoolCorpus], whole: "Pool | None" = None):
+        """Create a pool.
+
+        Args:
+            corpora: first the corpus whose documents are composed, then the task's other corpora in its language.
+            whole: the pool from which this one was sampled; None if it is the whole pool.
+        """
+        self._corpora = corpora
         self._whole = whole or self
-        self._borders: dict[int, np.ndarray] = {}
+        self._offsets: dict[int, np.ndarray] = {}
         self._streams: dict[tuple[int, Reach], tuple[bool, Iterator[tuple[int, int]]]] = {}
 
     @property
     def name(self) -> str:
         """The name of the first corpus."""
-        return self._parts[0].corpus.name
+        return self._corpora[0].corpus.name
 
-    def drawn(self, random: np.random.Generator) -> "Pool":
-        """Some units of the whole pool, drawn anew for each part of the work, so that few need be read.
+    def sample(self, random: np.random.Generator) -> "Pool":
+        """Sample a pool of a few work items, so that composing a work item reads only a few others.
 
-        Neighbourhoods (`titled_block`) stay those of the whole pool.
+        Neighbourhoods (`titled_block`) are those of the whole pool.
         """
-        return Pool([_drawn(part, random) for part in self._parts], self)
+        return Pool([_sample_work_items(corpus, random) for corpus in self._corpora], self)
 
     def others(
-        self, document: AnnotatedDocument, least_sentences: int, reach: Reach, random: np.random.Generator
+        self, document: AnnotatedDocument, min_sentences: int, reach: Reach, random: np.random.Generator
     ) -> Iterator[AnnotatedDocument]:
-        """Other documents drawn at random, again and again, by their number of sentences.
+        """Sample other documents without end, with a probability proportional to their number of sentences.
 
-        Only documents with at least `least_sentences` are drawn; `reach` tells whether from the first corpus
-        alone or from all. Ends at once if there are not two to draw from.
+        Yields nothing if fewer than two documents have enough sentences.
+
+        Args:
+            document: the document that is never yielded.
+            min_sentences: the minimum number of sentences of a sampled document.
+            reach: `corpus` to sample from the first corpus only, `language` to sample from all.
         """
-        if (least_sentences, reach) not in self._streams:
-            self._streams[least_sentences, reach] = self._drawn_places(least_sentences, reach, random)
+        if (min_sentences, reach) not in self._streams:
+            self._streams[min_sentences, reach] = self._sample_positions(min_sentences, reach, random)
         own = (0, document.index)
-        several, places = self._streams[least_sentences, reach]
+        several, positions = self._streams[min_sentences, reach]
         if several:
-            yield from (self._parts[part].corpus.document(number) for part, number in places if (part, number) != own)
+            for corpus, number in positions:
+                if (corpus, number) != own:
+                    yield self._corpora[corpus].corpus.document(number)
 
-    def _drawn_places(
-        self, least_sentences: int, reach: Reach, random: np.random.Generator
+    def _sample_positions(
+        self, min_sentences: int, reach: Reach, random: np.random.Generator
     ) -> tuple[bool, Iterator[tuple[int, int]]]:
-        """Whether there are several documents to draw from, and places of them, drawn without end."""
-        corpora, numbers, weights = self._weighed(least_sentences, reach)
+        """Return whether there are several candidates, and an endless stream of sampled (corpus, document) numbers."""
+        corpora, numbers, cumulated = self._candidates(min_sentences, reach)
 
-        def draw() -> Iterator[tuple[int, int]]:
+        def positions() -> Iterator[tuple[int, int]]:
             while True:
-                drawn = np.searchsorted(weights[:-1], random.random(DRAWN_TOGETHER) * weights[-1], side="right")
-                yield from zip(corpora[drawn].tolist(), numbers[drawn].tolist(), strict=True)
+                values = random.random(SAMPLED_TOGETHER) * cumulated[-1]
+                sampled = np.searchsorted(cumulated[:-1], values, side="right")
+                yield from zip(corpora[sampled].tolist(), numbers[sampled].tolist(), strict=True)
 
-        return len(numbers) > 1, draw()
+        return len(numbers) > 1, positions()
 
     def titled_block(self, document: AnnotatedDocument, size: int) -> np.ndarray:
-        """The neighbourhood of a document with a title: numbers of the documents with titles of the first corpus.
+        """Return the numbers of the titled documents in the neighbourhood of a titled document of the first corpus.
 
-        Neighbourhoods cut the corpus into blocks of at most `size` documents in at most `MOST_UNITS` units.
+        Neighbourhoods partition the corpus: each has at most `size` documents from at most `MAX_WORK_ITEMS` work items.
         """
-        titled, borders = self._whole._titled, self._whole._block_borders(size)
-        block = int(np.searchsorted(borders, np.searchsorted(titled, document.index), side="right"))
-        return titled[borders[block - 1] : borders[block]]
+        titled, offsets = self._whole._titled, self._whole._block_offsets(size)
+        block = int(np.searchsorted(offsets, np.searchsorted(titled, document.index), side="right"))
+        return titled[offsets[block - 1] : offsets[block]]
 
-    def rows_of_first_text(self, pair: AnnotatedDocument) -> np.ndarray:
-        """The numbers of the pairs of the first corpus with the same first text as one of them, itself included."""
-        return self._parts[0].corpus.alike(pair.index)
+    def pairs_with_first_text_of(self, pair: AnnotatedDocument) -> np.ndarray:
+        """Return the numbers of the pairs of the first corpus with the same first text, `pair` included."""
+        return self._corpora[0].corpus.same_group(pair.index)
 
-    def second_texts(self, pairs: np.ndarray) -> np.ndarray:
-        """A hash of the second text of each of these pairs of the first corpus, by their numbers."""
-        return self._parts[0].corpus.seconds[pairs]
+    def second_text_hashes(self, pairs: np.ndarray) -> np.ndarray:
+        """Return a hash of the second text of pairs of the first corpus, given by their numbers."""
+        return self._corpora[0].corpus.second_text_hashes[pairs]
 
     def document(self, index: int) -> AnnotatedDocument:
-        """A document of the first corpus by its number."""
-        return self._parts[0].corpus.document(index)
+        """Return a document of the first corpus by its number."""
+        return self._corpora[0].corpus.document(index)
 
-    def _block_borders(self, size: int) -> np.ndarray:
-        """Where among the titled documents a block ends and another begins."""
-        if size not in self._borders:
-            corpus = self._parts[0].corpus
-            units = np.searchsorted(corpus.unit_borders, self._titled, side="right")
-            borders = [0]
-            while borders[-1] < len(units):
-                far = int(np.searchsorted(units, units[borders[-1]] + MOST_UNITS))
-                borders.append(min(borders[-1] + size, far, len(units)))
-            self._borders[size] = np.array(borders)
-        return self._borders[size]
+    def _block_offsets(self, size: int) -> np.ndarray:
+        """Return where each neighbourhood starts among the titled documents, and where the last ends [blocks + 1]."""
+        if size not in self._offsets:
+            corpus = self._corpora[0].corpus
+            work_items = np.searchsorted(corpus.work_item_offsets, self._titled, side="right")
+            offsets = [0]
+            while offsets[-1] < len(work_items):
+                limit = int(np.searchsorted(work_items, work_items[offsets[-1]] + MAX_WORK_ITEMS))
+                offsets.append(min(offsets[-1] + size, limit, len(work_items)))
+            self._offsets[size] = np.array(offsets)
+        return self._offsets[size]
 
     @cached_property
     def _titled(self) -> np.ndarray:
-        corpus, documents, _ = self._parts[0]
+        corpus, documents, _ = self._corpora[0]
         return documents[corpus.titled[documents]]
 
-    def _weighed(self, least_sentences: int, reach: Reach) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Place in `parts`, number and running total of weighted sentences of each document that may be drawn."""
+    def _candidates(self, min_sentences: int, reach: Reach) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the corpus, the number and the cumulated weighted sentences of each document that may be sampled."""
         corpora, numbers, sentences = [], [], []
-        for place, (corpus, documents, weight) in enumerate(self._parts if reach == "language" else self._parts[:1]):
+        reached = self._corpora if reach == "language" else self._corpora[:1]
+        for position, (corpus, documents, weight) in enumerate(reached):
             counts = corpus.sentence_counts[documents]
-            enough = counts >= least_sentences
+            enough = counts >= min_sentences
             numbers.append(documents[enough])
             sentences.append(counts[enough] * weight)
-            corpora.append(np.full(int(enough.sum()), place))
+            corpora.append(np.full(int(enough.sum()), position))
         return np.concatenate(corpora), np.concatenate(numbers), np.cumsum(np.concatenate(sentences))
 
 
-def _drawn(part: PoolPart, random: np.random.Generator) -> PoolPart:
-    corpus, documents, _ = part
-    count = -(-DRAWN_DOCUMENTS * corpus.units // max(len(documents), 1))
-    if count >= corpus.units:
-        return part
-    units = np.sort(random.choice(corpus.units, count, replace=False))
-    borders = np.searchsorted(documents, corpus.unit_borders)
-    chosen = ranges(borders[units], borders[units + 1] - borders[units])
-    return PoolPart(corpus, documents[chosen], corpus.units / count)
+def _sample_work_items(pool_corpus: PoolCorpus, random: np.random.Generator) -> PoolCorpus:
+    corpus, documents, _ = pool_corpus
+    count = -(-SAMPLED_DOCUMENTS * corpus.work_items // max(len(documents), 1))
+    if count >= corpus.work_items:
+        return pool_corpus
+    sampled = np.sort(random.choice(corpus.work_items, count, replace=False))
+    offsets = np.searchsorted(documents, corpus.work_item_offsets)
+    positions = ranges(offsets[sampled], offsets[sampled + 1] - offsets[sampled])
+    return PoolCorpus(corpus, documents[positions], corpus.work_items / count)
 
 
 def balanced_labels(count: int, classes: int, random: np.random.Generator) -> np.ndarray:
-    """`count` labels in random order; no two classes differ by more than one in number."""
+    """Return `count` labels in random order, balanced: the classes differ by at most one sample."""
     rest = random.permutation(classes)[: count % classes]
     return random.permutation(np.concatenate([np.tile(np.arange(classes), count // classes), rest]))

@@ -1,8 +1,8 @@
-"""Capitalisation prediction (paper section 4.2.1): running text whose words carry their former case.
+"""Capitalisation prediction (paper section 4.2.1): running text whose words are labelled with their original case.
 
-A word is capitalised when its first character is an upper-case letter (title case counts); when that character has no
-case (digits, signs, Chinese) the word has no label. The pieces of a word share its label, a word that opens a sentence
-keeps its own, and text in capitals counts as capitalised. Chinese text has labels for its Latin words alone.
+A word is capitalised if its first character is in upper or title case, also at the start of a sentence and in text in
+capitals. A word whose first character has no case (digits, punctuation, Chinese) has no label. All pieces of a word
+have its label. In Chinese text only the Latin words have labels.
 """
 
 from typing import ClassVar
@@ -10,19 +10,19 @@ from typing import ClassVar
 import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument
-from data_builders.builders.builder import DocumentBuilder, Draft, Pool, Unsuitable
+from data_builders.builders.builder import DocumentBuilder, Pool, SampleDraft, Unsuitable
 from data_builders.builders.knowledge_masking import running_text
 from ernie_paddle.data.samples import IGNORED
 
 
-class Builder(DocumentBuilder):
-    """The samples of knowledge masking that have a cased word; their labels are made with the annotation."""
+class CapitalizationBuilder(DocumentBuilder):
+    """A builder that selects samples of knowledge masking with a cased word; labels come from the annotation."""
 
     name: ClassVar[str] = "capitalization"
     version: ClassVar[int] = 2
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
-    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[SampleDraft]:
         if (document.columns.of("capitalization") == IGNORED).all():
             raise Unsuitable("no cased word")
         drafts = running_text(document, self.max_length)

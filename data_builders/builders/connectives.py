@@ -1,7 +1,7 @@
-"""The discourse markers that sentences open with: the inventory of the discourse relation task.
+"""The inventory of discourse markers of the discourse relation task.
 
-English: 173 adverbials and phrases (with `[no-conn]` as many classes as the paper's 174), which count where a comma
-follows. Chinese: connectives in groups by the relation that they express.
+English: 173 adverbials and phrases, which count if a comma follows; with `[no-conn]` they make the paper's 174 classes.
+Chinese: connectives grouped by the relation that they express.
 """
 
 NO_CONNECTIVE = "[no-conn]"

@@ -1,12 +1,12 @@
-"""Discourse relation (paper section 4.2.3): which marker was taken from between two sentences?
+"""Discourse relation (paper section 4.2.3): predict the marker that was removed between two sentences.
 
-Pairs are neighbouring sentences of a document. Where the second opens with a marker of `connectives.py`, the marker is
-taken away (with the comma after it) and is the class; a pair whose second sentence opens with none is `[no-conn]`.
-An English marker counts only where a comma follows; a Chinese one where a word of jieba's ends with it. The longest
-marker that fits is taken. A first sentence too long for its half of the sample keeps its end, a second its beginning.
+Pairs are adjacent sentences of a document. If the second sentence begins with a marker of `connectives.py`, the marker
+is the class and is removed together with a comma after it; otherwise the class is `[no-conn]`. An English marker must
+be followed by a comma. A Chinese marker must be followed by a comma or end where a word of jieba ends. The longest
+matching marker counts. Of a first sentence that is too long, the last tokens are kept; of a second, the first.
 
-Markers that open too few training sentences are left out, frequent ones are thinned by a keyed draw; `[no-conn]` gets
-as many pairs as the most frequent marker. Labelled pairs are taken as they are, whatever their markers.
+Markers with too few training pairs are dropped; pairs with frequent markers are subsampled. `[no-conn]` gets as many
+pairs as the most frequent marker. Labelled pairs keep their labels and are neither dropped nor subsampled.
 """
 
 from collections import Counter
@@ -16,30 +16,32 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Draft, Pool, Unsuitable
+from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Pool, SampleDraft, Unsuitable
+from data_builders.builders.chunks import first_tokens, last_tokens
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
-from data_builders.builders.stretches import beginning, ending
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
 from ernie_paddle.data.samples import BEGIN
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
-LEAST_TOKENS = 3  # of a second sentence without its marker
-SHOWN = 12  # dropped markers named in a note
+MIN_TOKENS = 3  # of a second sentence without its marker
+MAX_LISTED = 12  # dropped markers that a note lists
 _NEED_COMMA = frozenset(ENGLISH)
-_GIVEN = "given "  # before a pair's label among the counts
+_LABELLED = "labelled "  # prefix of the labels of labelled pairs among the counts
 
 
-class DiscourseOptions(Settings):
-    """Training pairs that a marker must have, and those that are kept of it at most."""
+class DiscourseRelationOptions(Settings):
+    """Options of the builder."""
 
     least_per_marker: int = Field(default=100, ge=1)
+    """Training pairs that a marker has at least; rarer ones are dropped."""
     most_per_marker: int = Field(default=10_000, ge=1)
+    """Training pairs of a marker that are kept at most, by expectation: more frequent markers are subsampled."""
 
 
 class Opening(NamedTuple):
-    """How a sentence opens: the marker, and how many tokens it takes with its comma."""
+    """The marker that a sentence begins with, and the number of its tokens, the comma included."""
 
     marker: str
     tokens: int
@@ -48,20 +50,20 @@ class Opening(NamedTuple):
 _NONE = Opening(NO_CONNECTIVE, 0)
 
 
-class Builder(CountingBuilder, DocumentBuilder):
-    """`[CLS] sentence [SEP] next sentence without its marker [SEP]`."""
+class DiscourseRelationBuilder(CountingBuilder, DocumentBuilder):
+    """A builder of `[CLS] sentence [SEP] next sentence without its marker [SEP]`."""
 
     name: ClassVar[str] = "discourse_relation"
     version: ClassVar[int] = 3
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     pairs: ClassVar[str | None] = DiscoursePairReader.name
-    Options: ClassVar[type[Settings]] = DiscourseOptions
+    Options: ClassVar[type[Settings]] = DiscourseRelationOptions
 
-    def __init__(self, max_length: int, options: DiscourseOptions, vocabulary: Vocabulary):
+    def __init__(self, max_length: int, options: DiscourseRelationOptions, vocabulary: Vocabulary):
         super().__init__(max_length, options, vocabulary)
         self._openings = openings_table(vocabulary)
         self._lengths = sorted({len(ids) for ids in self._openings}, reverse=True)
-        self._opens = np.zeros(vocabulary.size, bool)  # is the token the first of a marker?
+        self._opens = np.zeros(vocabulary.size, bool)  # whether a token is the first of a marker [vocabulary]
         self._opens[[ids[0] for ids in self._openings]] = True
         self._commas = {vocabulary.ids[comma] for comma in (",", "，") if comma in vocabulary.ids}
         self._shares: dict[str, float] = {}
@@ -69,7 +71,7 @@ class Builder(CountingBuilder, DocumentBuilder):
         self._notes: tuple[str, ...] = ()
 
     @property
-    def least_sentences(self) -> int:
+    def min_sentences(self) -> int:
         return 2
 
     @property
@@ -82,97 +84,99 @@ class Builder(CountingBuilder, DocumentBuilder):
 
     def count(self, document: AnnotatedDocument) -> Counter[str]:
         if document.label is not None:
-            return Counter([_GIVEN + document.label])
+            return Counter([_LABELLED + document.label])
         return Counter(opening.marker for _, opening in self._pairs(document))
 
-    def settle(self, counts: Counter[str]) -> None:
-        given = sorted(name.removeprefix(_GIVEN) for name in counts if name.startswith(_GIVEN))
-        mined = Counter({name: count for name, count in counts.items() if not name.startswith(_GIVEN)})
-        if mined or not given:
-            self._settle_mined(mined)
-        names = [*self._shares, *(name for name in given if name not in self._shares)]
+    def fit(self, counts: Counter[str]) -> None:
+        labelled = sorted(name.removeprefix(_LABELLED) for name in counts if name.startswith(_LABELLED))
+        mined = Counter({name: count for name, count in counts.items() if not name.startswith(_LABELLED)})
+        if mined or not labelled:
+            self._fit_mined(mined)
+        names = [*self._shares, *(name for name in labelled if name not in self._shares)]
         self._labels = {name: label for label, name in enumerate(names)}
-        if given:
-            self._notes = (*self._notes, f"{len(given)} classes in labelled pairs")
+        if labelled:
+            self._notes = (*self._notes, f"{len(labelled)} classes in labelled pairs")
 
-    def _settle_mined(self, counts: Counter[str]) -> None:
+    def _fit_mined(self, counts: Counter[str]) -> None:
+        """Select the markers to keep and the share of each marker's pairs."""
         least, most = self.options.least_per_marker, self.options.most_per_marker
         kept = [marker for marker in MARKERS if counts[marker] >= least]
         if not kept:
             raise UserError(
-                f"{self.name}: no marker opens {least} training sentences; give more text or a smaller least_per_marker"
+                f"{self.name}: no marker has {least} training pairs; add more text or lower least_per_marker"
             )
         most_kept = min(most, max(counts[marker] for marker in kept))
         self._shares = {NO_CONNECTIVE: min(1.0, most_kept / max(counts[NO_CONNECTIVE], 1))}
         self._shares |= {marker: min(1.0, most / counts[marker]) for marker in kept}
         dropped = sorted((m for m in MARKERS if 0 < counts[m] < least), key=lambda marker: -counts[marker])
-        named = ", ".join(f"{marker} {counts[marker]}" for marker in dropped[:SHOWN])
-        more = f" and {len(dropped) - SHOWN} more" if len(dropped) > SHOWN else ""
+        listed = ", ".join(f"{marker} {counts[marker]}" for marker in dropped[:MAX_LISTED])
+        more = f" and {len(dropped) - MAX_LISTED} more" if len(dropped) > MAX_LISTED else ""
         self._notes = (
-            f"{len(kept)} markers kept; {len(dropped)} open fewer than {least} training sentences"
-            + (f": {named}{more}" if dropped else ""),
+            f"{len(kept)} markers kept; {len(dropped)} have fewer than {least} training pairs"
+            + (f": {listed}{more}" if dropped else ""),
         )
 
-    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[Draft]:
+    def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[SampleDraft]:
         if document.sentences < 2:
             raise Unsuitable("a single sentence")
         if document.label is not None:
-            return [self._given(document)]
+            return [self._labelled_draft(document)]
         drafts = []
         pairs = self._pairs(document)
-        for (second, opening), drawn in zip(pairs, random.random(len(pairs)).tolist(), strict=True):
-            if drawn < self._shares.get(opening.marker, 0.0):
-                segments = [self._end_of(document, second - 1), self._rest_of(document, second, opening)]
-                drafts.append(Draft(segments, self._labels[opening.marker]))
+        for (second, opening), value in zip(pairs, random.random(len(pairs)).tolist(), strict=True):
+            if value < self._shares.get(opening.marker, 0.0):
+                segments = [self._first_segment(document, second - 1), self._second_segment(document, second, opening)]
+                drafts.append(SampleDraft(segments, self._labels[opening.marker]))
         if not drafts:
             raise Unsuitable("no pair of a kept class")
         return drafts
 
-    def _given(self, document: AnnotatedDocument) -> Draft:
+    def _labelled_draft(self, document: AnnotatedDocument) -> SampleDraft:
         if document.label not in self._labels:
             raise Unsuitable("a class that no training pair has")
-        segments = [self._end_of(document, 0), self._rest_of(document, 1, Opening(document.label, 0))]
-        return Draft(segments, self._labels[document.label])
+        segments = [self._first_segment(document, 0), self._second_segment(document, 1, Opening(document.label, 0))]
+        return SampleDraft(segments, self._labels[document.label])
 
     def _pairs(self, document: AnnotatedDocument) -> list[tuple[int, Opening]]:
-        """The number of the second sentence of each usable pair, and how that sentence opens."""
+        """Return the number of the second sentence of each usable pair, and the opening of that sentence."""
         starts = document.bounds[1:-1]
         may_open = self._opens[document.columns.of("input_ids")[starts]].tolist()
         lengths = np.diff(document.bounds)[1:].tolist()
         pairs = []
         for second, (possible, length) in enumerate(zip(may_open, lengths, strict=True), 1):
             opening = self._opening(document, second) if possible else _NONE
-            if length - opening.tokens >= LEAST_TOKENS:
+            if length - opening.tokens >= MIN_TOKENS:
                 pairs.append((second, opening))
         return pairs
 
     def _opening(self, document: AnnotatedDocument, sentence: int) -> Opening:
+        """Return the longest marker that a sentence begins with, `_NONE` without one."""
         start, end = document.bounds[sentence : sentence + 2].tolist()
         ids = document.columns.of("input_ids")[start : min(end, start + self._lengths[0] + 1)].tolist()
         for length in self._lengths:
-            found = self._openings.get(tuple(ids[:length])) if length < len(ids) else None
-            if found is None:
+            marker = self._openings.get(tuple(ids[:length])) if length < len(ids) else None
+            if marker is None:
                 continue
             comma = ids[length] in self._commas
-            if comma or (found not in _NEED_COMMA and document.columns.of("word_codes")[start + length] == BEGIN):
-                return Opening(found, length + comma)
+            if comma or (marker not in _NEED_COMMA and document.columns.of("word_bi_tags")[start + length] == BEGIN):
+                return Opening(marker, length + comma)
         return _NONE
 
     @property
-    def _room(self) -> int:
+    def _max_tokens(self) -> int:
         return (self.max_length - 3) // 2
 
-    def _end_of(self, document: AnnotatedDocument, sentence: int) -> Columns:
+    def _first_segment(self, document: AnnotatedDocument, sentence: int) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        return ending(document.columns, (start, end), self._room)
+        return last_tokens(document.columns, (start, end), self._max_tokens)
 
-    def _rest_of(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
+    def _second_segment(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        return beginning(document.columns, (start + opening.tokens, end), self._room)
+        return first_tokens(document.columns, (start + opening.tokens, end), self._max_tokens)
 
 
 def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:
-    """Markers by their token ids; those with a token that the vocabulary lacks are left out."""
+    """Return the markers by their token ids, without those that contain an unknown token."""
     tokenizer = vocabulary.tokenizer()
     table = {}
     for marker in MARKERS:

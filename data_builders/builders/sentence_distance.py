@@ -1,15 +1,15 @@
-"""Sentence distance (paper section 4.2.2): how far apart in the corpus did these two stand?
+"""Sentence distance (paper section 4.2.2): predict how far apart two chunks A and B were in the corpus.
 
-A document is cut into stretches of consecutive sentences. Each sample takes one stretch as B and finds an A for it by
-its label:
-0 A is the stretch just before B; 1 A is in the same document, neither next to B nor its last stretch;
-2 A is from another document of the same split, drawn by its number of sentences, not its last stretch.
+A document is cut into chunks of consecutive sentences. Each sample has one of them as B; A depends on the label:
+0: A is the chunk just before B.
+1: A is another chunk of the same document, not next to B.
+2: A is a chunk of another document of the same split, sampled by its number of sentences.
 
-A sentence too long is cut on the far side: of A the ending is taken, of B the beginning. So A ends and B begins where
-a sentence does whatever the label, and adjacent ones touch.
+If A is too long, its last tokens are kept; if B is too long, its first tokens. For every label, A ends at the end of a
+sentence and B begins at the start of one, so that adjacent chunks are contiguous.
 
-The label is drawn before anything is looked at, and only stretches that could serve as B under every label are
-used, so B tells nothing about the label, and A is never a document's last stretch, which is often short.
+B reveals nothing about the label: labels are sampled independently, and only chunks for which every label is possible
+are used as B. A is never the last chunk of a document, which is often short.
 """
 
 from collections import Counter
@@ -22,44 +22,43 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from data_builders.builders.builder import Draft, Pool, Reach, SampleBuilder, balanced_labels
-from data_builders.builders.stretches import beginning, ending, sentence_stretches
+from data_builders.builders.builder import Pool, Reach, SampleBuilder, SampleDraft, balanced_labels
+from data_builders.builders.chunks import first_tokens, last_tokens, sentence_chunks
 from ernie_paddle.config import Settings
 
 ADJACENT, SAME_DOCUMENT, DIFFERENT_DOCUMENTS = 0, 1, 2
 LABELS = ("adjacent", "same document", "different documents")
-LEAST_STRETCHES = 3
-STRETCHES_OF_ANOTHER = 2  # taken from a document, to look at fewer
-TRIES = 200  # documents looked at for the negatives of one document
+MIN_CHUNKS = 3
+CHUNKS_PER_OTHER_DOCUMENT = 2  # sampled from each other document, so that fewer documents are read
+MAX_TRIES = 200  # other documents read for the negatives of one document
 
 
-class DistanceOptions(Settings):
-    """`stretch_tokens`: tokens of A and of B at most; by default half of what a sample holds.
+class SentenceDistanceOptions(Settings):
+    """Options of the builder."""
 
-    `different_documents`: of B's own `corpus`, or of any of the task's corpora in its `language`. The former is
-    harder, for what tells corpora apart does not help.
-    """
-
-    stretch_tokens: int | None = Field(default=None, ge=4)
+    chunk_tokens: int | None = Field(default=None, ge=4)
+    """Tokens of each of the two chunks at most; `null`: half of what a sample holds."""
     different_documents: Reach = "corpus"
+    """Chunks of other documents come from the same `corpus`, or from all corpora of the task in the `language`. The
+    former is harder: what tells corpora apart does not help."""
 
 
-class Builder(SampleBuilder):
-    """`[CLS] A [SEP] B [SEP]`, the three labels in equal shares."""
+class SentenceDistanceBuilder(SampleBuilder):
+    """A builder of `[CLS] A [SEP] B [SEP]` with the three labels in equal shares."""
 
     name: ClassVar[str] = "sentence_distance"
     version: ClassVar[int] = 5
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
-    Options: ClassVar[type[Settings]] = DistanceOptions
+    Options: ClassVar[type[Settings]] = SentenceDistanceOptions
 
     @property
-    def least_sentences(self) -> int:
-        return LEAST_STRETCHES
+    def min_sentences(self) -> int:
+        return MIN_CHUNKS
 
     @cached_property
-    def stretch_tokens(self) -> int:
+    def chunk_tokens(self) -> int:
         room = (self.max_length - 3) // 2
-        return min(room, self.options.stretch_tokens or room)
+        return min(room, self.options.chunk_tokens or room)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -67,71 +66,77 @@ class Builder(SampleBuilder):
 
     def compose(
         self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
-    ) -> list[Draft]:
+    ) -> list[SampleDraft]:
         usable = []
         for document in documents:
-            stretches = sentence_stretches(document, self.stretch_tokens)
-            seconds = [second for second in range(1, len(stretches)) if count_distant(second, len(stretches))]
+            chunks = sentence_chunks(document, self.chunk_tokens)
+            seconds = [second for second in range(1, len(chunks)) if count_distant(second, len(chunks))]
             if seconds:
-                usable.append((document, stretches, seconds))
+                usable.append((document, chunks, seconds))
             else:
-                dropped[f"fewer than {LEAST_STRETCHES} stretches of {self.stretch_tokens} tokens"] += 1
+                dropped[f"fewer than {MIN_CHUNKS} chunks of {self.chunk_tokens} tokens"] += 1
         labels = iter(balanced_labels(sum(len(seconds) for *_, seconds in usable), len(LABELS), random).tolist())
-        drafts: list[Draft] = []
-        for document, stretches, seconds in usable:
-            own = self._of_document(document, stretches, list(zip(seconds, labels, strict=False)), pool, random)
-            if own is None:
-                dropped["no other document to take a stretch from"] += 1
+        drafts: list[SampleDraft] = []
+        for document, chunks, seconds in usable:
+            labelled = list(zip(seconds, labels, strict=False))
+            document_drafts = self._of_document(document, chunks, labelled, pool, random)
+            if document_drafts is None:
+                dropped["no other document with enough chunks"] += 1
             else:
-                drafts += own
+                drafts += document_drafts
         return drafts
 
     def _of_document(
         self,
         document: AnnotatedDocument,
-        stretches: list[tuple[int, int]],
-        wanted: list[tuple[int, int]],
+        chunks: list[tuple[int, int]],
+        labelled: list[tuple[int, int]],
         pool: Pool,
         random: np.random.Generator,
-    ) -> list[Draft] | None:
-        """A sample for each stretch and label in `wanted`; None if there is no other document."""
-        limit, columns = self.stretch_tokens, document.columns
-        elsewhere = self._stretches_elsewhere(document, pool, random)
+    ) -> list[SampleDraft] | None:
+        """Return a sample for each `(B, label)`, or None if there is no suitable other document.
+
+        Args:
+            chunks: the chunks of the document.
+            labelled: the number of each chunk to use as B, and its label.
+        """
+        limit, columns = self.chunk_tokens, document.columns
+        elsewhere = self._chunks_elsewhere(document, pool, random)
         drafts = []
-        for (second, label), drawn in zip(wanted, random.random(len(wanted)).tolist(), strict=True):
+        for (second, label), value in zip(labelled, random.random(len(labelled)).tolist(), strict=True):
             first: Columns | None
             if label == ADJACENT:
-                first = ending(columns, stretches[second - 1], limit)
+                first = last_tokens(columns, chunks[second - 1], limit)
             elif label == SAME_DOCUMENT:
-                first = ending(columns, stretches[distant(second, len(stretches), drawn)], limit)
+                first = last_tokens(columns, chunks[distant_chunk(second, len(chunks), value)], limit)
             else:
                 first = next(elsewhere, None)
                 if first is None:
                     return None
-            drafts.append(Draft([first, beginning(columns, stretches[second], limit)], label))
+            drafts.append(SampleDraft([first, first_tokens(columns, chunks[second], limit)], label))
         return drafts
 
-    def _stretches_elsewhere(
+    def _chunks_elsewhere(
         self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
     ) -> Iterator[Columns]:
-        """Stretches of other documents, never a document's last."""
-        others = pool.others(document, LEAST_STRETCHES, self.options.different_documents, random)
-        for other in islice(others, TRIES):
-            stretches = sentence_stretches(other, self.stretch_tokens)
-            if len(stretches) >= LEAST_STRETCHES:
-                for drawn in random.random(STRETCHES_OF_ANOTHER).tolist():
-                    chosen = stretches[int(drawn * (len(stretches) - 1))]
-                    yield ending(other.columns, chosen, self.stretch_tokens)
+        """Yield sampled chunks of other documents, never the last chunk of a document."""
+        others = pool.others(document, MIN_CHUNKS, self.options.different_documents, random)
+        for other in islice(others, MAX_TRIES):
+            chunks = sentence_chunks(other, self.chunk_tokens)
+            if len(chunks) >= MIN_CHUNKS:
+                for value in random.random(CHUNKS_PER_OTHER_DOCUMENT).tolist():
+                    chunk = chunks[int(value * (len(chunks) - 1))]
+                    yield last_tokens(other.columns, chunk, self.chunk_tokens)
 
 
-def count_distant(second: int, stretches: int) -> int:
-    """How many stretches may stand before stretch `second` as not adjacent: neither its neighbours nor the last."""
-    near = min(second + 1, stretches - 2) - max(second - 1, 0) + 1  # itself and its neighbours, but not the last
-    return stretches - 1 - near
+def count_distant(second: int, chunks: int) -> int:
+    """Return how many chunks can be A for B = `second` with the label 1: neither B, nor next to it, nor the last."""
+    near = min(second + 1, chunks - 2) - max(second - 1, 0) + 1  # B and its neighbours without the last chunk
+    return chunks - 1 - near
 
 
-def distant(second: int, stretches: int, drawn: float) -> int:
-    """One of the stretches that `count_distant` counts, by a number drawn from 0 up to 1."""
-    count = count_distant(second, stretches)
-    place = int(drawn * count)
-    return place if place < second - 1 else place + stretches - 1 - count
+def distant_chunk(second: int, chunks: int, value: float) -> int:
+    """Return one of the chunks that `count_distant` counts, selected by a uniform `value` in [0, 1)."""
+    count = count_distant(second, chunks)
+    number = int(value * count)
+    return number if number < second - 1 else number + chunks - 1 - count

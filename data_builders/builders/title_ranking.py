@@ -1,15 +1,15 @@
-"""Titles ranked by BM25 for a query, within a neighbourhood of documents so that memory stays bounded."""
+"""BM25 ranking of titles for a query, within a neighbourhood of documents so that memory is bounded."""
 
 import numpy as np
 
 from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns, word_keys
 from ernie_paddle.data.samples import BEGIN, ranges
 
-MOST_LOOKED_AT = 50  # titles that fit, among which the wanted ones are found
+MAX_CANDIDATES = 50  # best titles that are sorted by score
 
 
 class TitleRanking:
-    """An index over the titles of documents, by their words that are neither function words nor signs."""
+    """A BM25 index over the ordinary words of the documents' titles: no function words, no punctuation."""
 
     def __init__(self, documents: list[AnnotatedDocument]):
         self.documents = documents
@@ -19,57 +19,57 @@ class TitleRanking:
             import bm25s  # takes long to import
 
             index = bm25s.BM25()
-            every = {str(number): number for number in range(len(self._words))}
-            index.index((numbers, every), show_progress=False)
-            # The score of word w in title t stands where `_scored` is t between `_borders` w and w + 1.
-            self._scores, self._scored, self._borders = (index.scores[name] for name in ("data", "indices", "indptr"))
+            vocabulary = {str(number): number for number in range(len(self._words))}
+            index.index((numbers, vocabulary), show_progress=False)
+            # Sparse rows: word w has entries `_offsets[w]` to `_offsets[w + 1]` of scores and title numbers.
+            self._scores, self._scored, self._offsets = (index.scores[name] for name in ("data", "indices", "indptr"))
 
     def best(self, query: np.ndarray, count: int, title: Columns) -> list[AnnotatedDocument]:
-        """At most `count` documents whose titles fit a query best, best first.
+        """Return at most `count` documents whose titles have the highest scores for a query, best first.
 
         Args:
-            query: keys of its words (`ordinary_words`).
-            title: a title that is not among the answers, under whatever document it stands.
+            query: the keys of its words (`ordinary_words`).
+            title: documents with this title are excluded.
         """
         if not len(self._words):
             return []
-        place = np.searchsorted(self._words, query)
-        known = place[self._words[np.minimum(place, len(self._words) - 1)] == query]
+        rows = np.searchsorted(self._words, query)
+        known = rows[self._words[np.minimum(rows, len(self._words) - 1)] == query]
         if not len(known):
             return []
-        places = ranges(self._borders[known], self._borders[known + 1] - self._borders[known])
-        scores = np.bincount(self._scored[places], self._scores[places], len(self.documents))
-        found = np.flatnonzero(scores)
-        if len(found) > MOST_LOOKED_AT:
-            found = found[np.argpartition(-scores[found], MOST_LOOKED_AT)[:MOST_LOOKED_AT]]
-        order = found[np.lexsort((found, -scores[found]))].tolist()
-        own = title.of("input_ids").tobytes()
-        fitting: list[AnnotatedDocument] = []
+        entries = ranges(self._offsets[known], self._offsets[known + 1] - self._offsets[known])
+        scores = np.bincount(self._scored[entries], self._scores[entries], len(self.documents))
+        candidates = np.flatnonzero(scores)
+        if len(candidates) > MAX_CANDIDATES:
+            candidates = candidates[np.argpartition(-scores[candidates], MAX_CANDIDATES)[:MAX_CANDIDATES]]
+        order = candidates[np.lexsort((candidates, -scores[candidates]))].tolist()
+        excluded = title.of("input_ids").tobytes()
+        best: list[AnnotatedDocument] = []
         for number in order:
-            if len(fitting) == count:
+            if len(best) == count:
                 break
-            if self._titles[number] != own:
-                fitting.append(self.documents[number])
-        return fitting
+            if self._titles[number] != excluded:
+                best.append(self.documents[number])
+        return best
 
 
 def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]:
-    """The keys of all ordinary words of some titles, sorted, and the places of each title's words among them."""
+    """Return the sorted keys of all ordinary words of titles, and the numbers of each title's words among them."""
     lengths = np.array([title.tokens for title in titles])
-    ids, codes, classes = (
-        np.concatenate([title.of(name) for title in titles]) for name in ("input_ids", "word_codes", "word_classes")
+    ids, bi_tags, classes = (
+        np.concatenate([title.of(name) for title in titles]) for name in ("input_ids", "word_bi_tags", "word_classes")
     )
-    ordinary = np.flatnonzero(_ordinary(codes, classes))
-    words, numbers = np.unique(word_keys(ids, codes)[ordinary], return_inverse=True)
-    borders = np.searchsorted(ordinary, np.cumsum(lengths))
-    return words, [part.tolist() for part in np.split(numbers, borders[:-1])]
+    ordinary = np.flatnonzero(_begins_ordinary_word(bi_tags, classes))
+    words, numbers = np.unique(word_keys(ids, bi_tags)[ordinary], return_inverse=True)
+    offsets = np.searchsorted(ordinary, np.cumsum(lengths))
+    return words, [title_numbers.tolist() for title_numbers in np.split(numbers, offsets[:-1])]
 
 
 def ordinary_words(columns: Columns) -> np.ndarray:
-    """Keys of the ordinary words that begin among these tokens."""
-    return columns.of(WORD_KEYS)[_ordinary(columns.of("word_codes"), columns.of("word_classes"))]
+    """Return the keys of the ordinary words that begin among these tokens."""
+    return columns.of(WORD_KEYS)[_begins_ordinary_word(columns.of("word_bi_tags"), columns.of("word_classes"))]
 
 
-def _ordinary(word_codes: np.ndarray, word_classes: np.ndarray) -> np.ndarray:
-    """At which tokens does an ordinary word begin?"""
-    return (word_codes == BEGIN) & (word_classes == ORDINARY_WORD)
+def _begins_ordinary_word(word_bi_tags: np.ndarray, word_classes: np.ndarray) -> np.ndarray:
+    """Return at which tokens an ordinary word begins, bool [tokens]."""
+    return (word_bi_tags == BEGIN) & (word_classes == ORDINARY_WORD)

@@ -1,10 +1,10 @@
-"""The sub-commands of data building, one module each."""
+"""The sub-commands for building data."""
 
 from data_builders.commands import baseline, build, convert_samples, corpus, inspect, spans, vocab
 from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
-    """Add the commands in the order people need them."""
+    """Register the commands in the order in which they are used."""
     for module in (corpus, vocab, spans, build, inspect, baseline, convert_samples):
         registry.commands.add(module.COMMAND.name, module.COMMAND)

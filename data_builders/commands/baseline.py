@@ -17,8 +17,10 @@ from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shards", type=Path, help="folder with the samples of several tasks, or of one")
-    parser.add_argument("--run", type=Path, help="a pre-training run, whose last held-out scores are set beside")
-    parser.add_argument("--seed", type=seed, default=1, help="of the order in which samples are learned (default: 1)")
+    parser.add_argument("--run", type=Path, help="a pre-training run to compare with, by its last held-out scores")
+    parser.add_argument(
+        "--seed", type=seed, default=1, help="seed of the sampling and order of the training samples (default: 1)"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
@@ -30,15 +32,15 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         for folder in task_folders(args.shards)
     ]
     rows = {}
-    for folder, task in sorted(tasks, key=lambda item: item[1].task_id):
+    for folder, task in sorted(tasks, key=lambda folder_and_task: folder_and_task[1].task_id):
         rows[task.name] = measure(folder, task, args.seed)
     open_console().print(table(rows, scores))
 
 
 def last_scores(run: Path) -> dict[str, Any]:
-    """The held-out scores after the last stage of a run."""
+    """Return the held-out scores after the last stage of a run."""
     if not (run / LOG_FILE).is_file():
-        raise UserError(f"{run / LOG_FILE}: no log of a run there")
+        raise UserError(f"{run / LOG_FILE}: no such log; name the folder of a pre-training run")
     evaluations = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
     if not evaluations:
         raise UserError(f"{run / LOG_FILE}: no stage of this run has ended yet")
@@ -46,26 +48,26 @@ def last_scores(run: Path) -> dict[str, Any]:
 
 
 def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
-    """Accuracy and loss of guessing, of the words alone and of the model, on held-out samples."""
-    result = Table("task", title="held-out samples: what the words alone tell")
-    columns = ["labels", "most frequent", "words", "by frequency", "words"]
+    """Return a table of the accuracies and losses of the baselines and of the model on held-out samples."""
+    result = Table("task", title="held-out samples: bag-of-words baselines")
+    columns = ["labels", "majority class", "bag of words", "unigram", "bag of words"]
     for column in [*columns[:3], *(["model"] if scores else []), *columns[3:], *(["model"] if scores else [])]:
         result.add_column(column, justify="right")
     for name, row in rows.items():
         model = scores.get(name)
-        accuracies = [f"{row.prior_accuracy:.1%}", f"{row.accuracy:.1%}"]
-        losses = [f"{row.prior_loss:.3f}", f"{row.loss:.3f}"]
+        accuracies = [f"{row.majority_accuracy:.1%}", f"{row.accuracy:.1%}"]
+        losses = [f"{row.unigram_loss:.3f}", f"{row.loss:.3f}"]
         if scores:
             accuracies.append(f"{model['accuracy']:.1%}" if model else "-")
             losses.append(f"{model['loss']:.3f}" if model else "-")
         result.add_row(name, f"{row.labels:,}", *accuracies, *losses)
-    result.caption = "accuracies, then losses"
+    result.caption = "accuracies, then losses; for knowledge_masking of a bigram model"
     return result
 
 
 COMMAND = Command(
     name="baseline",
-    help="learn the labels of samples from their words alone (scikit-learn), to set a model's scores beside",
+    help="train bag-of-words baselines on samples (scikit-learn), to compare a model's scores with",
     example="ernie-paddle baseline runs/quickstart/shards --run runs/quickstart/seven_tasks",
     configure=configure,
     run=run,

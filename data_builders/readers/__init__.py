@@ -1,11 +1,11 @@
-"""Corpus formats: how to find the documents in a file. One module a format."""
+"""Readers of corpus formats, which find the documents in a file."""
 
 from data_builders.readers import jsonl, mediawiki, pairs, text
 from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
-    """Add the corpus formats."""
+    """Register the corpus formats."""
     for reader in (
         text.TextReader(),
         text.TitledTextReader(),

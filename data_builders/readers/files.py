@@ -1,4 +1,4 @@
-"""Files of a corpus as UTF-8: compressed or not, in whatever encoding."""
+"""Files of a corpus, decompressed and decoded to UTF-8."""
 
 import bz2
 import codecs
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.text.encodings import SAMPLE
+from ernie_paddle.text.encodings import SAMPLE_BYTES
 
 _PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 PACKED_SUFFIXES = ("", ".gz", ".bz2", ".xz")
@@ -23,26 +23,26 @@ UNPACKING_ERRORS = (EOFError, OSError, lzma.LZMAError, zlib.error)
 
 
 class Damaged(Exception):
-    """A file that is not whole, or not what it should be; the text says what is wrong."""
+    """Raised for a file that is incomplete or not of its format. The message says what is wrong."""
 
 
 class Unreadable(Damaged):
-    """A file of which too little is text in UTF-8."""
+    """Raised for a file with too little UTF-8 text."""
 
 
 @contextmanager
 def opened(path: Path, encoding: str | None = None) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a corpus file: its bytes, decompressed if need be, and the file itself, whose `tell` shows the progress.
+    """Open a corpus file; yield its decompressed content, and the file itself, whose `tell` gives the progress.
 
-    With an `encoding` the bytes are UTF-8 made of it; what cannot be decoded is not UTF-8 in them either.
+    With an `encoding`, the content is converted to UTF-8; bytes that cannot be decoded become invalid UTF-8.
 
     Raises:
-        UserError: not readable.
-        Damaged: not a whole compressed file.
+        UserError: the file cannot be read.
+        Damaged: the compressed file is incomplete or damaged.
     """
     with _open(path) as file:
         start = file.peek(6)[:6]
-        unpack = next((kind for magic, kind in _PACKED.items() if start.startswith(magic)), None)
+        unpack = next((open_packed for magic, open_packed in _PACKED.items() if start.startswith(magic)), None)
         if unpack is None:
             yield _recoded(file, encoding), file
             return
@@ -53,9 +53,9 @@ def opened(path: Path, encoding: str | None = None) -> Iterator[tuple[BinaryIO, 
 
 
 def beginning(path: Path) -> bytes:
-    """The first bytes of a corpus file, decompressed; none if it cannot be, which reading it tells."""
+    """Return the first bytes of a corpus file, decompressed; empty if it is damaged, which reading it reports."""
     with suppress(Damaged), opened(path) as (content, _):
-        return content.read(SAMPLE)
+        return content.read(SAMPLE_BYTES)
     return b""
 
 
@@ -64,7 +64,7 @@ def _recoded(file: io.BufferedReader, encoding: str | None) -> io.BufferedReader
 
 
 class _Recoded(io.RawIOBase):
-    """The bytes of a file in another encoding as UTF-8; a byte that no UTF-8 has alone for what cannot be decoded."""
+    """The bytes of a file converted to UTF-8; what cannot be decoded becomes an invalid byte."""
 
     def __init__(self, file: io.BufferedReader, encoding: str):
         self._file = file
@@ -90,7 +90,7 @@ class _Recoded(io.RawIOBase):
 
 
 def _bad_byte(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Pass over what cannot be decoded by way of a lone surrogate, which becomes a lone byte."""
+    """Handle a coding error: decode bad bytes as a lone surrogate, encode a lone surrogate as an invalid byte."""
     if isinstance(error, UnicodeDecodeError):
         return "\udc80", error.end
     if isinstance(error, UnicodeEncodeError):
@@ -109,10 +109,10 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def digest(files: list[Path]) -> tuple[int, str]:
-    """How many bytes the files have together, and the SHA-256 of their bytes one after the other.
+    """Return the total size of files in bytes, and the SHA-256 of their concatenated content.
 
     Raises:
-        UserError: one is not readable.
+        UserError: a file cannot be read.
     """
     result, size = hashlib.sha256(), 0
     for path in files:

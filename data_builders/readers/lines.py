@@ -1,4 +1,4 @@
-"""Lines of bytes as text: what cannot be read is left out and counted, and no line is too long for memory."""
+"""Decoded lines of a file, of bounded length; unreadable bytes are removed and counted."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,18 +11,21 @@ from ernie_paddle.text.cleaning import REPLACEMENT
 BAD_BYTES = "with bad bytes"
 NUL = "NUL"
 VERY_LONG_LINE = "very long line"
-LONGEST_LINE = 1 << 20  # bytes
-MANY = 10  # bytes that cannot be read
-MOST_LOST = 0.005  # share of the bytes; of German in Latin-1 it is some 0.015
-MUCH_LOST = 1 << 20  # bytes after which the rest of a file need not be seen
+MAX_LINE_BYTES = 1 << 20
+MIN_LOST_BYTES = 10  # unreadable bytes at which a file may be in another encoding
+MAX_LOST_SHARE = 0.005  # of the bytes; German in Latin-1 has about 0.015
+MAX_LOST_BYTES = 1 << 20  # unreadable bytes after which the file is checked before its end
 
 
 @dataclass
 class Legibility:
-    """How much of a file is text in UTF-8.
+    """Statistics that tell whether a file is UTF-8 text.
 
-    Of `size` bytes, `lost` could not be read; `further` are the second and later bytes of characters of several;
-    `replaced` characters were lost by whoever decoded the text before.
+    Attributes:
+        size: bytes in total.
+        lost: bytes that could not be decoded.
+        further: continuation bytes, the second and later bytes of a character.
+        replaced: replacement characters, which an earlier decoding of the text has left.
     """
 
     size: int = 0
@@ -35,33 +38,35 @@ class Legibility:
         self.lost += lost
         self.further += further
         self.replaced += replaced
-        if lost and self.lost > MUCH_LOST:
+        if lost and self.lost > MAX_LOST_BYTES:
             self.check()
 
     def check(self) -> None:
-        """Tell a text with a few bad bytes from one in another encoding.
+        """Check that the file is UTF-8 text, possibly with a few bad bytes.
 
-        In the latter the bytes that are lost compare with what is read of characters beyond ASCII, by chance; and they
-        are not a few. What is more than half unreadable is no text, whatever made it so.
+        A file in another encoding has many lost bytes, compared with the non-ASCII characters that can be decoded by
+        chance. A file that is more than half unreadable is not text.
 
         Raises:
-            Unreadable: it is none.
+            Unreadable: the file is in another encoding or not text.
         """
         unreadable = self.lost + len(REPLACEMENT.encode()) * self.replaced
-        in_another = self.lost >= MANY and self.lost > MOST_LOST * self.size and 2 * self.lost > self.further
+        in_another = (
+            self.lost >= MIN_LOST_BYTES and self.lost > MAX_LOST_SHARE * self.size and 2 * self.lost > self.further
+        )
         if in_another or 2 * unreadable > self.size:
             raise Unreadable(f"{unreadable:,} of {self.size:,} bytes cannot be read as UTF-8")
 
 
-def text_lines(file: BinaryIO, tally: Counter[str], longest: int = LONGEST_LINE) -> Iterator[tuple[str, bool]]:
-    """The lines of a file without their ends, and whether each is whole.
+def text_lines(file: BinaryIO, tally: Counter[str], longest: int = MAX_LINE_BYTES) -> Iterator[tuple[str, bool]]:
+    """Yield the lines of a file without line ends, and whether the line ends there.
 
-    A line of more than `longest` bytes comes in several pieces, all but the last of which are not whole; it is
-    counted once. Bytes that are not UTF-8 and NUL are left out, the lines that hold them are counted; a byte-order mark
-    at the start of a line is left out.
+    A line of more than `longest` bytes is yielded in several pieces and counted once; only its last piece is marked as
+    the end. NUL and bytes that are not UTF-8 are removed, and the lines that contain them are counted. A byte-order
+    mark at the start of a line is removed.
 
     Raises:
-        Unreadable: too little of the file is text in UTF-8.
+        Unreadable: too little of the file is UTF-8 text.
     """
     rest, in_long_line, legibility = b"", False, Legibility()
     while raw := file.readline(longest):
@@ -77,10 +82,10 @@ def text_lines(file: BinaryIO, tally: Counter[str], longest: int = LONGEST_LINE)
 
 
 def check_legible(raw: bytes) -> None:
-    """Look at the beginning of a file.
+    """Check the beginning of a file.
 
     Raises:
-        Unreadable: too little of it is text in UTF-8.
+        Unreadable: too little of it is UTF-8 text.
     """
     legibility = Legibility()
     _decoded(raw, Counter(), legibility)
@@ -88,7 +93,7 @@ def check_legible(raw: bytes) -> None:
 
 
 def _before_character(raw: bytes) -> tuple[bytes, bytes]:
-    """Cut bytes so that a character begun at their end is left for later."""
+    """Split off an incomplete character at the end of bytes."""
     for back in range(1, min(4, len(raw)) + 1):
         if raw[-back] & 0xC0 == 0xC0:
             return raw[:-back], raw[-back:]
@@ -98,6 +103,7 @@ def _before_character(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _decoded(raw: bytes, tally: Counter[str], legibility: Legibility) -> str:
+    """Decode a line; count it in `tally` if bytes are lost, and add its bytes to `legibility`."""
     size, raw = len(raw), raw.rstrip(b"\r\n")
     zeros = raw.count(0)
     if zeros:
@@ -109,7 +115,7 @@ def _decoded(raw: bytes, tally: Counter[str], legibility: Legibility) -> str:
     except UnicodeDecodeError:
         text = raw.decode("utf-8", errors="ignore")
         lost = len(raw) - len(text.encode())
-    replaced = text.count(REPLACEMENT)  # by whoever decoded the text before
+    replaced = text.count(REPLACEMENT)
     if lost or replaced:
         tally[BAD_BYTES] += 1
     legibility.add(size, zeros + lost, len(raw) - lost - len(text) - 2 * replaced, replaced)

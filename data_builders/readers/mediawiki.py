@@ -1,4 +1,4 @@
-"""MediaWiki XML dumps: articles only, as paragraphs of plain text."""
+"""MediaWiki XML dumps: the articles, as paragraphs of plain text."""
 
 import io
 import re
@@ -14,29 +14,31 @@ from data_builders.documents import Record, plain_paragraphs
 from data_builders.readers.files import UNPACKING_ERRORS, Damaged
 from data_builders.readers.lines import BAD_BYTES, Legibility
 from data_builders.readers.reader import NOT_AN_ARTICLE, Reader
-from data_builders.readers.wiki_links import EnglishNames, leads_to
+from data_builders.readers.wiki_links import EnglishNames, kind_of_target
 from data_builders.readers.wiki_variants import FALLBACKS, in_variant
 from ernie_paddle.text.cleaning import REPLACEMENT
 
-_LIST_ITEM, _GONE = "\x01", "\x02"  # which XML cannot hold
+_LIST_ITEM, _REMOVED = "\x01", "\x02"  # markers; XML cannot contain these characters
 _KEPT_TAGS = frozenset("abbr b big blockquote center cite div em font i p s small span strong sub sup u var".split())
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _SWITCH = re.compile(r"__([^\W\d_]+(?:_[^\W\d_]+)*)__")
 _ENGLISH_SWITCHES = frozenset("notoc forcetoc toc noeditsection nogallery notitleconvert nocontentconvert".split())
-_SIGNS = r"[\s,;:/，；：、。／\x02]+"  # what is left where that which they part is gone
+_SEPARATORS = r"[\s,;:/，；：、。／\x02]+"  # left over where the text between them was removed
 _EMPTIED = re.compile(
     " ?(?:"
-    + "|".join(re.escape(a) + _SIGNS + re.escape(b) for a, b in ("（）", "()", "[]", "【】", "《》", "「」"))
+    + "|".join(re.escape(a) + _SEPARATORS + re.escape(b) for a, b in ("（）", "()", "[]", "【】", "《》", "「」"))
     + ")"
 )
-_INSIDE_BRACKETS = re.compile(rf"(?P<opened>[（(\[【]){_SIGNS}|(?<!{_SIGNS[:-1]}){_SIGNS}(?P<closed>[）)\]】])")
-_BLANK_LEFT = re.compile(r" (?:\x02 ?)+(?=[.,;:!?])")  # before a sign
+_INSIDE_BRACKETS = re.compile(
+    rf"(?P<opened>[（(\[【]){_SEPARATORS}|(?<!{_SEPARATORS[:-1]}){_SEPARATORS}(?P<closed>[）)\]】])"
+)
+_BLANK_BEFORE_PUNCTUATION = re.compile(r" (?:\x02 ?)+(?=[.,;:!?])")
 
 
 class MediaWikiReader(Reader):
-    """Pages of the main namespace that are no redirects; an article is known by its page id.
+    """A reader of MediaWiki dumps: pages of the main namespace that are not redirects. Ids are page ids.
 
-    The links of a record's text have the English names of namespaces.
+    Links in a record's text use the English names of namespaces.
     """
 
     name: ClassVar[str] = "mediawiki"
@@ -54,7 +56,7 @@ class MediaWikiReader(Reader):
         try:
             root = ElementIterator.from_file(source)
             if root.tag != "mediawiki":
-                raise Damaged(f"no MediaWiki dump: its first element is <{root.tag}>")
+                raise Damaged(f"not a MediaWiki dump: its first element is <{root.tag}>")
             dump = mwxml.Dump.from_element(root)
             namespaces = dump.site_info.namespaces or ()
             english = EnglishNames(((space.id, space.name) for space in namespaces), root.attr(_LANGUAGE, ""))
@@ -72,7 +74,7 @@ class MediaWikiReader(Reader):
             reason = " ".join(str(error).split())
             raise Damaged(f"not a whole MediaWiki dump: {reason}") from None
         finally:
-            source.detach()  # the file is not ours to close
+            source.detach()  # the caller closes the file
         legibility.check()
 
     def paragraphs(self, text: str) -> list[str]:
@@ -81,9 +83,9 @@ class MediaWikiReader(Reader):
 
 
 def plain(code: Wikicode) -> str:
-    """Wikitext as text: templates, tables, references, files and comments out, a heading becomes a line break.
+    """Return the text of wikitext, without templates, tables, references, files and comments.
 
-    Items of lists are marked at the start of their line, for they are seldom running text; so is what was taken out.
+    A heading becomes a line break. List items, which are rarely running text, and removed elements leave a marker.
     """
     return "".join(_plain_node(node) for node in code.nodes)
 
@@ -98,39 +100,39 @@ def _plain_node(node: nodes.Node) -> str:
             return _LIST_ITEM
         if str(node.tag).lower() == "br":
             return "\n"
-        return plain(node.contents) if str(node.tag).lower() in _KEPT_TAGS and node.contents else _GONE
+        return plain(node.contents) if str(node.tag).lower() in _KEPT_TAGS and node.contents else _REMOVED
     if isinstance(node, nodes.ExternalLink):
-        return plain(node.title) if node.title is not None else _GONE
+        return plain(node.title) if node.title is not None else _REMOVED
     if isinstance(node, nodes.HTMLEntity):
         return str(node.normalize())
-    return "\n" if isinstance(node, nodes.Heading) else _GONE
+    return "\n" if isinstance(node, nodes.Heading) else _REMOVED
 
 
 def _plain_link(link: nodes.Wikilink) -> str:
-    """What is seen of a link: its text, or without one its target if that is a page or has a colon before it."""
+    """Return the visible text of a link: its text, or else its target if that is a page or follows a colon."""
     target = plain(link.title).strip()
-    leads = "page" if target.startswith(":") else leads_to(target)
-    if leads == "hidden" or (leads == "elsewhere" and link.text is None):
-        return _GONE
+    kind = "page" if target.startswith(":") else kind_of_target(target)
+    if kind == "hidden" or (kind == "elsewhere" and link.text is None):
+        return _REMOVED
     return plain(link.text) if link.text is not None else target.lstrip(":")
 
 
 def _tidied(text: str) -> str:
-    """Take out behaviour switches, brackets emptied by what was taken out, and signs beside it within others."""
-    text = _SWITCH.sub(lambda found: "" if _is_switch(found[1]) else found[0], text)
-    if _GONE not in text:
+    """Remove behaviour switches, brackets that removals have emptied, and separators next to removals in brackets."""
+    text = _SWITCH.sub(lambda match: "" if _is_switch(match[1]) else match[0], text)
+    if _REMOVED not in text:
         return text
     before = ""
     while before != text:
-        before, text = text, _EMPTIED.sub(lambda found: _GONE if _GONE in found[0] else found[0], text)
-    text = _BLANK_LEFT.sub("", _INSIDE_BRACKETS.sub(_bracket_alone, text))
-    return text.replace(_GONE, "")
+        before, text = text, _EMPTIED.sub(lambda match: _REMOVED if _REMOVED in match[0] else match[0], text)
+    text = _BLANK_BEFORE_PUNCTUATION.sub("", _INSIDE_BRACKETS.sub(_bracket_alone, text))
+    return text.replace(_REMOVED, "")
 
 
-def _bracket_alone(found: re.Match[str]) -> str:
-    return found["opened"] or found["closed"] if _GONE in found[0] else found[0]
+def _bracket_alone(match: re.Match[str]) -> str:
+    return match["opened"] or match["closed"] if _REMOVED in match[0] else match[0]
 
 
 def _is_switch(word: str) -> bool:
-    """`NOTOC`, `无目录`, `AUCUNSOMMAIRE`: without small letters, which only some English ones may have."""
+    """Return whether a word is a behaviour switch: without lower case (`NOTOC`, `无目录`), or a known English one."""
     return word == word.upper() or word.lower() in _ENGLISH_SWITCHES

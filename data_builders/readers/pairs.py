@@ -1,4 +1,4 @@
-"""Labelled pairs as tab-separated values: logs of queries and titles, and discourse pairs. No header line."""
+"""Labelled pairs as tab-separated values without a header: logs of queries and titles, and discourse pairs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ CLICKED, SHOWN = "clicked", "shown"
 
 
 class PairReader(Reader):
-    """A row holds two texts and a label. Rows that do not are counted; a row is known by its number, from 0."""
+    """A reader of rows of two texts and a label. Ids are row numbers from 0; other rows are skipped and counted."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".tsv",)
-    labels: ClassVar[tuple[str, ...] | None] = None  # those that a row may have; None for any
+    labels: ClassVar[tuple[str, ...] | None] = None  # allowed labels; None allows any
 
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
         cut = False
@@ -30,13 +30,13 @@ class PairReader(Reader):
 
 
 class QueryTitleReader(PairReader):
-    """`query<TAB>title<TAB>clicked` or `shown`: what a search engine showed for a query and what was clicked."""
+    """A search log: `query<TAB>title<TAB>clicked` for a clicked title, `query<TAB>title<TAB>shown` for any other."""
 
     name: ClassVar[str] = "query_titles"
     labels: ClassVar[tuple[str, ...] | None] = (CLICKED, SHOWN)
 
 
 class DiscoursePairReader(PairReader):
-    """`sentence<TAB>next sentence<TAB>marker`: pairs whose discourse marker is known."""
+    """Sentence pairs with their discourse marker: `sentence<TAB>next sentence<TAB>marker`."""
 
     name: ClassVar[str] = "discourse_pairs"

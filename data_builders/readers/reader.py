@@ -1,4 +1,4 @@
-"""What a corpus format is, and reading a whole corpus with one."""
+"""The interface of corpus formats, and reading a raw corpus in one."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import BinaryIO, ClassVar
 
 from data_builders.documents import Document, Language, Record, clean, plain_paragraphs
 from data_builders.readers.files import Damaged, Unreadable, beginning, opened
-from data_builders.readers.finding import Found, corpus_files
+from data_builders.readers.finding import CorpusFiles, corpus_files
 from data_builders.readers.lines import check_legible
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.encodings import not_utf8
@@ -20,41 +20,47 @@ NOT_AN_ARTICLE = "not an article"
 UNREADABLE = "unreadable"
 NO_TEXT = "no text"
 VERY_LONG_DOCUMENT = "very long document, cut"
-LONGEST_DOCUMENT = 1_000_000  # characters
+MAX_DOCUMENT_LENGTH = 1_000_000  # characters
 
 
 class Reader(ABC):
     """A corpus format.
 
-    Finding the records is the part that one process must do; taking markup out of a record's text can be
-    done by many. A reader holds no state.
+    `records` runs in one process; `paragraphs`, which removes markup, runs in the workers. A reader has no state.
+
+    Attributes:
+        suffixes: suffixes of file names.
+        variants: language variants that a file may contain side by side.
+        variant: the variant to keep.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    variants: ClassVar[tuple[str, ...]] = ()  # of a language, where the format holds several
-    variant: str | None = None  # the one that is kept
+    variants: ClassVar[tuple[str, ...]] = ()
+    variant: str | None = None
 
     def in_variant(self, variant: str) -> "Reader":
-        """This reader, keeping another of its `variants`."""
+        """Return a reader that keeps another of the `variants`."""
         reader = copy(self)
         reader.variant = variant
         return reader
 
     @abstractmethod
     def records(self, file: BinaryIO, tally: Counter[str]) -> Iterator[Record]:
-        """Stream the records of an open file. What is passed over or repaired is counted in `tally`."""
+        """Stream the records of an open file; count in `tally` what is skipped or repaired, by reason."""
 
     def paragraphs(self, text: str) -> list[str]:
-        """The plain paragraphs in a record's text, a line each; a format with markup takes it out here."""
+        """Return the paragraphs of a record's text. A format with markup removes it here."""
         return plain_paragraphs(text)
 
 
 @dataclass(frozen=True)
-class Source:
-    """A raw corpus: where it is and how to read it. `path` is a file, a folder or a pattern (`finding.py`).
+class RawCorpus:
+    """A raw corpus: its location and how to read it.
 
-    `encoding` is that of its files, None for UTF-8.
+    Attributes:
+        path: a file, a folder or a pattern (see `finding.py`).
+        encoding: the encoding of its files; None for UTF-8.
     """
 
     name: str
@@ -64,8 +70,8 @@ class Source:
     encoding: str | None = None
 
     @cached_property
-    def found(self) -> Found:
-        """The corpus's files and what was passed over.
+    def resolved(self) -> CorpusFiles:
+        """The files of the corpus, and the number of skipped names.
 
         Raises:
             UserError: there are none.
@@ -74,28 +80,30 @@ class Source:
 
     @cached_property
     def files(self) -> list[Path]:
-        """The corpus's files in the order in which they are read.
+        """The files of the corpus in the order in which they are read.
 
         Raises:
-            UserError: there are none, or there is nothing in them.
+            UserError: there are none, or they are empty.
         """
-        files = self.found.files
+        files = self.resolved.files
         if not any(file.stat().st_size for file in files):
             raise UserError(f"{self.path}: corpus is empty; give a file with text")
         return files
 
     @cached_property
     def size(self) -> int:
-        """Bytes of the files, as they are on disk."""
+        """The size of the files on disk in bytes."""
         return sum(file.stat().st_size for file in self.files)
 
-    def records(self, tally: Counter[str], progress: Callable[[int], None] = lambda read: None) -> Iterator[Record]:
-        """Stream the records of all files; `progress` is told how many bytes have been read.
+    def records(
+        self, tally: Counter[str], progress: Callable[[int], None] = lambda bytes_read: None
+    ) -> Iterator[Record]:
+        """Stream the records of all files; `progress` is called with the number of bytes read.
 
-        A record of more than `LONGEST_DOCUMENT` characters is cut between lines into several.
+        A record of more than `MAX_DOCUMENT_LENGTH` characters is cut at line ends into several records.
 
         Raises:
-            UserError: a file cannot be read, or is in another encoding.
+            UserError: a file cannot be read or is in another encoding.
         """
         before = 0
         for path in self.files:
@@ -106,9 +114,9 @@ class Source:
                 with opened(path, self.encoding) as (content, file):
                     for record in self.reader.records(content, tally):
                         progress(before + file.tell())
-                        for part, text in enumerate(_parts(record.text, tally)):
-                            number = f"{prefix}{record.id}" + (f".{part}" if part else "")
-                            yield Record(number, text, record.title, record.label)
+                        for piece, text in enumerate(_pieces(record.text, tally)):
+                            record_id = f"{prefix}{record.id}" + (f".{piece}" if piece else "")
+                            yield Record(record_id, text, record.title, record.label)
             except Unreadable as error:
                 raise self._in_another_encoding(path, error) from None
             except Damaged as error:
@@ -116,7 +124,7 @@ class Source:
             before += path.stat().st_size
 
     def document(self, record: Record) -> Document | None:
-        """The document in a record, None if there is no text in it."""
+        """Return the document of a record; None if it has no text."""
         paragraphs = self.reader.paragraphs(record.text)
         if not paragraphs:
             return None
@@ -124,18 +132,18 @@ class Source:
         return Document(record.id, paragraphs, self.language, self.name, title, record.label)
 
     def documents(self) -> Iterator[Document]:
-        """Stream the documents that hold text.
+        """Stream the documents that have text.
 
         Raises:
-            UserError: a file cannot be read, or none of the documents holds text.
+            UserError: a file cannot be read, or no document has text.
         """
-        found = False
+        empty = True
         for record in self.records(Counter()):
             document = self.document(record)
             if document is not None:
-                found = True
+                empty = False
                 yield document
-        if not found:
+        if empty:
             raise self.without_text()
 
     def _in_another_encoding(self, path: Path, error: Unreadable) -> UserError:
@@ -145,20 +153,21 @@ class Source:
         return UserError(f"{path}: {not_utf8(beginning(path))}: {error}; {advice}")
 
     def without_text(self) -> UserError:
-        """The error for a corpus in which nothing usable was found."""
+        """Return the error for a corpus without usable text."""
         return UserError(
-            f"{self.path}: no document with text in it, read as '{self.reader.name}'; check the file and its format"
+            f"{self.path}: no document with text when read as '{self.reader.name}'; check the file and its format"
         )
 
 
-def _parts(text: str, tally: Counter[str]) -> Iterator[str]:
-    if len(text) <= LONGEST_DOCUMENT:
+def _pieces(text: str, tally: Counter[str]) -> Iterator[str]:
+    """Cut a text of more than `MAX_DOCUMENT_LENGTH` characters, at line ends where possible."""
+    if len(text) <= MAX_DOCUMENT_LENGTH:
         yield text
         return
     tally[VERY_LONG_DOCUMENT] += 1
     start = 0
     while start < len(text):
-        end = start + LONGEST_DOCUMENT
-        border = text.rfind("\n", start, end) + 1 if end < len(text) else len(text)
-        yield text[start : border or end]
-        start = border or end
+        end = start + MAX_DOCUMENT_LENGTH
+        line_end = text.rfind("\n", start, end) + 1 if end < len(text) else len(text)
+        yield text[start : line_end or end]
+        start = line_end or end

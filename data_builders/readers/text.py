@@ -1,4 +1,4 @@
-"""Plain text: a paragraph a line, a blank line between documents."""
+"""Plain text: one paragraph per line, documents separated by blank lines."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from typing import BinaryIO, ClassVar
 
 from data_builders.documents import Record
 from data_builders.readers.lines import text_lines
-from data_builders.readers.reader import LONGEST_DOCUMENT, VERY_LONG_DOCUMENT, Reader
+from data_builders.readers.reader import MAX_DOCUMENT_LENGTH, VERY_LONG_DOCUMENT, Reader
 
 
 class TextReader(Reader):
-    """Documents are numbered from 0; there are no titles."""
+    """A reader of documents without titles. Ids are document numbers from 0."""
 
     name: ClassVar[str] = "text"
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
@@ -20,7 +20,7 @@ class TextReader(Reader):
         number = characters = 0
         for line, _ in text_lines(file, tally):
             line = line.strip()
-            full = characters > LONGEST_DOCUMENT
+            full = characters > MAX_DOCUMENT_LENGTH
             if full:
                 tally[VERY_LONG_DOCUMENT] += 1
             if lines and (full or not line):
@@ -37,7 +37,7 @@ class TextReader(Reader):
 
 
 class TitledTextReader(TextReader):
-    """The same, and the first line of each document is its title."""
+    """A reader of documents whose first line is their title."""
 
     name: ClassVar[str] = "titled_text"
 

@@ -1,7 +1,7 @@
-"""Where the links of a MediaWiki page lead: to files, categories and other languages, which are no text, or elsewhere.
+"""Targets of links in MediaWiki pages: links to files, categories and other languages are not part of the text.
 
-A dump names its namespaces in its `siteinfo`, in the wiki's language; MediaWiki also takes their English names, and in
-some languages further ones. `EnglishNames` writes the English ones for all of them.
+The `siteinfo` of a dump lists the namespaces in the wiki's language. MediaWiki also accepts their English names, and in
+some languages further names. `EnglishNames` replaces all of them by the English names.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 FILE, CATEGORY, OTHER = "File", "Category", "Project"
-_BY_KEY = {-2: FILE, 6: FILE, 14: CATEGORY}  # -2: files themselves, beside their pages
+_BY_KEY = {-2: FILE, 6: FILE, 14: CATEGORY}  # -2: media files; 6: their pages
 _HIDDEN = frozenset("file image media category".split())
 _NAMESPACES = frozenset(
     [
@@ -19,14 +19,14 @@ _NAMESPACES = frozenset(
     ]
     + ["talk", "special", "file talk", "image talk", "category talk"]
 )
-# Prefixes of sister projects, which lead there; other short ones are languages, whose links stand beside a page.
+# Prefixes of sister projects. Other short prefixes are languages, whose links are shown beside the page.
 _PROJECTS = frozenset(
     "wikipedia wikt wiktionary wikisource wikibooks wikiquote wikinews wikiversity wikivoyage wikidata wikispecies "
     "wikimedia commons species meta foundation incubator mediawikiwiki metawikipedia phabricator doi arxiv bugzilla "
     "w s b n q v d c m mw voy wmf wp".split()
 )
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*|simple")
-# Names that MediaWiki takes besides those of `siteinfo` (its languages/messages): earlier ones, and those of variants.
+# Names that MediaWiki accepts besides those of `siteinfo` (its languages/messages): former and variant names.
 _FURTHER = {
     "ar": {FILE: "صورة", CATEGORY: "تصنيف"},
     "ca": {FILE: "Fitxer|Imatge", CATEGORY: "Categoria"},
@@ -54,14 +54,14 @@ Target = Literal["hidden", "elsewhere", "page"]
 
 
 class EnglishNames:
-    """Writes the English names of namespaces in the links of a wiki's pages; links with a colon before are left."""
+    """A function that replaces namespaces in links by their English names; links that begin with a colon are kept."""
 
     def __init__(self, namespaces: Iterable[tuple[int, str]], language: str):
-        """`namespaces`: keys and names of `siteinfo`; `language`: the wiki's, `zh` or `zh-hant`, "" if unknown."""
+        """Take the keys and names of `siteinfo`, and the wiki's language (`zh`, `zh-hant`; "" if unknown)."""
         further = _FURTHER.get(language.lower().split("-")[0], {})
-        names = {name: kind for kind, several in further.items() for name in several.split("|")}
+        names = {name: english for english, others in further.items() for name in others.split("|")}
         names |= {name: _BY_KEY.get(key, OTHER) for key, name in namespaces if name}
-        self._english = {_folded(name): kind for name, kind in names.items()}
+        self._english = {_folded(name): english for name, english in names.items()}
         either = "|".join(re.sub("[ _]+", "[ _]+", re.escape(name.replace(" ", "_"))) for name in names)
         self._prefix = re.compile(rf"\[\[[ _]*({either})[ _]*:", re.IGNORECASE) if names else None
 
@@ -70,13 +70,13 @@ class EnglishNames:
             return text
         return self._prefix.sub(self._in_english, text)
 
-    def _in_english(self, found: re.Match[str]) -> str:
-        kind = self._english.get(_folded(found[1]))
-        return f"[[{kind}:" if kind else found[0]
+    def _in_english(self, match: re.Match[str]) -> str:
+        english = self._english.get(_folded(match[1]))
+        return f"[[{english}:" if english else match[0]
 
 
-def leads_to(target: str) -> Target:
-    """What the target of a link is, by its prefix: a page, or something hidden (in no text), or elsewhere."""
+def kind_of_target(target: str) -> Target:
+    """Return the kind of a link's target by its prefix: a page, hidden (not part of the text), or elsewhere."""
     prefix, colon, _ = target.partition(":")
     prefix = prefix.strip()
     name = _folded(prefix)

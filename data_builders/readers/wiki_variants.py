@@ -1,13 +1,13 @@
-"""`-{...}-` in the wikitext of Chinese: one text of several, for readers of one variant of the language.
+"""Variant markup `-{...}-` in Chinese wikitext: the text for readers of one variant of the language.
 
-`-{zh-hans:甲;zh-hant:乙}-` gives a text for each variant, `-{甲}-` is left as it is. Flags before a bar, as in
-`-{T|zh-hans:甲;zh-hant:乙}-`, say that it is a title (`T`) or a rule for the rest of the page (`H`, `-`), which shows
-nothing; with `A` such a rule is also shown. What no mark says is left in the characters in which it was written.
+`-{zh-hans:甲;zh-hant:乙}-` has a text for each variant; `-{甲}-` is the same in all. Flags precede a bar, as in
+`-{T|zh-hans:甲;zh-hant:乙}-`. A title (`T`) or a rule for the rest of the page (`H`, `-`) shows no text; a rule with
+the flag `A` does. Text outside of the markup is not converted.
 """
 
 import re
 
-# Where a variant has no text of its own: MediaWiki's `getVariantsFallbacks` of Chinese.
+# The variants to try where a variant has no text: MediaWiki's `getVariantsFallbacks` of Chinese.
 FALLBACKS = {
     "zh-hans": ("zh-cn", "zh-sg", "zh-my"),
     "zh-hant": ("zh-tw", "zh-hk", "zh-mo"),
@@ -23,17 +23,17 @@ _BETWEEN = re.compile(rf";(?=\s*(?:[^;]*?=>)?\s*(?:{_CODES})\s*:)|;\s*$")
 _RULE = re.compile(rf"(?:.*?=>)?\s*({_CODES})\s*:\s*(.*?)\s*", re.DOTALL)
 _SHOWING, _SILENT = frozenset("AS"), frozenset("HTDN-")
 _FLAGS = _SHOWING | _SILENT | {"R", "+", "", "zh", *FALLBACKS}
-# `-{{x}}` is a dash before a template, `-{{{x}}}-` a template between marks; so for the end.
+# `-{{x}}` is a dash before a template; `-{{{x}}}-` is a template in markup. The same holds for the end.
 _MARK = re.compile(r"(-\{(?!\{)|-\{(?=\{\{[^{]))|(?<!\})\}-|(?<=\}\})\}-")
 
 
 def in_variant(text: str, variant: str) -> str:
-    """The wikitext as the readers of a variant, one of `FALLBACKS`, get it; marks without an end are left."""
+    """Return wikitext as shown in a variant, one of `FALLBACKS`; markup without an end is kept."""
     open_texts: list[list[str]] = [[]]
-    place = 0
+    done = 0
     for mark in _MARK.finditer(text):
-        open_texts[-1].append(text[place : mark.start()])
-        place = mark.end()
+        open_texts[-1].append(text[done : mark.start()])
+        done = mark.end()
         if mark[1]:
             open_texts.append([])
         elif len(open_texts) > 1:
@@ -41,11 +41,12 @@ def in_variant(text: str, variant: str) -> str:
             open_texts[-1].append(_shown(inner, variant))
         else:
             open_texts[-1].append(mark[0])
-    open_texts[-1].append(text[place:])
+    open_texts[-1].append(text[done:])
     return "-{".join("".join(parts) for parts in open_texts)
 
 
 def _shown(markup: str, variant: str) -> str:
+    """Return the text that the inside of a markup shows in a variant."""
     before, bar, after = markup.partition("|")
     flags = {flag.strip() for flag in before.split(";")}
     if not bar or not flags <= _FLAGS:

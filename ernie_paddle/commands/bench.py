@@ -16,45 +16,45 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.outputs import output_file
+from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.settings import ImplSettings, TrainSettings
-from ernie_paddle.training.run_settings import PretrainSettings
 
 if TYPE_CHECKING:
     from ernie_paddle.programs.profiling import OperatorTime
     from ernie_paddle.training.benchmark import Speed
     from ernie_paddle.training.trainer import StepResult, Trainer
 
-SHOWN = 15
+SHOWN = 15  # operators in the table
 LENGTH = 128
-RANDOM: dict[str, Any] = {"batch_samples": 8, "learning_rate": {"peak": 1e-4}}
+RANDOM_TRAIN: dict[str, Any] = {"batch_samples": 8, "learning_rate": {"peak": 1e-4}}
 
 
 class RandomTokens(Settings):
-    """What `--set` may change where there is no plan."""
+    """The settings of a measurement on random tokens, without a plan."""
 
     train: TrainSettings
     impl: ImplSettings = ImplSettings()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", type=Path, nargs="?", help="plan to measure, with its shards; else random tokens")
-    parser.add_argument("--model", type=Path, help="without a plan: sizes of the encoder, a JSON file")
-    parser.add_argument("--length", type=positive, help="without a plan: tokens of a sample (128)")
-    parser.add_argument("--updates", type=positive, default=10, help="updates of each task that count (10)")
-    parser.add_argument("--profile", action="store_true", help="also show the time of each kind of operator")
-    parser.add_argument("--out", type=output_file, help="also write everything as JSON")
+    parser.add_argument(
+        "plan", type=Path, nargs="?", help="plan config to measure on its shards (default: random tokens)"
+    )
+    parser.add_argument("--model", type=Path, help="without a plan: JSON file with the encoder's sizes")
+    parser.add_argument("--length", type=positive, help="without a plan: tokens per sample (default: 128)")
+    parser.add_argument("--steps", type=positive, default=10, help="timed steps of each task (default: 10)")
+    parser.add_argument("--profile", action="store_true", help="also show the time spent in each operator")
+    parser.add_argument("--out", type=output_file, help="also write all results to this JSON file")
     add_overrides(parser, "train.batch_samples=32 impl.recompute=true")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.training.benchmark import measure
 
-    if args.updates < 1:
-        raise UserError("--updates: at least 1")
     console = open_console(stderr=True)
     trainer = _trainer(args, registry)
-    speeds = measure(trainer, args.updates, report=lambda line: console.print(line, soft_wrap=True))
+    speeds = measure(trainer, args.steps, report=lambda line: console.print(line, soft_wrap=True))
     times = _profile(trainer) if args.profile else []
     screen = open_console()
     screen.print(speed_table(speeds, trainer))
@@ -62,27 +62,27 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         screen.print(profile_table(times))
     if args.plan:
         seconds = sum(speed.median * speed.planned for speed in speeds)
-        screen.print(f"the whole plan, without scoring and saving: {timedelta(seconds=round(seconds))}")
+        screen.print(f"the whole plan, without evaluation and checkpoints: {timedelta(seconds=round(seconds))}")
     if args.out:
         memory = trainer.session.memory_bytes()
-        result = {"speeds": [asdict(one) for one in speeds], "memory_bytes": memory}
-        write_json(args.out, {**result, "operators": [asdict(one) for one in times]})
+        result = {"speeds": [asdict(speed) for speed in speeds], "memory_bytes": memory}
+        write_json(args.out, {**result, "operators": [asdict(operator) for operator in times]})
 
 
 def _trainer(args: argparse.Namespace, registry: Registry) -> "Trainer":
+    from ernie_paddle.pretraining.run import build_trainer
     from ernie_paddle.training.benchmark import masked_lm_trainer
-    from ernie_paddle.training.pretraining import build_trainer
 
     if args.plan:
         if args.model or args.length:
-            raise UserError("--model and --length are for random tokens; the plan has a model and samples of its own")
+            raise UserError("--model and --length are for random tokens; the plan has its own model and samples")
         return build_trainer(load_settings(PretrainSettings, args.plan, args.set), registry)
     if not args.model:
-        raise UserError("name a plan, or sizes of an encoder with --model configs/models/ernie_2.0_base_en.json")
+        raise UserError("name a plan, or give the encoder's sizes with --model configs/models/ernie_2.0_base_en.json")
     config, length = ErnieConfig.load(args.model), LENGTH if args.length is None else args.length
     if not 0 < length <= config.max_position_embeddings:
         raise UserError(f"--length {length}: the model has {config.max_position_embeddings} positions")
-    tree = apply_overrides({"train": RANDOM}, args.set)
+    tree = apply_overrides({"train": RANDOM_TRAIN}, args.set)
     if "batch_tokens" in tree["train"]:
         tree["train"].pop("batch_samples")
     settings = check_settings(RandomTokens, tree, "--set")
@@ -93,57 +93,58 @@ def _trainer(args: argparse.Namespace, registry: Registry) -> "Trainer":
 
 def _profile(trainer: "Trainer") -> "list[OperatorTime]":
     from ernie_paddle.programs.profiling import operator_times
-    from ernie_paddle.training.plan import planned_updates
+    from ernie_paddle.training.stage_plan import planned_steps
 
-    first = next(planned_updates(trainer.plan))
+    first = next(planned_steps(trainer.plan))
     return operator_times(lambda: consume(trainer.run(iter([first]))))
 
 
 def consume(steps: "Iterator[StepResult]") -> None:
-    """Go through all of them."""
+    """Run all steps."""
     for _ in steps:
         pass
 
 
 def speed_table(speeds: "Sequence[Speed]", trainer: "Trainer") -> Table:
-    """Time and throughput of each combination of tasks."""
+    """Return a table with the time and throughput of each combination of tasks."""
     memory = trainer.session.memory_bytes() / 1e9
     table = Table("tasks", title=f"{trainer.train.precision}, {memory:.1f} GB of memory in use")
-    for column in ("ms an update", "in the update program", "waiting for data", "tokens/s", "padding of attention"):
+    for column in ("ms/step", "update program", "waiting for data", "tokens/s", "attention padding"):
         table.add_column(column, justify="right")
     for speed in speeds:
         seconds = sum(speed.seconds)
-        # On a GPU the update program's time is also that of all work queued before it.
-        updating = f"{speed.in_updates / seconds:.1%}" if trainer.session.on_cpu else "-"
+        # On a GPU, the update program's time includes all work queued before it.
+        updating = f"{speed.update_seconds / seconds:.1%}" if trainer.session.on_cpu else "-"
         table.add_row(
             "+".join(speed.combination),
             f"{speed.median * 1e3:,.0f}",
             updating,
             f"{speed.waiting / seconds:.1%}",
             f"{speed.tokens_per_second:,.0f}",
-            f"{1 - speed.tokens / speed.cells:.1%}",
+            f"{1 - speed.tokens / speed.padded_tokens:.1%}",
         )
     return table
 
 
 def profile_table(times: "Sequence[OperatorTime]") -> Table:
-    """The kinds of operators that take longest."""
+    """Return a table of the operators that take longest."""
     from ernie_paddle.programs.profiling import OperatorTime
 
-    total = sum(one.seconds for one in times)
-    table = Table("operator", title=f"one update, {total * 1e3:,.0f} ms in operators")
+    total = sum(operator.seconds for operator in times)
+    table = Table("operator", title=f"one step, {total * 1e3:,.0f} ms in operators")
     for column in ("calls", "ms", "share"):
         table.add_column(column, justify="right")
     rest = times[SHOWN:]
-    others = OperatorTime(f"{len(rest)} others", sum(one.calls for one in rest), sum(one.seconds for one in rest))
-    for one in [*times[:SHOWN], others]:
-        table.add_row(one.name, str(one.calls), f"{one.seconds * 1e3:,.1f}", f"{one.seconds / total:.1%}")
+    calls, seconds = sum(operator.calls for operator in rest), sum(operator.seconds for operator in rest)
+    for operator in [*times[:SHOWN], OperatorTime(f"{len(rest)} others", calls, seconds)]:
+        milliseconds, share = f"{operator.seconds * 1e3:,.1f}", f"{operator.seconds / total:.1%}"
+        table.add_row(operator.name, str(operator.calls), milliseconds, share)
     return table
 
 
 COMMAND = Command(
     name="bench",
-    help="measure how fast a plan trains on this machine, and where the time goes",
+    help="measure how fast a plan trains on this machine, and where the time is spent",
     example="ernie-paddle bench configs/plans/quickstart.yaml --profile\n"
     "  ernie-paddle bench --model configs/models/ernie_2.0_base_en.json --set train.precision=bf16",
     configure=configure,

@@ -8,7 +8,7 @@ from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="fine-tuned model, such as a run's best/")
+    parser.add_argument("model", type=Path, help="folder of a fine-tuned model, such as a run's best/")
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder to write: model files, vocab.txt, signature.json"
     )
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.inference.export import export
 
     difference = export(args.model, args.out, registry)
-    print(f"{args.out}: written; scores differ by at most {difference:.1e} from the model's in a fresh process")
+    print(f"{args.out}: written; in a new process, its scores differ from the model's by at most {difference:.1e}")
 
 
 COMMAND = Command(

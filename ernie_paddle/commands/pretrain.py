@@ -3,25 +3,26 @@
 import argparse
 from pathlib import Path
 
+from ernie_paddle.arguments import add_resume
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.outputs import output_folder
+from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.run_settings import PretrainSettings, add_resume
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", type=Path, help="YAML file with model, data, plan and train sections")
+    parser.add_argument("plan", type=Path, help="plan config: a YAML file with model, data, plan and train sections")
     add_overrides(parser, "train.seed=2")
     parser.add_argument(
-        "--out", type=output_folder, required=True, help="folder of the run: checkpoints, log, TensorBoard"
+        "--out", type=output_folder, required=True, help="folder of the run, for checkpoints, log and TensorBoard"
     )
     start = parser.add_mutually_exclusive_group()
     add_resume(start)
-    start.add_argument("--init", type=Path, help="start from a model's parameters only (never step or moments)")
+    start.add_argument("--init", type=Path, help="initialise from a model's parameters (not its step and moments)")
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from ernie_paddle.training.pretraining import pretrain
+    from ernie_paddle.pretraining.run import pretrain
 
     settings = load_settings(PretrainSettings, args.plan, args.set)
     pretrain(settings, args.out, registry, args.resume, args.init)
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 
 COMMAND = Command(
     name="pretrain",
-    help="train one encoder through the stages of a plan",
+    help="pre-train an encoder through the stages of a plan",
     example="ernie-paddle pretrain configs/plans/quickstart.yaml --out runs/quickstart/pretrain",
     configure=configure,
     run=run,

@@ -1,1 +1,1 @@
-"""Samples on disk and in batches; imports no Paddle."""
+"""Samples on disk and in batches. Imports no Paddle."""

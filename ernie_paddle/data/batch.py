@@ -1,4 +1,4 @@
-"""Batches: samples end to end, and the rectangle that attention lays them out in."""
+"""Batches of packed samples, and the padded layout that attention uses."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,15 +7,16 @@ import numpy as np
 
 from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock, ranges
 
-LENGTH_MULTIPLE = 8  # rectangles are as wide as a multiple of it: shapes stay few, and suit tensor cores
+LENGTH_MULTIPLE = 8  # of the width of padded layouts: shapes stay few and suit tensor cores
 
 
 @dataclass
 class Batch:
-    """Samples end to end: no token is padding.
+    """Packed samples: no token is padding.
 
-    `rows` [samples] are the samples' numbers in their table, `columns` each [tokens], `labels` [samples, ...]. A sample
-    is one sequence of tokens, or several: `sequences` [samples] says how many, `lengths` [sequences] of which length.
+    `rows` [samples] are the samples' row numbers in their table, `columns` are each [tokens], `labels` are
+    [samples, ...]. A sample is one sequence of tokens or several: `sequences` [samples] counts them and `lengths`
+    [sequences] are their lengths in tokens.
     """
 
     rows: np.ndarray
@@ -26,7 +27,7 @@ class Batch:
 
     @classmethod
     def of(cls, block: SampleBlock, rows: np.ndarray) -> "Batch":
-        """All samples of a block, which have these numbers in their table."""
+        """Return a batch of all samples of a block; `rows` are their row numbers in their table."""
         lengths, sequences = block.lengths, np.ones(len(block), np.int64)
         if SEQUENCE_STARTS in block.columns:
             starts = np.append(np.flatnonzero(block.columns[SEQUENCE_STARTS]), block.lengths.sum())
@@ -36,17 +37,17 @@ class Batch:
 
     @cached_property
     def first_tokens(self) -> np.ndarray:
-        """Where each sequence begins, [sequences]."""
+        """The index of the first token of each sequence, [sequences]."""
         return np.cumsum(self.lengths) - self.lengths
 
     @cached_property
     def positions(self) -> np.ndarray:
-        """Each token's place in its sequence, [tokens]."""
+        """The position of each token in its sequence, [tokens]."""
         return ranges(np.zeros_like(self.lengths), self.lengths)
 
     @cached_property
     def row_of_token(self) -> np.ndarray:
-        """The number of each token's sample in its table, [tokens]."""
+        """The row number of each token's sample, [tokens]."""
         return np.repeat(np.repeat(self.rows, self.sequences), self.lengths)
 
     @property
@@ -55,25 +56,26 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Rectangle:
-    """Places of tokens that stand end to end in a rectangle with a sample a row.
+class PaddedLayout:
+    """The layout that pads packed samples to one width, with one sample per row.
 
-    `token_of_cell` [samples, width] is -1 where there is none; `cell_of_token` [tokens] is row * width + column.
+    `padded_to_token` [samples, width] is the index of the token at each position, -1 at padding. `token_to_padded`
+    [tokens] is row * width + column.
     """
 
-    token_of_cell: np.ndarray
-    cell_of_token: np.ndarray
+    padded_to_token: np.ndarray
+    token_to_padded: np.ndarray
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> "Rectangle":
-        """The rectangle for samples of so many tokens each."""
+    def of(cls, counts: np.ndarray) -> "PaddedLayout":
+        """Return the layout of samples with these numbers of tokens."""
         longest = int(counts.max(initial=1))
         width = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE if longest > 1 else 1
-        cells = ranges(np.arange(len(counts)) * width, counts)
-        tokens = np.full(len(counts) * width, -1, np.int64)
-        tokens[cells] = np.arange(len(cells))
-        return cls(tokens.reshape(len(counts), width), cells)
+        token_to_padded = ranges(np.arange(len(counts)) * width, counts)
+        padded_to_token = np.full(len(counts) * width, -1, np.int64)
+        padded_to_token[token_to_padded] = np.arange(len(token_to_padded))
+        return cls(padded_to_token.reshape(len(counts), width), token_to_padded)
 
-    def filled(self, column: np.ndarray, padding: int) -> np.ndarray:
-        """A column of the tokens in the rectangle, `padding` elsewhere."""
-        return np.where(self.token_of_cell < 0, padding, column[self.token_of_cell]).astype(column.dtype)
+    def pad(self, column: np.ndarray, padding: int) -> np.ndarray:
+        """Pad a column [tokens] to [samples, width], with the value `padding`."""
+        return np.where(self.padded_to_token < 0, padding, column[self.padded_to_token]).astype(column.dtype)

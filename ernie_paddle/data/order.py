@@ -1,4 +1,4 @@
-"""The order of batches: a pure function of seed, name and epoch."""
+"""The order of batches, a pure function of seed, name and epoch."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ernie_paddle.keyed_random import generator
 
 @dataclass(frozen=True)
 class Cursor:
-    """The next batch to take: its epoch and its number within the epoch."""
+    """The next batch: its epoch and its index within the epoch."""
 
     epoch: int = 0
     batch: int = 0
@@ -20,7 +20,7 @@ NO_LIMIT = 1 << 40
 
 @dataclass(frozen=True)
 class BatchSize:
-    """At most so many samples and so many padded tokens, samples x longest."""
+    """The limits of a batch: its samples, and its padded tokens (samples x length of the longest)."""
 
     samples: int
     tokens: int
@@ -29,8 +29,8 @@ class BatchSize:
 class BatchOrder:
     """Shuffled batches.
 
-    Each epoch is a permutation of all samples, cut into batches of at most the given size. To group samples by length,
-    chunks of `pool` samples are sorted before they are cut, and the batches are shuffled.
+    Each epoch permutes all samples and cuts them into batches of at most `size`. With `group_by_length`, chunks of
+    `pool` samples are sorted by length before they are cut, and the batches are shuffled again.
     """
 
     def __init__(
@@ -51,15 +51,15 @@ class BatchOrder:
         self._current: tuple[int, list[np.ndarray]] = (-1, [])
 
     def batch(self, cursor: Cursor) -> np.ndarray:
-        """Row numbers of the batch at the cursor."""
+        """Return the row numbers of the batch at the cursor."""
         return self._epoch(cursor.epoch)[cursor.batch]
 
     def batches_in(self, epoch: int) -> int:
-        """Number of batches of an epoch."""
+        """Return the number of batches in an epoch."""
         return len(self._epoch(epoch))
 
     def after(self, cursor: Cursor) -> Cursor:
-        """The cursor of the batch that follows."""
+        """Return the cursor of the next batch."""
         if cursor.batch + 1 < self.batches_in(cursor.epoch):
             return Cursor(cursor.epoch, cursor.batch + 1)
         return Cursor(cursor.epoch + 1, 0)
@@ -82,7 +82,7 @@ class BatchOrder:
 
 
 def cut_batches(rows: np.ndarray, lengths: np.ndarray, size: BatchSize) -> list[np.ndarray]:
-    """Cut rows, in their order, into batches of at most `size`, each of at least one row."""
+    """Cut rows into batches of at most `size` and at least one row, in the order of the rows."""
     batches, start = [], 0
     ordered_lengths = lengths[rows]
     while start < len(rows):

@@ -1,4 +1,4 @@
-"""Preparing ahead of use, in a background thread."""
+"""Prefetching in a background thread."""
 
 import queue
 import threading
@@ -8,10 +8,10 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def prefetched(items: Iterator[Item], depth: int) -> Iterator[Item]:
-    """The same items in the same order, up to `depth` of them made ahead.
+def prefetch(items: Iterator[Item], depth: int) -> Iterator[Item]:
+    """Yield the same items in the same order, with up to `depth` of them prepared ahead.
 
-    An exception in `items` is raised where its item would have come. Closing this iterator ends the thread.
+    An exception in `items` is raised in the place of its item. Closing this iterator ends the thread.
     """
     ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
     closed = threading.Event()

@@ -1,7 +1,7 @@
-"""The sample: one training example of any task, and its Arrow columns.
+"""Samples, which are training examples of any task, and their Arrow columns.
 
-`-1` stands wherever a value does not apply: in the token columns at special tokens or when the task
-or language has no such label, and as `label` of samples without one.
+`-1` means that a value does not apply: in token columns at special tokens and for tasks or languages without this
+label, and in `label` for samples without one.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ BEGIN, INSIDE = 0, 1
 TOKEN_COLUMNS: dict[str, np.dtype[Any]] = {
     "input_ids": np.dtype(np.int32),
     "sentence_ids": np.dtype(np.int8),
-    "span_codes": np.dtype(np.int8),
+    "bi_tags": np.dtype(np.int8),
     "span_kinds": np.dtype(np.int8),
     "capitalization": np.dtype(np.int8),
     "token_document": np.dtype(np.int8),
 }
 LABEL_COLUMN = "label"
-SEQUENCE_STARTS = "sequence_starts"  # a column of samples of several sequences: 1 where one begins, else 0
+SEQUENCE_STARTS = "sequence_starts"  # a column for samples of several sequences: 1 at the first token of each, else 0
 
 SCHEMA = pa.schema(
     [
@@ -37,9 +37,9 @@ SCHEMA = pa.schema(
 
 @dataclass
 class SampleBlock:
-    """Many samples as flat columns: token columns end to end, `lengths` [samples], `labels` [samples, ...].
+    """Packed samples: token columns [tokens], `lengths` [samples], `labels` [samples, ...].
 
-    A token column that is not given is filled with -1 (sentence ids with 0); there may be others beside these.
+    Missing token columns are filled with -1 (sentence ids with 0). Columns other than `TOKEN_COLUMNS` are allowed.
     """
 
     lengths: np.ndarray
@@ -65,15 +65,15 @@ class SampleBlock:
         return len(self.lengths)
 
     def digest(self) -> str:
-        """A hash of all values."""
-        found = hashlib.sha256(self.lengths.astype(np.int64).tobytes())
+        """Return a hash of all values."""
+        sha256 = hashlib.sha256(self.lengths.astype(np.int64).tobytes())
         for name in sorted(self.columns):
-            found.update(name.encode() + self.columns[name].tobytes())
-        found.update(np.ascontiguousarray(self.labels).tobytes())
-        return found.hexdigest()
+            sha256.update(name.encode() + self.columns[name].tobytes())
+        sha256.update(np.ascontiguousarray(self.labels).tobytes())
+        return sha256.hexdigest()
 
     def to_arrow(self) -> pa.RecordBatch:
-        """The samples as one record batch of `SCHEMA`."""
+        """Return the samples as one record batch of `SCHEMA`."""
         offsets = pa.array(np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32))
         arrays: list[pa.Array] = [
             pa.ListArray.from_arrays(offsets, pa.array(self.columns[name]), type=SCHEMA.field(name).type)
@@ -84,7 +84,7 @@ class SampleBlock:
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> "SampleBlock":
-        """The samples of a record batch, without copying the token columns."""
+        """Return the samples of a record batch, without copying the token columns."""
         lists = {name: batch.column(name) for name in TOKEN_COLUMNS}
         offsets = lists["input_ids"].offsets.to_numpy()
         columns = {name: values.flatten().to_numpy(zero_copy_only=True) for name, values in lists.items()}
@@ -92,6 +92,6 @@ class SampleBlock:
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`starts[0], starts[0]+1, ...` for `lengths[0]` values, then the same for the next, in one array."""
+    """Concatenate the ranges `starts[i], starts[i] + 1, ...` of `lengths[i]` integers."""
     before = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(lengths) else np.empty(0, np.int64)
     return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)

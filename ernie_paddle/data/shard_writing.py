@@ -1,4 +1,4 @@
-"""Writing shards: a file when enough samples are there, the manifest at the end."""
+"""Writing of shards, with their manifest at the end."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ import pyarrow as pa
 from ernie_paddle.checksums import check_file
 from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
 from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo
-from ernie_paddle.files import sha256_of, written_whole
+from ernie_paddle.files import atomic_write, sha256_of
 
-_NO_LABELS = ("input_ids", "sentence_ids")
+_INPUT_COLUMNS = ("input_ids", "sentence_ids")
 
 
 @dataclass
@@ -35,25 +35,25 @@ class _SplitWriter:
         self.pending_samples += len(block)
 
     def flush(self, samples: int) -> None:
-        """Write a file of the first samples that wait."""
+        """Write the first pending samples to a file."""
         table = pa.Table.from_batches(self.pending, SCHEMA)
-        cut = table.slice(0, samples).combine_chunks().to_batches()[0]
-        batch = SampleBlock.from_arrow(cut).to_arrow()  # offsets from 0, however the samples arrived
+        first = table.slice(0, samples).combine_chunks().to_batches()[0]
+        batch = SampleBlock.from_arrow(first).to_arrow()  # its offsets start at 0, whatever those of the slice
         rest = table.slice(samples)
         self.pending, self.pending_samples = rest.to_batches(), rest.num_rows
         name = f"{self.split}/shard-{len(self.shards):05d}.arrow"
         path = self.folder / name
-        with written_whole(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
+        with atomic_write(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
             writer.write_batch(batch)
         tokens = len(batch.column("input_ids").flatten())
         self.shards.append(ShardInfo(name, samples, tokens, path.stat().st_size, sha256_of(path)))
 
 
 class ShardWriter:
-    """Writes the samples of a task: a new file every `samples_per_shard` samples of a split, and at each `cut`.
+    """Writes the samples of a task, with a new file after every `samples_per_shard` samples of a split and each `cut`.
 
-    The files depend only on the samples, their order and the cuts, not on the blocks they arrive in. Nothing can be
-    read before `finish`, which writes the manifest.
+    The files depend only on the samples, their order and the cuts, not on the blocks they arrive in. They can be read
+    after `finish`, which writes the manifest.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class ShardWriter:
         self._splits = {split: _SplitWriter(folder, split, metadata) for split in SPLITS}
 
     def write(self, split: str, block: SampleBlock) -> None:
-        """Add samples."""
+        """Write samples to a split."""
         if not len(block):
             return
         labels, counts = np.unique(block.labels, return_counts=True)
         self._label_counts.update({str(label): int(count) for label, count in zip(labels, counts, strict=True)})
-        unseen = [name for name in TOKEN_COLUMNS if name not in _NO_LABELS and name not in self._carried]
+        unseen = [name for name in TOKEN_COLUMNS if name not in _INPUT_COLUMNS and name not in self._carried]
         self._carried |= {name for name in unseen if (block.columns[name] != IGNORED).any()}
         writer = self._splits[split]
         writer.add(block)
@@ -97,21 +97,21 @@ class ShardWriter:
             writer.flush(self._samples_per_shard)
 
     def cut(self) -> None:
-        """End the files under way."""
+        """Write pending samples, so that the next ones go to new files."""
         for writer in self._splits.values():
             if writer.pending_samples:
                 writer.flush(writer.pending_samples)
 
     def state(self) -> dict[str, Any]:
-        """What has been written up to the last cut, for `restore` in another process."""
+        """Return what was written up to the last cut, for `restore` in another process."""
         shards = {split: [asdict(shard) for shard in writer.shards] for split, writer in self._splits.items()}
         return {"shards": shards, "label_counts": dict(self._label_counts), "carried": sorted(self._carried)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on after what another process wrote.
+        """Resume after what another process wrote.
 
         Raises:
-            UserError: a file that it wrote is missing or damaged; the writer is as it was.
+            UserError: one of its files is missing or damaged. The writer is unchanged.
         """
         shards = {split: [ShardInfo(**shard) for shard in state["shards"][split]] for split in self._splits}
         for shard in chain.from_iterable(shards.values()):
@@ -122,7 +122,7 @@ class ShardWriter:
         self._carried = set(state["carried"])
 
     def manifest(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
-        """What has been written; `counts` as in the manifest."""
+        """Return the manifest of what was written, with these `counts`."""
         return Manifest(
             **self._manifest,
             carried=sorted(self._carried),
@@ -132,7 +132,7 @@ class ShardWriter:
         )
 
     def finish(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
-        """Write what is left and the manifest."""
+        """Write the pending samples and the manifest."""
         self.cut()
         manifest = self.manifest(counts)
         manifest.save(self._folder)

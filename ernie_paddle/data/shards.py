@@ -1,4 +1,4 @@
-"""Shards: Arrow files of samples with a manifest, one folder a task.
+"""Shards: Arrow files of samples and a manifest, with one folder per task.
 
 <folder>/manifest.json
 <folder>/train/shard-00000.arrow ...
@@ -24,7 +24,7 @@ SPLITS = ("train", "validation")
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """One Arrow file: its name relative to the task's folder, and what it must hold."""
+    """An Arrow file: its path relative to the task's folder, its contents and its checksum."""
 
     file: str
     samples: int
@@ -35,11 +35,11 @@ class ShardInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a task's folder holds and what it was made from.
+    """The contents of a task's folder, and what they were built from.
 
-    `origin` is what the builder says of itself: version, settings, seed, digest of the corpora.
-    `carried` names the token columns that hold labels; `label_counts` counts `label` over both splits and `labels`
-    names its classes in the order of their ids, where the builder does. `counts` says what became of the documents.
+    `origin` describes the build: version, settings, seed, digest of the corpora. `carried` names the token columns that
+    hold labels. `label_counts` counts the values of `label` over both splits; `labels` names the classes in the order
+    of their ids, if the builder names them. `counts` are the builder's counts of used and skipped documents.
     """
 
     task: str
@@ -55,7 +55,7 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`, with a checksum of its own."""
+        """Write `manifest.json` with its checksum."""
         write_sealed(folder / MANIFEST, asdict(self))
 
     def count(self, split: str, what: str = "samples") -> int:
@@ -86,19 +86,20 @@ class Manifest:
 
 
 def task_folders(folder: Path) -> list[Path]:
-    """The folder itself if it holds a task's samples, else those in it that do.
+    """Return the folder itself if it holds a task's samples, else its subfolders that do.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
     """
-    found = [folder] if (folder / MANIFEST).is_file() else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
-    if not found:
+    is_task = (folder / MANIFEST).is_file()
+    folders = [folder] if is_task else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if not folders:
         raise UserError(f"{folder}: no {MANIFEST} in it or in its folders; name what ernie-paddle build wrote")
-    return found
+    return folders
 
 
 class SampleTable:
-    """Random access to samples by row number, over memory-mapped shards or blocks in memory."""
+    """Random access to samples by row number, in memory-mapped shards or blocks in memory."""
 
     def __init__(self, blocks: list[SampleBlock]):
         self._blocks = blocks
@@ -108,10 +109,10 @@ class SampleTable:
 
     @classmethod
     def open(cls, folder: Path, split: str) -> "SampleTable":
-        """Map the shards of one split.
+        """Map the shards of one split into memory.
 
         Raises:
-            UserError: a shard is missing, shorter or longer than its manifest says, or not Arrow.
+            UserError: a shard is missing, has another size than in the manifest, or is not Arrow.
         """
         manifest = Manifest.load(folder)
         return cls([block for shard in manifest.splits[split] for block in read_shard(folder, shard)])
@@ -120,7 +121,7 @@ class SampleTable:
         return int(self._first_row[-1])
 
     def take(self, rows: np.ndarray) -> SampleBlock:
-        """The samples at these rows, in this order."""
+        """Return the samples at these rows, in this order."""
         rows = np.asarray(rows, np.int64)
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -140,10 +141,10 @@ class SampleTable:
 
 
 def read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
-    """Map one file.
+    """Map one file into memory.
 
     Raises:
-        UserError: it is missing, of another size than its manifest says, or not Arrow.
+        UserError: it is missing, has another size than in the manifest, or is not Arrow.
     """
     path = folder / shard.file
     try:

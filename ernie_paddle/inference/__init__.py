@@ -1,1 +1,1 @@
-"""Exported models: writing them and predicting with nothing else."""
+"""Export of fine-tuned models, and prediction with exported ones."""

@@ -1,1 +1,1 @@
-"""The model's configuration; imports no Paddle."""
+"""The model's configuration and files. Imports no Paddle."""

@@ -1,7 +1,7 @@
 """Static programs. Importing this package imports Paddle and switches it to static mode.
 
-The CPU backend reads its thread count and kernels from the environment while Paddle is imported, so
-they are set here first; values that the caller has set stay.
+Paddle's CPU backend reads its thread count and its choice of kernels from the environment during the import. They are
+set here first, unless the caller has set them.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from ernie_paddle.stopping import signals_held_back
 
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 os.environ.setdefault("FLAGS_use_mkldnn", "1")
-os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # one order of operators: repeatable dropout
-# oneDNN keeps kernels for the last so many shapes; its own 1024 take a gigabyte where lengths vary.
+os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # a fixed order of operators: repeatable dropout
+# oneDNN caches one kernel per operator and shape. Its default of 1024 takes a gigabyte if lengths vary.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 os.environ.setdefault("GLOG_minloglevel", "2")
 
 with signals_held_back(), warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-    warnings.simplefilter("ignore")  # Paddle advises about compilers and thread counts, of no use here
+    warnings.simplefilter("ignore")  # Paddle's advice about compilers and thread counts does not apply here
     import paddle
 
 paddle.enable_static()

@@ -1,4 +1,4 @@
-"""Attention between tokens that stand end to end, each with those of its own sample."""
+"""Attention of packed tokens, each to the tokens of its own sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,124 +17,125 @@ MASKED_SCORE = 10000.0  # what the release subtracts from the scores of padding;
 FLASH_CAPABILITY = 8
 
 
-class Cells:
-    """A rectangle: the number in each cell [rows, width], -1 where there is nothing.
+class PaddedGather:
+    """Gathers rows by `indices` [rows, width], in which -1 stands for padding.
 
-    `nothing` [rows, width] is so low where there is nothing that added to scores it rules these cells out.
+    `padding_bias` [rows, width] is 0, or at padding so low that softmax gives a score plus the bias no weight.
     """
 
-    def __init__(self, numbers: Any):
-        shape = paddle.shape(numbers)
+    def __init__(self, indices: Any):
+        shape = paddle.shape(indices)
         self._shape = [shape[0], shape[1]]
-        self._index = paddle.reshape(paddle.clip(numbers, min=0), [-1])
-        self.nothing = paddle.cast(numbers < 0, "float32") * -MASKED_SCORE
+        self._index = paddle.reshape(paddle.clip(indices, min=0), [-1])
+        self.padding_bias = paddle.cast(indices < 0, "float32") * -MASKED_SCORE
 
-    def rectangle(self, x: Any, *sizes: int) -> Any:
-        """Gather rows of x by cell: [n, product of sizes] to [rows, width, *sizes]; empty cells hold some row."""
+    def gather(self, x: Any, *sizes: int) -> Any:
+        """Gather rows of x: [n, product of sizes] to [rows, width, *sizes]. Padding holds an arbitrary row."""
         shape: list[Any] = [*self._shape, *sizes]
         return paddle.reshape(paddle.gather(x, self._index), shape)
 
 
-class Layout(Cells):
-    """Where some tokens stand in the rectangle of attention: `data.batch.Rectangle` as Values of a program.
+class SymbolicLayout(PaddedGather):
+    """The padded layout of some tokens: `data.batch.PaddedLayout` as Values of a program.
 
-    `tokens`, `samples` and `width` are its sizes as those of feeds.
+    `tokens`, `samples` and `width` are its sizes, as axes of feeds.
     """
 
-    def __init__(self, token_of_cell: Any, cell_of_token: Any, tokens: Size, samples: Size, width: Size):
-        super().__init__(token_of_cell)
+    def __init__(self, padded_to_token: Any, token_to_padded: Any, tokens: Size, samples: Size, width: Size):
+        super().__init__(padded_to_token)
         self.tokens, self.samples, self.width = tokens, samples, width
-        self._token_of_cell, self._cell_of_token = token_of_cell, cell_of_token
-        self.score_bias = paddle.unsqueeze(self.nothing, [1, 2])
-        self.ones = column_of_ones(cell_of_token)
+        self._padded_to_token, self._token_to_padded = padded_to_token, token_to_padded
+        self.score_bias = paddle.unsqueeze(self.padding_bias, [1, 2])
+        self.ones = column_of_ones(token_to_padded)
 
-    def spread(self, x: Any, heads: int) -> Any:
-        """[tokens, hidden] to [samples, heads, width, hidden / heads]; any token where there is none."""
-        rectangle = self.rectangle(x, heads, int(x.shape[-1]) // heads)
-        return paddle.transpose(rectangle, [0, 2, 1, 3])
+    def pad(self, x: Any, heads: int) -> Any:
+        """Pad [tokens, hidden] to [samples, heads, width, hidden / heads]. Padding holds an arbitrary token."""
+        padded = self.gather(x, heads, int(x.shape[-1]) // heads)
+        return paddle.transpose(padded, [0, 2, 1, 3])
 
-    def collect(self, x: Any) -> Any:
-        """[samples, heads, width, size] to [tokens, heads * size]."""
-        cells = paddle.reshape(paddle.transpose(x, [0, 2, 1, 3]), [-1, int(x.shape[1]) * int(x.shape[3])])
-        return paddle.gather(cells, self._cell_of_token)
+    def unpad(self, x: Any) -> Any:
+        """Unpad [samples, heads, width, size] to [tokens, heads * size]."""
+        positions = paddle.reshape(paddle.transpose(x, [0, 2, 1, 3]), [-1, int(x.shape[1]) * int(x.shape[3])])
+        return paddle.gather(positions, self._token_to_padded)
 
-    def borders(self) -> Any:
-        """Where each sample begins among the tokens, and where the last ends, int32 [samples + 1]."""
-        counts = paddle.sum(paddle.cast(self._token_of_cell >= 0, "int32"), axis=1, dtype="int32")
+    def cu_seqlens(self) -> Any:
+        """Return the cumulative lengths of the samples in tokens, from 0, int32 [samples + 1]."""
+        counts = paddle.sum(paddle.cast(self._padded_to_token >= 0, "int32"), axis=1, dtype="int32")
         return F.pad(paddle.cumsum(counts, dtype="int32"), [1, 0])
 
 
 @dataclass(frozen=True)
-class Heads:
-    """Queries [outputs, hidden], keys and values [tokens, hidden] of one layer, and where they stand."""
+class AttentionInputs:
+    """Queries [selected, hidden], keys and values [tokens, hidden] of one layer, and their layouts."""
 
     queries: Any
     keys: Any
     values: Any
-    of_queries: Layout
-    of_keys: Layout
-    count: int
+    query_layout: SymbolicLayout
+    key_layout: SymbolicLayout
+    heads: int
 
     @property
-    def size(self) -> int:
-        return int(self.queries.shape[-1]) // self.count
+    def head_size(self) -> int:
+        return int(self.queries.shape[-1]) // self.heads
 
 
-AttentionFunction = Callable[[Heads, float, Dropout], Any]
+AttentionFunction = Callable[[AttentionInputs, float, Dropout], Any]
 
 
-def rectangular_attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
-    """Contexts [outputs, hidden], computed in the rectangles."""
-    of_queries, of_keys, count = heads.of_queries, heads.of_keys, heads.count
-    queries = of_queries.spread(heads.queries * heads.size**-0.5, count)
-    scores = paddle.matmul(queries, of_keys.spread(heads.keys, count), transpose_y=True)
-    sizes = (of_keys.samples, count, of_queries.width, of_keys.width)
-    weights = dropout(F.softmax(scores + of_keys.score_bias), rate, sizes)
-    # assign restores the plain layout: oneDNN's gradient of the product is wrong for a transposed one
-    return of_queries.collect(paddle.assign(paddle.matmul(weights, of_keys.spread(heads.values, count))))
+def padded_attention(inputs: AttentionInputs, rate: float, dropout: Dropout) -> Any:
+    """Return contexts [selected, hidden], computed in the padded layouts."""
+    query_layout, key_layout, heads = inputs.query_layout, inputs.key_layout, inputs.heads
+    queries = query_layout.pad(inputs.queries * inputs.head_size**-0.5, heads)
+    scores = paddle.matmul(queries, key_layout.pad(inputs.keys, heads), transpose_y=True)
+    sizes = (key_layout.samples, heads, query_layout.width, key_layout.width)
+    weights = dropout(F.softmax(scores + key_layout.score_bias), rate, sizes)
+    # assign restores the plain memory layout: oneDNN's gradient of the product is wrong for a transposed one
+    return query_layout.unpad(paddle.assign(paddle.matmul(weights, key_layout.pad(inputs.values, heads))))
 
 
 def flash_attention(longest: int, precision: Precision) -> AttentionFunction:
-    """Attention by FlashAttention's kernel for sequences of varying length, for samples of up to `longest` tokens.
+    """Return attention by FlashAttention's kernel for packed sequences, for samples of up to `longest` tokens.
 
-    Its dropout draws from the device's generator, which is seeded for every micro-batch. It takes low precision only.
+    The kernel supports bf16 and fp16 only. Its dropout uses the device's generator, which is seeded for every
+    micro-batch.
     """
     dtype = {"bf16": paddle.bfloat16, "fp16": paddle.float16, "fp32": paddle.float32}[precision]
 
-    def attention(heads: Heads, rate: float, dropout: Dropout) -> Any:
+    def attention(inputs: AttentionInputs, rate: float, dropout: Dropout) -> Any:
         queries, keys, values = (
-            paddle.cast(paddle.reshape(part, [-1, heads.count, heads.size]), dtype)
-            for part in (heads.queries, heads.keys, heads.values)
+            paddle.cast(paddle.reshape(x, [-1, inputs.heads, inputs.head_size]), dtype)
+            for x in (inputs.queries, inputs.keys, inputs.values)
         )
         contexts, _ = flash_attn_unpadded(
             queries,
             keys,
             values,
-            heads.of_queries.borders(),
-            heads.of_keys.borders(),
+            inputs.query_layout.cu_seqlens(),
+            inputs.key_layout.cu_seqlens(),
             longest,
             longest,
-            heads.size**-0.5,
+            inputs.head_size**-0.5,
             rate if dropout.active else 0.0,
             training=dropout.active,
         )
         dropout.keep(contexts)
-        return paddle.reshape(contexts, [-1, heads.count * heads.size])
+        return paddle.reshape(contexts, [-1, inputs.heads * inputs.head_size])
 
     return attention
 
 
-def uses_flash(chosen: Attention, precision: Precision) -> bool:
-    """Which of the two does `impl.attention` mean here?
+def uses_flash(requested: Attention, precision: Precision) -> bool:
+    """Resolve `impl.attention` for this device and precision; return whether FlashAttention is used.
 
     Raises:
-        UserError: FlashAttention is asked for where it cannot run.
+        UserError: FlashAttention is requested but cannot run.
     """
-    fits = (
+    supported = (
         precision != "fp32"
         and paddle.is_compiled_with_cuda()
         and paddle.device.cuda.get_device_capability()[0] >= FLASH_CAPABILITY
     )
-    if chosen == "flash" and not fits:
+    if requested == "flash" and not supported:
         raise UserError("impl.attention: flash needs a GPU of compute capability 8 and train.precision bf16 or fp16")
-    return fits and chosen != "rectangles"
+    return supported and requested != "padded"

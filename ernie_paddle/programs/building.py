@@ -1,4 +1,4 @@
-"""What every program is made of: inputs, parameters and gradient buffers as Values."""
+"""The building blocks of programs: inputs, parameters and gradient buffers as Values."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,17 @@ from typing import Any
 import paddle
 from paddle.pir.core import create_persistable_value
 
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec
 from ernie_paddle.settings import Precision
-from ernie_paddle.task import Feed
 
 
 @contextmanager
 def new_program() -> Iterator[Any]:
-    """Build a program inside the block; names are fresh, so that they are equal in all programs.
+    """Build a program inside the block. Generated names start afresh, so they are the same in all programs.
 
-    The start-up program is thrown away: variables are created and filled through `Variables`, since a
-    second start-up program would fill shared parameters anew.
+    The start-up program is discarded, since a second one would initialise shared parameters again. `Variables` creates
+    and fills the variables instead.
     """
     main = paddle.static.Program()
     with (
@@ -31,49 +31,49 @@ def new_program() -> Iterator[Any]:
 
 
 def low_precision(precision: Precision) -> AbstractContextManager[None]:
-    """Within it, matrix products are built in bf16 or fp16 and what needs range stays fp32 (autocast, level O1)."""
+    """Build matrix products in bf16 or fp16 inside the block (autocast, level O1)."""
     if precision == "fp32":
         return nullcontext()
     return paddle.amp.auto_cast(dtype="bfloat16" if precision == "bf16" else "float16", level="O1")
 
 
 def count_products(main: Any) -> tuple[int, int]:
-    """How many matrix products a program holds, gradients left out, and how many of them in low precision."""
+    """Count the matrix products of a program without those of gradients, and how many are in low precision."""
     products = [operator for operator in main.global_block().ops if operator.name() == "pd_op.matmul"]
-    low = [one for one in products if one.operand_source(0).dtype in (paddle.bfloat16, paddle.float16)]
+    low = [product for product in products if product.operand_source(0).dtype in (paddle.bfloat16, paddle.float16)]
     return len(products), len(low)
 
 
-def operators_so_far() -> set[int]:
-    """Ids of the current program's operators."""
+def operator_ids() -> set[int]:
+    """Return the ids of the current program's operators."""
     return {operator.id() for operator in paddle.static.default_main_program().global_block().ops}
 
 
 def declare_inputs(feeds: Sequence[Feed]) -> dict[str, Any]:
-    """The feeds as Values of the current program, by name."""
+    """Declare the feeds in the current program; return their Values by name."""
     return {feed.name: paddle.static.data(feed.name, list(feed.shape), feed.dtype) for feed in feeds}
 
 
 def declare_parameter(spec: ParameterSpec) -> Any:
-    """The parameter as a Value of the current program."""
+    """Declare the parameter in the current program; return its Value."""
     placeholder = paddle.ParamAttr(name=spec.name, initializer=paddle.nn.initializer.Constant(0.0))
     return paddle.static.create_parameter(list(spec.shape), "float32", name=spec.name, attr=placeholder)
 
 
 def column_of_ones(x: Any) -> Any:
-    """Ones [rows of x, 1]: times a bias [1, size] they add it in training."""
+    """Return ones [rows of x, 1]; their product with a bias [1, size] adds it in training."""
     ones = paddle.ones([paddle.shape(x)[0], 1], "float32")
     ones.stop_gradient = False  # oneDNN's gradient of a product crashes where an input needs none
     return ones
 
 
 def gradient_buffer(spec: ParameterSpec) -> Any:
-    """The buffer that collects a parameter's gradients over micro-batches and tasks."""
-    return kept_value(spec.name + GRADIENT_SUFFIX, spec.shape)
+    """Declare the buffer that accumulates a parameter's gradients over micro-batches and tasks; return its Value."""
+    return persistent_variable(spec.name + GRADIENT_SUFFIX, spec.shape)
 
 
-def kept_value(name: str, shape: tuple[int, ...]) -> Any:
-    """A float32 value that stays in the scope from run to run, as a Value of the current program."""
+def persistent_variable(name: str, shape: tuple[int, ...]) -> Any:
+    """Declare a float32 variable that keeps its value between runs; return its Value in the current program."""
     zero = paddle.nn.initializer.Constant(0.0)
     value = create_persistable_value(dtype="float32", shape=list(shape), name=name, initializer=zero)
     value.stop_gradient = True

@@ -12,20 +12,20 @@ from ernie_paddle.settings import Precision
 
 
 def default_place() -> Any:
-    """The GPU that the launcher gave this process, else the first, where Paddle was built for GPUs; else the CPU."""
+    """Return the GPU that the launcher assigned, or the first one; the CPU if Paddle was built without CUDA."""
     if not paddle.is_compiled_with_cuda():
         return paddle.CPUPlace()
-    given = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 - Paddle's launcher names it so
-    return paddle.CUDAPlace(int(given.split(",")[0]))
+    assigned = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 - Paddle's launcher names it so
+    return paddle.CUDAPlace(int(assigned.split(",")[0]))
 
 
 def cpu_threads() -> int:
-    """The threads that Paddle computes with on the CPU: the caller's OMP_NUM_THREADS, or the cores of this process."""
+    """Return the number of Paddle's CPU threads: the caller's OMP_NUM_THREADS, or the cores of this process."""
     return int(os.environ["OMP_NUM_THREADS"])
 
 
 def check_precision(precision: Precision, place: Any, option: str = "train.precision") -> None:
-    """Check that the device supports the requested precision of matrix products; `option` begins the error.
+    """Check that the device supports the requested precision of matrix products. The error begins with `option`.
 
     Raises:
         UserError: it does not.
@@ -42,7 +42,7 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
 def cpu_supports_bf16() -> bool:
     """Return whether this process can multiply bf16 matrices on the CPU.
 
-    Paddle answers for the hardware; oneDNN may be limited further (`ONEDNN_MAX_CPU_ISA`), so a small product is tried.
+    Paddle reports what the hardware supports. `ONEDNN_MAX_CPU_ISA` may limit oneDNN further, so this tries a product.
     """
     if not paddle.base.core.supports_bfloat16():
         return False

@@ -1,4 +1,4 @@
-"""Dropout with masks that numpy draws: on CPU some ten times as fast as Paddle's own operator, and keyed."""
+"""Dropout with keyed masks from numpy, on CPU some ten times as fast as Paddle's operator."""
 
 from dataclasses import dataclass
 from math import prod
@@ -8,24 +8,24 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.programs.building import declare_inputs
-from ernie_paddle.task import Feed
 
-Size = int | tuple[str, int]  # a number, or a feed's name and one of its axes
+Size = int | tuple[str, int]  # a fixed size, or an axis of a feed: its name and the number of the axis
 _DRAWS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A feed of 1 where a value is kept and 0 where it is dropped."""
+    """A feed with a keep-mask: 1 where a value is kept and 0 where it is dropped."""
 
     feed: Feed
     sizes: tuple[Size, ...]
     rate: float
 
-    def draw(self, feeds: dict[str, np.ndarray], key: int) -> np.ndarray:
-        """A mask that fits the other feeds, uint8; `key` and the feed's name determine it."""
+    def sample(self, feeds: dict[str, np.ndarray], key: int) -> np.ndarray:
+        """Sample a uint8 keep-mask with the sizes of the other feeds, keyed by `key` and the feed's name."""
         shape = tuple(size if isinstance(size, int) else feeds[size[0]].shape[size[1]] for size in self.sizes)
         count = prod(shape)
         words = generator(key, self.feed.name).bit_generator.random_raw(-(-count // 4))
@@ -34,16 +34,18 @@ class Mask:
 
 
 class Dropout:
-    """The dropout of one program. On CPU `masks` are what it is to be fed; a GPU draws its own."""
+    """The dropout of one program. On CPU the program is fed `masks`; a GPU samples its own.
+
+    With `keep_masks`, layers may be recomputed: `kept` are the Values with random numbers, which are sampled only once.
+    """
 
     def __init__(self, active: bool, keep_masks: bool):
-        """`keep_masks`: the layers will be computed twice; what they draw is drawn once, and `kept`."""
         self.active, self.keep_masks = active, keep_masks
         self.masks: list[Mask] = []
         self.kept: list[Any] = []
 
     def __call__(self, x: Any, rate: float, sizes: tuple[Size, ...]) -> Any:
-        """Drop values of x, and scale those that stay by 1 / (1 - rate). `sizes` is x's shape."""
+        """Drop values of x and scale the others by 1 / (1 - rate). `sizes` is the shape of x."""
         if not self.active or not rate:
             return x
         if not paddle.is_compiled_with_cuda():
@@ -57,7 +59,7 @@ class Dropout:
             return F.dropout(x, rate, training=True, mode="upscale_in_train")
         return x * (paddle.cast(mask, x.dtype) * (1 / (1 - rate)))
 
-    def keep(self, drawn: Any) -> None:
-        """Note a Value that random draws of the device went into: it is not to be computed again."""
+    def keep(self, value: Any) -> None:
+        """Keep a Value that depends on the device's random numbers from being recomputed."""
         if self.keep_masks:
-            self.kept.append(drawn)
+            self.kept.append(value)

@@ -1,4 +1,4 @@
-"""Where the time of programs goes, by kind of operator."""
+"""Profiling of programs by operator."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from paddle.profiler import Profiler, ProfilerTarget
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """All calls of one kind of operator (on a GPU: of one kernel)."""
+    """The calls of one operator, on a GPU of one kernel."""
 
     name: str
     calls: int
@@ -22,7 +22,7 @@ class OperatorTime:
 
 
 def operator_times(run: Callable[[], None]) -> list[OperatorTime]:
-    """Calls and time of each kind of operator while `run` runs, the longest first."""
+    """Profile `run`; return the calls and the time of each operator, longest first."""
     targets, kind = [ProfilerTarget.CPU], "Operator"
     if paddle.is_compiled_with_cuda():
         targets, kind = [*targets, ProfilerTarget.GPU], "Kernel"
@@ -36,5 +36,5 @@ def operator_times(run: Callable[[], None]) -> list[OperatorTime]:
     for event in events:
         if event.get("cat") == kind and event.get("ph") == "X":
             times[re.sub(r"\[.*", "", event["name"])].append(event["dur"] / 1e6)
-    found = [OperatorTime(name, len(seconds), sum(seconds)) for name, seconds in times.items()]
-    return sorted(found, key=lambda one: -one.seconds)
+    totals = [OperatorTime(name, len(seconds), sum(seconds)) for name, seconds in times.items()]
+    return sorted(totals, key=lambda operator: -operator.seconds)

@@ -1,4 +1,4 @@
-"""Recomputation: layers are computed again for their gradients instead of being kept from the forward pass."""
+"""Recomputation of layers for their gradients, which saves keeping their activations from the forward pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from typing import Any
 
 import paddle
 
-NEVER_AGAIN = ("builtin.parameter", "pd_op.data")
+NOT_RECOMPUTED = ("builtin.parameter", "pd_op.data")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A layer: the ids of its operators, and the Value it gives."""
+    """A layer: the ids of its operators and its output Value."""
 
     operators: set[int]
     output: Any
 
 
-def recompute(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
-    """Let the gradients of a program use copies of its layers that run right before them.
+def recompute_layers(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
+    """Let the gradients of a program use copies of its layers, which run right before them.
 
-    All operators but those of `forward` belong to the gradients. Outputs of layers are not computed again, nor is
-    anything that an operator gives which gave one of `kept`: it drew random numbers.
+    `forward` are the ids of the forward operators; all others belong to the gradients. The outputs of layers are not
+    recomputed, nor are operators with a result among `kept`, whose random numbers must not be sampled twice.
     """
     block = main.global_block()
     gradients = {operator.id() for operator in block.ops} - forward
     for segment in reversed(segments):
         operators = block.ops
-        again, first_user = _needed(operators, segment, gradients, kept)
+        needed, first_user = _needed(operators, segment, gradients, kept)
         values = paddle.pir.IrMapping()
         for value in (value for operator in operators for value in operator.results()):
             values.add(value, value)
         paddle.pir.set_insertion_point(operators[first_user])
-        for i in again:
+        for i in needed:
             copy = operators[i].clone(values, paddle.pir.CloneOptions(False, True, True))
             for value, copied in zip(operators[i].results(), copy.results(), strict=True):
                 if value.is_same(segment.output):
@@ -46,18 +46,19 @@ def recompute(main: Any, forward: set[int], segments: Sequence[Segment], kept: S
 def _needed(
     operators: Sequence[Any], segment: Segment, gradients: set[int], kept: Sequence[Any]
 ) -> tuple[list[int], int]:
-    """Which operators of the segment the gradients need again, in order, and the first operator that needs one."""
-    place = {operator.id(): i for i, operator in enumerate(operators)}
+    """Return the sorted indices of the operators that gradients need, and the index of the first reader."""
+    index = {operator.id(): i for i, operator in enumerate(operators)}
     needed: set[int] = set()
     first_user = len(operators) - 1
-    for i in sorted((place[one] for one in segment.operators), reverse=True):
+    for i in sorted((index[operator] for operator in segment.operators), reverse=True):
         results = operators[i].results()
-        if operators[i].name() in NEVER_AGAIN or any(value.is_same(one) for value in results for one in kept):
+        is_kept = any(value.is_same(kept_value) for value in results for kept_value in kept)
+        if operators[i].name() in NOT_RECOMPUTED or is_kept:
             continue
         for value in results:
             if value.is_same(segment.output):
                 continue
-            users = {place[user.id()] for user in value.all_used_ops()}
+            users = {index[user.id()] for user in value.all_used_ops()}
             by_gradients = {user for user in users if operators[user].id() in gradients}
             if by_gradients or users & needed:
                 needed.add(i)

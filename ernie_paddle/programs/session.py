@@ -1,4 +1,4 @@
-"""A session: the programs of a run, built when they are first needed, and the variables they share."""
+"""The session of a run: its programs, built on first use, and the variables that they share."""
 
 import resource
 import time
@@ -12,7 +12,7 @@ import paddle
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.collectives import Sums, connect
+from ernie_paddle.programs.collectives import Collectives, connect
 from ernie_paddle.programs.devices import check_precision, default_place
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
@@ -30,7 +30,10 @@ from ernie_paddle.task import Task
 
 
 class Session:
-    """Runs task programs and update programs over one set of variables, on the GPU if there is one."""
+    """Runs task programs and update programs over one set of variables, on the GPU if there is one.
+
+    With several `ranks`, all of them must make the same calls in the same order.
+    """
 
     def __init__(
         self,
@@ -41,30 +44,32 @@ class Session:
         impl: ImplSettings | None = None,
         ranks: Ranks | None = None,
     ):
-        """`ranks`: alone unless given; others must make the same calls in the same order."""
         self.config, self.seed, self.adam, self.precision, self.impl = config, seed, adam, precision, impl
         self.ranks = ranks or Ranks()
         connect(self.ranks)
         self.variables = Variables(default_place())
         check_precision(precision, self.variables.place)
-        self.sums = Sums(self.ranks, self.variables.place)
-        self.update_seconds = 0.0  # spent in update programs so far
+        self.collectives = Collectives(self.ranks, self.variables.place)
+        self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
         self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
         self._evaluation: dict[str, TaskProgram] = {}
 
     def add_gradients(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray], dropout_key: int) -> None:
-        """Run a micro-batch forward and backward. Waits for nothing."""
+        """Run a micro-batch forward and backward, without waiting for the device."""
         program, _ = self._training_programs(tasks)
         paddle.seed(dropout_key)
-        self._run(program.main, program.complete(feed, dropout_key))
+        self._run(program.main, program.complete_feed(feed, dropout_key))
 
     def set_loss_scale(self, value: float) -> None:
-        """The factor of the loss from the next micro-batch on."""
+        """Set the factor of the loss from the next micro-batch on."""
         self.variables.set(LOSS_SCALE, np.array([value], np.float32))
 
     def update(self, tasks: tuple[Task, ...], learning_rate: float) -> bool:
-        """Apply the collected gradients to the parameters of these tasks; were they finite? If not, nothing changes."""
+        """Apply the accumulated gradients to the parameters of these tasks, unless some are not finite.
+
+        Returns whether all gradients were finite.
+        """
         _, program = self._training_programs(tasks)
         self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
         began = time.perf_counter()
@@ -73,21 +78,22 @@ class Session:
         return not bool(non_finite.any())
 
     def products(self, tasks: tuple[Task, ...]) -> tuple[int, int]:
-        """Matrix products of the forward pass of these tasks, and how many of them are in low precision."""
+        """Count the matrix products in the forward pass of these tasks, and how many are in low precision."""
         return self._training_programs(tasks)[0].products
 
     def take_metrics(self) -> dict[str, np.ndarray]:
-        """Summed loss and right answers of each task on all ranks since the last call, float64 [2] by task name."""
-        sums: dict[str, np.ndarray] = {}
+        """Return the summed loss and correct predictions over all ranks, float64 [2] by task name, and reset them."""
+        totals: dict[str, np.ndarray] = {}
         for program, _ in self._training.values():
-            collected = self.variables.get(program.metrics_name)
-            self.variables.set(program.metrics_name, np.zeros_like(collected))
-            for task, values in zip(program.tasks, self.sums(collected.astype(np.float64)), strict=True):
-                sums[task.name] = sums.get(task.name, 0.0) + values
-        return sums
+            accumulated = self.variables.get(program.metrics_name)
+            self.variables.set(program.metrics_name, np.zeros_like(accumulated))
+            reduced = self.collectives.all_reduce(accumulated.astype(np.float64))
+            for task, metrics in zip(program.tasks, reduced, strict=True):
+                totals[task.name] = totals.get(task.name, 0.0) + metrics
+        return totals
 
     def gradient_norm(self) -> float:
-        """Global norm of the last update's gradients before clipping."""
+        """Return the global norm of the last step's gradients before clipping."""
         return float(self.variables.get(GRADIENT_NORM)[0])
 
     @property
@@ -95,30 +101,30 @@ class Session:
         return self.variables.place.is_cpu_place()
 
     def memory_bytes(self) -> int:
-        """Memory in use: what is allocated on the GPU, or resident of this process."""
+        """Return the memory in use: allocated on the GPU, or resident in this process."""
         if not self.on_cpu:
             return int(paddle.device.cuda.memory_allocated())
         resident = int(Path("/proc/self/statm").read_text().split()[1])
         return resident * resource.getpagesize()
 
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
-        """Summed loss and right answers of a task on one batch, float64 [2]."""
+        """Return the summed loss and the number of correct predictions of a task on one batch, float64 [2]."""
         program = self._evaluation_program(task)
-        return self._run(program.main, program.complete(feed, 0), program.metrics)[0].astype(np.float64)[0]
+        return self._run(program.main, program.complete_feed(feed, 0), program.metrics)[0].astype(np.float64)[0]
 
     def scores(self, task: Task, feed: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """As `evaluate`, and what a task's answers are read from, float32 [tokens, ...]."""
+        """Return the result of `evaluate` and the scores that predictions are made from, float32 [tokens, ...]."""
         program = self._evaluation_program(task)
-        metrics, scores = self._run(program.main, program.complete(feed, 0), program.metrics, program.scores)
+        metrics, scores = self._run(program.main, program.complete_feed(feed, 0), program.metrics, program.scores)
         return metrics.astype(np.float64)[0], scores
 
     def parameter_shapes(self, tasks: Iterable[Task]) -> dict[str, tuple[int, ...]]:
-        """Shapes of the encoder and of the tasks' heads, by name."""
+        """Return the parameter shapes of the encoder and of the tasks' heads, by name."""
         programs = [self._evaluation_program(task) for task in tasks]
         return {name: spec.shape for program in programs for name, spec in program.parameters.items()}
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """All parameters met so far, by name."""
+        """Return the parameters of all programs built so far, by name."""
         return self.variables.parameters()
 
     def set_parameters(self, values: dict[str, np.ndarray]) -> None:
@@ -126,7 +132,7 @@ class Session:
             self.variables.set_parameter(name, value)
 
     def optimizer_state(self) -> dict[str, np.ndarray]:
-        """AdamW's accumulators, by name."""
+        """Return AdamW's accumulators, by name."""
         shapes = {name: value.shape for name, value in self.parameters().items()}
         names = (accumulator for name, shape in shapes.items() for accumulator in accumulators(name, shape, self.adam))
         return {name: self.variables.get(name) for name in names if name in self.variables}
@@ -135,22 +141,23 @@ class Session:
         for name, value in values.items():
             self.variables.set(name, value)
 
-    def take_from_first(self) -> None:
-        """Set parameters and moments to those of the first rank."""
+    def broadcast_from_rank0(self) -> None:
+        """Set parameters and optimizer state to those of rank 0."""
         if self.ranks.world > 1:
-            self.set_parameters({name: self.sums.of_first(value) for name, value in self.parameters().items()})
-            self.set_optimizer_state({n: self.sums.of_first(value) for n, value in self.optimizer_state().items()})
+            broadcast = self.collectives.broadcast
+            self.set_parameters({name: broadcast(value) for name, value in self.parameters().items()})
+            self.set_optimizer_state({name: broadcast(value) for name, value in self.optimizer_state().items()})
 
-    def any_of_ranks(self, here: bool) -> bool:
-        """Is something so on any rank?"""
-        return bool(self.sums(np.array([here], np.int64))[0])
+    def any_rank(self, condition: bool) -> bool:
+        """Return whether the condition holds on any rank."""
+        return bool(self.collectives.all_reduce(np.array([condition], np.int64))[0])
 
-    def meet(self) -> None:
-        """Wait until all ranks are here."""
-        self.sums(np.zeros(1, np.int64))
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        self.collectives.all_reduce(np.zeros(1, np.int64))
 
     def check_equal(self) -> None:
-        """Compare the parameters of all ranks.
+        """Check that the parameters of all ranks are equal.
 
         Raises:
             UserError: they differ.
@@ -160,12 +167,12 @@ class Session:
         checksum = 0
         for name, value in sorted(self.parameters().items()):
             checksum = crc32(value.tobytes(), crc32(name.encode(), checksum))
-        checksums = self.sums.gathered(checksum)
-        apart = [str(rank) for rank, found in enumerate(checksums) if found != checksums[0]]
-        if apart:
+        checksums = self.collectives.all_gather(checksum)
+        different = [str(rank) for rank, other in enumerate(checksums) if other != checksums[0]]
+        if different:
             raise UserError(
-                f"parameters of rank {', '.join(apart)} differ from those of rank 0; the last checkpoint is whole: "
-                "look at the memory of that machine, then go on with --resume"
+                f"parameters of rank {', '.join(different)} differ from those of rank 0; the last checkpoint is "
+                "complete: check the memory of that machine, then resume with --resume"
             )
 
     def _run(self, main: Any, feed: dict[str, np.ndarray], *fetched: Any) -> list[np.ndarray]:

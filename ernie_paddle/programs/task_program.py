@@ -1,4 +1,4 @@
-"""The program of one combination of tasks: forward, losses and, in training, gradients into shared buffers."""
+"""The program of one combination of tasks: forward pass, losses and, in training, gradients into shared buffers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,30 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ernie_paddle.data.feeding import ENCODER_FEEDS, outputs_feed
+from ernie_paddle.data.feeds import ENCODER_FEEDS, Feed, selected_feed
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.attention import (
     AttentionFunction,
-    Layout,
+    SymbolicLayout,
     flash_attention,
-    rectangular_attention,
+    padded_attention,
     uses_flash,
 )
 from ernie_paddle.programs.building import (
     count_products,
     declare_inputs,
     gradient_buffer,
-    kept_value,
     low_precision,
     new_program,
-    operators_so_far,
+    operator_ids,
+    persistent_variable,
 )
 from ernie_paddle.programs.dropout import Dropout, Mask
 from ernie_paddle.programs.network import EncoderInputs, Network
-from ernie_paddle.programs.recomputation import recompute
+from ernie_paddle.programs.recomputation import recompute_layers
 from ernie_paddle.programs.variables import ParameterSpec
 from ernie_paddle.settings import ImplSettings, Precision
-from ernie_paddle.task import Feed, Outcome, Task
+from ernie_paddle.task import HeadOutput, Task
 
 LOSS_WEIGHTS = "loss_weights"
 LOSS_SCALE = "loss_scale"
@@ -40,9 +40,10 @@ LOSS_SCALE = "loss_scale"
 class TaskProgram:
     """A built program.
 
-    `scores` are what answers of the first task are read from, None in training. `metrics` is float32 [tasks, 2]: summed
-    loss and right answers of each task, in the order of `tasks`. A training program adds them up under
-    `metrics_name` instead of handing them out, so that nothing waits for the device between two records in the log.
+    `scores` are the scores of the first task that predictions are made from, None in training. `metrics`, float32
+    [tasks, 2], are the summed loss and the number of correct predictions of each task, in the order of `tasks`. A
+    training program accumulates them in the variable `metrics_name` instead of returning them, so that nothing waits
+    for the device between two log records.
     """
 
     tasks: tuple[Task, ...]
@@ -53,23 +54,27 @@ class TaskProgram:
     metrics_name: str
     parameters: dict[str, ParameterSpec]
     masks: tuple[Mask, ...]  # of dropout
-    products: tuple[int, int]  # matrix products, and those of them in low precision
+    products: tuple[int, int]  # matrix products of the forward pass, and those of them in low precision
 
-    def complete(self, feed: dict[str, np.ndarray], dropout_key: int) -> dict[str, np.ndarray]:
-        """The feed with the masks of dropout, after a check of names, ranks and dtypes: Paddle would cast."""
+    def complete_feed(self, feed: dict[str, np.ndarray], dropout_key: int) -> dict[str, np.ndarray]:
+        """Check the feed and add the dropout masks to it.
+
+        Raises:
+            ValueError: names, shapes or dtypes are not the declared ones; Paddle would cast without a warning.
+        """
         if feed.keys() != {declared.name for declared in self.feeds}:
             raise ValueError(f"fed {sorted(feed)}, declared {sorted(declared.name for declared in self.feeds)}")
         for declared in self.feeds:
-            found = feed[declared.name]
-            same = len(found.shape) == len(declared.shape) and all(
-                size in (-1, actual) for size, actual in zip(declared.shape, found.shape, strict=True)
+            array = feed[declared.name]
+            same_shape = len(array.shape) == len(declared.shape) and all(
+                size in (-1, actual) for size, actual in zip(declared.shape, array.shape, strict=True)
             )
-            if not same or str(found.dtype) != declared.dtype:
+            if not same_shape or str(array.dtype) != declared.dtype:
                 raise ValueError(
                     f"feed {declared.name}: declared {declared.dtype} {declared.shape}, "
-                    f"found {found.dtype} {found.shape}"
+                    f"found {array.dtype} {array.shape}"
                 )
-        return {**feed, **{mask.feed.name: mask.draw(feed, dropout_key) for mask in self.masks}}
+        return {**feed, **{mask.feed.name: mask.sample(feed, dropout_key) for mask in self.masks}}
 
 
 def build_task_program(
@@ -79,37 +84,39 @@ def build_task_program(
     precision: Precision = "fp32",
     impl: ImplSettings | None = None,
 ) -> TaskProgram:
-    """Build the program of a primary task (first, it names the task embedding) and its companions.
+    """Build the program of a primary task, which selects the task embedding, and its auxiliary tasks.
 
-    In training the loss is the sum over tasks of `loss_weights` [tasks] times the summed loss; a weight of
-    1 / (labels of the whole update) makes it a mean over all micro-batches. Gradients, times `loss_scale` [1], are
-    added to `<parameter>@GRAD`. Losses that are not finite are left out of the metrics.
+    The primary task is the first of `tasks`. In training the loss is the sum over tasks of `loss_weights` [tasks] times
+    the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches. Gradients,
+    times `loss_scale` [1], are added to `<parameter>@GRAD`. The metrics skip losses that are not finite.
     """
     impl = impl or ImplSettings()
     metrics_name = "metrics@" + "+".join(task.name for task in tasks)
     with new_program() as main:
-        feeds = [*ENCODER_FEEDS, *(outputs_feed(task.name) for task in tasks)]
+        feeds = [*ENCODER_FEEDS, *(selected_feed(task.name) for task in tasks)]
         feeds += [feed for task in tasks for feed in task.objective.feeds()]
         inputs = declare_inputs(feeds)
         dropout = Dropout(training, impl.recompute)
-        attention: AttentionFunction = rectangular_attention
+        attention: AttentionFunction = padded_attention
         if uses_flash(impl.attention, precision):
             attention = flash_attention(config.max_position_embeddings, precision)
         with low_precision(precision):
             network = Network(config, tasks[0].task_id, encoder_inputs(inputs), dropout, attention)
-            outcomes = [_outcome(task, network, inputs) for task in tasks]
+            head_outputs = [_head_output(task, network, inputs) for task in tasks]
         products = count_products(main)
-        scores = None if training else tasks[0].objective.answer_scores(outcomes[0].logits)
-        metrics = paddle.stack([paddle.stack([outcome.loss_sum, outcome.correct]) for outcome in outcomes])
+        scores = None if training else tasks[0].objective.prediction_scores(head_outputs[0].logits)
+        metrics = paddle.stack(
+            [paddle.stack([head_output.loss_sum, head_output.correct]) for head_output in head_outputs]
+        )
         if training:
             weights = Feed(LOSS_WEIGHTS, (len(tasks),), "float32")
             feeds.append(weights)
-            weight = declare_inputs((weights,))[LOSS_WEIGHTS] * kept_value(LOSS_SCALE, (1,))
-            loss = paddle.sum(paddle.stack([outcome.loss_sum for outcome in outcomes]) * weight)
-            _collect_gradients(main, loss, network, dropout, impl.recompute)
-            collected = kept_value(metrics_name, (len(tasks), 2))
+            weight = declare_inputs((weights,))[LOSS_WEIGHTS] * persistent_variable(LOSS_SCALE, (1,))
+            loss = paddle.sum(paddle.stack([head_output.loss_sum for head_output in head_outputs]) * weight)
+            _accumulate_gradients(main, loss, network, dropout, impl.recompute)
+            accumulated = persistent_variable(metrics_name, (len(tasks), 2))
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
-            paddle.assign(collected + finite, output=collected)
+            paddle.assign(accumulated + finite, output=accumulated)
     masks = tuple(dropout.masks)
     return TaskProgram(
         tuple(tasks), main, tuple(feeds), scores, metrics, metrics_name, network.parameters, masks, products
@@ -117,33 +124,33 @@ def build_task_program(
 
 
 def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
-    """The Values of `ENCODER_FEEDS` as the network takes them."""
+    """Return the encoder's inputs from the Values of `ENCODER_FEEDS`."""
 
-    def layout(kind: str, tokens: str) -> Layout:
-        cells = f"{kind}_of_cell"
-        return Layout(inputs[cells], inputs[f"cell_of_{kind}"], (tokens, 0), (cells, 0), (cells, 1))
+    def layout(kind: str, tokens: str) -> SymbolicLayout:
+        padded = f"padded_to_{kind}"
+        return SymbolicLayout(inputs[padded], inputs[f"{kind}_to_padded"], (tokens, 0), (padded, 0), (padded, 1))
 
     return EncoderInputs(
         inputs["input_ids"],
         inputs["sentence_ids"],
         inputs["position_ids"],
-        inputs["outputs"],
+        inputs["selected"],
         layout("token", "input_ids"),
-        layout("output", "outputs"),
+        layout("selected", "selected"),
     )
 
 
-def _outcome(task: Task, network: Network, inputs: dict[str, Any]) -> Outcome:
-    feed = outputs_feed(task.name).name
-    return task.objective.build(network, network.read(inputs[feed], feed), inputs)
+def _head_output(task: Task, network: Network, inputs: dict[str, Any]) -> HeadOutput:
+    feed = selected_feed(task.name).name
+    return task.objective.build(network, network.select_outputs(inputs[feed], feed), inputs)
 
 
-def _collect_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, again: bool) -> None:
-    """Add the gradients of a loss to their buffers; `again`: compute the layers again for them."""
-    forward = operators_so_far()
+def _accumulate_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, recompute: bool) -> None:
+    """Add the gradients of a loss to their buffers, with the layers recomputed for them if asked."""
+    forward = operator_ids()
     gradients = paddle.static.append_backward(loss, list(network.values.values()))
-    if again:
-        recompute(main, forward, network.layers, dropout.kept)
+    if recompute:
+        recompute_layers(main, forward, network.layers, dropout.kept)
     for parameter, gradient in gradients:
         buffer = gradient_buffer(network.parameters[parameter.name])
         paddle.assign(buffer + gradient, output=buffer)

@@ -1,12 +1,12 @@
-"""The update program: clip the collected gradients, apply AdamW, zero the buffers."""
+"""The update program: clip the accumulated gradients, apply AdamW, zero the buffers."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import paddle
 
-from ernie_paddle.programs.building import declare_parameter, gradient_buffer, kept_value, new_program
-from ernie_paddle.programs.collectives import add_sums
+from ernie_paddle.programs.building import declare_parameter, gradient_buffer, new_program, persistent_variable
+from ernie_paddle.programs.collectives import all_reduce
 from ernie_paddle.programs.task_program import LOSS_SCALE
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec, Variables
 from ernie_paddle.ranks import Ranks
@@ -18,9 +18,9 @@ LEARNING_RATE = "learning_rate_0"  # the name paddle.optimizer gives it in a fre
 
 @dataclass(frozen=True)
 class UpdateProgram:
-    """A built program. It leaves the global norm of the gradients before clipping in `gradient_norm`, [1].
+    """A built program. It stores the global norm of the gradients before clipping in `gradient_norm` [1].
 
-    `non_finite` [1]: were there gradients that are not finite? If so, parameters and moments keep their values.
+    `non_finite` [1] tells whether some gradients are not finite. Then parameters and moments keep their values.
     """
 
     main: Any
@@ -29,19 +29,19 @@ class UpdateProgram:
 
 
 def build_update_program(parameters: dict[str, ParameterSpec], adam: AdamSettings, ranks: Ranks) -> UpdateProgram:
-    """Build the update of just these parameters, so that the heads of absent tasks do not drift.
+    """Build the update of these parameters alone, so that the heads of absent tasks do not drift.
 
-    Gradients are summed over all processes first.
+    It starts with the sum of the gradients over all processes.
     """
     with new_program() as main:
         values = {name: declare_parameter(spec) for name, spec in parameters.items()}
         buffers = {name: gradient_buffer(spec) for name, spec in parameters.items()}
-        scale = kept_value(LOSS_SCALE, (1,))
-        totals = list(buffers.values()) if ranks.world == 1 else add_sums(list(buffers.values()))
-        # Not sum(square(...)): of 10**8 values it is 1 % off, and oneDNN squares in place what is still needed.
+        scale = persistent_variable(LOSS_SCALE, (1,))
+        totals = list(buffers.values()) if ranks.world == 1 else all_reduce(list(buffers.values()))
+        # Not sum(square(...)), which is 1 % off for 10**8 values; and oneDNN would square needed values in place.
         squares = [paddle.reshape(paddle._C_ops.squared_l2_norm(total), [1]) for total in totals]
         norm = paddle.sqrt(paddle.add_n(squares)) / scale
-        paddle.assign(norm, output=kept_value(GRADIENT_NORM, (1,)))
+        paddle.assign(norm, output=persistent_variable(GRADIENT_NORM, (1,)))
         non_finite = paddle.logical_not(paddle.isfinite(norm))
         factor = 1 / scale
         if adam.clip_norm is not None:
@@ -62,12 +62,12 @@ def build_update_program(parameters: dict[str, ParameterSpec], adam: AdamSetting
 
 
 def is_decayed(name: str) -> bool:
-    """Whether weight decay applies to a parameter (release, `optimization.py`)."""
+    """Return whether weight decay applies to a parameter (release, `optimization.py`)."""
     return "layer_norm" not in name and not name.endswith(("_bias", "_b", ".b_0"))
 
 
 def accumulators(name: str, shape: tuple[int, ...], adam: AdamSettings) -> dict[str, tuple[tuple[int, ...], float]]:
-    """Shape and initial value of AdamW's accumulators of a parameter, by the names that Paddle gives them."""
+    """Return the shape and initial value of a parameter's AdamW accumulators, by Paddle's names for them."""
     return {
         f"{name}_moment1_0": (shape, 0.0),
         f"{name}_moment2_0": (shape, 0.0),
@@ -77,7 +77,7 @@ def accumulators(name: str, shape: tuple[int, ...], adam: AdamSettings) -> dict[
 
 
 def add_update_variables(variables: Variables, parameters: dict[str, ParameterSpec], adam: AdamSettings) -> None:
-    """Create accumulators and gradient buffers that are new; those that exist keep their values."""
+    """Create the accumulators and gradient buffers that do not exist yet; the others keep their values."""
     for name, spec in parameters.items():
         for accumulator, (shape, value) in accumulators(name, spec.shape, adam).items():
             variables.add_filled(accumulator, shape, value)

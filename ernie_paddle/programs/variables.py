@@ -1,4 +1,4 @@
-"""Parameters and the other values that programs share, by name, in one scope."""
+"""Parameters and other variables that programs share, by name, in one scope."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +13,7 @@ GRADIENT_SUFFIX = "@GRAD"
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """Shape and initial values of a parameter: `normal` is truncated at two standard deviations."""
+    """Shape and initializer of a parameter; `normal` is truncated at two standard deviations."""
 
     name: str
     shape: tuple[int, ...]
@@ -21,7 +21,7 @@ class ParameterSpec:
     std: float = 0.0
 
     def initial(self, seed: int) -> np.ndarray:
-        """Initial values, keyed by seed and name: the same in any program, stage or order."""
+        """Return the initial values, which depend only on seed and name: not on programs, stages or their order."""
         if self.initializer == "zeros":
             return np.zeros(self.shape, np.float32)
         if self.initializer == "ones":
@@ -34,7 +34,7 @@ class ParameterSpec:
 
 
 class Variables:
-    """The scope shared by all programs of a run, as numpy arrays by name."""
+    """The variables of all programs of a run, as numpy arrays by name."""
 
     def __init__(self, place: Any):
         self.place = place
@@ -51,22 +51,22 @@ class Variables:
         self.scope.var(name).get_tensor().set(value, self.place)
 
     def set_parameter(self, name: str, value: np.ndarray) -> None:
-        """Set a parameter, creating it if it is new."""
+        """Set a parameter. Creates it if needed."""
         if name not in self:
             self._parameters.append(name)
         self.set(name, value)
 
     def add_parameters(self, specs: dict[str, ParameterSpec], seed: int) -> None:
-        """Initialise the parameters that are new; those that exist keep their values."""
+        """Initialise the parameters that do not exist yet; the others keep their values."""
         for name, spec in specs.items():
             if name not in self:
                 self.set_parameter(name, spec.initial(seed))
 
     def add_filled(self, name: str, shape: tuple[int, ...], value: float) -> None:
-        """Create a value if it is new."""
+        """Create a variable filled with `value`, unless it exists."""
         if name not in self:
             self.set(name, np.full(shape, value, np.float32))
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """All parameters, by name."""
+        """Return all parameters, by name."""
         return {name: self.get(name) for name in self._parameters}

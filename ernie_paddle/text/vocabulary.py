@@ -1,4 +1,4 @@
-"""WordPiece vocabularies: the release's two file formats, and tokenisation with the same ids."""
+"""WordPiece vocabularies in the release's two file formats, and tokenisation with the release's ids."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_lines, written_whole
+from ernie_paddle.files import atomic_write, read_lines
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 CONTINUATION = "##"
 
 
-def unused_place(index: int) -> str:
-    """What stands for an id that no token has in files whose readers want a token on every line."""
+def unused_token(index: int) -> str:
+    """Return the placeholder for an unused id, for files that need a token on every line."""
     return f"[hole{index}]"
 
 
@@ -29,13 +29,12 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Read `vocab.txt`: a token a line (its line is its id), or `token<TAB>id`, as the release has both.
+        """Read `vocab.txt` with a token per line, numbered from 0, or with `token<TAB>id`; the release has both.
 
-        A blank line, or one that `unused_place` gives, keeps an id that no token has; `size` does not count those at
-        the end.
+        A blank line, or one with `unused_token`, leaves its id unused. `size` does not count unused ids at the end.
 
         Raises:
-            UserError: missing file, bad id, duplicate token or id, no special tokens.
+            UserError: the file is missing, an id is invalid, a token or id is duplicate, or a special token is missing.
         """
         lines = read_lines(path, "vocabulary")
         with_ids = "\t" in next(filter(None, lines), "")
@@ -47,13 +46,13 @@ class Vocabulary:
                 form = "'token<TAB>id'" if with_ids else "a token without a TAB, as in the first line"
                 raise UserError(f"{path} line {number}: expected {form}, found {line!r}")
             index = int(text) if tab else number - 1
-            if token in ("", unused_place(index)):
+            if token in ("", unused_token(index)):
                 continue
             if token in ids or index in token_of:
                 earlier = (
                     f"token {token!r} has id {ids[token]}" if token in ids else f"it is that of {token_of[index]!r}"
                 )
-                raise UserError(f"{path} line {number}: token {token!r} or id {index} stands there twice ({earlier})")
+                raise UserError(f"{path} line {number}: token {token!r} or id {index} is there twice ({earlier})")
             ids[token] = index
             token_of[index] = token
         missing = [token for token in SPECIAL_TOKENS if token not in ids]
@@ -62,11 +61,11 @@ class Vocabulary:
         return cls(ids)
 
     def save(self, path: Path) -> None:
-        """Write one token a line where the ids have no holes, else `token<TAB>id`."""
+        """Write one token per line, or `token<TAB>id` if some ids are unused."""
         ordered = sorted(self.ids.items(), key=lambda item: item[1])
-        holes = len(ordered) != self.size
-        with written_whole(path) as file:
-            file.writelines(f"{token}\t{index}\n" if holes else f"{token}\n" for token, index in ordered)
+        has_unused_ids = len(ordered) != self.size
+        with atomic_write(path) as file:
+            file.writelines(f"{token}\t{index}\n" if has_unused_ids else f"{token}\n" for token, index in ordered)
 
     @cached_property
     def size(self) -> int:
@@ -74,12 +73,12 @@ class Vocabulary:
 
     @cached_property
     def tokens(self) -> dict[int, str]:
-        """Token by id."""
+        """The tokens by id."""
         return {index: token for token, index in self.ids.items()}
 
     @cached_property
     def digest(self) -> str:
-        """A hash of tokens and ids that does not depend on the file's format."""
+        """The hash of tokens and ids, which does not depend on the file's format."""
         ordered = sorted(self.ids.items(), key=lambda item: item[1])
         return hashlib.sha256("\n".join(f"{token}\t{index}" for token, index in ordered).encode()).hexdigest()
 
@@ -105,31 +104,31 @@ class Vocabulary:
 
     @cached_property
     def ordinary_ids(self) -> np.ndarray:
-        """Ids that may stand in for a masked word: all but `[PAD]`, `[unused1]` and their like."""
+        """The ids that may replace a masked word: of tokens without brackets, unlike `[PAD]` or `[unused1]`."""
         bracketed = (token.startswith("[") and token.endswith("]") and len(token) > 2 for token in self.ids)
         return np.sort([index for index, special in zip(self.ids.values(), bracketed, strict=True) if not special])
 
     @cached_property
     def continues_word(self) -> np.ndarray:
-        """Is the token with this id a piece inside a word, written `##...` [size]?"""
+        """Whether the token of each id continues a word (`##...`), bool [size]."""
         table = np.zeros(self.size, bool)
         table[[i for token, i in self.ids.items() if token.startswith(CONTINUATION) and len(token) > 2]] = True
         return table
 
     @cached_property
     def lower_case_tokenizer(self) -> Tokenizer:
-        """The tokenizer of lower-cased text, made once."""
+        """The cached tokenizer that lower-cases text."""
         return self.tokenizer()
 
     def tokenizer(self, lower_case: bool = True) -> Tokenizer:
-        """The WordPiece tokenizer of BERT and ERNIE; encoding adds no special tokens."""
+        """Return a WordPiece tokenizer as in BERT and ERNIE. It adds no special tokens."""
         tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower_case)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         return tokenizer
 
     def to_text(self, ids: list[int]) -> str:
-        """Tokens as readable text: pieces joined, Chinese without blanks."""
+        """Convert ids to readable text, with word pieces joined and no blanks within Chinese."""
         text = ""
         for index in ids:
             token = self.tokens.get(int(index), f"[{index}?]")

@@ -1,1 +1,1 @@
-"""Plans, the trainer, checkpoints and what is seen of a run."""
+"""The trainer, its steps and checkpoints, and the log of a run."""

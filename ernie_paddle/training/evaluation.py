@@ -1,4 +1,4 @@
-"""Held-out scores and tables of them."""
+"""Held-out scores and their tables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,43 +7,44 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-COLUMNS = ("loss", "by frequency", "ln(classes)", "accuracy", "most frequent", "labels")
+COLUMNS = ("loss", "unigram", "uniform", "accuracy", "majority class", "labels")
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and accuracy over `labels` labelled positions; `prior_...` are those of `prior_scores`."""
+    """Mean loss and accuracy over `labels` labelled positions, with the two baselines of `baseline_scores`."""
 
     loss: float
     accuracy: float
     labels: int
-    prior_loss: float
-    prior_accuracy: float
+    unigram_loss: float
+    majority_accuracy: float
 
 
-def prior_scores(frequencies: np.ndarray) -> tuple[float, float]:
-    """Loss and accuracy of somebody who knows only how frequent each class is: `frequencies` [classes].
+def baseline_scores(frequencies: np.ndarray) -> tuple[float, float]:
+    """Return the unigram loss and the majority-class accuracy of labels with these `frequencies` [classes].
 
-    These are the entropy of the classes in nats and the share of the most frequent one; zeros without any label.
+    The unigram loss is that of a model that predicts the class frequencies: their entropy, in nats. The majority-class
+    accuracy is the share of the most frequent class. Both are 0 if there are no labels.
     """
     shares = frequencies[frequencies > 0] / max(frequencies.sum(), 1)
     return -float((shares * np.log(shares)).sum()), float(shares.max(initial=0.0))
 
 
 def score_row(scores: Mapping[str, Any]) -> list[str]:
-    """A task's `evaluation` record as text, in the order of `COLUMNS`."""
+    """Format a task's `evaluation` record, in the order of `COLUMNS`."""
     return [
         f"{scores['loss']:.3f}",
-        f"{scores['prior_loss']:.3f}",
-        f"{scores['chance_loss']:.3f}",
+        f"{scores['unigram_loss']:.3f}",
+        f"{scores['uniform_loss']:.3f}",
         f"{scores['accuracy']:.1%}",
-        f"{scores['prior_accuracy']:.1%}",
+        f"{scores['majority_accuracy']:.1%}",
         f"{scores['labels']:,}",
     ]
 
 
 def best_scores(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, int]]:
-    """The lowest held-out loss of each task in `evaluation` records, and after which stage it was reached."""
+    """Return the lowest held-out loss of each task in `evaluation` records, and the stage it was reached in."""
     best: dict[str, tuple[float, int]] = {}
     for record in evaluations:
         for name, scores in record["tasks"].items():
@@ -54,7 +55,7 @@ def best_scores(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, tuple[flo
 def score_table(
     title: str, tasks: Mapping[str, Mapping[str, Any]], best_before: Mapping[str, tuple[float, int]]
 ) -> Table:
-    """Loss and accuracy of each task beside what knowing only the classes' frequencies gives, and its best before."""
+    """Return a table with the scores of each task, its baselines and its best loss so far."""
     table = Table(title=title)
     table.add_column("task", no_wrap=True)
     for column in (*COLUMNS, "best loss before"):

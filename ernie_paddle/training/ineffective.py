@@ -1,36 +1,36 @@
-"""Settings that cannot have their effect in a run, said before its first step."""
+"""Warnings about settings that have no effect in a run, given before its first step."""
 
 from ernie_paddle.settings import ImplSettings, LearningRateSettings, TrainSettings
-from ernie_paddle.training.learning_rate import learning_rate, warmup_updates
-from ernie_paddle.training.plan import StagePlan
+from ernie_paddle.training.learning_rate import learning_rate, warmup_steps
+from ernie_paddle.training.stage_plan import StagePlan
 
 
 def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan) -> list[str]:
-    """Return a warning for each setting of a run that its number of updates leaves without effect."""
+    """Return a warning for each setting that has no effect because the run has too few steps."""
     return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan.total)]
 
 
 def _warmups(settings: LearningRateSettings, plan: StagePlan) -> list[str]:
-    """Warn of warm-ups that do not end, with the highest rate: the last one, since the rate only rises."""
+    """Return warnings about warm-ups that do not end. They name the highest rate, which is that of the last step."""
     spans = {"the run": plan.total}
     if settings.restart == "stage":
         spans = {f"stage {stage + 1}": sum(row) for stage, row in enumerate(plan.matrix)}
     return [
-        f"train.learning_rate.warmup_updates {settings.warmup_updates:,} is more than the {updates:,} updates of "
-        f"{name}: the rate reaches {learning_rate(settings, updates, updates):.3g} there, not {settings.peak:.3g}"
-        for name, updates in spans.items()
-        if warmup_updates(settings, updates) > updates
+        f"train.learning_rate.warmup_steps {settings.warmup_steps:,} is more than the {steps:,} steps of "
+        f"{name}: the learning rate reaches {learning_rate(settings, steps, steps):.3g}, not {settings.peak:.3g}"
+        for name, steps in spans.items()
+        if warmup_steps(settings, steps) > steps
     ]
 
 
 def _intervals(impl: ImplSettings, total: int) -> list[str]:
-    """Warn of intervals longer than the run, if somebody chose them."""
+    """Return warnings about intervals that were set explicitly and are longer than the run."""
     effects = {
-        "log_every": "the log has one record a stage",
-        "save_every": "checkpoints are written at ends of stages only",
+        "logging_steps": "the log has one record per stage",
+        "save_steps": "checkpoints are written only at the end of each stage",
     }
     return [
-        f"impl.{name} {getattr(impl, name):,} is more than the {total:,} updates of the run: {effect}"
+        f"impl.{name} {getattr(impl, name):,} is more than the {total:,} steps of the run: {effect}"
         for name, effect in effects.items()
         if name in impl.model_fields_set and getattr(impl, name) > total
     ]

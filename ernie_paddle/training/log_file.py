@@ -1,4 +1,4 @@
-"""What a run leaves for reports: its log, a JSON object a line with `event` and `update`, and its result."""
+"""The files of a run that reports read: its log, with a JSON object on each line, and its result."""
 
 import json
 from pathlib import Path
@@ -8,43 +8,43 @@ from pydantic import BaseModel, ValidationError
 
 from ernie_paddle.checksums import read_sealed, write_sealed
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import as_json, written_whole
+from ernie_paddle.files import as_json, atomic_write
 
 LOG_FILE = "log.jsonl"
-RESULT_FILE = "result.json"  # of a fine-tuning run: scores of the best model, by file
+RESULT_FILE = "result.json"  # scores of a fine-tuning run's best model by set
 
 
 class LogRecord(BaseModel):
-    """What every record of a log has; there are other keys beside those of the classes here."""
+    """The keys of every log record. Records have further keys that are not checked."""
 
     event: str
-    update: int
+    step: int
 
 
-class TaskFigures(BaseModel):
-    """Of a task in a `train` record; the loss is None if updates were left out that were not finite."""
+class TaskScores(BaseModel):
+    """A task's scores in a `train` record. The loss is None if a step with a non-finite loss was skipped."""
 
     loss: float | None
     accuracy: float
     labels: int
 
 
-class HeldOutFigures(TaskFigures):
-    """Of a task in an `evaluation` record."""
+class HeldOutScores(TaskScores):
+    """A task's scores in an `evaluation` record."""
 
     loss: float
-    prior_loss: float
-    prior_accuracy: float
-    chance_loss: float
+    unigram_loss: float
+    majority_accuracy: float
+    uniform_loss: float
 
 
 class TrainRecord(LogRecord):
-    """Updates since the record before."""
+    """The steps since the previous record."""
 
     event: Literal["train"]
     stage: int
-    updates: dict[str, int]
-    tasks: dict[str, TaskFigures]
+    steps: dict[str, int]
+    tasks: dict[str, TaskScores]
     tokens: int
     seconds: float
 
@@ -54,14 +54,14 @@ class EvaluationRecord(LogRecord):
 
     event: Literal["evaluation"]
     stage: int
-    tasks: dict[str, HeldOutFigures]
+    tasks: dict[str, HeldOutScores]
 
 
-SHAPES: dict[str, type[LogRecord]] = {"train": TrainRecord, "evaluation": EvaluationRecord}
+RECORD_TYPES: dict[str, type[LogRecord]] = {"train": TrainRecord, "evaluation": EvaluationRecord}
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a log; a last line cut short by a kill is left out.
+    """Return the records of a log, without an incomplete last line as a killed run leaves it.
 
     Raises:
         UserError: another line is not a record.
@@ -74,25 +74,27 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
         event = str(record.get("event")) if isinstance(record, dict) else ""
-        SHAPES.get(event, LogRecord).model_validate(record)
+        RECORD_TYPES.get(event, LogRecord).model_validate(record)
     except (ValueError, RecursionError, TypeError) as error:
         fault = error.errors()[0] if isinstance(error, ValidationError) else None
         reason = f"key '{'.'.join(map(str, fault['loc']))}': {fault['msg']}" if fault else "not JSON"
-        raise UserError(f"{where}: damaged ({reason}); remove the line, or the file to go on without it") from None
+        raise UserError(
+            f"{where}: damaged ({reason}); remove the line, or remove the file to resume without it"
+        ) from None
     return dict(record)
 
 
-def drop_records_after(path: Path, update: int) -> None:
-    """Keep only the records up to an update."""
+def drop_records_after(path: Path, step: int) -> None:
+    """Remove the records after `step`."""
     if not path.exists():
         return
-    kept = [record for record in read_log(path) if record["update"] <= update]
-    with written_whole(path) as file:
+    kept = [record for record in read_log(path) if record["step"] <= step]
+    with atomic_write(path) as file:
         file.writelines(as_json(record) + "\n" for record in kept)
 
 
 def write_result(run: Path, result: dict[str, Any]) -> None:
-    """Write the result of a finished fine-tuning run into its folder, with a checksum."""
+    """Write the result of a finished fine-tuning run to its folder, with a checksum."""
     write_sealed(run / RESULT_FILE, result)
 
 
@@ -100,11 +102,11 @@ def read_result(run: Path) -> dict[str, Any]:
     """Read the result of a finished fine-tuning run.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: there is no result, or it is damaged.
     """
     try:
         return read_sealed(run / RESULT_FILE, "result of a finished fine-tuning run")
     except UserError as error:
         raise UserError(
-            f"{error}; finish the run, or have it written again: finetune ... --out {run} --resume"
+            f"{error}; finish the run, or write the result again: finetune ... --out {run} --resume"
         ) from None

@@ -1,7 +1,7 @@
-"""What happens to updates whose gradients are not finite, and dynamic loss scaling for fp16.
+"""Dynamic loss scaling for fp16, and the count of steps that are skipped for non-finite gradients.
 
-The constants are the release's (`model/ernie.py` and `optimization.py` of its fp16 training). Unlike there, a
-non-finite update is left out altogether: moments do not decay.
+The constants are the release's (`model/ernie.py` and `optimization.py` of its fp16 training). Unlike the release, we
+skip a non-finite step entirely: its moments do not decay.
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from ernie_paddle.settings import Precision
 
 INITIAL = 102400.0
-GROW_AFTER, GROWTH = 100, 2.0  # more than so many finite updates in a row
-SHRINK_AFTER, SHRINKAGE = 2, 0.8  # more than so many non-finite updates in a row
+GROW_AFTER, GROWTH = 100, 2.0  # grow after more than 100 finite steps in a row
+SHRINK_AFTER, SHRINKAGE = 2, 0.8  # shrink after more than 2 non-finite steps in a row
 FLOOR = 1.0
-# So many non-finite updates in a row are left out before a run is given up: fp16 may have to find its scale.
+# Non-finite steps in a row that are skipped before the run fails. fp16 needs some to find its scale.
 PATIENCE: dict[Precision, int] = {"fp32": 0, "bf16": 10, "fp16": 100}
 
 
 @dataclass(frozen=True)
 class LossScale:
-    """The factor of the loss; how many updates were left out in all, and since when things went well or badly."""
+    """The loss scale, the number of skipped steps, and the current runs of finite and non-finite steps."""
 
     value: float = 1.0
-    left_out: int = 0
+    skipped_steps: int = 0
     finite_in_a_row: int = 0
     non_finite_in_a_row: int = 0
 
@@ -30,11 +30,11 @@ class LossScale:
         return cls(INITIAL if precision == "fp16" else 1.0)
 
     def after(self, finite: bool, precision: Precision) -> "LossScale":
-        """The scale of the next update, given how this one went. Only fp16's factor ever changes."""
-        good, bad = (self.finite_in_a_row + 1, 0) if finite else (0, self.non_finite_in_a_row + 1)
-        value, left_out = self.value, self.left_out + (not finite)
-        if precision == "fp16" and good > GROW_AFTER:
-            value, good = value * GROWTH, 0
-        if precision == "fp16" and bad and bad % (SHRINK_AFTER + 1) == 0:
+        """Return the scale of the next step, given whether this step's gradients were finite. Only fp16 changes it."""
+        finite_steps, non_finite = (self.finite_in_a_row + 1, 0) if finite else (0, self.non_finite_in_a_row + 1)
+        value, skipped_steps = self.value, self.skipped_steps + (not finite)
+        if precision == "fp16" and finite_steps > GROW_AFTER:
+            value, finite_steps = value * GROWTH, 0
+        if precision == "fp16" and non_finite and non_finite % (SHRINK_AFTER + 1) == 0:
             value = max(FLOOR, value * SHRINKAGE)
-        return LossScale(value, left_out, good, bad)
+        return LossScale(value, skipped_steps, finite_steps, non_finite)

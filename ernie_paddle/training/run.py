@@ -1,4 +1,4 @@
-"""What every run does around the stepping loop: start or go on, log, save at the right moments."""
+"""The run around the training loop: start or resume, log, evaluate and save."""
 
 import signal
 import time
@@ -8,74 +8,74 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ernie_paddle.arguments import Resume
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.locks import locked_folder
+from ernie_paddle.model import saved
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
-from ernie_paddle.training.plan import PlannedUpdate
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.run_settings import Resume
+from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.trainer import Progress, Trainer
 
-SECONDS_TO_BE_NAMED = 8.0
+SECONDS_FOR_LAUNCHER = 8.0
 
 
 @contextmanager
 def run_folder(out: Path, ranks: Ranks) -> Iterator[None]:
-    """Make the run's folder and keep other runs out of it; the first rank does so for all.
+    """Create and lock the run's folder, on rank 0 only.
 
     Raises:
-        UserError: another run is at work in it.
+        UserError: another run uses the folder.
     """
-    with locked_folder(out) if ranks.leads else nullcontext():
+    with locked_folder(out) if ranks.is_main_process else nullcontext():
         yield
 
 
 def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Initial | None) -> None:
-    """Bring a new trainer to where the run begins.
+    """Resume or initialise a new trainer.
 
     Args:
-        identity: everything that decides the result, as JSON; a resumed run must have the same.
-        resume: whether to resume from the newest complete checkpoint in `out`; "auto" if there is one.
-        init: take parameters, and nothing else, from this model.
+        identity: everything that decides the result, as JSON. A resumed run must have the same identity.
+        resume: whether to resume from the newest complete checkpoint in `out`. With "auto", resume if there is one.
+        init: the model to load parameters from, and nothing else.
 
     Raises:
-        UserError: `out` holds a run and `resume` is "no", or none and it is "yes", or the run there is another one.
+        UserError: `resume` is "no" and `out` holds checkpoints, `resume` is "yes" and it holds none, or the run in
+            `out` has another identity.
     """
-    console = open_console(stderr=True, quiet=not trainer.ranks.leads)
-    if resume == "no" and checkpoint.checkpoints(out):
-        raise UserError(f"{out}: holds checkpoints; resume with --resume, or choose another --out")
+    console = open_console(stderr=True, quiet=not trainer.ranks.is_main_process)
+    if resume == "no" and saved.checkpoints(out):
+        raise UserError(f"{out}: holds checkpoints; resume the run with --resume, or choose another --out")
     newest = None
     if resume != "no":
-        newest = checkpoint.newest_whole(out, report=lambda line: console.print(line, soft_wrap=True))
+        newest = checkpoint.newest_complete(out, report=lambda line: console.print(line, soft_wrap=True))
     if newest:
         _restore(trainer, newest, identity)
-        done = trainer.progress.update == trainer.plan.total
-        console.print(
-            f"{newest}: finished, nothing left to train" if done else f"resuming from {newest}", soft_wrap=True
-        )
+        done = trainer.progress.step == trainer.plan.total
+        console.print(f"{newest}: the run is finished" if done else f"resuming from {newest}", soft_wrap=True)
     elif resume == "yes":
-        raise UserError(f"{out}: no complete checkpoint to resume from; --resume auto starts anew where there is none")
+        raise UserError(f"{out}: no complete checkpoint to resume from; with --resume auto, a new run starts instead")
     elif resume == "auto":
-        console.print(f"{out}: no complete checkpoint to resume from, starting anew", soft_wrap=True)
+        console.print(f"{out}: no complete checkpoint to resume from, starting a new run", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
     print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(
-            f"{world} processes share {accumulation} micro-batches of an update, so that {world - accumulation} have "
-            f"nothing to do; set train.accumulation={world} and smaller batches",
+            f"{world} processes share {accumulation} micro-batches per step, so {world - accumulation} of them are "
+            f"idle; set train.accumulation={world} and use smaller batches",
             soft_wrap=True,
         )
-    trainer.session.take_from_first()
+    trainer.session.broadcast_from_rank0()
     trainer.session.check_equal()
 
 
@@ -83,23 +83,23 @@ def run_stages(
     trainer: Trainer,
     out: Path,
     identity: dict[str, Any],
-    evaluate: Callable[[PlannedUpdate, RunLog], None],
+    evaluate: Callable[[PlannedStep, RunLog], None],
     evaluate_at: Container[int],
 ) -> None:
-    """Run what is left of the plan; save every `save_every` updates and at the end of each stage.
+    """Run the remaining steps of the plan. Save every `save_steps` steps and at the end of each stage.
 
     Args:
-        evaluate: scores the trainer's model; called after the updates `evaluate_at`, before a checkpoint is written.
+        evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved.
 
     Raises:
-        Stopped: Ctrl-C or SIGTERM came; a checkpoint was written.
+        Stopped: the run received Ctrl-C or SIGTERM, and a checkpoint was saved.
     """
-    with RunLog(out, trainer) as log, postponed_stop() as signal_that_came, dead_ranks_first(trainer.ranks):
-        for step in trainer.updates(lambda: signal_that_came() is not None):
+    with RunLog(out, trainer) as log, postponed_stop() as received_signal, dead_ranks_first(trainer.ranks):
+        for step in trainer.steps(lambda: received_signal() is not None):
             log.step(step)
             number = step.planned.number
             stage_over = number == trainer.plan.end_of(step.planned.stage)
-            saves = stage_over or step.stops or number % trainer.impl.save_every == 0
+            saves = stage_over or step.stops or number % trainer.impl.save_steps == 0
             if saves or number in evaluate_at:
                 log.flush()
                 if number in evaluate_at:
@@ -107,36 +107,36 @@ def run_stages(
                 if saves:
                     save(trainer, out, identity)
                 log.restart_clock()
-            # Between the stages, too: their scoring takes time, and after the last one there is no step that would ask.
-            if step.stops or (stage_over and trainer.session.any_of_ranks(signal_that_came() is not None)):
-                trainer.session.meet()  # until the checkpoint is written: launchers end a job with its first process
+            # Check between stages too: a stage's evaluation takes time, and no step follows the last stage.
+            if step.stops or (stage_over and trainer.session.any_rank(received_signal() is not None)):
+                trainer.session.barrier()  # launchers end a job with its first process, so wait for the checkpoint
                 raise Stopped(
-                    signal_that_came() or signal.SIGTERM,  # another rank's
+                    received_signal() or signal.SIGTERM,  # or the signal of another rank
                     f"{out}/step_{number} is complete, resume from it with --resume",
                 )
 
 
 @contextmanager
 def dead_ranks_first(ranks: Ranks) -> Iterator[None]:
-    """Wait before an error of a sum over the ranks, so that the launcher first meets, and names, the rank that died."""
+    """Delay an error of a collective operation, so that the launcher first finds, and names, the rank that died."""
     try:
         yield
     except RuntimeError:
         if ranks.world > 1:
-            time.sleep(SECONDS_TO_BE_NAMED)
+            time.sleep(SECONDS_FOR_LAUNCHER)
         raise
 
 
 def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
-    """Write a checkpoint of the trainer and remove the oldest ones; the first rank alone does.
+    """Save a checkpoint of the trainer and remove old ones, on rank 0 only.
 
     Raises:
-        UserError: the ranks differ, or the checkpoint cannot be written; those before it are whole.
+        UserError: the ranks differ, or the checkpoint cannot be written. Earlier checkpoints stay complete.
     """
     trainer.session.check_equal()
-    if not trainer.ranks.leads:
+    if not trainer.ranks.is_main_process:
         return
-    model = checkpoint.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
+    model = saved.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
     state = {
         "cursors": cursors,
@@ -145,28 +145,28 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
         checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
     }
     try:
-        checkpoint.save_checkpoint(out, trainer.progress.update, model, trainer.session.optimizer_state(), state)
+        checkpoint.save_checkpoint(out, trainer.progress.step, model, trainer.session.optimizer_state(), state)
     except OSError as error:
         raise UserError(
-            f"{out}/step_{trainer.progress.update}: cannot be written ({error}); checkpoints before it are whole: "
-            "make room, then go on with --resume"
+            f"{out}/step_{trainer.progress.step}: cannot be written ({error}); earlier checkpoints are complete: "
+            "make room, then resume with --resume"
         ) from None
     checkpoint.remove_old(out, trainer.impl.keep_checkpoints)
 
 
 def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
     state = read_json(path / checkpoint.STATE_FILE, "trainer state")
-    then, now = _flattened(state["run"]), _flattened(identity)
-    for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key):
+    before, now = _flattened(state["run"]), _flattened(identity)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
             raise UserError(
-                f"{path}: cannot go on, {key} was {then.get(key)!r} and is {now.get(key)!r} now; "
+                f"{path}: cannot resume: {key} was {before.get(key)!r} and is {now.get(key)!r} now; "
                 "set it back, or start a new run in another --out"
             )
     cursors = {name: Cursor(**cursor) for name, cursor in state["cursors"].items()}
-    parameters = checkpoint.load_tensors(path / checkpoint.MODEL_FILE)
-    optimizer = checkpoint.load_tensors(path / checkpoint.OPTIMIZER_FILE)
-    progress = Progress(LossScale(**state["loss_scale"]), state["update"], cursors)
+    parameters = saved.load_tensors(path / saved.MODEL_FILE)
+    optimizer = saved.load_tensors(path / saved.OPTIMIZER_FILE)
+    progress = Progress(LossScale(**state["loss_scale"]), state["step"], cursors)
     trainer.restore(progress, parameters, optimizer)
 
 

@@ -1,4 +1,4 @@
-"""What the modules of this package, one for each layout, have in common."""
+"""The interface of a weights layout, and helpers that the modules of several layouts share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_paddle.kind import KeptSignature, ModelClass
+from ernie_paddle.finetuning_task import KeptSignature, ModelClass
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.training.checkpoint import Model
-from ernie_paddle.weights.names import Library, Name
+from ernie_paddle.model.saved import Model
+from ernie_paddle.weights.names import Library, ParameterName
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What a library's configuration says of a model's head.
+class DeclaredHead:
+    """The head of a model as its library's configuration declares it.
 
-    `model_class` is the suffix of the class, empty for an encoder alone and None if the file names no class; `labels`
-    are the names of the head's classes in the order of their ids, None if they have none.
+    `model_class` is the suffix of the class, empty for an encoder without a head and None if the file names no class.
+    `labels` are the names of the head's classes in the order of their ids, None if they have no names.
     """
 
     model_class: str | None
@@ -26,66 +26,66 @@ class Declared:
 
     @property
     def head_class(self) -> str:
-        """The class by which its head is known; a `classifier` without a class is one of sequences."""
+        """The model class that names the head; a `classifier` without a class is taken for a sequence classifier."""
         return "SequenceClassification" if self.model_class is None else self.model_class
 
 
 @dataclass(frozen=True)
-class Source:
-    """A model as it lies on disk.
+class SourceModel:
+    """A model as another library stores it.
 
-    `tensors` have the names and the orientation of the library, floats are float32; `names` are those that could be
-    used; `where` begins errors; `notes` are sentences for the report; `vocabulary` is where its file should be.
-    `signature` is that of a model that this project fine-tuned, `declared` what another library's configuration says.
+    `tensors` have the library's names and orientation, with floats as float32. `names` are the parameters that can be
+    loaded. `where` begins error messages, `notes` are sentences for the report, and `vocabulary` is the expected path
+    of its file. `signature` is the one that this project wrote, `declared` the head in the library's configuration.
     """
 
     library: Library
     where: Path
     config: ErnieConfig
     tensors: dict[str, np.ndarray]
-    names: list[Name]
+    names: list[ParameterName]
     vocabulary: Path
     notes: tuple[str, ...] = ()
     signature: KeptSignature | None = None
-    declared: Declared | None = None
+    declared: DeclaredHead | None = None
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written: the number of tensors, and sentences for the report."""
+class WriteResult:
+    """The number of tensors that were written, and sentences for the report."""
 
     tensors: int
     notes: list[str]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A way of laying out a model in a folder.
+class WeightsLayout:
+    """The files in which a library stores a model.
 
-    `signs` tells people by which files it is known, `recognises` looks for them in a folder. `read` takes the folder
-    and a configuration file to read instead of its own, or None. `write` fills an existing folder with a model; the
-    class is that of its head in the other libraries, None if it has none.
+    `files` describes the files that identify the layout, and `recognises` looks for them in a folder. `read` takes the
+    folder and, optionally, a configuration file that replaces its own. `write` fills an existing folder with a model;
+    the model class is that of its head in the other libraries, None if they have no class for it.
     """
 
     name: str
-    signs: str
+    files: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Path | None], Source]
-    write: Callable[[Path, Model, ModelClass | None], Written]
+    read: Callable[[Path, Path | None], SourceModel]
+    write: Callable[[Path, Model, ModelClass | None], WriteResult]
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:
-    """Floats of any width as float32; other types as they are."""
+    """Convert floats of any width to float32; return other types unchanged."""
     return values.astype(np.float32) if values.dtype.kind == "f" else values
 
 
 def bfloat16_as_float32(bits: np.ndarray) -> np.ndarray:
-    """bfloat16 values, which numpy knows as uint16 only, as float32."""
+    """Convert bfloat16 values, given as uint16 since numpy has no such type, to float32."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def renamed(model: Model, names: list[Name]) -> dict[str, np.ndarray]:
-    """The parameters that have a name in a library, under that name and in its orientation."""
+def library_tensors(model: Model, names: list[ParameterName]) -> dict[str, np.ndarray]:
+    """Return the parameters that have a name in a library, with that name and in its orientation."""
     return {
         name.theirs: np.ascontiguousarray(values.T if name.transposed else values)
         for name in names
@@ -93,7 +93,7 @@ def renamed(model: Model, names: list[Name]) -> dict[str, np.ndarray]:
     }
 
 
-def left_behind(model: Model, names: list[Name]) -> list[str]:
-    """A sentence about the parameters that have no name in a library, if there are any."""
+def not_written(model: Model, names: list[ParameterName]) -> list[str]:
+    """Return a sentence about the parameters that have no name in a library, if there are any."""
     nameless = sorted(model.parameters.keys() - {name.ours for name in names})
-    return [f"left behind, having no name there: {', '.join(nameless)}"] if nameless else []
+    return [f"not written, since the layout has no name for them: {', '.join(nameless)}"] if nameless else []

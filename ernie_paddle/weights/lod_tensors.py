@@ -1,9 +1,10 @@
-"""The original release's files, one a variable, each a LoDTensor as fluid's `save` operator writes it.
+"""The original release's parameter files, each a LoDTensor as fluid's `save` operator writes it.
 
 Little-endian, from Paddle's `lod_tensor.cc` and `tensor_util.cc`:
 
-    u32 version 0 | u64 levels, each u64 bytes and so many bytes | u32 version 0 | i32 bytes of the description
-    description, a protobuf: 08 <type>, then 10 <size> for each dimension | values in row-major order
+    u32 version 0 | u64 count of levels, each a u64 length in bytes and its bytes | u32 version 0
+    i32 length of the description in bytes | description, a protobuf: 08 <type>, then 10 <size> for each dimension
+    values in row-major order
 """
 
 import math
@@ -14,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import written_whole
+from ernie_paddle.files import atomic_write
 
 BFLOAT16 = 22
 TYPES = {
@@ -29,14 +30,14 @@ TYPES = {
     21: np.dtype("i1"),
     BFLOAT16: np.dtype("<u2"),
 }
-MOST_LEVELS, MOST_DESCRIPTION, MOST_DIMENSIONS = 16, 256, 9
+MAX_LEVELS, MAX_DESCRIPTION, MAX_DIMENSIONS = 16, 256, 9
 TYPE_TAG, SIZE_TAG = 0x08, 0x10
 
 
 def read_tensor(path: Path) -> tuple[np.ndarray, bool]:
-    """The values of a file, and whether they are bfloat16 (then as uint16, their bits).
+    """Return the values of a file, and whether they are the bits of bfloat16 values, as uint16.
 
-    Nothing is allocated before the sizes in the header agree with the size of the file.
+    Allocates memory only after the sizes in the header have been checked against the size of the file.
 
     Raises:
         UserError: the file cannot be read or is not exactly one LoDTensor.
@@ -49,18 +50,18 @@ def read_tensor(path: Path) -> tuple[np.ndarray, bool]:
 
 
 def write_tensor(path: Path, values: np.ndarray) -> None:
-    """Write an array of one of the types above."""
+    """Write an array of one of `TYPES`."""
     code = next((code for code, kind in TYPES.items() if kind == values.dtype and code != BFLOAT16), None)
     if code is None:
         raise ValueError(f"no LoDTensor holds {values.dtype}")
     description = bytes([TYPE_TAG, code]) + b"".join(bytes([SIZE_TAG]) + _varint(size) for size in values.shape)
-    with written_whole(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         file.write(struct.pack("<IQIi", 0, 0, 0, len(description)) + description)
         file.write(np.ascontiguousarray(values).tobytes())
 
 
 class _Reader:
-    """Reads a file from front to back and knows how much of it is left."""
+    """Reads a file sequentially and checks each size against the bytes that are left."""
 
     def __init__(self, path: Path, file: BinaryIO, size: int):
         self._path, self._file, self._left = path, file, size
@@ -68,38 +69,38 @@ class _Reader:
     def tensor(self) -> tuple[np.ndarray, bool]:
         self._version("LoDTensor")
         levels = self._number("<Q")
-        if levels > MOST_LEVELS:
-            raise self._error(f"{levels} levels of detail, expected {MOST_LEVELS} or fewer")
+        if levels > MAX_LEVELS:
+            raise self._error(f"{levels} levels of detail, expected {MAX_LEVELS} or fewer")
         for _ in range(levels):
-            self._take(self._number("<Q"))
+            self._read(self._number("<Q"))
         self._version("tensor")
         length = self._number("<i")
-        if not 2 <= length <= MOST_DESCRIPTION:
-            raise self._error(f"a description of {length} bytes, expected 2 to {MOST_DESCRIPTION}")
-        code, shape = self._description(self._take(length))
+        if not 2 <= length <= MAX_DESCRIPTION:
+            raise self._error(f"a description of {length} bytes, expected 2 to {MAX_DESCRIPTION}")
+        code, shape = self._description(self._read(length))
         if 0 in shape:
-            raise self._error(f"its shape {shape} has no values")
+            raise self._error(f"its shape {shape} is empty")
         count = math.prod(shape)
         if count * TYPES[code].itemsize != self._left:
-            raise self._error(f"{self._left} bytes of values, {shape} of {TYPES[code]} needs others")
+            raise self._error(f"{self._left} bytes of values, which do not fit {shape} of {TYPES[code]}")
         values = np.fromfile(self._file, TYPES[code], count)
         if len(values) != count:
             raise self._error("ends early")
         return values.reshape(shape), code == BFLOAT16
 
     def _description(self, data: bytes) -> tuple[int, list[int]]:
-        place, fields = 0, []
-        while place < len(data):
-            number, place_after = _read_varint(data, place + 1)
-            if place_after is None:
+        start, fields = 0, []
+        while start < len(data):
+            number, end = _read_varint(data, start + 1)
+            if end is None:
                 raise self._error("its description ends inside a number")
-            fields.append((data[place], number))
-            place = place_after
+            fields.append((data[start], number))
+            start = end
         (tag, code), *sizes = fields
-        if tag != TYPE_TAG or any(tag != SIZE_TAG for tag, _ in sizes) or len(sizes) > MOST_DIMENSIONS:
+        if tag != TYPE_TAG or any(tag != SIZE_TAG for tag, _ in sizes) or len(sizes) > MAX_DIMENSIONS:
             raise self._error("its description is not one type and its dimensions")
         if code not in TYPES:
-            raise self._error(f"values of type {code}, which is not a number's")
+            raise self._error(f"values of type {code}, which is not numeric")
         return code, [size for _, size in sizes]
 
     def _version(self, what: str) -> None:
@@ -108,28 +109,28 @@ class _Reader:
             raise self._error(f"{what} version {version}, expected 0")
 
     def _number(self, form: str) -> int:
-        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+        return struct.unpack(form, self._read(struct.calcsize(form)))[0]
 
-    def _take(self, count: int) -> bytes:
+    def _read(self, count: int) -> bytes:
         if count > self._left:
-            raise self._error(f"ends early: {count} bytes wanted, {self._left} are left")
+            raise self._error(f"ends early: {count} bytes expected, {self._left} are left")
         self._left -= count
         data = self._file.read(count)
         if len(data) != count:
             raise self._error("ends early")
         return data
 
-    def _error(self, fault: str) -> UserError:
-        return UserError(f"{self._path}: not a parameter file of the release (LoDTensor): {fault}")
+    def _error(self, reason: str) -> UserError:
+        return UserError(f"{self._path}: not a parameter file of the release (LoDTensor): {reason}")
 
 
-def _read_varint(data: bytes, place: int) -> tuple[int, int | None]:
-    """A protobuf number of at most 63 bits and the place after it; None if there is none."""
+def _read_varint(data: bytes, start: int) -> tuple[int, int | None]:
+    """Return a protobuf number of at most 63 bits and the offset of its end, None if it does not end."""
     number = 0
-    for i, byte in enumerate(data[place : place + 9]):
+    for i, byte in enumerate(data[start : start + 9]):
         number |= (byte & 0x7F) << (7 * i)
         if byte < 0x80:
-            return number, place + i + 1
+            return number, start + i + 1
     return number, None
 
 

@@ -1,8 +1,8 @@
-"""What each library calls a parameter: one table, read in both directions.
+"""The parameter names of all libraries in one table, which is read in both directions.
 
-The release's names are ours, but for the heads of fine-tuning: `_cls_out_w` there is `cls_out.w_0` here.
+Our names are those of the release, except for fine-tuned heads: the release's `_cls_out_w` is `cls_out.w_0` here.
 
-A row of the table names a layer; its kind says which tensors the layer has:
+A row of the table names a layer. Its kind says which tensors the layer has:
 
     kind     ours                   PaddleNLP, HF         shape
     table    <name>                 <name>.weight         [rows, columns]
@@ -10,7 +10,7 @@ A row of the table names a layer; its kind says which tensors the layer has:
     norm     <name>_scale, _bias    <name>.weight, .bias  [columns]
     value    <name>                 <name>                [columns]
 
-Most model classes call the head that a model was fine-tuned with `classifier`: which one it is, the class tells.
+Most model classes call a fine-tuned head `classifier`; the model class tells which of our heads it is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,11 +21,11 @@ from typing import Literal
 from ernie_paddle.model.config import ErnieConfig
 
 Library = Literal["ours", "release", "paddlenlp", "huggingface"]
-Kind = Literal["table", "linear", "norm", "value"]
+LayerKind = Literal["table", "linear", "norm", "value"]
 
 
 class Part(Enum):
-    """Parts of a model; only the encoder has to be there."""
+    """A part of a model; only the encoder is required."""
 
     ENCODER = "encoder"
     TASK_EMBEDDING = "task embedding"
@@ -35,14 +35,14 @@ class Part(Enum):
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A row of the table; `huggingface` is None where PaddleNLP has the same name.
+class LayerNames:
+    """A row of the table; `huggingface` is None if PaddleNLP has the same name.
 
-    `rows` and `columns` are attributes of `ErnieConfig`, or None where any size will do. `release` is the name of a
-    head of fine-tuning in the release, without `_w` and `_b`; `classes` are the suffixes of model classes that have it.
+    `rows` and `columns` are attributes of `ErnieConfig`, or None for any size. `release` is the release's name of a
+    fine-tuned head, without `_w` and `_b`; `classes` are the suffixes of the model classes with this head.
     """
 
-    kind: Kind
+    kind: LayerKind
     ours: str
     paddlenlp: str
     huggingface: str | None = None
@@ -54,10 +54,10 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Name:
-    """One parameter: its name here and elsewhere, its shape here, and whether it is transposed there.
+class ParameterName:
+    """A parameter's name here and in a library, its shape here, and whether the library stores it transposed.
 
-    A size of None is one that the configuration does not tell.
+    A size of None may have any value.
     """
 
     ours: str
@@ -68,45 +68,45 @@ class Name:
 
 
 INPUT = (
-    Layer("table", "word_embedding", "embeddings.word_embeddings", rows="vocab_size"),
-    Layer("table", "pos_embedding", "embeddings.position_embeddings", rows="max_position_embeddings"),
-    Layer("table", "sent_embedding", "embeddings.token_type_embeddings", rows="sent_type_vocab_size"),
-    Layer(
+    LayerNames("table", "word_embedding", "embeddings.word_embeddings", rows="vocab_size"),
+    LayerNames("table", "pos_embedding", "embeddings.position_embeddings", rows="max_position_embeddings"),
+    LayerNames("table", "sent_embedding", "embeddings.token_type_embeddings", rows="sent_type_vocab_size"),
+    LayerNames(
         "table",
         "task_embedding",
         "embeddings.task_type_embeddings",
         rows="task_type_vocab_size",
         part=Part.TASK_EMBEDDING,
     ),
-    Layer("norm", "pre_encoder_layer_norm", "embeddings.layer_norm", "embeddings.LayerNorm"),
+    LayerNames("norm", "pre_encoder_layer_norm", "embeddings.layer_norm", "embeddings.LayerNorm"),
 )
 ENCODER_LAYER = (
-    Layer("linear", "multi_head_att_query_fc", "self_attn.q_proj", "attention.self.query"),
-    Layer("linear", "multi_head_att_key_fc", "self_attn.k_proj", "attention.self.key"),
-    Layer("linear", "multi_head_att_value_fc", "self_attn.v_proj", "attention.self.value"),
-    Layer("linear", "multi_head_att_output_fc", "self_attn.out_proj", "attention.output.dense"),
-    Layer("norm", "post_att_layer_norm", "norm1", "attention.output.LayerNorm"),
-    Layer("linear", "ffn_fc_0", "linear1", "intermediate.dense", columns="ffn_size"),
-    Layer("linear", "ffn_fc_1", "linear2", "output.dense", rows="ffn_size"),
-    Layer("norm", "post_ffn_layer_norm", "norm2", "output.LayerNorm"),
+    LayerNames("linear", "multi_head_att_query_fc", "self_attn.q_proj", "attention.self.query"),
+    LayerNames("linear", "multi_head_att_key_fc", "self_attn.k_proj", "attention.self.key"),
+    LayerNames("linear", "multi_head_att_value_fc", "self_attn.v_proj", "attention.self.value"),
+    LayerNames("linear", "multi_head_att_output_fc", "self_attn.out_proj", "attention.output.dense"),
+    LayerNames("norm", "post_att_layer_norm", "norm1", "attention.output.LayerNorm"),
+    LayerNames("linear", "ffn_fc_0", "linear1", "intermediate.dense", columns="ffn_size"),
+    LayerNames("linear", "ffn_fc_1", "linear2", "output.dense", rows="ffn_size"),
+    LayerNames("norm", "post_ffn_layer_norm", "norm2", "output.LayerNorm"),
 )
-POOLER = Layer("linear", "pooled_fc", "pooler.dense", part=Part.POOLER)
-HEADS = (  # beside the encoder, without its prefix
-    Layer(
+POOLER = LayerNames("linear", "pooled_fc", "pooler.dense", part=Part.POOLER)
+HEADS = (  # their names have no prefix
+    LayerNames(
         "linear",
         "mask_lm_trans_fc",
         "cls.predictions.transform",
         "cls.predictions.transform.dense",
         part=Part.MASKED_LM,
     ),
-    Layer(
+    LayerNames(
         "norm",
         "mask_lm_trans_layer_norm",
         "cls.predictions.layer_norm",
         "cls.predictions.transform.LayerNorm",
         part=Part.MASKED_LM,
     ),
-    Layer(
+    LayerNames(
         "value",
         "mask_lm_out_fc.b_0",
         "cls.predictions.decoder_bias",
@@ -114,10 +114,10 @@ HEADS = (  # beside the encoder, without its prefix
         columns="vocab_size",
         part=Part.MASKED_LM,
     ),
-    Layer("linear", "next_sent_fc", "cls.seq_relationship", columns=None, part=Part.OTHER_HEAD),
+    LayerNames("linear", "next_sent_fc", "cls.seq_relationship", columns=None, part=Part.OTHER_HEAD),
 )
 FINETUNED_HEADS = (
-    Layer(
+    LayerNames(
         "linear",
         "cls_out",
         "classifier",
@@ -126,7 +126,7 @@ FINETUNED_HEADS = (
         release="_cls_out",  # <task>_cls_out, and the task has no name
         classes=("SequenceClassification", "MultipleChoice"),
     ),
-    Layer(
+    LayerNames(
         "linear",
         "cls_seq_label_out",
         "classifier",
@@ -135,7 +135,7 @@ FINETUNED_HEADS = (
         release="cls_seq_label_out",
         classes=("TokenClassification",),
     ),
-    Layer(
+    LayerNames(
         "linear",
         "cls_mrc_out",
         "classifier",
@@ -147,7 +147,7 @@ FINETUNED_HEADS = (
     ),
 )
 
-# Second names of a tensor: scores of the vocabulary are products with its embedding, which both libraries store again.
+# Names of tied tensors: libraries store the word embedding again as the decoder of the masked-LM head.
 COPIES: dict[Library, dict[str, str]] = {
     "ours": {},
     "release": {"mask_lm_out_fc.w_0": "word_embedding"},
@@ -162,7 +162,7 @@ COPIES: dict[Library, dict[str, str]] = {
     },
 }
 
-SUFFIXES: dict[Kind, tuple[tuple[str, str], ...]] = {
+SUFFIXES: dict[LayerKind, tuple[tuple[str, str], ...]] = {
     "table": (("", ".weight"),),
     "linear": ((".w_0", ".weight"), (".b_0", ".bias")),
     "norm": (("_scale", ".weight"), ("_bias", ".bias")),
@@ -172,11 +172,11 @@ SUFFIXES: dict[Kind, tuple[tuple[str, str], ...]] = {
 RELEASED_HEAD = {".w_0": "_w", ".b_0": "_b"}
 
 
-def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_class: str = "") -> list[Name]:
-    """Every parameter that has a name in a library.
+def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_class: str = "") -> list[ParameterName]:
+    """Return every parameter that has a name in a library.
 
-    `prefix` (`ernie.`, say) begins the encoder's names in PaddleNLP and Hugging Face; `model_class` (such as
-    `TokenClassification`) tells which head of fine-tuning the model has there.
+    `prefix`, such as `ernie.`, begins the encoder's names in PaddleNLP and Hugging Face. `model_class`, such as
+    `TokenClassification`, tells which fine-tuned head the model has there.
     """
     names = []
     for layer, begin in _layers(config, library, model_class, prefix):
@@ -189,23 +189,23 @@ def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_clas
             }
             transposed = library == "huggingface" and ours == ".w_0"
             shape = _shape(layer, ours, config)
-            names.append(Name(of_library["ours"], of_library[library], layer.part, shape, transposed))
+            names.append(ParameterName(of_library["ours"], of_library[library], layer.part, shape, transposed))
     return names
 
 
 def head_of(model_class: str) -> str | None:
-    """The name here of the head that a model class has, None if it has none of fine-tuning."""
+    """Return our name of a model class's fine-tuned head, None if the class has none."""
     return next((layer.ours for layer in FINETUNED_HEADS if model_class in layer.classes), None)
 
 
 def prefix_of(tensors: Iterable[str]) -> str:
-    """What begins the encoder's names among those of PaddleNLP or Hugging Face, nothing if that cannot be told."""
+    """Return the prefix of the encoder's names in PaddleNLP or Hugging Face, empty if none is found."""
     table = f"{INPUT[0].paddlenlp}.weight"
     return next((name.removesuffix(table) for name in tensors if name.endswith(table)), "")
 
 
-def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str) -> Iterator[tuple[Layer, str]]:
-    """Yield the layers that a model can have, and what begins their names in PaddleNLP and Hugging Face."""
+def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str) -> Iterator[tuple[LayerNames, str]]:
+    """Yield the layers that a model may have, each with the prefix of its name in PaddleNLP and Hugging Face."""
     for layer in INPUT:
         yield layer, prefix
     for i in range(config.num_hidden_layers):
@@ -225,6 +225,6 @@ def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str
             yield layer, ""
 
 
-def _shape(layer: Layer, suffix: str, config: ErnieConfig) -> tuple[int | None, ...]:
+def _shape(layer: LayerNames, suffix: str, config: ErnieConfig) -> tuple[int | None, ...]:
     rows, columns = (getattr(config, size) if size else None for size in (layer.rows, layer.columns))
     return (rows, columns) if layer.kind == "table" or suffix == ".w_0" else (columns,)

@@ -1,4 +1,4 @@
-"""What became of every tensor of a source."""
+"""The report of a conversion: the status of every tensor of the source model."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,129 +8,134 @@ import numpy as np
 from rich.table import Table
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.weights.layout import Source
-from ernie_paddle.weights.names import COPIES, Name, Part
+from ernie_paddle.weights.layout import SourceModel
+from ernie_paddle.weights.names import COPIES, ParameterName, Part
 
 
-class Outcome(Enum):
-    """What became of one tensor; a tied one is the same as another."""
+class TensorStatus(Enum):
+    """The status of a tensor of the source model."""
 
     MATCHED = "matched"
-    TIED = "tied"
+    TIED = "tied"  # equal to a matched tensor
     MISSING = "missing"
-    LEFT_OVER = "left over"
-    OTHER_SHAPE = "another shape"
+    UNEXPECTED = "unexpected"
+    MISMATCHED = "mismatched"  # of another shape
 
 
 @dataclass(frozen=True)
-class Line:
-    """A tensor's name there and here, empty where it has none, and its shape or shapes."""
+class ReportedTensor:
+    """A tensor's name in the source and here, empty if it has none, and its shape or shapes."""
 
     theirs: str
     ours: str
     shape: str
-    outcome: Outcome
+    status: TensorStatus
     part: Part | None = None
 
 
 @dataclass
-class Report:
-    """A line a tensor, in our order, then what is left over; notes are sentences about the whole."""
+class ConversionReport:
+    """The tensors in our order, then the unexpected and tied ones; `notes` are sentences about the model."""
 
     where: str
-    lines: list[Line] = field(default_factory=list)
+    tensors: list[ReportedTensor] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def check(self) -> None:
-        """Raise where the model could not be used.
+        """Check that the model can be used.
 
         Raises:
-            UserError: tensors of another shape, or encoder tensors missing.
+            UserError: tensors are mismatched, or encoder tensors are missing.
         """
-        odd = self._with(Outcome.OTHER_SHAPE)
-        if odd:
+        mismatched = self.with_status(TensorStatus.MISMATCHED)
+        if mismatched:
+            first = mismatched[0]
             raise UserError(
-                f"{self.where}: {odd[0].theirs} is {odd[0].shape} ({len(odd)} tensors of another shape); "
+                f"{self.where}: {first.theirs} is {first.shape} (mismatched tensors: {len(mismatched)}); "
                 "the configuration must be that of the weights, see --config"
             )
-        missing = [line for line in self._with(Outcome.MISSING) if line.part is Part.ENCODER]
+        missing = [tensor for tensor in self.with_status(TensorStatus.MISSING) if tensor.part is Part.ENCODER]
         if missing:
             raise UserError(
                 f"{self.where}: {len(missing)} encoder tensors are missing, the first is {missing[0].theirs}"
             )
 
     def table(self) -> Table:
-        """All lines, and how many there are of each outcome."""
-        counts = Counter(line.outcome for line in self.lines)
-        totals = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
-        table = Table("there", "here", "shape", "outcome", title=self.where, caption=totals)
-        for line in self.lines:
-            table.add_row(line.theirs, line.ours, line.shape, line.outcome.value)
+        """Return a table of all tensors, with the number of each status as its caption."""
+        counts = Counter(tensor.status for tensor in self.tensors)
+        totals = ", ".join(f"{counts[status]} {status.value}" for status in TensorStatus)
+        table = Table("source tensor", "parameter", "shape", "status", title=self.where, caption=totals)
+        for tensor in self.tensors:
+            table.add_row(tensor.theirs, tensor.ours, tensor.shape, tensor.status.value)
         return table
 
-    def _with(self, outcome: Outcome) -> list[Line]:
-        return [line for line in self.lines if line.outcome is outcome]
+    def with_status(self, status: TensorStatus) -> list[ReportedTensor]:
+        """Return the tensors with this status."""
+        return [tensor for tensor in self.tensors if tensor.status is status]
 
 
-def match(source: Source) -> tuple[dict[str, np.ndarray], Report]:
-    """The parameters of a source under our names and in our orientation, and what became of every tensor.
+def match(source: SourceModel) -> tuple[dict[str, np.ndarray], ConversionReport]:
+    """Match a source's tensors with our parameters; return the parameters in our names and orientation, and a report.
 
     Raises:
-        UserError: a tensor that holds no numbers, or numbers that are not finite.
+        UserError: a matched tensor does not hold floats, or holds values that are not finite.
     """
     parameters: dict[str, np.ndarray] = {}
-    report = Report(str(source.where), notes=list(source.notes))
+    report = ConversionReport(str(source.where), notes=list(source.notes))
     for name in source.names:
         if name.theirs in source.tensors:
             values = source.tensors[name.theirs]
             fits = _fits(values.shape[::-1] if name.transposed else values.shape, name)
-            outcome = Outcome.MATCHED if fits else Outcome.OTHER_SHAPE
-            report.lines.append(Line(name.theirs, name.ours, _shapes(values, name, fits), outcome, name.part))
+            status = TensorStatus.MATCHED if fits else TensorStatus.MISMATCHED
+            shape = str(list(values.shape)) + ("" if fits else f", expected {_expected_shape(name)}")
+            report.tensors.append(ReportedTensor(name.theirs, name.ours, shape, status, name.part))
             if fits:
                 parameters[name.ours] = _checked(source, name, values)
         elif name.part is not Part.OTHER_HEAD:
-            report.lines.append(Line(name.theirs, name.ours, _wanted(name), Outcome.MISSING, name.part))
-    copies = COPIES[source.library]
-    for left in sorted(source.tensors.keys() - {name.theirs for name in source.names}):
-        original, values = copies.get(left, ""), source.tensors[left]
-        is_copy = original in parameters and np.array_equal(parameters[original], values)
-        outcome = Outcome.TIED if is_copy else Outcome.LEFT_OVER
-        report.lines.append(Line(left, original, str(list(values.shape)), outcome))
-        if original and not is_copy:
-            report.notes.append(f"{left} differs from {original}, which the masked-LM head here takes in its place")
+            shape = _expected_shape(name)
+            report.tensors.append(ReportedTensor(name.theirs, name.ours, shape, TensorStatus.MISSING, name.part))
+    _match_copies(source, parameters, report)
     report.notes += _missing_parts(report)
     return parameters, report
 
 
-def _missing_parts(report: Report) -> list[str]:
-    """A sentence for each part that is not there or not whole."""
+def _match_copies(source: SourceModel, parameters: dict[str, np.ndarray], report: ConversionReport) -> None:
+    """Report the tensors without a parameter of ours: tied to another one, or unexpected."""
+    copies = COPIES[source.library]
+    for theirs in sorted(source.tensors.keys() - {name.theirs for name in source.names}):
+        original, values = copies.get(theirs, ""), source.tensors[theirs]
+        is_copy = original in parameters and np.array_equal(parameters[original], values)
+        status = TensorStatus.TIED if is_copy else TensorStatus.UNEXPECTED
+        report.tensors.append(ReportedTensor(theirs, original, str(list(values.shape)), status))
+        if original and not is_copy:
+            report.notes.append(f"{theirs} differs from {original}, which the masked-LM head here uses instead")
+
+
+def _missing_parts(report: ConversionReport) -> list[str]:
+    """Return a sentence for each part that is missing or incomplete."""
     notes = []
     for part in (Part.TASK_EMBEDDING, Part.POOLER, Part.MASKED_LM):
-        missing = [line for line in report.lines if line.part is part and line.outcome is Outcome.MISSING]
-        if missing and all(line.outcome is Outcome.MISSING for line in report.lines if line.part is part):
+        tensors = [tensor for tensor in report.tensors if tensor.part is part]
+        missing = [tensor for tensor in tensors if tensor.status is TensorStatus.MISSING]
+        if missing and len(missing) == len(tensors):
             notes.append(f"there is no {part.value}")
         elif missing:
-            notes.append(f"the {part.value} is not whole: {', '.join(line.theirs for line in missing)} missing")
+            notes.append(f"the {part.value} is incomplete: {', '.join(tensor.theirs for tensor in missing)} missing")
     return notes
 
 
-def _fits(shape: tuple[int, ...], name: Name) -> bool:
+def _fits(shape: tuple[int, ...], name: ParameterName) -> bool:
     pairs = zip(shape, name.shape, strict=False)
-    return len(shape) == len(name.shape) and all(wanted in (None, size) for size, wanted in pairs)
+    return len(shape) == len(name.shape) and all(expected in (None, size) for size, expected in pairs)
 
 
-def _shapes(values: np.ndarray, name: Name, fits: bool) -> str:
-    there = str(list(values.shape))
-    return there if fits else f"{there}, expected {_wanted(name)}"
-
-
-def _wanted(name: Name) -> str:
-    """The shape that is expected there."""
+def _expected_shape(name: ParameterName) -> str:
+    """Return the expected shape of a tensor in the source's orientation."""
     sizes = ("any" if size is None else str(size) for size in name.shape)
     return f"[{', '.join(reversed(list(sizes)) if name.transposed else sizes)}]"
 
 
-def _checked(source: Source, name: Name, values: np.ndarray) -> np.ndarray:
+def _checked(source: SourceModel, name: ParameterName, values: np.ndarray) -> np.ndarray:
     if values.dtype != np.float32:
         raise UserError(f"{source.where}: {name.theirs} holds {values.dtype}, expected floats")
     if not np.isfinite(values).all():

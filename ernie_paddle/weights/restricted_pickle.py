@@ -1,7 +1,7 @@
-"""Reads the pickles that `paddle.save` writes: dictionaries of numpy arrays, and nothing that runs code.
+"""A reader of the pickles that `paddle.save` writes, restricted to dictionaries of numpy arrays; it runs no other code.
 
-A pickle is a program. First its operations are checked against the few that such files need; then it runs with
-stand-ins for the classes that it names, which hold what they are given and check the sizes before making an array.
+A pickle is a program. First the reader checks its operations against the few that such files need. Then it runs the
+pickle with stand-ins for the named classes, which store their arguments and check sizes before they create an array.
 """
 
 import io
@@ -24,11 +24,11 @@ OPERATIONS = frozenset(
     "GLOBAL STACK_GLOBAL REDUCE BUILD MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET".split()
 )
 DTYPES = frozenset("f2 f4 f8 u1 u2 u4 u8 i1 i2 i4 i8 b1".split())
-MOST_DIMENSIONS = 9
+MAX_DIMENSIONS = 9
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file of `paddle.save` by name; a tensor pickled as (name, array) gives its array.
+    """Read a file of `paddle.save`; return its arrays by name, also those of tensors pickled as (name, array).
 
     Raises:
         UserError: the file cannot be read, would run code, is damaged, or holds something else.
@@ -36,16 +36,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         data = path.read_bytes()
         _check_operations(data)
-        found = _Unpickler(data).load()
+        content = _Unpickler(data).load()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except Exception as error:  # a damaged pickle may end in any
-        fault = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: not a file of parameters that paddle.save wrote: {fault}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: holds a {type(found).__name__}, expected a dictionary of parameters")
+    except Exception as error:  # a damaged pickle may raise any
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path}: not a file of parameters that paddle.save wrote: {reason}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds a {type(content).__name__}, expected a dictionary of parameters")
     arrays = {}
-    for name, value in found.items():
+    for name, value in content.items():
         if isinstance(value, _Array):
             if value.values is None or not isinstance(name, str):
                 raise UserError(f"{path}: holds an array without a name or without values, {name!r}")
@@ -54,18 +54,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _check_operations(data: bytes) -> None:
-    """Raise unless all operations are of the few; sizes and indices that ask for memory are checked on the way."""
+    """Check that the operations are among `OPERATIONS`, and that memo numbers do not ask for too much memory."""
     for count, (operation, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
         if operation.name not in OPERATIONS:
             raise ValueError(f"operation {operation.name}")
         if operation.name in ("BINPUT", "LONG_BINPUT") and (argument is None or argument > count):
-            raise ValueError(
-                f"a memo number of {argument} after {count} operations"
-            )  # memory for so many would be taken
+            raise ValueError(f"a memo number of {argument} after {count} operations")  # pickle would allocate the memo
 
 
 class _Unpickler(pickle.Unpickler):
-    """Gives the stand-ins where a pickle names a class or function, and refuses all other names."""
+    """Resolves the names of classes and functions to stand-ins, and refuses all other names."""
 
     def __init__(self, data: bytes):
         super().__init__(io.BytesIO(data))
@@ -87,7 +85,7 @@ class _Unpickler(pickle.Unpickler):
         return known[module, name]
 
     def _encode(self, text: Any, encoding: Any) -> bytes:
-        """The bytes that protocol 2 writes as text; all together no more than the file has."""
+        """Return bytes, which protocol 2 writes as text, up to the size of the file in total."""
         if not isinstance(text, str) or encoding != "latin1":
             raise ValueError("text that is not bytes in latin1")
         self._encoded += len(text)
@@ -97,7 +95,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Function:
-    """A function that a pickle may call and, unlike Python's own, not alter."""
+    """A function that a pickle may call but, unlike a Python function, not modify."""
 
     def __init__(self, call: Callable[..., Any]):
         self._call = call
@@ -111,7 +109,7 @@ class _Function:
 
 @dataclass
 class _DType:
-    """numpy.dtype: made with a code such as `f4`, then told the byte order."""
+    """The stand-in for numpy.dtype: created from a code such as `f4`; its state sets the byte order."""
 
     code: Any
     align: Any = False
@@ -121,37 +119,37 @@ class _DType:
     def __setstate__(self, state: Any) -> None:
         self.order = state[1]
 
-    def real(self) -> np.dtype:
+    def to_numpy(self) -> np.dtype:
         if self.code not in DTYPES or self.order not in ("<", "|", ">"):
             raise ValueError(f"values of type {self.order}{self.code}")
         return np.dtype(self.order + self.code)
 
 
 class _Array:
-    """numpy.ndarray: made empty, then given (version, shape, type, column-major, bytes)."""
+    """The stand-in for numpy.ndarray: created empty; its state is (version, shape, type, column-major, bytes)."""
 
     values: np.ndarray | None = None
 
     def __setstate__(self, state: Any) -> None:
-        _, shape, kind, column_major, data = state
-        if not isinstance(kind, _DType) or not isinstance(data, bytes) or not isinstance(shape, tuple):
+        _, shape, pickled_dtype, column_major, data = state
+        if not isinstance(pickled_dtype, _DType) or not isinstance(data, bytes) or not isinstance(shape, tuple):
             raise ValueError("an array without shape, type or values")
-        if len(shape) > MOST_DIMENSIONS or not all(isinstance(size, int) and size > 0 for size in shape):
+        if len(shape) > MAX_DIMENSIONS or not all(isinstance(size, int) and size > 0 for size in shape):
             raise ValueError(f"an array of shape {shape}")
-        dtype = kind.real()
+        dtype = pickled_dtype.to_numpy()
         if math.prod(shape) * dtype.itemsize != len(data):
-            raise ValueError(f"{len(data)} bytes of values, {list(shape)} of {dtype} needs others")
+            raise ValueError(f"{len(data)} bytes of values, which do not fit {list(shape)} of {dtype}")
         self.values = np.frombuffer(data, dtype).reshape(shape, order="F" if column_major else "C")
 
 
-def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
-    if kind is not _Array:
-        raise ValueError("an array of a class of its own")
+def _reconstruct(array_class: Any, shape: Any, code: Any) -> _Array:
+    if array_class is not _Array:
+        raise ValueError("an array of another class than numpy.ndarray")
     return _Array()
 
 
 def _tensor(pair: Any) -> _Array:
-    """What `paddle.save` makes of a tensor: `tuple((name, array))`."""
+    """Return the array of a tensor, which `paddle.save` pickles as `tuple((name, array))`."""
     if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], _Array):
         raise ValueError("a tuple that is not a tensor's name and values")
     return pair[1]

@@ -1,4 +1,4 @@
-"""Files of the format safetensors, which Hugging Face writes and PaddleNLP can write."""
+"""Safetensors files, which Hugging Face writes and PaddleNLP can write."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +25,16 @@ TYPES = {
 
 
 def read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the tensors of one file, floats as float32; numpy's own reader of the format refuses bfloat16.
+    """Yield the tensors of one file, floats as float32. Unlike `safetensors.numpy` it reads bfloat16.
 
     Raises:
         UserError: the file is damaged or holds tensors of an unknown type.
     """
     try:
-        found = deserialize(path.read_bytes())
+        stored = deserialize(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    for name, tensor in found:
+    for name, tensor in stored:
         if tensor["dtype"] not in TYPES:
             raise UserError(f"{path}: {name} holds {tensor['dtype']}, expected floats of 16 bits or more")
         values = np.frombuffer(tensor["data"], TYPES[tensor["dtype"]]).reshape(tensor["shape"])
@@ -42,7 +42,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def names_in(path: Path) -> set[str]:
-    """Return the names of the tensors of a file or an index, without reading their values."""
+    """Return the names of the tensors in a file or an index, without reading their values."""
     if path.name.endswith(INDEX_SUFFIX):
         return set().union(*shards_of(path).values())
     try:

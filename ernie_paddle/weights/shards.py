@@ -1,4 +1,4 @@
-"""Tensors in several files, shards, that an index lists: `model.safetensors.index.json`, for example."""
+"""Tensors in several files, the shards, which an index lists, such as `model.safetensors.index.json`."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -10,36 +10,38 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 
 INDEX_SUFFIX = ".index.json"
-SHARD = re.compile(r"[\w-][\w.-]*", re.ASCII)  # a file of the same folder
+SHARD = re.compile(r"[\w-][\w.-]*", re.ASCII)  # a file in the same folder
 
 Tensors = Iterable[tuple[str, np.ndarray]]
 
 
 def weights_file(folder: Path, name: str) -> Path | None:
-    """Return the file of this name with all tensors or, without it, its index of shards; None if neither is there."""
-    return next((folder / name for name in (name, name + INDEX_SUFFIX) if (folder / name).is_file()), None)
+    """Return the file of this name or, if there is none, its index of shards; None if neither is there."""
+    return next((folder / file for file in (name, name + INDEX_SUFFIX) if (folder / file).is_file()), None)
 
 
 def read_sharded(path: Path, read: Callable[[Path], Tensors]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the tensors of a file, or of the shards if it is an index; `read` reads one file.
+    """Yield the tensors of a file, or of the shards of an index; `read` reads one file.
 
     Raises:
-        UserError: a shard missing or elsewhere, shards that do not hold exactly the tensors of the index.
+        UserError: a shard is missing, is in another folder, or does not hold exactly the tensors that the index lists.
     """
     if not path.name.endswith(INDEX_SUFFIX):
         yield from read(path)
         return
     for shard, names in sorted(shards_of(path).items()):
         tensors = dict(read(shard))
-        for problem, which in (("lacks", names - tensors.keys()), ("also holds", tensors.keys() - names)):
-            if which:
-                what = f"{problem} {min(which)} ({len(which)} tensors)"
-                raise UserError(f"{shard}: {what}; {path.name} says otherwise, get the files again")
+        for error, wrong in (("lacks", names - tensors.keys()), ("also holds", tensors.keys() - names)):
+            if wrong:
+                raise UserError(
+                    f"{shard}: {error} {min(wrong)} ({len(wrong)} tensors); {path.name} says otherwise, "
+                    "download the files again"
+                )
         yield from tensors.items()
 
 
 def shards_of(path: Path) -> dict[Path, set[str]]:
-    """Return the names of an index's tensors by shard."""
+    """Return the names of an index's tensors, by the path of their shard."""
     listed = read_json(path, "index of shards").get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{path}: has no weight_map of tensors and their files")

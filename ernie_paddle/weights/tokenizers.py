@@ -1,15 +1,15 @@
-"""Vocabularies and settings of tokenizers in the files of both libraries.
+"""The tokenizer files of PaddleNLP and Hugging Face.
 
-`vocab.txt` with `tokenizer_config.json`, or `tokenizer.json` alone, which transformers 5 saves.
+They are `vocab.txt` with `tokenizer_config.json`, or `tokenizer.json` alone, which transformers 5 saves.
 """
 
 from pathlib import Path
 from typing import Any
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json, written_whole
-from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary, unused_place
-from ernie_paddle.training.checkpoint import VOCABULARY_FILE, Model
+from ernie_paddle.files import atomic_write, read_json, write_json
+from ernie_paddle.model.saved import VOCABULARY_FILE, Model
+from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary, unused_token
 
 CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
 SPECIAL = {
@@ -21,17 +21,17 @@ SPECIAL = {
 }
 
 
-def write_tokenizer(folder: Path, model: Model, kind: str) -> None:
-    """Write a token a line, ids without a token as `unused_place`, and the settings of a tokenizer of class `kind`."""
+def write_tokenizer(folder: Path, model: Model, tokenizer_class: str) -> None:
+    """Write `vocab.txt`, with `unused_token` for ids without a token, and `tokenizer_config.json`."""
     vocabulary = model.vocabulary
-    with written_whole(folder / VOCABULARY_FILE) as file:
-        file.writelines(f"{vocabulary.tokens.get(i, unused_place(i))}\n" for i in range(vocabulary.size))
-    tree: dict[str, Any] = {"tokenizer_class": kind, "do_lower_case": True}
+    with atomic_write(folder / VOCABULARY_FILE) as file:
+        file.writelines(f"{vocabulary.tokens.get(i, unused_token(i))}\n" for i in range(vocabulary.size))
+    tree: dict[str, Any] = {"tokenizer_class": tokenizer_class, "do_lower_case": True}
     write_json(folder / CONFIG, tree | {"model_max_length": model.config.max_position_embeddings} | SPECIAL)
 
 
 def vocabulary_file(folder: Path) -> Path:
-    """Return the file with the vocabulary: `vocab.txt`, or `tokenizer.json` where that alone is there."""
+    """Return the path of the vocabulary: `vocab.txt`, or `tokenizer.json` if only that is there."""
     only_fast = (folder / FAST).is_file() and not (folder / VOCABULARY_FILE).is_file()
     return folder / (FAST if only_fast else VOCABULARY_FILE)
 
@@ -46,7 +46,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def keeps_capitals(folder: Path) -> bool:
-    """Does the tokenizer in this folder leave capital letters as they are? Ours lower-cases."""
+    """Return whether the tokenizer in this folder keeps capital letters, which ours lower-cases."""
     lower_case = None
     if (folder / CONFIG).is_file():
         lower_case = read_json(folder / CONFIG, "tokenizer").get("do_lower_case")
@@ -56,9 +56,9 @@ def keeps_capitals(folder: Path) -> bool:
 
 
 def longest_input(folder: Path, positions: int) -> int:
-    """Return how many tokens the tokenizer gives a model with this many positions."""
-    told = read_json(folder / CONFIG, "tokenizer").get("model_max_length") if (folder / CONFIG).is_file() else None
-    return min(int(told), positions) if isinstance(told, int | float) and told >= 3 else positions
+    """Return the longest input in tokens: the tokenizer's `model_max_length`, at most the model's positions."""
+    longest = read_json(folder / CONFIG, "tokenizer").get("model_max_length") if (folder / CONFIG).is_file() else None
+    return min(int(longest), positions) if isinstance(longest, int | float) and longest >= 3 else positions
 
 
 def _read_fast(path: Path) -> Vocabulary:
@@ -69,8 +69,8 @@ def _read_fast(path: Path) -> Vocabulary:
     prefix = model.get("continuing_subword_prefix", CONTINUATION)
     if model.get("type", "WordPiece") != "WordPiece" or prefix != CONTINUATION:
         raise UserError(f"{path}: a {model.get('type')} tokenizer with pieces '{prefix}', expected WordPiece and '##'")
-    added = [one for one in tree.get("added_tokens") or [] if isinstance(one, dict)]
-    pairs = [*model["vocab"].items(), *((one.get("content"), one.get("id")) for one in added)]
+    added = [token for token in tree.get("added_tokens") or [] if isinstance(token, dict)]
+    pairs = [*model["vocab"].items(), *((token.get("content"), token.get("id")) for token in added)]
     ids: dict[str, int] = {}
     for token, index in pairs:
         if not isinstance(token, str) or type(index) is not int or index < 0 or ids.get(token, index) != index:
@@ -85,10 +85,10 @@ def _read_fast(path: Path) -> Vocabulary:
 
 
 def _lower_cases(normalizer: Any) -> bool | None:
-    """Does a normalizer of `tokenizer.json` lower-case, alone or as one of several? None: it does not say."""
+    """Return whether a normalizer of `tokenizer.json`, or one within it, lower-cases; None if it does not say."""
     if not isinstance(normalizer, dict):
         return None
     if normalizer.get("type") == "Lowercase":
         return True
-    told = [normalizer.get("lowercase"), *map(_lower_cases, normalizer.get("normalizers") or [])]
-    return next((one for one in told if one is not None), None)
+    settings = [normalizer.get("lowercase"), *map(_lower_cases, normalizer.get("normalizers") or [])]
+    return next((setting for setting in settings if setting is not None), None)

@@ -1,1 +1,1 @@
-"""Kinds of fine-tuning, one file each."""
+"""Fine-tuning tasks, one file each."""

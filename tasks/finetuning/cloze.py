@@ -1,8 +1,8 @@
-"""Cloze of idioms (CHID): which of the candidates fills the blank?
+"""Idiom cloze (CHID): which of the candidates fills the blank?
 
-As in PaddleNLP's example: `[CLS] idiom [SEP] left [unused1] right [SEP]` for each candidate, with a window of the
-passage around the blank; other blanks are four `[MASK]`, sentence ids are 0 throughout. Blanks that share their
-candidates are answered together: greedily, the surest blank first, each candidate once.
+Each candidate is one sequence, `[CLS] idiom [SEP] left [unused1] right [SEP]`, with a window of the passage around the
+blank. Other blanks become four `[MASK]`, and all sentence ids are 0 (PaddleNLP's example). Blanks that share their
+candidates are predicted together: greedily by score, with each candidate used once.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
@@ -25,48 +25,49 @@ IDIOM = 4  # characters
 
 
 class Cloze(MultipleChoice):
-    """The number of the right candidate."""
+    """The fine-tuning task that predicts the number of the right candidate."""
 
     name = "cloze"
     model_class = ModelClass(
         "MultipleChoice",
-        differences="the layout of texts and the rule that no candidate fills two blanks do not go along: give the "
-        "model `[CLS] candidate [SEP] left [unused1] right [SEP]` with sentence id 0 throughout",
+        differences="the input format and the rule that no candidate fills two blanks are not part of the model: give "
+        "it `[CLS] candidate [SEP] left [unused1] right [SEP]` with sentence id 0 throughout",
     )
     formats = (ChidFormat,)
     least_length = IDIOM + 4  # an idiom, three special tokens and the blank
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
-        lefts, rights = ([pieces(getattr(one, side), vocabulary) for one in examples] for side in ("left", "right"))
+        lefts = [pieces(example.left, vocabulary) for example in examples]
+        rights = [pieces(example.right, vocabulary) for example in examples]
         sequences: list[Segments] = []
-        known = sorted({idiom for one in examples for idiom in one.candidates})
+        known = sorted({idiom for example in examples for idiom in example.candidates})
         idioms = dict(zip(known, tokenized(known, vocabulary), strict=True))
-        for one, left, right in zip(examples, lefts, rights, strict=True):
-            around: dict[int, list[int]] = {}  # the passage by the length of the idiom, mostly one for all candidates
-            for idiom in (idioms[candidate].ids[: signature.max_length - 4] for candidate in one.candidates):
-                if len(idiom) not in around:
+        for example, left, right in zip(examples, lefts, rights, strict=True):
+            windows: dict[int, list[int]] = {}  # by the length of the idiom, which most candidates share
+            for idiom in (idioms[candidate].ids[: signature.max_length - 4] for candidate in example.candidates):
+                if len(idiom) not in windows:
                     before, after = window(len(left), len(right), signature.max_length - 4 - len(idiom))
-                    around[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]
-                sequences.append([idiom, around[len(idiom)]])
-        encoded = choices_encoded(sequences, [len(one.candidates) for one in examples], examples, vocabulary)
+                    windows[len(idiom)] = [*left[len(left) - before :], blank, *right[:after]]
+                sequences.append([idiom, windows[len(idiom)]])
+        encoded = choices_encoded(sequences, [len(example.candidates) for example in examples], examples, vocabulary)
         encoded.samples.columns["sentence_ids"].fill(0)
         return encoded
 
-    def answers(
+    def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
-    ) -> list[Answer]:
+    ) -> list[Prediction]:
         groups: dict[str, list[int]] = defaultdict(list)
-        for number, one in enumerate(examples):
-            groups[one.group].append(number)
+        for number, example in enumerate(examples):
+            groups[example.group].append(number)
         chosen: dict[int, int] = {}
         for numbers in groups.values():
             chosen |= zip(numbers, each_once([scores[number][:, 0] for number in numbers]), strict=True)
-        return [Answer(chosen[number], softmax(one[:, 0]).tolist()) for number, one in enumerate(scores)]
+        return [Prediction(chosen[number], softmax(column[:, 0]).tolist()) for number, column in enumerate(scores)]
 
 
 def pieces(text: str, vocabulary: Vocabulary) -> list[int]:
-    """Token ids of one side of a passage; other blanks are masked."""
+    """Return the token ids of one side of a passage, with other blanks masked."""
     parts = tokenized(OTHER_BLANK.split(text), vocabulary)
     ids = list(parts[0].ids)
     for part in parts[1:]:
@@ -75,13 +76,13 @@ def pieces(text: str, vocabulary: Vocabulary) -> list[int]:
 
 
 def window(left: int, right: int, room: int) -> tuple[int, int]:
-    """How many tokens before and after the blank fit: half of the room each, more where the other side is short."""
+    """Return how many tokens before and after the blank fit into `room`: half each, more if the other side is short."""
     before = min(left, max(room // 2, room - right))
     return before, min(right, room - before)
 
 
 def each_once(scores: Sequence[np.ndarray]) -> list[int]:
-    """A candidate for each blank, no candidate twice while there are others: greedily by score."""
+    """Choose a candidate for each blank, greedily by score. No candidate is used twice while unused ones are left."""
     table = np.array(scores, np.float64)
     chosen = np.full(len(table), -1)
     free = table.copy()
@@ -91,7 +92,7 @@ def each_once(scores: Sequence[np.ndarray]) -> list[int]:
         blank, candidate = np.unravel_index(np.argmax(free), free.shape)
         chosen[blank] = candidate
         free[blank], free[:, candidate] = -np.inf, -np.inf
-    return [int(one) for one in chosen]
+    return chosen.tolist()
 
 
 def register(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""Texts as samples: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`, and so on."""
+"""Encoding of texts as samples: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`, and so on."""
 
 from array import array
 from collections.abc import Sequence
@@ -13,14 +13,15 @@ Segments = Sequence[Sequence[int]]  # token ids of the texts of one sequence, wi
 
 
 def tokenized(texts: Sequence[str], vocabulary: Vocabulary) -> list[Encoding]:
-    """Each text's tokens, with their offsets in it."""
+    """Return the tokens of each text, with their offsets in the text."""
     return vocabulary.lower_case_tokenizer.encode_batch(list(texts), add_special_tokens=False)
 
 
 def cut_pair(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of two texts fit into `room`: the longer one loses its last until they do.
+    """Return how many tokens of two texts are kept to fit into `room`.
 
-    Of two equally long ones the second does (release, `reader/task_reader.py`, `_truncate_seq_pair`).
+    The longer text loses its last token until both fit. Of two equally long texts, the second loses it (release,
+    `reader/task_reader.py`, `_truncate_seq_pair`).
     """
     if first + second <= room:
         return first, second
@@ -32,7 +33,7 @@ def cut_pair(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def pair(first: Sequence[int], second: Sequence[int] | None, max_length: int) -> Segments:
-    """One text or two, cut to `max_length` tokens, special ones included."""
+    """Return one or two texts, cut to `max_length` tokens, special tokens included."""
     if second is None:
         return [first[: max_length - 2]]
     kept = cut_pair(len(first), len(second), max_length - 3)
@@ -42,20 +43,20 @@ def pair(first: Sequence[int], second: Sequence[int] | None, max_length: int) ->
 def samples_of(
     sequences: Sequence[Segments], labels: np.ndarray, vocabulary: Vocabulary, counts: np.ndarray | None = None
 ) -> SampleBlock:
-    """Sequences as samples: the first text's sentence id is 0, all others' 1.
+    """Return sequences as samples. The first text of a sequence has sentence id 0, all others 1.
 
-    `counts` [samples]: how many sequences each sample has; one, unless given. `labels` [samples, ...].
+    `counts` [samples] are the numbers of sequences of each sample, 1 by default. `labels` [samples, ...].
     """
-    ids, sentence_ids = array("i"), array("b")  # lists would take ten times the memory
+    ids, sentence_ids = array("i"), array("b")  # lists would need ten times the memory
     lengths = np.empty(len(sequences), np.int64)
     for number, segments in enumerate(sequences):
         begin = len(ids)
         ids.append(vocabulary.cls_id)
         sentence_ids.append(0)
-        for place, segment in enumerate(segments):
+        for index, segment in enumerate(segments):
             ids.extend(segment)
             ids.append(vocabulary.sep_id)
-            sentence_ids.extend([min(place, 1)] * (len(segment) + 1))
+            sentence_ids.extend([min(index, 1)] * (len(segment) + 1))
         lengths[number] = len(ids) - begin
     columns: dict[str, np.ndarray] = {
         "input_ids": np.array(ids, np.int32),
@@ -65,5 +66,5 @@ def samples_of(
         return SampleBlock(lengths, columns, labels)
     starts = np.zeros(len(ids), np.int8)
     starts[np.cumsum(lengths) - lengths] = 1
-    of_samples = np.add.reduceat(lengths, np.cumsum(counts) - counts)
-    return SampleBlock(of_samples, {**columns, SEQUENCE_STARTS: starts}, labels)
+    sample_lengths = np.add.reduceat(lengths, np.cumsum(counts) - counts)
+    return SampleBlock(sample_lengths, {**columns, SEQUENCE_STARTS: starts}, labels)

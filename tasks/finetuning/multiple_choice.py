@@ -1,27 +1,25 @@
-"""Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over them."""
+"""Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over choices."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ernie_paddle.data.batch import Batch, Rectangle
+from ernie_paddle.data.batch import Batch, PaddedLayout
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
-from tasks.finetuning.kind import ReadingKind
+from tasks.finetuning.file_task import FileTask
 from tasks.finetuning.reading.c3 import C3Format
 from tasks.finetuning.reading.source import Format
 
-if TYPE_CHECKING:
-    from ernie_paddle.programs.network import Network
 
-
-class Choice(Objective):
-    """One of a sample's sequences: a score for each, from its pooled first token (softmax, cross entropy)."""
+class MultipleChoiceObjective(Objective):
+    """A choice among a sample's sequences: each has a score, from its pooled first token (softmax, cross entropy)."""
 
     level: Level = "sentence"
     column = "label"
@@ -32,64 +30,63 @@ class Choice(Objective):
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         labels = batch.labels.astype(np.int64)
-        choices = Rectangle.of(batch.sequences).token_of_cell
+        choices = PaddedLayout.of(batch.sequences).padded_to_token
         feeds = {"sequence_of_choice": choices, f"{self.head}_label": labels}
         return Labels(batch.first_tokens, feeds, labels)
 
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         logits = self.logits(network, outputs)
-        of_choices = network.laid_out(logits, inputs["sequence_of_choice"])
-        return Outcome(*network.cross_entropy(of_choices, inputs[f"{self.head}_label"]), logits)
+        choice_logits = network.padded_scores(logits, inputs["sequence_of_choice"])
+        return HeadOutput(*network.cross_entropy(choice_logits, inputs[f"{self.head}_label"]), logits)
 
-    def logits(self, network: "Network", outputs: Any) -> Any:
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
     def classes(self, vocabulary_size: int) -> int:
         return 4
 
 
-class MultipleChoice(ReadingKind):
-    """The number of the right choice."""
+class MultipleChoice(FileTask):
+    """The fine-tuning task that predicts the number of the right choice."""
 
     name = "multiple_choice"
     model_class: ClassVar[ModelClass | None] = ModelClass(
         "MultipleChoice",
-        differences="the layout of texts does not go along: give the model `[CLS] text [SEP] question [SEP] choice "
-        "[SEP]` with sentence id 0 for the text, 1 for the rest",
+        differences="the input format is not part of the model: give it `[CLS] text [SEP] question [SEP] choice [SEP]` "
+        "with sentence id 0 for the text and 1 for the rest",
     )
     has_labels = False
     least_length = 5  # four special tokens and one of a choice
     formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)
 
     def objective(self, signature: Signature) -> Objective:
-        return Choice()
+        return MultipleChoiceObjective()
 
     def gold(self, example: Any) -> Any:
         return example.answer
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        contexts, questions = (
-            tokenized([getattr(one, part) for one in examples], vocabulary) for part in ("context", "question")
-        )
+        contexts = tokenized([example.context for example in examples], vocabulary)
+        questions = tokenized([example.question for example in examples], vocabulary)
         sequences: list[Segments] = []
-        for one, context, question in zip(examples, contexts, questions, strict=True):
-            for choice in tokenized(one.choices, vocabulary):
+        for example, context, question in zip(examples, contexts, questions, strict=True):
+            for choice in tokenized(example.choices, vocabulary):
                 sequences.append(fitted([context.ids, question.ids, choice.ids], signature.max_length))
-        return choices_encoded(sequences, [len(one.choices) for one in examples], examples, vocabulary)
+        return choices_encoded(sequences, [len(example.choices) for example in examples], examples, vocabulary)
 
-    def answers(
+    def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
-    ) -> list[Answer]:
-        return [Answer(int(one[:, 0].argmax()), softmax(one[:, 0]).tolist()) for one in scores]
+    ) -> list[Prediction]:
+        return [Prediction(int(column[:, 0].argmax()), softmax(column[:, 0]).tolist()) for column in scores]
 
 
 def fitted(segments: Sequence[Sequence[int]], max_length: int) -> Segments:
-    """The first text, and if need be the next, cut so that all fit with their special tokens."""
+    """Return the texts, cut to `max_length` with special tokens. The first text is cut first, then the next ones."""
     room = max_length - len(segments) - 1
     kept: list[Sequence[int]] = []
     for number, segment in enumerate(segments):
-        behind = sum(len(later) for later in segments[number + 1 :])
-        kept.append(segment[: max(0, room - behind)])
+        needed = sum(len(later) for later in segments[number + 1 :])
+        kept.append(segment[: max(0, room - needed)])
         room -= len(kept[-1])
     return kept
 
@@ -97,13 +94,16 @@ def fitted(segments: Sequence[Sequence[int]], max_length: int) -> Segments:
 def choices_encoded(
     sequences: Sequence[Segments], counts: Sequence[int], examples: Sequence[Any], vocabulary: Vocabulary
 ) -> Encoded:
-    """Samples of several sequences, one a choice, with the number of the right one."""
-    labels = np.array([IGNORED if one.answer is None else one.answer for one in examples], np.int16)
+    """Return samples with one sequence per choice, labelled with the number of the right choice.
+
+    `counts` [examples] are the numbers of choices.
+    """
+    labels = np.array([IGNORED if example.answer is None else example.answer for example in examples], np.int16)
     return Encoded(samples_of(sequences, labels, vocabulary, np.array(counts)))
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities [n] of scores [n]."""
+    """Return the softmax [n] of scores [n]."""
     powers = np.exp(scores - scores.max())
     return powers / powers.sum()
 

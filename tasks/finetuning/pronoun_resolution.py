@@ -1,4 +1,4 @@
-"""Pronoun resolution (CLUEWSC): does the pronoun mean the noun? Both are marked in the text, which is classified.
+"""Pronoun resolution (CLUEWSC): does the pronoun refer to the noun? It is the classification of a text with marks.
 
 The marks are those of the benchmark's baselines: `_noun_` and `[pronoun]`.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ernie_paddle.kind import Encoded, ModelClass, Signature
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
@@ -17,7 +17,7 @@ from tasks.finetuning.reading.wsc import WscFormat
 
 @dataclass(frozen=True)
 class MarkedText:
-    """A text with its marks, as an example of classification."""
+    """A text with marks, as an example for classification."""
 
     text_a: str
     label: str | None
@@ -25,23 +25,25 @@ class MarkedText:
 
 
 class PronounResolution(Classification):
-    """A label of the signature's for a pronoun and a noun of a text."""
+    """The fine-tuning task that predicts a label for a pronoun and a noun of a text."""
 
     name = "pronoun_resolution"
     model_class = ModelClass(
         "SequenceClassification",
-        differences="the marks around noun and pronoun do not go along: give the model texts with `_noun_` and "
+        differences="the marks around noun and pronoun are not part of the model: give it texts with `_noun_` and "
         "`[pronoun]`",
     )
-    answers_are = ("labels",)
+    prediction_types = ("labels",)
     formats = (WscFormat,)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        return super().encode([MarkedText(marked(one), one.label) for one in examples], vocabulary, signature)
+        return super().encode(
+            [MarkedText(marked(example), example.label) for example in examples], vocabulary, signature
+        )
 
 
 def marked(example: ReferenceExample) -> str:
-    """The text with marks around noun and pronoun."""
+    """Return the text with marks around noun and pronoun."""
     text = example.text
     marks = [(example.noun, "_", "_"), (example.pronoun, "[", "]")]
     for span, before, after in sorted(marks, key=lambda mark: -mark[0].start):

@@ -1,25 +1,23 @@
-"""Regression: a number for a text or a pair, by the first token and the squared error (release, `--is_regression`)."""
+"""Regression: a number for a text or a pair of texts, from the first token (release, `--is_regression`)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
+from ernie_paddle.data.feeds import Feed
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
 
-if TYPE_CHECKING:
-    from ernie_paddle.programs.network import Network
-
-NEAR = 0.5  # an answer this near counts as right in the log
+TOLERANCE = 0.5  # a prediction within this distance counts as right in the log
 
 
-class SquaredError(Objective):
-    """A number for the whole sequence, from the pooled first token; the squared error is the loss."""
+class RegressionObjective(Objective):
+    """A number for the whole sequence, from the pooled first token, with the squared error as loss."""
 
     level: Level = "sentence"
     column = "label"
@@ -32,11 +30,11 @@ class SquaredError(Objective):
         numbers = batch.labels.astype(np.float32)
         return Labels(batch.first_tokens, {f"{self.head}_label": numbers}, np.zeros(len(numbers), np.int64))
 
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         numbers = self.logits(network, outputs)
-        return Outcome(*network.squared_error(numbers, inputs[f"{self.head}_label"], NEAR), numbers)
+        return HeadOutput(*network.squared_error(numbers, inputs[f"{self.head}_label"], TOLERANCE), numbers)
 
-    def logits(self, network: "Network", outputs: Any) -> Any:
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
     def classes(self, vocabulary_size: int) -> int:
@@ -44,23 +42,23 @@ class SquaredError(Objective):
 
 
 class Regression(Classification):
-    """A number for a text or a pair of texts."""
+    """The fine-tuning task that predicts a number for a text or a pair of texts."""
 
     name = "regression"
     model_class = ModelClass("SequenceClassification", problem_type="regression")
-    answers_are = ("numbers",)
+    prediction_types = ("numbers",)
     has_labels = False
 
     def objective(self, signature: Signature) -> Objective:
-        return SquaredError()
+        return RegressionObjective()
 
     def labels(self, examples: Sequence[Any], signature: Signature) -> np.ndarray:
-        return np.array([one.label or 0.0 for one in examples], np.float32)
+        return np.array([example.label or 0.0 for example in examples], np.float32)
 
-    def answers(
+    def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
-    ) -> list[Answer]:
-        return [Answer(float(one[0, 0])) for one in scores]
+    ) -> list[Prediction]:
+        return [Prediction(float(number[0, 0])) for number in scores]
 
 
 def register(registry: Registry) -> None:

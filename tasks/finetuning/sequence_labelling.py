@@ -1,8 +1,8 @@
 """Sequence labelling: a tag for every token (release, `finetune/sequence_label.py` and `SequenceLabelReader`).
 
-A token is a word of any length. The model reads all its pieces; its tag is read at the first. Later pieces are trained
-to be inside the entity that the word begins (`tags_inside_words`). A text longer than a sample goes on in further
-samples, which begin with a word; the release cuts it.
+A token is a word of any length. The model reads all its pieces, and predicts its tag at the first piece. Later pieces
+are trained with the tag of `tags_inside_words`. A text that is longer than a sample continues in further samples, each
+of which begins with a word. The release truncates it instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +13,13 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.kind import Answer, Encoded, ModelClass, Signature
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Labels, Objective, TokenClassification
+from ernie_paddle.task import Labels, Objective, TokenClassificationObjective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import samples_of, tokenized
-from tasks.finetuning.kind import ReadingKind
+from tasks.finetuning.file_task import FileTask
 from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.tagged import TaggedColumnsFormat, TaggedRowsFormat
 from tasks.finetuning.schemes import check_tags, scheme_of, tags_inside_words
@@ -27,8 +27,8 @@ from tasks.finetuning.schemes import check_tags, scheme_of, tags_inside_words
 TAGS = "tags"
 
 
-class Tagging(TokenClassification):
-    """A tag for every token; those without one are left out of the loss."""
+class SequenceLabellingObjective(TokenClassificationObjective):
+    """A tag for every token. Tokens without a tag do not count in the loss."""
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         labels = batch.columns[self.column].astype(np.int64)
@@ -37,27 +37,27 @@ class Tagging(TokenClassification):
 
 @dataclass(frozen=True)
 class TextChunk:
-    """The words `begin`, `begin` + 1, ... of an example in one sample; `places` of their first pieces there."""
+    """The words `begin`, `begin` + 1, ... of an example in one sample, with the positions of their first pieces."""
 
     example: int
     begin: int
-    places: np.ndarray
+    positions: np.ndarray
 
 
-class SequenceLabelling(ReadingKind):
-    """Tags of the signature's labels."""
+class SequenceLabelling(FileTask):
+    """The fine-tuning task that predicts a tag for every token."""
 
     name = "sequence_labelling"
     model_class = ModelClass(
         "TokenClassification",
-        differences="the cutting of long texts into samples does not go along; the tag of a word is that of its first "
-        "piece",
+        differences="the splitting of long texts into samples is not part of the model; the tag of a word is that of "
+        "its first piece",
     )
-    answers_are = ("tags",)
+    prediction_types = ("tags",)
     formats: ClassVar[tuple[type[Format], ...]] = (TaggedRowsFormat, TaggedColumnsFormat)
 
     def objective(self, signature: Signature) -> Objective:
-        return Tagging(signature.labels or (), column=TAGS, head="cls_seq_label_out")
+        return SequenceLabellingObjective(signature.labels or (), column=TAGS, head="cls_seq_label_out")
 
     def gold(self, example: Any) -> Any:
         return example.tags
@@ -70,58 +70,58 @@ class SequenceLabelling(ReadingKind):
     def given_options(self, metric: Metric, examples: Sequence[Any], signature: Signature) -> dict[str, Any]:
         if "scheme" not in metric.options:
             return super().given_options(metric, examples, signature)
-        tags = (one.tags for one in examples)
+        tags = (example.tags for example in examples)
         return {"scheme": scheme_of(signature.labels or (), tags, f"metric '{metric.name}': signature.labels")}
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        """`details` are the chunks, one a sample."""
+        """Encode examples as samples, one per chunk of a text. `details` are the chunks."""
         room = signature.max_length - 2
-        pieces = pieces_of({token for one in examples for token in one.tokens}, vocabulary)
+        pieces = pieces_of({token for example in examples for token in example.tokens}, vocabulary)
         first, later = tag_numbers(signature.labels or ())
         sequences, tags, chunks = list[list[list[int]]](), list[int](), list[TextChunk]()
-        for number, one in enumerate(examples):
-            words = [pieces[token][:room] for token in one.tokens]
+        for number, example in enumerate(examples):
+            words = [pieces[token][:room] for token in example.tokens]
             for begin, end in word_ranges([len(word) for word in words], room):
-                places, sequence, labels = [], list[int](), list[int]()
+                positions, sequence, labels = [], list[int](), list[int]()
                 for index in range(begin, end):
-                    places.append(1 + len(sequence))
+                    positions.append(1 + len(sequence))
                     sequence += words[index]
-                    tag = None if one.tags is None else one.tags[index]
+                    tag = None if example.tags is None else example.tags[index]
                     labels += [first[tag], *[later[tag]] * (len(words[index]) - 1)]
                 sequences.append([sequence])
                 tags += [IGNORED, *labels, IGNORED]
-                chunks.append(TextChunk(number, begin, np.array(places, np.int64)))
+                chunks.append(TextChunk(number, begin, np.array(positions, np.int64)))
         samples = samples_of(sequences, np.full(len(sequences), IGNORED, np.int16), vocabulary)
         samples.columns[TAGS] = np.array(tags, np.int16)
         return Encoded(samples, chunks)
 
-    def answers(
+    def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
-    ) -> list[Answer]:
+    ) -> list[Prediction]:
         names = signature.labels or ()
-        tags: list[list[str]] = [[""] * len(one.tokens) for one in examples]
-        for chunk, found in zip(encoded.details, scores, strict=True):
-            best = found[chunk.places].argmax(axis=1)
+        tags: list[list[str]] = [[""] * len(example.tokens) for example in examples]
+        for chunk, token_scores in zip(encoded.details, scores, strict=True):
+            best = token_scores[chunk.positions].argmax(axis=1)
             tags[chunk.example][chunk.begin : chunk.begin + len(best)] = [names[i] for i in best]
-        return [Answer(tuple(found)) for found in tags]
+        return [Prediction(tuple(text_tags)) for text_tags in tags]
 
 
 def pieces_of(tokens: set[str], vocabulary: Vocabulary) -> dict[str, list[int]]:
-    """Return the pieces of each token, at least one: what the tokenizer drops, such as a blank, is unknown."""
+    """Return the pieces of each token. A token that the tokenizer drops, such as a space, is one unknown piece."""
     ordered = sorted(tokens)
     encodings = tokenized(ordered, vocabulary)
-    return {token: one.ids or [vocabulary.unk_id] for token, one in zip(ordered, encodings, strict=True)}
+    return {token: encoding.ids or [vocabulary.unk_id] for token, encoding in zip(ordered, encodings, strict=True)}
 
 
 def tag_numbers(labels: Sequence[str]) -> tuple[dict[str | None, int], dict[str | None, int]]:
-    """Return the class ids of a word's first piece and of its later ones, by the word's tag; -1 for those without."""
+    """Return the class ids of a word's first piece and of its later pieces by the word's tag, -1 for no tag."""
     first = dict[str | None, int](zip((*labels, None), (*range(len(labels)), IGNORED), strict=True))
     inside = dict[str | None, str | None](tags_inside_words(labels)) | {None: None}
     return first, {label: first[inside[label]] for label in first}
 
 
 def word_ranges(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of words, as many in each as fit into `room`; none is longer than that."""
+    """Yield ranges of consecutive words, each with as many words as fit into `room`. No word may be longer."""
     begin, used = 0, 0
     for number, length in enumerate(lengths):
         if used + length > room:

@@ -1,130 +1,132 @@
-"""Knowledge masking (paper section 4.2.1): predict words, phrases and entities that were masked whole.
+"""Knowledge masking (paper section 4.2.1): predict words, phrases and entities that are masked as a whole.
 
-A unit of `span_codes` is masked as the release does it (`batching.py`, `mask_word`): it is selected when the
-draw of its first token is at most 0.15; then each of its tokens becomes `[MASK]` (80 %), a random token
-(10 %) or stays (10 %) by a draw of its own. All tokens of a selected unit are predicted.
-Masks are drawn when the batch is made, anew each epoch.
+The units are given by `bi_tags`. They are masked as in the release (`batching.py`, `mask_word`): a unit is selected if
+the draw of its first token is below 0.15. Then each of its tokens becomes `[MASK]` (80 %), a random token (10 %) or
+stays (10 %), by a separate draw. All tokens of a selected unit are predicted. Masks are drawn when a batch is prepared,
+with new draws in each epoch.
 
-What a unit is follows the stages of ERNIE 1.0 (arXiv 1904.09223, section 3.2): `basic` a Chinese character or an
-English word; `phrase` also words and phrases of the samples' spans; `entity` also their named entities. A plan mixes
-them by weight, the same for all stages or stage by stage; each sample draws its kind of unit.
+The types of units are the stages of ERNIE 1.0 (arXiv 1904.09223, section 3.2). `basic` units are Chinese characters and
+English words, `phrase` adds the words and phrases of the samples' spans, and `entity` adds their named entities. A plan
+weights the types, for all stages or stage by stage. Each sample draws the type of its units.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY
 from ernie_paddle.keyed_random import keyed_hash, uniforms
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Feed, Labels, Level, Objective, Outcome, Task, padded
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective, Task, pad_labels
 from ernie_paddle.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from ernie_paddle.programs.network import Network
 
 MASKED_SHARE = 0.15
 MASK_UNTIL, RANDOM_UNTIL = 0.8, 0.9
 
 
 class UnitWeights(Settings):
-    """How often samples are masked by each kind of unit."""
+    """The weights of the types of units."""
 
     basic: float = Field(default=0.0, ge=0)
+    """Weight of samples that are masked by words, in Chinese by characters."""
     phrase: float = Field(default=0.0, ge=0)
+    """Weight of samples that are masked by words and phrases."""
     entity: float = Field(default=0.0, ge=0)
+    """Weight of samples that are masked by words, phrases and named entities."""
 
     @model_validator(mode="after")
     def _some(self) -> "UnitWeights":
         if not self.basic + self.phrase + self.entity:
-            raise ValueError("one of basic, phrase, entity needs a weight above 0")
+            raise ValueError("at least one of basic, phrase and entity needs a weight above 0")
         return self
 
 
 class MaskingOptions(Settings):
-    """`units`: weights for all stages, or a list with those of each stage, the last for all later ones too."""
+    """The options of knowledge masking."""
 
     units: UnitWeights | Annotated[list[UnitWeights], Field(min_length=1)] = UnitWeights(entity=1)
+    """Weights for all stages, or a list with those of each stage; the last holds for all later ones."""
 
 
-class MaskedLanguageModel(Objective):
-    """Cross entropy over the vocabulary at masked positions; output weights tied to the word embedding."""
+class MaskedLanguageModelObjective(Objective):
+    """Cross entropy over the vocabulary at masked positions, with output weights tied to the word embedding."""
 
     level: Level = "token"
-    column = "span_codes"
+    column = "bi_tags"
     Options: ClassVar[type[Settings]] = MaskingOptions
 
     def __init__(self, units: Sequence[UnitWeights] = (UnitWeights(entity=1),)):
-        """`units` by stage; held-out samples are scored with those of the last."""
+        """`units` are the weights by stage. Held-out samples are scored with those of the last stage."""
         self.units = tuple(units)
 
-    def configured(self, options: Settings) -> "MaskedLanguageModel":
+    def configured(self, options: Settings) -> "MaskedLanguageModelObjective":
         assert isinstance(options, MaskingOptions)
-        return MaskedLanguageModel(options.units if isinstance(options.units, list) else [options.units])
+        return MaskedLanguageModelObjective(options.units if isinstance(options.units, list) else [options.units])
 
-    def in_stage(self, stage: int) -> "MaskedLanguageModel":
-        return MaskedLanguageModel([self.units[min(stage, len(self.units) - 1)]])
+    def in_stage(self, stage: int) -> "MaskedLanguageModelObjective":
+        return MaskedLanguageModelObjective([self.units[min(stage, len(self.units) - 1)]])
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed("mask_labels", (-1,), "int64"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         ids = batch.columns["input_ids"]
-        codes = unit_codes(batch, self.units[-1], vocabulary, key)
-        chosen, batch.columns["input_ids"] = mask_units(batch, codes, vocabulary, key)
-        tokens, labels = padded(chosen, ids[chosen].astype(np.int64))
+        bi_tags = unit_tags(batch, self.units[-1], vocabulary, key)
+        selected, batch.columns["input_ids"] = mask_units(batch, bi_tags, vocabulary, key)
+        tokens, labels = pad_labels(selected, ids[selected].astype(np.int64))
         return Labels(tokens, {"mask_labels": labels}, labels)
 
-    def build(self, network: "Network", outputs: Any, inputs: dict[str, Any]) -> Outcome:
+    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         logits = self.logits(network, outputs)
-        return Outcome(*network.cross_entropy(logits, inputs["mask_labels"]), logits)
+        return HeadOutput(*network.cross_entropy(logits, inputs["mask_labels"]), logits)
 
-    def logits(self, network: "Network", outputs: Any) -> Any:
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.masked_lm_logits(outputs)
 
     def classes(self, vocabulary_size: int) -> int:
         return vocabulary_size
 
 
-def unit_codes(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: int) -> np.ndarray:
-    """Codes of the units to mask [tokens], as `span_codes`, by a kind of unit drawn for each sample."""
-    spans = batch.columns["span_codes"]
+def unit_tags(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: int) -> np.ndarray:
+    """Return the BI tags [tokens] of the units to mask, with a type of units drawn for each sample."""
+    entity = batch.columns["bi_tags"]
     if not weights.basic + weights.phrase:
-        return spans
+        return entity
     inside = vocabulary.continues_word[batch.columns["input_ids"]]
-    basic = np.where(spans == IGNORED, IGNORED, np.where(inside, INSIDE, BEGIN))
-    phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, spans)
+    basic = np.where(entity == IGNORED, IGNORED, np.where(inside, INSIDE, BEGIN))
+    phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, entity)
     shares = np.cumsum([weights.basic, weights.phrase, weights.entity])
-    kind = np.searchsorted(shares / shares[-1], uniforms(keyed_hash(key, "units"), batch.rows), side="right")
-    return np.choose(np.repeat(kind, batch.lengths), [basic, phrase, spans])
+    unit_type = np.searchsorted(shares / shares[-1], uniforms(keyed_hash(key, "units"), batch.rows), side="right")
+    return np.choose(np.repeat(unit_type, batch.lengths), [basic, phrase, entity])
 
 
-def mask_units(batch: Batch, codes: np.ndarray, vocabulary: Vocabulary, key: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose units and mask them; `key` and the token's sample and position determine every draw.
+def mask_units(batch: Batch, bi_tags: np.ndarray, vocabulary: Vocabulary, key: int) -> tuple[np.ndarray, np.ndarray]:
+    """Select units and mask them. Every draw derives from `key`, the token's sample and its position.
 
-    `codes` [tokens] are 0 at the first token of a unit, 1 inside, -1 at special tokens.
+    `bi_tags` [tokens] are 0 at the first token of a unit, 1 inside, -1 at special tokens.
     Returns the numbers of the tokens to predict, and the ids with those tokens masked.
     """
     ids = batch.columns["input_ids"]
     row, column = batch.row_of_token, batch.positions
-    first = np.maximum.accumulate(np.where(codes == BEGIN, np.arange(len(ids)), -1))
+    first = np.maximum.accumulate(np.where(bi_tags == BEGIN, np.arange(len(ids)), -1))
     first = np.where(first < np.repeat(batch.first_tokens, batch.lengths), -1, first)
-    selected = uniforms(key, row, column)[np.maximum(first, 0)] < MASKED_SHARE
-    chosen = np.flatnonzero(selected & (first >= 0) & (codes != IGNORED))
-    how, which = (uniforms(key, row[chosen], column[chosen], draw) for draw in (1, 2))
+    unit_is_selected = uniforms(key, row, column)[np.maximum(first, 0)] < MASKED_SHARE
+    selected = np.flatnonzero(unit_is_selected & (first >= 0) & (bi_tags != IGNORED))
+    action, replacement = (uniforms(key, row[selected], column[selected], draw) for draw in (1, 2))
     ordinary = vocabulary.ordinary_ids
-    random_ids = ordinary[(which * len(ordinary)).astype(np.int64)]
+    random_ids = ordinary[(replacement * len(ordinary)).astype(np.int64)]
     masked = ids.copy()
-    masked[chosen] = np.where(
-        how < MASK_UNTIL, vocabulary.mask_id, np.where(how < RANDOM_UNTIL, random_ids, ids[chosen])
+    masked[selected] = np.where(
+        action < MASK_UNTIL, vocabulary.mask_id, np.where(action < RANDOM_UNTIL, random_ids, ids[selected])
     )
-    return chosen, masked
+    return selected, masked
 
 
 def register(registry: Registry) -> None:
-    task = Task("knowledge_masking", 0, MaskedLanguageModel(), always_companion=True)
+    task = Task("knowledge_masking", 0, MaskedLanguageModelObjective(), always_auxiliary=True)
     registry.pretraining_tasks.add(task.name, task)

@@ -1,7 +1,7 @@
-"""Submissions to the leaderboards of GLUE and CLUE: predictions to a zip, and its check against the test files.
+"""Submissions to the leaderboards of GLUE and CLUE: zips of predictions, written and checked against the test files.
 
-`benchmarks.py` says which files there are, `answers.py` what may stand in them, `layouts.py` in which form; `inputs.py`
-reads the test files.
+`benchmarks.py` lists the files of a submission, `prediction_types.py` defines their values, and `layouts.py` their
+formats. `inputs.py` reads the test files.
 """
 
 from ernie_paddle.registry import Registry
@@ -9,5 +9,5 @@ from tasks.submission.command import COMMAND
 
 
 def register(registry: Registry) -> None:
-    """Add the command."""
+    """Register the command."""
     registry.commands.add(COMMAND.name, COMMAND)

@@ -1,59 +1,58 @@
-"""Which files the leaderboards take: gluebenchmark.com and cluebenchmarks.com."""
+"""The files of a submission to gluebenchmark.com and cluebenchmarks.com."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_paddle.errors import UserError
-from tasks.submission.answers import Answer, Choice, Item, Label, Score, Text
 from tasks.submission.inputs import c3_rows, chid_rows, glue_rows, json_rows, squad_rows
 from tasks.submission.layouts import JsonLines, JsonObject, Layout, Tsv
+from tasks.submission.prediction_types import Choice, ExpectedRow, Label, PredictionType, Score, Text
 
-PUBLIC = "_public"  # CLUE's archives unpack to `tnews_public`; many rename it to `tnews`
+PUBLIC = "_public"  # CLUE's archives unpack to `tnews_public`, which is often renamed to `tnews`
 
 
 @dataclass(frozen=True)
 class SubmissionFile:
     """One file of a submission.
 
-    `task` names the file of predictions, `name` that in the zip, `test` the test file below the data folder, and `rows`
-    is how many rows the published test set has, where that is known. An optional one may always be left out.
+    `task` names the file of predictions, `name` the file in the zip, and `test` the test file in the data folder.
+    `rows` is the number of rows of the published test set, None if unknown. An `optional` file may always be missing.
     """
 
     task: str
     name: str
     test: str
     layout: Layout
-    answer: Answer
-    read_test: Callable[[Path], list[Item]]
+    type: PredictionType
+    read_test: Callable[[Path], list[ExpectedRow]]
     rows: int | None = None
     optional: bool = False
 
     @property
     def predictions(self) -> str:
-        """The name of the file of predictions: JSON for texts, a TSV for all else."""
-        return f"{self.task}.json" if isinstance(self.answer, Text) else f"{self.task}.tsv"
+        """The name of the file of predictions: JSON for texts, TSV otherwise."""
+        return f"{self.task}.json" if isinstance(self.type, Text) else f"{self.task}.tsv"
 
-    def items(self, data: Path) -> list[Item]:
-        """The rows of the test file.
+    def expected_rows(self, data: Path) -> list[ExpectedRow]:
+        """Read the rows of the test file.
 
         Raises:
-            UserError: it is not there, empty or of another form.
+            UserError: the file is missing, empty or has another format.
         """
         folder, _, name = self.test.rpartition("/")
-        found = next((path for path in (data / self.test, data / f"{folder}{PUBLIC}" / name) if path.is_file()), None)
-        if found is None:
-            raise UserError(
-                f"{data / self.test}: the test file of {self.task} is not there; put it there as downloaded"
-            )
-        items = self.read_test(found)
-        if not items:
-            raise UserError(f"{found}: no rows in the test file of {self.task}")
-        return items
+        candidates = (data / self.test, data / f"{folder}{PUBLIC}" / name)
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is None:
+            raise UserError(f"{data / self.test}: not found; put the test file of {self.task} there, as downloaded")
+        rows = self.read_test(path)
+        if not rows:
+            raise UserError(f"{path}: no rows in the test file of {self.task}")
+        return rows
 
 
-def _glue(task: str, test: str, rows: int, answer: Answer) -> SubmissionFile:
-    return SubmissionFile(task, f"{task}.tsv", test, Tsv(), answer, glue_rows, rows)
+def _glue(task: str, test: str, rows: int, type: PredictionType) -> SubmissionFile:
+    return SubmissionFile(task, f"{task}.tsv", test, Tsv(), type, glue_rows, rows)
 
 
 def _clue(task: str, test: str, rows: int | None, names: tuple[str, ...], optional: bool = False) -> SubmissionFile:
@@ -80,7 +79,7 @@ GLUE = (
     _glue("AX", "diagnostic/diagnostic.tsv", 1104, Label(INFERENCE)),
 )
 
-# The 1.1 test sets took the place of the 1.0 ones in 2021; only for C3 and CHID may the older be left out here.
+# The 1.1 test sets replaced the 1.0 ones in 2021. Of the 1.0 files, only those of C3 and CHID are optional.
 CLUE = (
     _clue("afqmc", "afqmc/test.json", 3861, BINARY),
     _clue("tnews10", "tnews/test1.0.json", 10000, TNEWS),
@@ -102,4 +101,4 @@ CLUE = (
 )
 
 BENCHMARKS = {"glue": GLUE, "clue": CLUE}
-ZIP_NAMES = {"clue": "submit.zip"}  # where the leaderboard takes one name only
+ZIP_NAMES = {"clue": "submit.zip"}  # if the leaderboard requires a name

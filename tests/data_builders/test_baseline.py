@@ -1,4 +1,4 @@
-"""The baseline of words alone: what it can learn and what it must not."""
+"""The bag-of-words baseline: what it can learn and what it must not."""
 
 from collections import Counter
 from itertools import pairwise
@@ -13,13 +13,13 @@ from ernie_paddle.cli import main
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.task import SentenceClassification, Task, TokenClassification
+from ernie_paddle.task import SentenceClassificationObjective, Task, TokenClassificationObjective
 
-TASK = Task("toy", 8, SentenceClassification(["first", "second", "third"], head="toy"))
+TASK = Task("toy", 8, SentenceClassificationObjective(["first", "second", "third"], head="toy"))
 
 
 def write(folder: Path, leak: str) -> Path:
-    """Samples of two segments whose label shows in a word, in a length, in the order of the segments, or not at all."""
+    """Write samples of two segments whose label depends on a word, a length, the order of words, or nothing."""
     random = np.random.default_rng(0)
     shards = ShardWriter(folder, "toy", "digest", 50, 24, {}, ["first", "second", "third"])
     for split, samples in (("train", 1500), ("validation", 300)):
@@ -50,11 +50,13 @@ def write(folder: Path, leak: str) -> Path:
     ("leak", "least", "most"),
     [("word", 0.8, 1), ("length", 0.7, 1), ("segment", 0.8, 1), ("order", 0, 0.45), ("none", 0, 0.45)],
 )
-def test_words_and_lengths_show_and_order_does_not(tmp_path: Path, leak: str, least: float, most: float) -> None:
+def test_the_baseline_learns_from_words_and_lengths_but_not_from_order(
+    tmp_path: Path, leak: str, least: float, most: float
+) -> None:
     found = measure(write(tmp_path, leak), TASK, seed=1)
     assert least <= found.accuracy <= most and found.labels == 300
-    assert abs(found.prior_loss - np.log(3)) < 0.02 and found.prior_accuracy < 0.4
-    assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same figures"
+    assert abs(found.unigram_loss - np.log(3)) < 0.02 and found.majority_accuracy < 0.4
+    assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same values"
 
 
 def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[int]]]]:
@@ -70,7 +72,7 @@ def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[in
         columns = {
             "input_ids": ids.ravel(),
             "capitalization": labels.ravel(),
-            "span_codes": np.minimum(labels, 0).ravel(),
+            "bi_tags": np.minimum(labels, 0).ravel(),
         }
         shards.write(split, SampleBlock(np.full(samples, 14), columns))
     shards.finish()
@@ -80,9 +82,13 @@ def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[in
 @pytest.mark.parametrize(("shift", "shows"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
 def test_the_label_of_a_token_shows_in_it_and_in_its_neighbours(tmp_path: Path, shift: int, shows: bool) -> None:
     folder, _ = token_shards(tmp_path, shift)
-    found = measure(folder, Task("toy", 8, TokenClassification(["even", "odd"], "capitalization", "toy")), seed=1)
+    found = measure(
+        folder, Task("toy", 8, TokenClassificationObjective(["even", "odd"], "capitalization", "toy")), seed=1
+    )
     assert found.labels == 60 * 12
-    assert found.accuracy > 0.9 if shows else found.accuracy < found.prior_accuracy + 4 * (0.25 / found.labels) ** 0.5
+    assert (
+        found.accuracy > 0.9 if shows else found.accuracy < found.majority_accuracy + 4 * (0.25 / found.labels) ** 0.5
+    )
 
 
 def test_masked_words_are_guessed_by_how_often_they_follow_the_one_before(tmp_path: Path) -> None:
@@ -106,10 +112,10 @@ def test_masked_words_are_guessed_by_how_often_they_follow_the_one_before(tmp_pa
 def test_the_distance_of_sentences_does_not_show_in_their_words(real_text: RealText) -> None:
     task = load_plugins().pretraining_tasks.get("sentence_distance")
     found = measure(real_text.shards / "sentence_distance", task, seed=1)
-    assert found.accuracy < found.prior_accuracy + 4 * (0.25 / found.labels) ** 0.5
+    assert found.accuracy < found.majority_accuracy + 4 * (0.25 / found.labels) ** 0.5
 
 
-def test_the_command_sets_all_tasks_beside_each_other(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_all_tasks(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
     main(["baseline", str(real_text.shards)])
     table = capsys.readouterr().out
     for name in real_text.result.tasks:

@@ -1,4 +1,4 @@
-"""Building: the same bytes for any number of workers, annotation done once, nothing half-written."""
+"""Building: the same bytes for any number of workers, annotation done once, no incomplete files."""
 
 import os
 import signal
@@ -49,18 +49,18 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def test_shards_are_byte_identical_for_any_engine(
     real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Callable[[], Any]
 ) -> None:
-    """Units are made small, so that there are more of them than workers."""
+    """Work items are small, so that there are more of them than workers."""
     for name, make in (("one", lambda: Processes(1)), ("many", engine)):
-        monkeypatch.setattr(store, "CHARACTERS_PER_UNIT", 10_000)
+        monkeypatch.setattr(store, "CHARACTERS_PER_WORK_ITEM", 10_000)
         settings = check_settings(BuildSettings, real_text.settings, "settings")
         with make() as made:
             result = build(settings, tmp_path / name, made, load_plugins())
-        assert result.corpora["zh"].units > 5 and result.corpora["en"].units > 5
+        assert result.corpora["zh"].work_items > 5 and result.corpora["en"].work_items > 5
     assert bytes_of(tmp_path / "many") == bytes_of(tmp_path / "one")
 
 
 class Killed:
-    """A build of a month of the People's Daily that can be killed on its way."""
+    """A build of a month of the People's Daily that can be killed while it runs."""
 
     def __init__(self, real_text: RealText, folder: Path):
         text, _ = peoples_daily.write(folder / "peoples_daily")
@@ -84,7 +84,7 @@ class Killed:
         return subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, start_new_session=True)
 
     def kill_when(self, out: Path, pattern: str) -> dict[Path, int]:
-        """Kill a build and its workers when a file appears; the finished data files and when they were written."""
+        """Kill a build and its workers when a file appears; return the finished data files and their times."""
         process = self.start(out)
         while not list(out.glob(pattern)):
             assert process.poll() is None, f"the build ended before there was {pattern}"
@@ -96,7 +96,7 @@ class Killed:
 
 
 @pytest.mark.slow
-def test_a_killed_build_goes_on_with_what_it_had_finished(real_text: RealText, tmp_path: Path) -> None:
+def test_a_killed_build_resumes_with_its_finished_files(real_text: RealText, tmp_path: Path) -> None:
     build_killed = Killed(real_text, tmp_path)
     once, often = tmp_path / "once", tmp_path / "often"
     assert build_killed.start(once).wait() == 0
@@ -121,20 +121,20 @@ def test_a_killed_build_goes_on_with_what_it_had_finished(real_text: RealText, t
     assert bytes_of(often).keys() == before
 
 
-def test_two_builds_in_one_folder_do_not_mix(real_text: RealText, tmp_path: Path) -> None:
+def test_two_builds_cannot_run_in_one_folder(real_text: RealText, tmp_path: Path) -> None:
     with locked_folder(tmp_path), pytest.raises(UserError, match="another process is at work here"):
         build_again(real_text, tmp_path)
     build_again(real_text, tmp_path, tasks={"knowledge_masking": {"corpora": ["zh"]}})
 
 
-def test_other_settings_are_built_anew_and_the_same_ones_are_not(real_text: RealText, tmp_path: Path) -> None:
-    tasks = {"sentence_distance": {"corpora": ["zh"], "options": {"stretch_tokens": 20}}}
+def test_changed_settings_are_built_again_and_unchanged_ones_are_not(real_text: RealText, tmp_path: Path) -> None:
+    tasks = {"sentence_distance": {"corpora": ["zh"], "options": {"chunk_tokens": 20}}}
     shard = tmp_path / "sentence_distance" / "train" / "shard-00000.arrow"
     first = build_again(real_text, tmp_path, tasks=tasks)
     made = shard.stat().st_mtime_ns
     assert build_again(real_text, tmp_path, tasks=tasks).tasks == first.tasks
     assert shard.stat().st_mtime_ns == made
-    tasks["sentence_distance"]["options"] = {"stretch_tokens": 24}
+    tasks["sentence_distance"]["options"] = {"chunk_tokens": 24}
     assert build_again(real_text, tmp_path, tasks=tasks).tasks != first.tasks
     assert shard.stat().st_mtime_ns > made
 
@@ -184,7 +184,7 @@ def test_exact_duplicates_are_dropped_and_counted(real_text: RealText, tmp_path:
 
 
 @pytest.mark.slow
-def test_words_and_names_that_a_corpus_does_not_hold_are_said(
+def test_words_and_names_that_a_corpus_does_not_contain_are_reported(
     real_text: RealText, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     held = {"zh": real_text.sources["zh"].documents(), "en": real_text.sources["en"].documents()}
@@ -203,13 +203,13 @@ def test_words_and_names_that_a_corpus_does_not_hold_are_said(
     for workers in ("1", "2"):
         main(["build", "--plan", str(plan), "--out", str(tmp_path / workers), "--workers", workers])
         said = capsys.readouterr().out
-        not_met = "words and names of dictionaries and gazetteers were not met"
-        assert f"zh: 2 of 3 {not_met} ({', '.join(sorted(lists['zh'][1:]))})" in said
-        assert f"en: 1 of 3 {not_met} (Xyz & Sons)" in said
+        not_found = "words and names of dictionaries and gazetteers were not found"
+        assert f"zh: 2 of 3 {not_found} ({', '.join(sorted(lists['zh'][1:]))})" in said
+        assert f"en: 1 of 3 {not_found} (Xyz & Sons)" in said
     assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
 
 
-def test_manifests_say_what_the_shards_were_made_from(real_text: RealText) -> None:
+def test_manifests_record_the_origin_of_the_shards(real_text: RealText) -> None:
     for task in real_text.result.tasks:
         manifest = Manifest.load(real_text.shards / task)
         assert manifest.task == task and manifest.vocabulary_digest == real_text.vocabulary.digest
@@ -223,5 +223,5 @@ def test_manifests_say_what_the_shards_were_made_from(real_text: RealText) -> No
             "corpora": {name: corpus.origin for name, corpus in real_text.result.corpora.items()},
         }
         assert manifest.origin["corpora"]["zh"]["language"] == "zh" and manifest.max_length == 96
-        assert ("capitalization" in manifest.carried) and ("span_codes" in manifest.carried)
+        assert ("capitalization" in manifest.carried) and ("bi_tags" in manifest.carried)
         assert all(manifest.splits[split] for split in SPLITS)

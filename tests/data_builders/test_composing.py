@@ -8,18 +8,15 @@ import pytest
 from traced_corpora import FIRST, VOCABULARY, Shape, TracedCorpora
 
 from data_builders.builders.builder import NoOptions
-from data_builders.builders.ir_relevance import Builder as Relevance
-from data_builders.builders.ir_relevance import RelevanceOptions
-from data_builders.builders.knowledge_masking import Builder as RunningText
-from data_builders.builders.sentence_distance import Builder as Distance
-from data_builders.builders.sentence_distance import DistanceOptions
-from data_builders.builders.sentence_reordering import Builder as Reordering
-from data_builders.builders.sentence_reordering import ReorderingOptions
-from data_builders.composing import CountPart, Part, held_out
+from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
+from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
+from data_builders.builders.sentence_distance import SentenceDistanceBuilder, SentenceDistanceOptions
+from data_builders.builders.sentence_reordering import SentenceReorderingBuilder, SentenceReorderingOptions
+from data_builders.composing import CountWorkItem, WorkItem, validation_mask
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
-class SameSamplesOtherTask(Reordering):
+class SameSamplesOtherTask(SentenceReorderingBuilder):
     name = "other"
 
 
@@ -35,10 +32,15 @@ def corpora(tmp_path: Path) -> TracedCorpora:
 def test_seed_task_corpus_and_unit_key_the_draws(corpora: TracedCorpora) -> None:
     """Where one of them differs alone, the same documents get other labels."""
 
-    def labels(task: type[Reordering] = Reordering, seed: int = 1, corpus: str = "one", unit: int = 0) -> list[int]:
-        builder = task(40, ReorderingOptions(), VOCABULARY)
+    def labels(
+        task: type[SentenceReorderingBuilder] = SentenceReorderingBuilder,
+        seed: int = 1,
+        corpus: str = "one",
+        unit: int = 0,
+    ) -> list[int]:
+        builder = task(40, SentenceReorderingOptions(), VOCABULARY)
         composing = corpora.composing(builder, {corpus: "zh"}, seed=seed, share=1e-9)
-        return [sample.label for sample in corpora.samples(composing, corpus=0, unit=unit)]
+        return [sample.label for sample in corpora.samples(composing, corpus=0, number=unit)]
 
     keyed = [labels(), labels(SameSamplesOtherTask), labels(seed=2), labels(corpus="two"), labels(unit=1)]
     assert {len(found) for found in keyed} == {24} and len({tuple(found) for found in keyed}) == 5
@@ -46,11 +48,11 @@ def test_seed_task_corpus_and_unit_key_the_draws(corpora: TracedCorpora) -> None
 
 
 def test_a_part_gives_the_same_whatever_was_composed_before_it(corpora: TracedCorpora) -> None:
-    def distance() -> Distance:
-        return Distance(31, DistanceOptions(different_documents="language"), VOCABULARY)
+    def distance() -> SentenceDistanceBuilder:
+        return SentenceDistanceBuilder(31, SentenceDistanceOptions(different_documents="language"), VOCABULARY)
 
     languages = {"one": "zh", "two": "zh"}
-    parts = [Part(corpus, unit) for corpus in range(2) for unit in range(2)]
+    parts = [WorkItem(corpus, unit) for corpus in range(2) for unit in range(2)]
     several = corpora.composing(distance(), languages)
     for part in [*parts, *reversed(parts)]:
         found, alone = several(part), corpora.composing(distance(), languages)(part)
@@ -60,33 +62,37 @@ def test_a_part_gives_the_same_whatever_was_composed_before_it(corpora: TracedCo
 def test_held_out_documents_are_the_asked_share_by_their_group_and_seed() -> None:
     groups = np.random.default_rng(0).integers(0, 1 << 62, 40_000)
     for share in (0.02, 0.3):
-        held = held_out(groups, share, seed=1)
+        held = validation_mask(groups, share, seed=1)
         error = (len(groups) * share * (1 - share)) ** 0.5
         assert abs(held.sum() - len(groups) * share) < 4 * error
-        other = held_out(groups, share, seed=2)
+        other = validation_mask(groups, share, seed=2)
         both = len(groups) * share**2
         assert abs((held & other).sum() - both) < 5 * both**0.5, "another seed holds out others, by chance the same"
         again = np.random.default_rng(1).permutation(len(groups))
-        assert (held_out(groups[again], share, seed=1) == held[again]).all(), "the place in the corpus has no part"
+        assert (validation_mask(groups[again], share, seed=1) == held[again]).all(), (
+            "the place in the corpus has no part"
+        )
 
 
 def test_the_same_documents_are_held_out_of_every_task(corpora: TracedCorpora) -> None:
     sides = []
     for builder in (
-        Reordering(40, ReorderingOptions(), VOCABULARY),
-        Distance(31, DistanceOptions(), VOCABULARY),
-        RunningText(31, NoOptions(), VOCABULARY),
+        SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY),
+        SentenceDistanceBuilder(31, SentenceDistanceOptions(), VOCABULARY),
+        KnowledgeMaskingBuilder(31, NoOptions(), VOCABULARY),
     ):
         held = corpora.samples(corpora.composing(builder, {"one": "zh"}), "validation")
         sides.append({token.document for sample in held for segment in sample.segments for token in segment})
-    expected = np.flatnonzero(held_out(np.arange(24), 0.3, seed=1)).tolist()
+    expected = np.flatnonzero(validation_mask(np.arange(24), 0.3, seed=1)).tolist()
     assert sides == [set(expected)] * 3 and 1 < len(expected) < 12
 
 
 def test_running_text_holds_every_token_once_in_its_order(corpora: TracedCorpora) -> None:
     made = TracedCorpora(corpora.folder / "long")
     made.write("text", [Shape((30, 2, 29, 1, 1, 75, 4, 6, 15, 14))], span=4)
-    samples = made.samples(made.composing(RunningText(31, NoOptions(), VOCABULARY), {"text": "zh"}, share=1e-9))
+    samples = made.samples(
+        made.composing(KnowledgeMaskingBuilder(31, NoOptions(), VOCABULARY), {"text": "zh"}, share=1e-9)
+    )
     tokens = [token.of_document for sample in samples for token in sample.segments[0]]
     assert tokens == list(range(177))
     # Filled greedily with whole sentences of 29 tokens together at most, longer ones cut at their spans of four.
@@ -95,23 +101,25 @@ def test_running_text_holds_every_token_once_in_its_order(corpora: TracedCorpora
 
 def test_unknown_tokens_and_documents_without_a_sample_are_counted(corpora: TracedCorpora) -> None:
     corpora.write("short", [Shape((4,)), Shape((3, 3)), Shape((4, 4, 4)), Shape((50, 50, 50))], per_unit=4)
-    composed = corpora.composing(Reordering(40, ReorderingOptions(), VOCABULARY), {"short": "zh"}, share=1e-9)(
-        Part(0, 0)
-    )
-    assert composed.dropped == {"fewer than 3 sentences": 2, "no 3 sentences in a row within 40 tokens": 1}
+    composed = corpora.composing(
+        SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY), {"short": "zh"}, share=1e-9
+    )(WorkItem(0, 0))
+    assert composed.dropped == {"fewer than 3 sentences": 2, "no 3 consecutive sentences within 40 tokens": 1}
     assert composed.unknown_tokens == 0 and len(composed.blocks["train"]) == 1
     kept = composed.blocks["train"].columns["input_ids"]
     token = VOCABULARY.tokens[int(kept[kept >= FIRST][0])]
     ids = {**VOCABULARY.ids, "[UNK]": VOCABULARY.ids[token], token: VOCABULARY.unk_id}
-    composing = corpora.composing(Reordering(40, ReorderingOptions(), VOCABULARY), {"short": "zh"}, share=1e-9)
+    composing = corpora.composing(
+        SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY), {"short": "zh"}, share=1e-9
+    )
     object.__setattr__(composing, "vocabulary", Vocabulary(ids))
-    assert composing(Part(0, 0)).unknown_tokens == 1
+    assert composing(WorkItem(0, 0)).unknown_tokens == 1
 
 
 def test_only_training_documents_are_counted_before_composing(corpora: TracedCorpora) -> None:
     labels = ["clicked", "shown", "shown"]
     corpora.write("log", [Shape((4, 4), label=labels[i % 3]) for i in range(60)], per_unit=60)
-    builder = Relevance(31, RelevanceOptions(), VOCABULARY)
-    counts = CountPart(builder, corpora.composing(builder, {"log": "zh"}))(Part(0, 0))
-    held = held_out(np.arange(60), 0.3, seed=1)
+    builder = IrRelevanceBuilder(31, IrRelevanceOptions(), VOCABULARY)
+    counts = CountWorkItem(builder, corpora.composing(builder, {"log": "zh"}))(WorkItem(0, 0))
+    held = validation_mask(np.arange(60), 0.3, seed=1)
     assert counts == Counter(labels[i % 3] for i in range(60) if not held[i]) and 5 < held.sum() < 40

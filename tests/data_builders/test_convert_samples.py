@@ -1,4 +1,4 @@
-"""The original release's samples: read as they are, written back byte for byte."""
+"""The samples of the original release: converted to shards and back, byte for byte."""
 
 import gzip
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def random_lines(count: int) -> list[str]:
     return lines
 
 
-def test_lines_go_to_shards_and_back(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
+def test_lines_convert_to_shards_and_back(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
     toy_vocabulary.save(tmp_path / "vocab.txt")
     lines = random_lines(300)
     source = write_gz(tmp_path / "lines.gz", [*lines, *lines[:50]])
@@ -57,24 +57,26 @@ def test_lines_go_to_shards_and_back(tmp_path: Path, toy_vocabulary: Vocabulary)
     ("line", "message"),
     [
         ("1 2;0 0;0 1;-1 -1", "line 2: 4 fields"),
-        ("1 2;0 0;0 1;-1 x;0", "line 2: holds something other than integers"),
+        ("1 2;0 0;0 1;-1 x;0", "line 2: expected integers only"),
         ("1 2;0 0;0 1;-1;0", r"line 2: fields of \[2, 2, 2, 1, 1\] numbers"),
         ("1 99;0 0;0 1;-1 -1;0", "line 2: token_ids from 1 to 99, expected 0 to 59"),
-        ("1 2;0 0;0 1;-1 3;0", "line 2: span_codes"),
+        ("1 2;0 0;0 1;-1 3;0", "line 2: bi_tags"),
     ],
 )
-def test_a_line_that_is_no_sample_is_named(tmp_path: Path, toy_vocabulary: Vocabulary, line: str, message: str) -> None:
+def test_a_line_that_is_not_a_sample_is_reported_by_its_number(
+    tmp_path: Path, toy_vocabulary: Vocabulary, line: str, message: str
+) -> None:
     path = write_gz(tmp_path / "lines.gz", [random_lines(1)[0], line])
     with pytest.raises(UserError, match=rf"lines\.gz {message}"):
         list(read_blocks(path, toy_vocabulary))
 
 
-def test_files_that_are_no_lines_leave_nothing_behind(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
+def test_files_that_cannot_be_read_leave_nothing_behind(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
     toy_vocabulary.save(tmp_path / "vocab.txt")
     whole = write_gz(tmp_path / "whole.gz", random_lines(50)).read_bytes()
     (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "plain.gz").write_text("1 2;0 0;0 1;-1 -1;0\n")
-    for name, word in (("cut.gz", "not a whole gzip"), ("plain.gz", "not a whole gzip"), ("no.gz", "not found")):
+    for name, word in (("cut.gz", "not a complete gzip"), ("plain.gz", "not a complete gzip"), ("no.gz", "not found")):
         done = run_command(
             "convert-samples", tmp_path / name, "--vocab", tmp_path / "vocab.txt", "--out", tmp_path / "out"
         )
@@ -82,7 +84,7 @@ def test_files_that_are_no_lines_leave_nothing_behind(tmp_path: Path, toy_vocabu
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_the_released_samples_train_as_they_are(tmp_path: Path, write_plan: Callable[..., Path]) -> None:
+def test_the_released_samples_can_be_trained_on(tmp_path: Path, write_plan: Callable[..., Path]) -> None:
     shards, vocab = tmp_path / "shards", released("vocab_zh.txt")
     done = run_command("convert-samples", released("demo_train_set.gz"), "--vocab", vocab, "--out", shards)
     assert done.returncode == 0, done.stderr
@@ -92,7 +94,7 @@ def test_the_released_samples_train_as_they_are(tmp_path: Path, write_plan: Call
     plan = write_plan(
         model={"config": str(model)},
         data={"shards": str(shards)},
-        plan={"tasks": {"knowledge_masking": {"updates": 30}}},
+        plan={"tasks": {"knowledge_masking": {"steps": 30}}},
         train={"batch_tokens": 2048, "learning_rate": {"peak": 0.02}, "validation_samples": 100},
     )
     done = run_command("pretrain", plan, "--out", tmp_path / "run")

@@ -1,4 +1,4 @@
-"""What an earlier build left is used as it was written or, after a warning, made again."""
+"""Files of an earlier build are reused if they are undamaged and otherwise, after a warning, made again."""
 
 import shutil
 from pathlib import Path
@@ -27,9 +27,9 @@ UNREAD = ("vocab.txt",)
 @pytest.fixture(autouse=True)
 def _small_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small corpus fill several files."""
-    monkeypatch.setattr(store, "CHARACTERS_PER_UNIT", 600)
-    monkeypatch.setattr(store, "UNITS_PER_FILE", 2)
-    monkeypatch.setattr(building, "PARTS_PER_SHARD", 2)
+    monkeypatch.setattr(store, "CHARACTERS_PER_WORK_ITEM", 600)
+    monkeypatch.setattr(store, "WORK_ITEMS_PER_FILE", 2)
+    monkeypatch.setattr(building, "WORK_ITEMS_PER_SHARD", 2)
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> BuildSettings:
 
 
 def built(settings: BuildSettings, out: Path) -> dict[str, bytes]:
-    """Build, and return what is there then."""
+    """Build, and return the content of all files."""
     build(settings, out, Processes(1), load_plugins())
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
 def interrupted(settings: BuildSettings, out: Path, record: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a build fail as soon as it has written a record of this name."""
+    """Make a build fail as soon as it has written a record of this name."""
 
     def write(path: Path, content: dict[str, object]) -> None:
         write_sealed(path, content)
@@ -106,7 +106,7 @@ def test_whatever_a_setting_changes_is_built_anew(
 
 
 @pytest.mark.parametrize("record", ["documents-00001.json", "counted.json", "written.json", None])
-def test_a_damaged_file_of_an_earlier_build_is_said_and_made_again(
+def test_a_damaged_file_of_an_earlier_build_is_reported_and_made_again(
     settings: BuildSettings,
     tmp_path: Path,
     record: str | None,

@@ -1,4 +1,4 @@
-"""Looking at shards and checking them."""
+"""Showing and checking shards."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 
 
-def test_samples_are_shown_with_labels_in_words_and_a_masked_draw(
+def test_samples_are_shown_with_class_names_and_a_random_masking(
     real_text: RealText, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["inspect", str(real_text.shards / "sentence_distance"), "--n", "40"])
@@ -61,14 +61,14 @@ def test_each_token_is_shown_with_its_label(
     assert found == expected
 
 
-def test_whole_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "--check", str(real_text.shards)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(real_text.result.tasks) and all("whole" in line for line in lines)
+    assert len(lines) == len(real_text.result.tasks) and all("valid" in line for line in lines)
 
 
 def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int) -> Path:
-    """Shards of sentence distance in which one value of a row was changed, with a manifest that fits them."""
+    """Shards of sentence distance with one changed value in a row, and a manifest with matching checksums."""
     folder = real_text.shards / "sentence_distance"
     manifest = Manifest.load(folder)
     shutil.copy(real_text.shards / "vocab.txt", out / "vocab.txt")
@@ -99,7 +99,7 @@ def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int)
     [
         ("input_ids", 99999, "expected 0 to"),
         ("sentence_ids", 7, "expected 0 to 3"),
-        ("span_codes", 5, "expected -1 to 1"),
+        ("bi_tags", 5, "expected -1 to 1"),
         ("capitalization", -3, "expected -1 to 1"),
         ("label", 3, "expected -1 to 2"),
     ],

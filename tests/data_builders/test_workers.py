@@ -1,4 +1,4 @@
-"""One function over many items on several processes, or on a Ray cluster of this machine."""
+"""Applying a function to many items on several processes, or on a local Ray cluster."""
 
 import multiprocessing
 import os
@@ -13,7 +13,7 @@ from helpers import needs_ray
 from worker_functions import dying, failing, name_of_lock, process_of, squared
 
 from data_builders.ray_engine import RayWorkers
-from data_builders.workers import AHEAD, Engine, Processes
+from data_builders.workers import ITEMS_AHEAD, Engine, Processes
 from ernie_paddle.errors import UserError
 from ernie_paddle.stopping import EXIT_CODES, Stopped, stop_on_signals
 
@@ -32,7 +32,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield made
 
 
-def test_results_come_in_order_and_mistakes_as_they_are(engine: Engine) -> None:
+def test_results_come_in_order_and_user_errors_unchanged(engine: Engine) -> None:
     assert list(engine.map(squared, range(20))) == [item * item for item in range(20)]
     assert list(engine.map(squared, [])) == []
     results = engine.map(failing, range(10))
@@ -41,7 +41,7 @@ def test_results_come_in_order_and_mistakes_as_they_are(engine: Engine) -> None:
         next(results)
 
 
-def test_the_work_is_done_by_so_many_processes() -> None:
+def test_the_number_of_processes_is_the_number_of_workers() -> None:
     with Processes(3) as engine:
         assert len(set(engine.map(process_of, range(20))) - {os.getpid()}) == 3
     with Processes(1) as engine:
@@ -59,10 +59,10 @@ def test_items_are_taken_only_as_they_are_needed() -> None:
     with Processes(2) as engine:
         results = engine.map(squared, items())
         assert [next(results) for _ in range(3)] == [0, 1, 4]
-        assert len(taken) <= 3 + 2 * AHEAD
+        assert len(taken) <= 3 + 2 * ITEMS_AHEAD
 
 
-def test_any_other_fault_brings_its_traceback() -> None:
+def test_any_other_exception_is_raised_with_its_traceback() -> None:
     with Processes(2) as engine, pytest.raises(RuntimeError, match=r"(?s)Traceback.*in failing.*a fault of ours"):
         list(engine.map(failing, [7]))
 
@@ -72,15 +72,15 @@ def test_a_dead_worker_ends_the_work() -> None:
         list(engine.map(dying, range(10)))
 
 
-def test_a_large_answer_and_a_large_item_do_not_wait_for_each_other() -> None:
-    """More bytes than a pipe holds, both ways at once."""
+def test_large_items_and_large_results_do_not_deadlock() -> None:
+    """Both directions carry more bytes than a pipe buffers."""
     with Processes(2) as engine:
         items = [bytes(1_000_000) for _ in range(8)]
         assert list(engine.map(bytes, items)) == items
 
 
-def test_signals_that_reach_the_whole_group_do_nothing_in_any_worker() -> None:
-    """Also in the first one of a program, with which multiprocessing starts a process of its own."""
+def test_workers_ignore_signals_to_the_whole_process_group() -> None:
+    """This includes the first worker, with which multiprocessing also starts its resource tracker."""
     script = """
         import signal
         from worker_functions import signals_held_back
@@ -117,6 +117,6 @@ def test_a_signal_while_workers_start_leaves_none(number: int, monkeypatch: pyte
     assert set(multiprocessing.active_children()) == before
 
 
-def test_locks_of_libraries_are_not_left_by_a_worker_that_is_killed() -> None:
+def test_a_killed_worker_leaves_no_locks_of_libraries() -> None:
     with Processes(2) as engine:
         assert list(engine.map(name_of_lock, range(4))) == [None] * 4

@@ -1,4 +1,4 @@
-"""Changed files are found by their checksums."""
+"""Checksums find changed files."""
 
 import hashlib
 import json

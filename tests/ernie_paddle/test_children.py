@@ -1,4 +1,4 @@
-"""Processes that are started leave signals to the one that started them."""
+"""Child processes leave signals to their parent."""
 
 import multiprocessing
 import os
@@ -9,21 +9,21 @@ import time
 import pytest
 from worker_functions import dying, failing, signals_held_back, squared
 
-from ernie_paddle.children import called_in_fresh_process
+from ernie_paddle.children import call_in_new_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.stopping import EXIT_CODES, Stopped, stop_on_signals
 
 
 def test_a_call_in_a_fresh_process_ends_as_any_other() -> None:
-    assert called_in_fresh_process(squared, 7) == 49
+    assert call_in_new_process(squared, 7) == 49
     with pytest.raises(UserError, match="item 5 is no good"):
-        called_in_fresh_process(failing, 5)
+        call_in_new_process(failing, 5)
     with pytest.raises(RuntimeError, match="died with exit code 1"):
-        called_in_fresh_process(dying, 3)
+        call_in_new_process(dying, 3)
 
 
 def test_signals_that_reach_the_whole_group_do_nothing_there() -> None:
-    assert called_in_fresh_process(signals_held_back, 0) >= {int(number) for number in EXIT_CODES}
+    assert call_in_new_process(signals_held_back, 0) >= {int(number) for number in EXIT_CODES}
 
 
 @pytest.mark.parametrize("number", EXIT_CODES)
@@ -33,7 +33,7 @@ def test_a_signal_ends_the_wait_for_it_and_the_process(number: int) -> None:
     began = time.monotonic()
     try:
         with pytest.raises(Stopped), stop_on_signals():
-            called_in_fresh_process(time.sleep, 60)
+            call_in_new_process(time.sleep, 60)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.monotonic() - began < 30

@@ -15,17 +15,17 @@ import pytest
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import (
-    errors_name,
-    folder_written_whole,
-    lines_of,
+    atomic_folder,
+    atomic_write,
+    os_errors_naming,
     read_json,
     read_lines,
+    split_lines,
     write_json,
-    written_whole,
 )
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.stopping import Stopped, stop_on_signals
-from ernie_paddle.text.encodings import guessed_encoding, text_codec
+from ernie_paddle.text.encodings import guess_encoding, text_codec
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from tasks.submission.inputs import glue_rows, json_rows
 from tasks.submission.layouts import JsonLines
@@ -52,14 +52,13 @@ def test_only_line_feeds_end_lines_and_carriage_returns_before_them_belong_to_th
 
 @pytest.mark.parametrize(("text", "lines"), [("", []), ("\n", [""]), ("a", ["a"]), ("a\n\n", ["a", ""])])
 def test_an_end_after_the_last_line_begins_no_other(text: str, lines: list[str]) -> None:
-    assert lines_of(text) == lines
+    assert split_lines(text) == lines
 
 
 @pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85"])
 def test_logs_and_test_files_have_a_row_a_line(tmp_path: Path, inside: str) -> None:
     text = "".join(
-        f'{{"event": "e", "update": {i}, "id": {i}, "label": "a{inside}b"}}{end}'
-        for i, end in enumerate(("\r\n", "\n"))
+        f'{{"event": "e", "step": {i}, "id": {i}, "label": "a{inside}b"}}{end}' for i, end in enumerate(("\r\n", "\n"))
     )
     (tmp_path / LOG_FILE).write_text(text, encoding="utf-8", newline="\n")
     assert len(read_log(tmp_path / LOG_FILE)) == len(json_rows(tmp_path / LOG_FILE)) == 2
@@ -71,14 +70,14 @@ def test_logs_and_test_files_have_a_row_a_line(tmp_path: Path, inside: str) -> N
 @pytest.mark.parametrize("encoding", TEXTS)
 def test_a_text_that_is_not_utf8_is_named_with_its_encoding(tmp_path: Path, encoding: str) -> None:
     raw = (TEXTS[encoding] * 3).encode(encoding)
-    assert guessed_encoding(raw) == encoding
-    assert guessed_encoding(raw * 1000) == encoding, "wherever the sample ends"
+    assert guess_encoding(raw) == encoding
+    assert guess_encoding(raw * 1000) == encoding, "wherever the sample ends"
     (tmp_path / "words.txt").write_bytes(raw)
     with pytest.raises(UserError, match=rf"words\.txt: word list cannot be read: not UTF-8 but, .* {encoding};"):
         read_lines(tmp_path / "words.txt", "word list")
 
 
-def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": 1})
     (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.json").read_bytes())
     assert read_json(tmp_path / "a.json", "settings") == {"a": 1}
@@ -103,12 +102,12 @@ def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
 )
 def test_an_error_names_the_output_unless_it_is_another_file_s(named: str | None, said: str) -> None:
     beside = Path("out/.table.tsv.partial")
-    with pytest.raises(OSError, match="No space") as failed, errors_name("out/table.tsv", beside):
+    with pytest.raises(OSError, match="No space") as failed, os_errors_naming("out/table.tsv", beside):
         raise OSError(errno.ENOSPC, "No space left on device", named)
     assert failed.value.filename == said and failed.value.errno == errno.ENOSPC
-    with pytest.raises(OSError, match="corpus") as failed, errors_name("out/table.tsv"):
+    with pytest.raises(OSError, match="corpus") as failed, os_errors_naming("out/table.tsv"):
         raise OSError(errno.EIO, "Input/output error", "in/corpus.txt")
-    with pytest.raises(OSError, match="gzip") as failed, errors_name("out/table.tsv"):
+    with pytest.raises(OSError, match="gzip") as failed, os_errors_naming("out/table.tsv"):
         raise OSError("not a gzip file")
     assert failed.value.filename is None
 
@@ -137,7 +136,7 @@ def test_a_file_s_bytes_are_on_disk_before_its_name_and_its_name_before_the_writ
     tmp_path: Path, to_disk: list[tuple[str, Path, int]]
 ) -> None:
     path = tmp_path / "deep" / "table.tsv"
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write("a" * 100)
     (_, beside, size), *after = to_disk
     assert beside.parent == path.parent and beside != path and size == 100
@@ -151,7 +150,7 @@ def test_all_of_a_folder_is_on_disk_before_its_name_and_its_name_before_the_writ
     out = tmp_path / "export"
     if there:
         out.mkdir()
-    with folder_written_whole(out) as beside:
+    with atomic_folder(out) as beside:
         (beside / "inner").mkdir()
         (beside / "weights").write_bytes(b"12345")
         (beside / "inner" / "vocabulary").write_bytes(b"12")
@@ -181,8 +180,8 @@ def test_a_signal_leaves_either_the_old_folder_or_the_new_one(
                 os.kill(os.getpid(), signal.SIGTERM)
 
         monkeypatch.setattr(module, name, interrupted)
-    with pytest.raises(Stopped), stop_on_signals(), folder_written_whole(out) as beside:
-        (beside / "new").touch()
+    with pytest.raises(Stopped), stop_on_signals(), atomic_folder(out) as partial:
+        (partial / "new").touch()
     monkeypatch.undo()
     assert [path.name for path in out.iterdir()] in (["old"], ["new"])
     with locked_folder(tmp_path):
@@ -191,9 +190,9 @@ def test_a_signal_leaves_either_the_old_folder_or_the_new_one(
 
 def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from ernie_paddle.files import folder_written_whole, written_whole\n"
-        "with folder_written_whole(Path('out')) as beside, written_whole(Path('table.tsv')):\n"
-        "    (beside / 'half').touch(); print('there', flush=True); input(); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from ernie_paddle.files import atomic_folder, atomic_write\n"
+        "with atomic_folder(Path('out')) as partial, atomic_write(Path('table.tsv')):\n"
+        "    (partial / 'half').touch(); print('there', flush=True); input(); os.kill(os.getpid(), 9)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -202,9 +201,9 @@ def test_what_dead_processes_left_goes_and_what_living_ones_write_stays(tmp_path
     left = sorted(path.name for path in tmp_path.iterdir())
     assert len(left) == 2 and all(name.endswith(f".{process.pid}.partial") for name in left)
     for dead in (False, True):
-        with folder_written_whole(tmp_path / "out") as beside:
-            (beside / "whole").touch()
-        with written_whole(tmp_path / "table.tsv") as file:
+        with atomic_folder(tmp_path / "out") as partial:
+            (partial / "whole").touch()
+        with atomic_write(tmp_path / "table.tsv") as file:
             file.write("a\n")
         partial = sorted(path.name for path in tmp_path.iterdir() if path.name.endswith(".partial"))
         assert partial == ([] if dead else left)

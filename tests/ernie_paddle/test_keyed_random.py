@@ -1,4 +1,4 @@
-"""Keyed draws: the same for the same key anywhere, otherwise independent."""
+"""Keyed random numbers are the same for the same key in any process, and independent otherwise."""
 
 import hashlib
 import subprocess
@@ -19,7 +19,7 @@ def test_another_process_draws_the_same() -> None:
     assert found.strip() == " ".join(map(str, expected))
 
 
-def test_keys_differ_by_any_part_and_by_where_it_ends() -> None:
+def test_keys_differ_by_any_part_and_by_the_borders_of_parts() -> None:
     keys = [(1, "a"), (2, "a"), (1, "b"), ("1a",), (1, "a", 0), ("a", 1)]
     assert len({keyed_hash(*key) for key in keys}) == len(keys)
     assert len({generator(*key).integers(1 << 62) for key in keys}) == len(keys)

@@ -1,4 +1,4 @@
-"""A folder has one process at work in it, and nothing of those that were killed."""
+"""A locked folder has one process at work in it, and no partial files of killed ones."""
 
 import errno
 import fcntl
@@ -17,12 +17,12 @@ from ernie_paddle.locks import locked_folder
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from ernie_paddle.children import started
+from ernie_paddle.children import start_process
 from ernie_paddle.locks import locked_folder
 
 if __name__ == "__main__":
     with locked_folder(Path(sys.argv[1])):
-        print(started(time.sleep, 60).pid, flush=True)
+        print(start_process(time.sleep, 60).pid, flush=True)
         time.sleep(60)
 """
 
@@ -55,8 +55,8 @@ def test_a_file_system_without_locks_is_named(number: int, tmp_path: Path, monke
         pass
 
 
-def test_what_a_process_within_the_folder_is_writing_stays(tmp_path: Path) -> None:
-    """As with `build --out runs` while another run writes to `runs/english`."""
+def test_partial_files_of_a_running_process_in_a_subfolder_stay(tmp_path: Path) -> None:
+    """An example is `build --out runs` while another run writes to `runs/english`."""
     host, ended = socket.gethostname(), subprocess.Popen(["true"])
     ended.wait()
     within = tmp_path / "english"
@@ -69,7 +69,7 @@ def test_what_a_process_within_the_folder_is_writing_stays(tmp_path: Path) -> No
     ):
         (within / f".step_10.{writer}.partial").mkdir()
         (within / f".log.{writer}.partial").touch()
-    (within / ".samples.partial").mkdir()  # what an unfinished build goes on with
+    (within / ".samples.partial").mkdir()  # from which an unfinished build resumes
     with locked_folder(tmp_path):
         left = {path.name for path in within.iterdir()}
     assert left == {".samples.partial", *(f".{name}.{host}.{os.getppid()}.partial" for name in ("step_10", "log"))}

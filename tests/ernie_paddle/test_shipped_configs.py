@@ -11,7 +11,7 @@ from helpers import released
 from data_builders.build import BuildSettings
 from ernie_paddle.config import load_settings
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.training.run_settings import PretrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 # Layers, hidden size, heads, activation, entries and positions: the release, and PaddleNLP for the Chinese 2.0.
@@ -80,15 +80,15 @@ def test_the_releases_files_are_read_with_fluids_epsilon_and_without_task_embedd
 def test_plans_have_the_papers_tasks_optimiser_and_batch(name: str) -> None:
     settings, language = plan_named(f"ernie2_{name}"), name[-2:]
     assert settings.model.config == Path(f"configs/models/ernie_2.0_{name}.json")
-    assert settings.plan.strategy == "continual_multi_task" and settings.plan.companions is None
+    assert settings.plan.strategy == "continual_multi_task" and settings.plan.auxiliary_tasks is None
     assert list(settings.plan.tasks) == TASKS[language]
-    assert len({quota.updates for quota in settings.plan.tasks.values()}) == 1
+    assert len({quota.steps for quota in settings.plan.tasks.values()}) == 1
     assert {quota.weight for quota in settings.plan.tasks.values()} == {1.0}
     train = settings.train
     assert (train.precision, (train.batch_tokens or 0) * train.accumulation) == ("fp16", 768 * 512)
     assert (train.adam.beta1, train.adam.beta2) == (0.9, 0.98)
     rate = train.learning_rate
-    assert (rate.peak, rate.schedule, rate.warmup_updates, rate.restart) == (
+    assert (rate.peak, rate.schedule, rate.warmup_steps, rate.restart) == (
         PEAKS[language],
         "noam_decay",
         4000,
@@ -100,7 +100,7 @@ def test_the_ablation_has_the_papers_four_tasks_of_50k() -> None:
     """Base, English, as the other plans of that size."""
     settings, whole = plan_named("ablation_continual_multi_task"), plan_named("ernie2_base_en")
     assert list(settings.plan.tasks) == TASKS["en"][:4]
-    assert [quota.updates for quota in settings.plan.tasks.values()] == [50_000] * 4
+    assert [quota.steps for quota in settings.plan.tasks.values()] == [50_000] * 4
     assert (settings.model, settings.train) == (whole.model, whole.train)
 
 

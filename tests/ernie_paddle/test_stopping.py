@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command in one line, wherever it stands."""
+"""Ctrl-C and SIGTERM end a command with one line, whatever it is doing."""
 
 import importlib
 import linecache
@@ -25,23 +25,23 @@ SIGNALS = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def heeded_ctrl_c() -> Iterator[None]:
-    """Shells start what runs in the background with Ctrl-C ignored, which children inherit."""
+    """Shells start background jobs with Ctrl-C ignored, and children inherit this."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @SIGNALS
-def test_a_signal_is_raised_and_the_handlers_before_come_back(number: int, code: int, name: str) -> None:
-    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+def test_a_signal_is_raised_and_previous_handlers_are_restored(number: int, code: int, name: str) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(Stopped) as stop, stop_on_signals():
         os.kill(os.getpid(), number)
     assert (stop.value.exit_code, stop.value.name) == (code, name)
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 @SIGNALS
-def test_a_postponed_signal_is_noted_and_a_second_ctrl_c_is_raised(number: int, code: int, name: str) -> None:
+def test_a_postponed_signal_is_recorded_and_a_second_ctrl_c_is_raised(number: int, code: int, name: str) -> None:
     with pytest.raises(Stopped) as stop, stop_on_signals(), postponed_stop() as came:
         assert came() is None
         os.kill(os.getpid(), number)
@@ -53,7 +53,7 @@ def test_a_postponed_signal_is_noted_and_a_second_ctrl_c_is_raised(number: int, 
 
 
 @SIGNALS
-def test_a_signal_that_nobody_asked_for_is_raised_at_the_end_of_the_block(number: int, code: int, name: str) -> None:
+def test_a_postponed_signal_is_raised_at_the_end_of_the_block(number: int, code: int, name: str) -> None:
     done = []
     with pytest.raises(Stopped) as stop, stop_on_signals(), postponed_stop():
         os.kill(os.getpid(), number)
@@ -61,7 +61,7 @@ def test_a_signal_that_nobody_asked_for_is_raised_at_the_end_of_the_block(number
     assert done and stop.value.number == number
 
 
-def test_signals_are_postponed_though_one_of_them_is_ignored_or_taken_by_a_library() -> None:
+def test_signals_are_postponed_even_if_one_is_ignored_or_handled_by_a_library() -> None:
     with pytest.raises(Stopped), stop_on_signals():
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
@@ -72,7 +72,7 @@ def test_signals_are_postponed_though_one_of_them_is_ignored_or_taken_by_a_libra
             signal.signal(signal.SIGTERM, before)
 
 
-def test_a_signal_that_some_code_swallowed_is_known_later() -> None:
+def test_a_signal_that_some_code_swallowed_is_raised_later() -> None:
     with pytest.raises(Stopped), stop_on_signals():
         with suppress(BaseException):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -135,10 +135,10 @@ def test_a_program_that_runs_while_it_is_imported_can_be_stopped(
 
 
 @SIGNALS
-def test_a_signal_while_an_operator_looks_for_its_lines_is_raised_after_that(
+def test_a_signal_while_an_operator_looks_up_its_source_lines_is_raised_afterwards(
     number: int, code: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paddle's operators do so wherever a program is built, and may lose the exception."""
+    """Paddle's operators do so while a program is built, and may swallow the exception."""
     sent = []
 
     def check(filename: str | None = None) -> None:
@@ -154,8 +154,8 @@ def test_a_signal_while_an_operator_looks_for_its_lines_is_raised_after_that(
 
 
 @pytest.mark.parametrize("threads", [0, 1])
-def test_a_signal_held_back_comes_after_the_block(threads: int) -> None:
-    """Also where another thread, such as those of numpy's libraries, takes it."""
+def test_a_signal_that_is_held_back_is_raised_after_the_block(threads: int) -> None:
+    """Another thread, such as one of numpy's libraries, may receive it."""
     over, done = threading.Event(), []
     for _ in range(threads):
         threading.Thread(target=over.wait).start()
@@ -171,8 +171,8 @@ def test_a_signal_held_back_comes_after_the_block(threads: int) -> None:
 
 
 @SIGNALS
-def test_an_error_that_a_library_makes_of_a_signal_is_a_stop(number: int, code: int, name: str) -> None:
-    """As Paddle's operators do, which call Python for the lines of source that they stand for."""
+def test_an_error_that_a_library_raises_from_a_signal_is_a_stop(number: int, code: int, name: str) -> None:
+    """Paddle's operators do so, since they call Python to look up their source lines."""
     script = f"""
     def run(args, registry):
         try:
@@ -218,7 +218,7 @@ def test_an_ignored_ctrl_c_stays_ignored() -> None:
 
 @SIGNALS
 def test_paddle_leaves_the_signals_to_the_command_line(number: int, code: int, name: str, tmp_path: Path) -> None:
-    """The signal comes while Paddle is imported, which replaces the handler of SIGTERM by its own."""
+    """The signal arrives during the import of Paddle, which installs its handler of SIGTERM."""
     script = """
         import os, sys, threading
         from ernie_paddle import cli, registry
@@ -263,8 +263,8 @@ def ended(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @SIGNALS
-def test_signals_while_the_process_ends_change_nothing(number: int, code: int, name: str) -> None:
-    """They come while the interpreter waits for threads, in what it calls at its end, and after that."""
+def test_signals_at_the_exit_of_the_process_change_nothing(number: int, code: int, name: str) -> None:
+    """They arrive while the interpreter waits for threads, during its exit handlers, and after them."""
     for stops in (True, False):
         script = f"""
         import atexit

@@ -24,7 +24,7 @@ class Benchmark:
     files: dict[str, bytes] = field(default_factory=dict)
     sets: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
-    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    skipped: dict[str, dict[str, int]] = field(default_factory=dict)
     corrected: dict[str, dict[str, int]] = field(default_factory=dict)
     kept: dict[str, dict[str, int]] = field(default_factory=dict)
 

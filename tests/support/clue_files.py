@@ -31,7 +31,7 @@ def clue_lines(
         made.sets[name] = [(*texts(row), label, None) for row, label in rows if label != "-"]
         made.ids[name] = [str(row) for row, label in rows if label != "-"]
         if dropped:
-            made.left_out[name] = {"label '-'": sum(label == "-" for _, label in rows)}
+            made.skipped[name] = {"label '-'": sum(label == "-" for _, label in rows)}
     return made
 
 

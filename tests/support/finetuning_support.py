@@ -12,11 +12,11 @@ LABELS = ["no", "yes"]
 
 
 def pretrain_toy(folder: Path, shards: Path) -> Path:
-    """Pre-train a tiny model by a few updates; the run's folder."""
+    """Pre-train a tiny model by a few steps; the run's folder."""
     plan = {
         "model": {"config": str(write_model(folder / "model.json", 64))},
         "data": {"shards": str(shards)},
-        "plan": {"tasks": {"knowledge_masking": {"updates": 2}}},
+        "plan": {"tasks": {"knowledge_masking": {"steps": 2}}},
         "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
     }
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))

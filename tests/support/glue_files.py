@@ -67,7 +67,7 @@ def qqp() -> Benchmark:
             broken = [["90", "1", "2", "a question that goes on"], ["in the next line", "b", "0"]]
             rows[10:10] = [*broken, ["91", "1", "2", "a", "", "0"], ["92", "1", "2", "a", "b", ""]]
         made.table(f"{split}.tsv", rows, "id qid1 qid2 question1 question2 is_duplicate")
-    made.left_out["train"] = {"too few fields": 2, "empty text_b": 1, "empty label": 1}
+    made.skipped["train"] = {"too few fields": 2, "empty text_b": 1, "empty label": 1}
     rows = [[str(row), english(row, "a"), "" if row == 5 else english(row, "b")] for row in range(ROWS)]
     made.table("test.tsv", rows, "id question1 question2")
     made.sets["test"] = [(row[1], row[2], None, None) for row in rows]

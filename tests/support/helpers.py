@@ -1,4 +1,4 @@
-"""Running the command line as people do, and small model configurations."""
+"""The command line in a process, damaged files and small model configurations."""
 
 import json
 import os
@@ -22,13 +22,13 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not inst
 
 
 def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `ernie-paddle` in a process of its own."""
+    """Run `ernie-paddle` in a new process."""
     command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 def assert_user_error(code: int, stderr: str, *words: str) -> None:
-    """Exit code 2, and a last line of stderr that says all the words; no traceback."""
+    """Check for exit code 2, a last line of stderr with all the words, and no traceback."""
     assert code == 2, stderr
     assert "Traceback" not in stderr
     last = stderr.strip().splitlines()[-1]
@@ -37,7 +37,7 @@ def assert_user_error(code: int, stderr: str, *words: str) -> None:
 
 @contextmanager
 def files_at_most(size: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes: it stands for a full disk."""
+    """Limit files to `size` bytes, which simulates a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -62,7 +62,7 @@ def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
 
 
 def released(name: str) -> Path:
-    """A file of the original release; the test is skipped where it is not there."""
+    """Return a file of the original release; skip the test if it is not there."""
     if not (RELEASE / name).exists():
         pytest.skip(f"{name} of the original release is not here; ERNIE_ORIGINAL_RELEASE names its folder")
     return RELEASE / name
@@ -70,7 +70,7 @@ def released(name: str) -> Path:
 
 @contextmanager
 def damaged(path: Path, random: np.random.Generator) -> Iterator[None]:
-    """Flip a random bit of a file, or cut it at a random place; restore it afterwards."""
+    """Flip a random bit of a file or truncate it at a random length, and restore it afterwards."""
     content = path.read_bytes()
     place = int(random.integers(len(content)))
     if random.random() < 0.7:

@@ -1,4 +1,4 @@
-"""Run as a program, since loading PaddleNLP takes long: makes PaddleNLP's models and loads those exported for it.
+"""A program that creates PaddleNLP's models and loads those exported for it, in one process since its import is slow.
 
     python paddlenlp_models.py FOLDER
 
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def make(folder: Path) -> Any:
-    """A model whose every parameter is random, LayerNorm and biases too, saved in its folder."""
+    """Save and return a model with random parameters, including LayerNorm and biases."""
     import paddle
     from paddlenlp import transformers
 
@@ -33,7 +33,7 @@ def make(folder: Path) -> Any:
 
 
 def load(folder: Path) -> Any:
-    """The model that PaddleNLP makes of a folder."""
+    """Load a folder with PaddleNLP."""
     from paddlenlp import transformers
 
     if (folder / "task.json").exists():
@@ -43,7 +43,7 @@ def load(folder: Path) -> Any:
     return getattr(transformers, architecture).from_pretrained(str(folder))
 
 
-def answer(folder: Path, model: Any) -> None:
+def write_outputs(folder: Path, model: Any) -> None:
     """Write the model's outputs for the inputs in the folder."""
     import paddle
 
@@ -63,21 +63,21 @@ def answer(folder: Path, model: Any) -> None:
 
 
 def logits(model: Any, ids: Any, sentences: Any) -> Any:
-    """What the class itself computes: [rows, n], or [rows, length, n] for heads on tokens."""
+    """Return the outputs of the model class, [rows, n], or [rows, length, n] for token-level heads."""
     import paddle
 
     if hasattr(model, "num_choices"):
         model.num_choices = len(ids)
         return model(ids.unsqueeze(0), token_type_ids=sentences.unsqueeze(0)).reshape([-1, 1])
     found = model(ids, token_type_ids=sentences)
-    return paddle.stack(list(found), axis=-1) if isinstance(found, tuple) else found  # of beginnings and of ends
+    return paddle.stack(list(found), axis=-1) if isinstance(found, tuple) else found  # of starts and ends
 
 
 def main(folder: Path) -> None:
     for path in sorted(folder.glob("make/*")):
-        answer(path, make(path))
+        write_outputs(path, make(path))
     for path in sorted(folder.glob("load/*")):
-        answer(path, load(path))
+        write_outputs(path, load(path))
 
 
 if __name__ == "__main__":

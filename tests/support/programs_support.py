@@ -1,4 +1,4 @@
-"""Tiny sessions, random feeds, the encoder alone."""
+"""Tiny sessions, random feeds, and the encoder without heads."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,8 @@ import numpy as np
 import paddle
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.feeding import ENCODER_FEEDS, encoder_feed
+from ernie_paddle.data.feeding import encoder_feed
+from ernie_paddle.data.feeds import ENCODER_FEEDS
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.building import declare_inputs, new_program
@@ -23,7 +24,7 @@ from ernie_paddle.task import Labels, Task
 
 
 def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int = 3) -> tuple[Session, list[Task]]:
-    """A session over a tiny encoder, and tasks by name."""
+    """Return a session with a tiny encoder, and tasks by name."""
     config = ErnieConfig(
         vocab_size=24,
         hidden_size=8,
@@ -63,14 +64,14 @@ def task_of(name: str) -> Task:
 
 
 def random_batch(random: np.random.Generator, lengths: Sequence[int], vocabulary: int = 24) -> Batch:
-    """A batch of random tokens, ids 5 and above, in two sentences."""
+    """Return a batch of random tokens, with ids from 5, in two sentences."""
     tokens = sum(lengths)
     columns = {"input_ids": random.integers(5, vocabulary, tokens), "sentence_ids": random.integers(0, 2, tokens)}
     return Batch.of(SampleBlock(np.array(lengths), columns), np.arange(len(lengths)))
 
 
 def random_labels(random: np.random.Generator, task: Task, batch: Batch, vocabulary: int = 24) -> Labels:
-    """Random labels of a task for a batch: 8 tokens of knowledge masking, else every token or sample."""
+    """Return random labels for a batch: of 8 tokens in knowledge masking, otherwise of every token or sample."""
     classes = task.objective.classes(vocabulary)
     if task.name == "knowledge_masking":
         tokens, name = random.integers(0, batch.tokens, 8), "mask_labels"
@@ -82,15 +83,15 @@ def random_labels(random: np.random.Generator, task: Task, batch: Batch, vocabul
 
 
 def joined(batch: Batch, labels: dict[str, Labels]) -> dict[str, np.ndarray]:
-    """The feed of a batch with these labels."""
+    """Return the feed of a batch with these labels."""
     feed = encoder_feed(batch, labels)
-    for one in labels.values():
-        feed |= one.feeds
+    for label in labels.values():
+        feed |= label.feeds
     return feed
 
 
 def feed_for(session: Session, tasks: tuple[Task, ...], seed: int) -> dict[str, np.ndarray]:
-    """A batch of 4 samples of 8 tokens with labels for the tasks, summed losses weighing 1."""
+    """Return a batch of 4 samples of 8 tokens with labels for the tasks, and loss weights of 1."""
     random = np.random.default_rng(seed)
     batch = random_batch(random, [8] * 4, session.config.vocab_size)
     labels = {task.name: random_labels(random, task, batch) for task in tasks}
@@ -105,7 +106,7 @@ def hidden_states(
     task_id: int,
     pad_id: int,
 ) -> np.ndarray:
-    """The encoder's output with these parameters, training off, [batch, length, hidden]; zeros where padding stands."""
+    """Return the encoder's outputs with these parameters for inference, [batch, length, hidden], zeros at padding."""
     real = input_ids != pad_id
     columns = {"input_ids": input_ids[real], "sentence_ids": sentence_ids[real]}
     batch = Batch.of(SampleBlock(real.sum(axis=1), columns), np.arange(len(input_ids)))
@@ -127,7 +128,7 @@ def hidden_states(
 
 @contextmanager
 def dynamic_paddle() -> Iterator[Any]:
-    """Paddle, within the block as it is before programs are built: operations run at once."""
+    """Yield Paddle in dynamic mode, in which operations run immediately."""
     paddle.disable_static()
     try:
         yield paddle

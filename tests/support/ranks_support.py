@@ -8,20 +8,20 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from ernie_paddle.programs.collectives import Sums
+from ernie_paddle.programs.collectives import Collectives
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.trainer import Trainer
 
 Found = TypeVar("Found")
 
 
-class SumsOverThreads(Sums):
-    """Sums as those of a job whose ranks are threads that share `barrier` and `arrays`."""
+class ThreadCollectives(Collectives):
+    """The collectives of a job whose ranks are threads that share `barrier` and `arrays`."""
 
     def __init__(self, ranks: Ranks, barrier: Barrier, arrays: dict[int, np.ndarray]):
         self._ranks, self._barrier, self._arrays = ranks, barrier, arrays
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
+    def all_reduce(self, array: np.ndarray) -> np.ndarray:
         self._arrays[self._ranks.rank] = array
         self._barrier.wait(timeout=20)
         total = sum(self._arrays.values(), np.zeros_like(array))
@@ -38,7 +38,7 @@ def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPat
         for rank in range(world):
             launched.setenv("PADDLE_TRAINER_ID", str(rank))
             trainers.append(make())
-            trainers[-1].session.sums = SumsOverThreads(trainers[-1].ranks, barrier, arrays)
+            trainers[-1].session.collectives = ThreadCollectives(trainers[-1].ranks, barrier, arrays)
     return trainers
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
+from tasks.finetuning.reading.data import DataSettings, LoadedSet, read_sets
 
 LABELS = ["no", "yes"]
 QUESTION = {"id": "Q1", "question": "哪里？", "answers": [{"text": "北京", "answer_start": 0}]}
@@ -15,7 +15,7 @@ QUESTION = {"id": "Q1", "question": "哪里？", "answers": [{"text": "北京", 
 
 def read(
     folder: Path, content: str | bytes, reading: dict[str, Any], labels: list[str] | None = None, **keys: Any
-) -> ExampleSet:
+) -> LoadedSet:
     """Read a training file of this content."""
     (folder / "train.json").write_bytes(content.encode() if isinstance(content, str) else content)
     tree = {"folder": str(folder), "train": "train.json", "reading": reading, **keys}

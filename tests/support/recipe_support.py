@@ -1,12 +1,12 @@
-"""Recipes with their data sections read as the kinds of fine-tuning read them."""
+"""Recipes with their data sections read as fine-tuning tasks read them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ernie_paddle.config import check_settings
-from ernie_paddle.kind import Signature
-from ernie_paddle.training import run_settings
-from ernie_paddle.training.run_settings import FinetuneSettings
+from ernie_paddle.finetuning import settings as finetune_settings
+from ernie_paddle.finetuning.settings import FinetuneSettings
+from ernie_paddle.finetuning_task import Signature
 from tasks.finetuning.reading.data import DataSettings
 
 RECIPES = Path(__file__).parents[2] / "configs" / "finetune"
@@ -26,5 +26,5 @@ class Recipe:
 
 def load_recipe(path: Path, size: str = "base", overrides: list[str] | None = None) -> Recipe:
     """Read a recipe as `ernie-paddle finetune` does."""
-    settings = run_settings.load_recipe(path, size, overrides or [])
+    settings = finetune_settings.load_recipe(path, size, overrides or [])
     return Recipe(settings, check_settings(DataSettings, settings.data, f"{path}: data"))

@@ -50,7 +50,7 @@ def squad(files: dict[str, str], unlabelled: tuple[str, ...] = (), traditional: 
         if name not in (*unlabelled, "train"):
             made.kept[name] = {"an answer that is not in its context": 1}
     if "train" in files:
-        made.left_out["train"] = {"an answer that is not in its context": 1}
+        made.skipped["train"] = {"an answer that is not in its context": 1}
     return made
 
 

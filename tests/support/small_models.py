@@ -1,19 +1,19 @@
-"""Small models for text of any kind."""
+"""Small models for any text."""
 
 from pathlib import Path
 
 import numpy as np
 
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.model.saved import Model, save_model
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.checkpoint import Model, save_model
 
 
 def character_vocabulary(folder: Path) -> Vocabulary:
-    """All characters of a folder's files, each also as a piece inside a word: no text is unknown."""
+    """Return all characters of a folder's files, each also as a continuation, so that no text is unknown."""
     texts = (path.read_text(encoding="utf-8", errors="ignore").lower() for path in folder.rglob("*") if path.is_file())
     characters = sorted({character for text in texts for character in text if not character.isspace()})
     pieces = [*SPECIAL_TOKENS, "[unused1]", *characters, *(f"##{character}" for character in characters)]
@@ -21,7 +21,7 @@ def character_vocabulary(folder: Path) -> Vocabulary:
 
 
 def write_small_model(folder: Path, vocabulary: Vocabulary, positions: int, hidden: int = 32) -> Path:
-    """A model with random weights, as `--model` takes it."""
+    """Write a model with random weights for `--model`."""
     config = ErnieConfig(
         vocab_size=vocabulary.size,
         hidden_size=hidden,

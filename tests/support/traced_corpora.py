@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from data_builders.annotation.annotated_corpus import JSON, CorpusCounts
 from data_builders.annotation.document import COLUMNS, SCHEMA, AnnotatedBlock
-from data_builders.annotation.store import JSON, Counts
 from data_builders.builders.builder import SampleBuilder
-from data_builders.composing import ComposePart, Part
+from data_builders.composing import ComposeWorkItem, WorkItem
 from ernie_paddle.checksums import write_sealed
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SPLITS
@@ -43,18 +43,20 @@ class Written:
 def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> AnnotatedBlock:
     """Documents as they are annotated; sentences are cut into spans, and words, of `span` tokens."""
     lines = [[document.title, *document.sentences] for document in documents]
-    ids = [token for lines_of in lines for line in lines_of for token in line]
+    ids = [token for split_lines in lines for line in split_lines for token in line]
     columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
     columns["input_ids"] = np.array(ids, np.int32)
-    codes = np.array([int(i % span > 0) for lines_of in lines for line in lines_of for i in range(len(line))], np.int8)
-    columns["span_codes"] = columns["word_codes"] = codes
+    codes = np.array(
+        [int(i % span > 0) for split_lines in lines for line in split_lines for i in range(len(line))], np.int8
+    )
+    columns["bi_tags"] = columns["word_bi_tags"] = codes
     numbers = np.arange(first, first + len(documents), dtype=np.int64)
     groups = [number if d.group is None else d.group for number, d in zip(numbers, documents, strict=True)]
     return AnnotatedBlock(
         ids=[str(number) for number in numbers],
         contents=numbers,
         groups=np.array(groups, np.int64),
-        seconds=np.array([document.second for document in documents], np.int64),
+        second_text_hashes=np.array([document.second for document in documents], np.int64),
         labels=[document.label for document in documents],
         title_lengths=np.array([len(document.title) for document in documents], np.int32),
         sentence_counts=np.array([len(document.sentences) for document in documents], np.int64),
@@ -69,7 +71,7 @@ def write_corpus(folder: Path, documents: Sequence[Written], per_unit: int = 5, 
     with pa.ipc.new_file(str(folder / "documents-00000.arrow"), SCHEMA) as writer:
         for start in range(0, len(documents), per_unit):
             writer.write_batch(block_of(documents[start : start + per_unit], start, span).to_arrow())
-    counts = Counts(len(documents), len(documents), 0, 0, 0, {})
+    counts = CorpusCounts(len(documents), len(documents), 0, 0, 0, {})
     write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
 
 
@@ -114,14 +116,14 @@ class TracedCorpora:
 
     def composing(
         self, builder: SampleBuilder, languages: dict[str, str], seed: int = 1, share: float = 0.3
-    ) -> ComposePart:
+    ) -> ComposeWorkItem:
         """What composes the samples of corpora, given with their languages."""
         folders = tuple(self.folder / name for name in languages)
-        return ComposePart(builder, folders, tuple(languages.values()), VOCABULARY, seed, share)
+        return ComposeWorkItem(builder, folders, tuple(languages.values()), VOCABULARY, seed, share)
 
-    def samples(self, composing: ComposePart, split: str | None = None, **part: Any) -> list[TracedSample]:
-        """The samples of all units of the first corpus, or of one `Part`, in one split or in both."""
-        units = [Part(**part)] if part else [Part(0, unit) for unit in range(composing._corpora[0].units)]
+    def samples(self, composing: ComposeWorkItem, split: str | None = None, **part: Any) -> list[TracedSample]:
+        """The samples of all units of the first corpus, or of one `WorkItem`, in one split or in both."""
+        units = [WorkItem(**part)] if part else [WorkItem(0, unit) for unit in range(composing._corpora[0].work_items)]
         found = (composing(unit).blocks for unit in units)
         return [
             sample

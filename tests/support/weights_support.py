@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ernie_paddle.kind import KeptSignature
+from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.model.saved import Model
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.checkpoint import Model
 from ernie_paddle.weights import conversion
 from ernie_paddle.weights.names import Part, names_of
-from ernie_paddle.weights.report import Report
+from ernie_paddle.weights.report import ConversionReport
 
 SIZES: dict[str, Any] = {
     "vocab_size": 40,
@@ -27,14 +27,14 @@ SIZES: dict[str, Any] = {
 
 
 def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
-    """A model with a masked-LM head and others, `cls_out` or `next_sent_fc` with so many classes."""
+    """Return a model with a masked-LM head and `heads`, such as `cls_out`, with their numbers of classes."""
     config = ErnieConfig(**{"hidden_act": "gelu", **SIZES, **settings})
     random = np.random.default_rng(1)
     parameters = {}
     for name in names_of("ours", config):
         classes = (heads or {}).get(name.ours.partition(".")[0], 0)
-        wanted = classes or name.part is not Part.OTHER_HEAD
-        if wanted and (config.use_task_id or name.part is not Part.TASK_EMBEDDING):
+        included = classes or name.part is not Part.OTHER_HEAD
+        if included and (config.use_task_id or name.part is not Part.TASK_EMBEDDING):
             mean, shape = float(name.ours.endswith("_scale")), [size or classes for size in name.shape]
             values = random.normal(mean, 0.1, shape)
             parameters[name.ours] = values.astype(np.float32)
@@ -44,7 +44,7 @@ def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned model's head, how many classes it has, their labels, and whether it reads all tokens."""
+    """A fine-tuned head: its name, number of classes, labels, and whether it reads all tokens."""
 
     head: str
     classes: int
@@ -63,23 +63,25 @@ FINETUNED = {
 }
 
 
-def finetuned_model(kind: str) -> Model:
-    """A model as fine-tuning keeps it: an encoder, what the head needs of it, the head and a signature."""
-    tuned = FINETUNED[kind]
+def finetuned_model(task: str) -> Model:
+    """Return a model as fine-tuning saves it: an encoder, a head with its pooler if it needs one, and a signature."""
+    tuned = FINETUNED[task]
     model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12)
     absent = ("mask_lm_", "pooled_fc") if tuned.of_tokens else ("mask_lm_",)
     parameters = {name: values for name, values in model.parameters.items() if not name.startswith(absent)}
-    signature = KeptSignature(task=kind, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})
+    signature = KeptSignature(task=task, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})
     return Model(model.config, model.vocabulary, parameters, signature)
 
 
-def read_model(folder: Path, vocabulary: Path | None = None, config: Path | None = None) -> tuple[Model, Report]:
+def read_model(
+    folder: Path, vocabulary: Path | None = None, config: Path | None = None
+) -> tuple[Model, ConversionReport]:
     """Read a folder of any layout."""
     return conversion.read_source(conversion.recognise(folder), folder, config, vocabulary, load_plugins())
 
 
 def assert_equal(found: Model, expected: Model) -> None:
-    """Configuration, vocabulary and parameters are the same, bit by bit."""
+    """Check that configuration, vocabulary and parameters are equal, bit by bit."""
     assert found.config == expected.config and found.vocabulary == expected.vocabulary
     assert found.parameters.keys() == expected.parameters.keys()
     for name, values in expected.parameters.items():
@@ -87,12 +89,12 @@ def assert_equal(found: Model, expected: Model) -> None:
 
 
 def write_model(layout: str, folder: Path, model: Model) -> list[str]:
-    """Write a model in a layout; returns what is said of it."""
+    """Write a model in a layout; return the notes."""
     return conversion.write_model(conversion.LAYOUTS[layout], folder, model, load_plugins()).notes
 
 
 def write_inputs(folder: Path, vocabulary_size: int, sentence_types: int, task_id: int = 0) -> dict[str, np.ndarray]:
-    """A batch of three rows, two of them padded with 0, written to `inputs.npz`."""
+    """Write a batch of three rows, two of them padded with 0, to `inputs.npz`, and return it."""
     random = np.random.default_rng(2)
     ids = random.integers(5, vocabulary_size, (3, 12))
     ids[1, 7:] = ids[2, 1:] = 0

@@ -38,6 +38,6 @@ def signals_held_back(item: int) -> set[int]:
 
 
 def name_of_lock(item: int) -> str | None:
-    """Make a lock as libraries do, and keep it; its name among the semaphores that must be removed."""
+    """Create and keep a lock as libraries do; return its name if it is a semaphore that must be unlinked."""
     _kept.append(multiprocessing.RLock())
     return _kept[-1]._semlock.name  # type: ignore[no-any-return]

@@ -13,14 +13,14 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.plan import planned_updates
+from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import Trainer
 from tasks.pretraining.knowledge_masking import (
-    MaskedLanguageModel,
+    MaskedLanguageModelObjective,
     MaskingOptions,
     UnitWeights,
     mask_units,
-    unit_codes,
+    unit_tags,
 )
 
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(95))])})
@@ -31,7 +31,7 @@ def text(samples: int, length: int = 64) -> SampleBlock:
     ids, codes = random.integers(5, 100, (samples, length)), (random.random((samples, length)) < 0.4).astype(int)
     ids[:, 0], ids[:, -1], codes[:, 1] = 1, 2, 0
     codes[:, [0, -1]] = -1
-    return SampleBlock(np.full(samples, length), {"input_ids": ids.ravel(), "span_codes": codes.ravel()})
+    return SampleBlock(np.full(samples, length), {"input_ids": ids.ravel(), "bi_tags": codes.ravel()})
 
 
 def batch_of(block: SampleBlock) -> Batch:
@@ -57,7 +57,7 @@ def assert_share(happened: np.ndarray, expected: float) -> None:
 
 
 def check_statistics(batch: Batch, vocabulary: Vocabulary) -> None:
-    ids, codes = batch.columns["input_ids"], batch.columns["span_codes"]
+    ids, codes = batch.columns["input_ids"], batch.columns["bi_tags"]
     tokens, masked = mask_units(batch, codes, vocabulary, key=5)
     chosen, real = np.isin(np.arange(batch.tokens), tokens), codes >= 0
     assert not chosen[~real].any() and (masked[~chosen] == ids[~chosen]).all()
@@ -79,7 +79,7 @@ def check_statistics(batch: Batch, vocabulary: Vocabulary) -> None:
 def test_15_percent_of_units_80_10_10_and_any_word_in_their_place() -> None:
     batch = batch_of(text(3000))
     check_statistics(batch, VOCABULARY)
-    _, masked = mask_units(batch, batch.columns["span_codes"], VOCABULARY, key=5)
+    _, masked = mask_units(batch, batch.columns["bi_tags"], VOCABULARY, key=5)
     replaced = masked[(masked != batch.columns["input_ids"]) & (masked != VOCABULARY.mask_id)]
     assert set(replaced.tolist()) == set(range(len(SPECIAL_TOKENS), VOCABULARY.size))
 
@@ -88,7 +88,7 @@ def test_every_sample_and_every_place_has_draws_of_its_own() -> None:
     """Of equal samples, and of neighbouring units, as many are chosen together as chance would have it."""
     ids = np.tile([1, *range(5, 35), 2], 2000)
     codes = np.tile([-1, *[0] * 30, -1], 2000)
-    batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "span_codes": codes}))
+    batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "bi_tags": codes}))
     tokens, masked = mask_units(batch, codes, VOCABULARY, key=5)
     chosen = np.isin(np.arange(batch.tokens), tokens).reshape(2000, 32)[:, 1:-1]
     is_mask = (masked.reshape(2000, 32)[:, 1:-1] == VOCABULARY.mask_id) & chosen
@@ -104,7 +104,7 @@ def test_the_same_on_the_samples_of_the_release() -> None:
         fields = [line.split(";") for line, _ in zip(file, range(2000), strict=False)]
     rows = [(np.array(f[0].split(), int), np.array(f[3].split(), int)) for f in fields]
     ids, codes = (np.concatenate([row[i] for row in rows]) for i in range(2))
-    block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "span_codes": codes})
+    block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "bi_tags": codes})
     check_statistics(batch_of(block), Vocabulary.load(released("vocab_zh.txt")))
 
 
@@ -123,7 +123,7 @@ def test_labels_are_the_tokens_that_stood_there_padded_to_a_multiple_of_8() -> N
     batch = batch_of(text(5))
     before = batch.columns["input_ids"].copy()
     labels = objective.label(batch, VOCABULARY, 3)
-    positions, ids = labels.tokens, labels.feeds["mask_labels"]
+    positions, ids = labels.selected, labels.feeds["mask_labels"]
     assert len(positions) % 8 == 0 == len(ids) % 8
     assert (before[positions[ids >= 0]] == ids[ids >= 0]).all()
     assert (ids >= 0).sum() > 0
@@ -138,7 +138,7 @@ def named_text(samples: int) -> Batch:
     """`[CLS] un ##do ##ne new york 红 色 [SEP]`: a word, a named entity, a phrase."""
     ids = np.tile([1, 5, 6, 7, 8, 9, 10, 11, 2], samples)
     codes, kinds = np.tile([-1, 0, 1, 1, 0, 1, 0, 1, -1], samples), np.tile([-1, 0, 0, 0, 2, 2, 1, 1, -1], samples)
-    block = SampleBlock(np.full(samples, 9), {"input_ids": ids, "span_codes": codes, "span_kinds": kinds})
+    block = SampleBlock(np.full(samples, 9), {"input_ids": ids, "bi_tags": codes, "span_kinds": kinds})
     return batch_of(block)
 
 
@@ -150,25 +150,25 @@ def test_units_follow_the_stages_of_ernie_1() -> None:
         "entity": [-1, 0, 1, 1, 0, 1, 0, 1, -1],
     }
     for name, codes in expected.items():
-        assert unit_codes(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == codes
+        assert unit_tags(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == codes
 
 
-def test_kinds_of_units_are_drawn_by_weight_sample_by_sample() -> None:
+def test_types_of_units_are_drawn_by_weight_sample_by_sample() -> None:
     batch, weights = named_text(4000), UnitWeights(basic=1, phrase=1, entity=2)
-    codes = unit_codes(batch, weights, PIECES, key=3).reshape(4000, 9)
+    codes = unit_tags(batch, weights, PIECES, key=3).reshape(4000, 9)
     basic, phrase = codes[:, 7] == 0, (codes[:, 7] == 1) & (codes[:, 5] == 0)
     for chosen, share in ((basic, 0.25), (phrase, 0.25), (~basic & ~phrase, 0.5)):
         assert_share(chosen, share)
     assert_share(basic[1:] & basic[:-1], 0.25**2)
-    assert_share(basic & (unit_codes(batch, weights, PIECES, key=4).reshape(4000, 9)[:, 7] == 0), 0.25**2)
-    assert (unit_codes(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
+    assert_share(basic & (unit_tags(batch, weights, PIECES, key=4).reshape(4000, 9)[:, 7] == 0), 0.25**2)
+    assert (unit_tags(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
 
 
 def test_the_kind_of_unit_says_nothing_about_which_are_masked() -> None:
     """A sample's kind of unit and the choice of its units are drawn apart."""
     batch = named_text(20_000)
-    basic = unit_codes(batch, UnitWeights(basic=1, entity=1), PIECES, key=3).reshape(20_000, 9)[:, 7] == 0
-    every_token = np.where(batch.columns["span_codes"] == -1, -1, 0)
+    basic = unit_tags(batch, UnitWeights(basic=1, entity=1), PIECES, key=3).reshape(20_000, 9)[:, 7] == 0
+    every_token = np.where(batch.columns["bi_tags"] == -1, -1, 0)
     tokens, _ = mask_units(batch, every_token, PIECES, key=3)
     chosen = np.isin(np.arange(batch.tokens), tokens).reshape(20_000, 9)[:, 1:-1]
     for place in range(7):
@@ -176,11 +176,11 @@ def test_the_kind_of_unit_says_nothing_about_which_are_masked() -> None:
 
 
 def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
-    masking = MaskedLanguageModel()
+    masking = MaskedLanguageModelObjective()
     stages = masking.configured(MaskingOptions(units=[UnitWeights(basic=1), UnitWeights(phrase=1)]))
     assert [stages.in_stage(stage).units[0].basic for stage in range(3)] == [1, 0, 0]
     labelled = [
-        objective.label(named_text(200), PIECES, key=1).tokens.tolist()
+        objective.label(named_text(200), PIECES, key=1).selected.tolist()
         for objective in (stages, stages.in_stage(1), stages.in_stage(0))
     ]
     assert labelled[0] == labelled[1] != labelled[2], "held-out samples are scored as in the last stage"
@@ -194,10 +194,10 @@ def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
 
 def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
     def masked(options: dict[str, Any]) -> list[list[int]]:
-        tasks = {"knowledge_masking": {"updates": [1, 1], "options": options}}
+        tasks = {"knowledge_masking": {"steps": [1, 1], "options": options}}
         trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
-        prepared = trainer._preparer.prepare_all(planned_updates(trainer.plan), {})
-        return [update.micro_batches[0].feed["outputs"].tolist() for update in prepared]
+        prepared = trainer._preparer.prepare_all(planned_steps(trainer.plan), {})
+        return [step.micro_batches[0].feed["selected"].tolist() for step in prepared]
 
     whole, basic = masked({}), masked({"units": {"basic": 1}})
     changed = masked({"units": [{"basic": 1}, {"entity": 1}]})

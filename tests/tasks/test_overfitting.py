@@ -6,15 +6,15 @@ from real_text_support import TASKS, RealText
 
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.pretraining.run import open_task
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import ImplSettings, TrainSettings
-from ernie_paddle.training.plan import StagePlan
-from ernie_paddle.training.pretraining import open_task
+from ernie_paddle.training.stage_plan import StagePlan
+from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Trainer
-from ernie_paddle.training.updates import TaskData
 
 SAMPLES = 32
-UPDATES = {"knowledge_masking": 1000}  # masks are drawn anew each time, so that whole texts have to be learnt
+STEPS = {"knowledge_masking": 1000}  # masks are drawn anew each time, so that whole texts have to be learnt
 
 
 @pytest.mark.slow
@@ -36,13 +36,13 @@ def test_32_samples_are_learnt_by_heart(name: str, real_text: RealText) -> None:
     if name == "knowledge_masking":
         rows = np.argsort(data.train.lengths, kind="stable")[:SAMPLES]
     few = SampleTable([data.train.take(rows)])
-    train = TrainSettings(batch_samples=SAMPLES, learning_rate={"peak": 2e-3, "warmup_updates": 20})  # type: ignore[arg-type]
-    plan = StagePlan((name,), ((UPDATES.get(name, 200),),))
+    train = TrainSettings(batch_samples=SAMPLES, learning_rate={"peak": 2e-3, "warmup_steps": 20})  # type: ignore[arg-type]
+    plan = StagePlan((name,), ((STEPS.get(name, 200),),))
     data = {name: TaskData(few, few, frozenset())}
     trainer = Trainer(config, real_text.vocabulary, {name: task}, data, plan, train, ImplSettings())
     before = trainer.evaluate(name)
-    for step in trainer.updates():
+    for step in trainer.steps():
         if step.planned.number % 50 == 0 and (score := trainer.evaluate(name)).accuracy > 0.95:
             break
     assert score.accuracy > 0.95 > before.accuracy, (before, score)
-    assert score.loss < 0.3 * before.prior_loss
+    assert score.loss < 0.3 * before.unigram_loss

@@ -2,11 +2,11 @@
 
 import pytest
 
-from data_builders.builders.capitalization import Builder as Capitalization
+from data_builders.builders.capitalization import CapitalizationBuilder
 from data_builders.builders.ir_relevance import LABELS as RELEVANCE
 from data_builders.builders.sentence_distance import LABELS as DISTANCE
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.task import SentenceClassification, TokenClassification
+from ernie_paddle.task import SentenceClassificationObjective, TokenClassificationObjective
 from tasks.pretraining.sentence_distance import LABELS
 
 # Row of the task embedding, level of the loss and number of classes, where the task fixes them.
@@ -26,8 +26,8 @@ def test_ids_levels_and_classes(name: str) -> None:
     task = load_plugins().pretraining_tasks.get(name)
     level = task.objective.level
     assert (task.task_id, level, task.objective.labels and len(task.objective.labels)) == TASKS[name]
-    assert task.always_companion == (name == "knowledge_masking"), "masking goes on beside every later task"
-    if isinstance(task.objective, SentenceClassification | TokenClassification):
+    assert task.always_auxiliary == (name == "knowledge_masking"), "masking goes on beside every later task"
+    if isinstance(task.objective, SentenceClassificationObjective | TokenClassificationObjective):
         assert task.objective.head == f"{name}_fc", "as the release names heads"
     assert load_plugins().sample_builders.get(name).name == name
 
@@ -42,6 +42,6 @@ def test_labels_mean_the_same_to_tasks_and_builders() -> None:
     assert [name.split(",")[0] for name in RELEVANCE] == ["clicked", "shown", "random"]
     tasks = load_plugins().pretraining_tasks
     columns = {name: tasks.get(name).objective.column for name in ("capitalization", "token_document_relation")}
-    assert columns == {"capitalization": Capitalization.name, "token_document_relation": "token_document"}
+    assert columns == {"capitalization": CapitalizationBuilder.name, "token_document_relation": "token_document"}
     assert tasks.get("capitalization").objective.labels == ("lower-case", "capitalized")
     assert tasks.get("token_document_relation").objective.labels == ("here only", "elsewhere too")

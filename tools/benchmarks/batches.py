@@ -1,4 +1,4 @@
-"""The batches that all peers train on, one numpy file each."""
+"""The batches that all peers are measured on, one numpy file each."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ IGNORED = -100
 
 
 def write_batch(folder: Path, number: int, rows: list[np.ndarray], labels: list[np.ndarray]) -> None:
-    """Masked tokens, and what stood there, -100 elsewhere, padded to the longest of these samples."""
+    """Write a batch, padded to its longest sample: masked tokens, and labels that are -100 at other positions."""
     folder.mkdir(parents=True, exist_ok=True)
     lengths = np.array([len(row) for row in rows])
     arrays = {"ids": padded(rows, 0), "labels": padded(labels, IGNORED), "lengths": lengths}
@@ -16,12 +16,12 @@ def write_batch(folder: Path, number: int, rows: list[np.ndarray], labels: list[
 
 
 def read_batches(folder: Path) -> list[dict[str, np.ndarray]]:
-    """All batches, in order."""
+    """Read all batches in order."""
     paths = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))
     return [dict(np.load(path)) for path in paths]
 
 
 def padded(rows: list[np.ndarray], filler: int) -> np.ndarray:
-    """Rows of different lengths as a rectangle, int64."""
+    """Return rows of different lengths as one padded int64 array."""
     longest = max(map(len, rows))
     return np.stack([np.pad(row.astype(np.int64), (0, longest - len(row)), constant_values=filler) for row in rows])

@@ -1,4 +1,4 @@
-"""What the comparisons with peers share: processes that take turns, and their ratios as a table."""
+"""Comparisons with peers: processes that take turns step by step, and a table of their ratios."""
 
 import statistics
 from pathlib import Path
@@ -19,9 +19,9 @@ CONSOLE = open_console()
 def compare(
     title: str, peers: list[tuple[str, str]], arguments: tuple[object, ...], rounds: int
 ) -> dict[str, list[float]]:
-    """Real tokens a second of each peer, round by round; the ratios are the first peer's to the others'.
+    """Return the tokens per second of each peer by round, and print the first peer's ratios to the others.
 
-    `peers`: the python and the name of a script in `peers/`.
+    `peers` are the Python interpreter and the name of a script in `peers/`. Padding is not counted.
     """
     processes = [Peer(name, python, PEERS / f"{name}.py", *map(str, arguments)) for python, name in peers]
     steps: dict[str, list[tuple[float, int]]] = {peer.name: [] for peer in processes}
@@ -32,23 +32,22 @@ def compare(
                 steps[peer.name].append(step)
     for peer in processes:
         peer.close()
-    speeds = {name: [tokens / seconds for seconds, tokens in found] for name, found in steps.items()}
+    speeds = {name: [tokens / seconds for seconds, tokens in peer_steps] for name, peer_steps in steps.items()}
     first = processes[0].name
     table = Table("peer", title=title)
-    for column in ("ms a step", "tokens/s", f"{first} / peer, median", "from", "to"):
+    for column in ("ms/step", "tokens/s", f"{first} / peer, median", "from", "to"):
         table.add_column(column, justify="right")
-    for name, found in speeds.items():
-        ratios = [mine / theirs for mine, theirs in zip(speeds[first], found, strict=True)]
-        figures = (statistics.median(ratios), min(ratios), max(ratios))
+    for name, peer_speeds in speeds.items():
+        ratios = [ours / theirs for ours, theirs in zip(speeds[first], peer_speeds, strict=True)]
+        shown_ratios = (f"{ratio:.2f}" for ratio in (statistics.median(ratios), min(ratios), max(ratios)))
         milliseconds = 1e3 * statistics.median(seconds for seconds, _ in steps[name])
-        shown = (f"{milliseconds:,.0f}", f"{statistics.median(found):,.0f}", *(f"{ratio:.2f}" for ratio in figures))
-        table.add_row(name, *shown)
+        table.add_row(name, f"{milliseconds:,.0f}", f"{statistics.median(peer_speeds):,.0f}", *shown_ratios)
     CONSOLE.print(table)
     return speeds
 
 
 def can_bf16() -> bool:
-    """Whether this machine computes in bf16; if not, that is said."""
+    """Check whether this machine supports bf16, and print the reason if it does not."""
     from ernie_paddle.programs.devices import check_precision, default_place
 
     try:

@@ -1,4 +1,4 @@
-"""Speed and memory of building samples, beside jieba and paddlenlp's tokenizer. Run by tools/benchmark.sh."""
+"""Speed and memory of building samples, compared with jieba and paddlenlp's tokenizer. Run by tools/benchmark.sh."""
 
 import argparse
 import multiprocessing
@@ -25,10 +25,10 @@ from ernie_paddle.registry import load_plugins
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "runs/benchmark"
-PEER_BYTES = 700_000  # the peer is slow; this is enough for it to be steady
+PEER_BYTES = 700_000  # the peer is slow, and this is enough for a stable result
 MEGABYTE = 1_000_000
-COPIES = 12  # of the month: long enough for starting two workers not to count
-# Each copy of the text has other names, so that its documents are no duplicates.
+COPIES = 12  # of the month, so that the start of two workers does not matter
+# Each copy of the text has other names, so that its documents are not duplicates.
 SURNAMES = (
     "江李王张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶"
     "阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦史"
@@ -38,14 +38,14 @@ DIGITS = "０１２３４５６７８９"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["data", "memory"])
+    parser.add_argument("benchmark", choices=["data", "memory"])
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     month = OUT / "peoples_daily" / "articles.txt"
     if not month.exists():
         peoples_daily.write(month.parent)
         train_vocabulary([(TitledTextReader(), month)], 8000).save(OUT / "vocab.txt")
-    if args.what == "data":
+    if args.benchmark == "data":
         speed(month, args.rounds)
         scaling(copies(month, COPIES), args.rounds)
     else:
@@ -53,16 +53,16 @@ def main() -> None:
 
 
 def speed(month: Path, rounds: int) -> None:
-    """All seven tasks on one core beside jieba and the tokenizer alone on the same core."""
+    """Compare building all seven tasks on one core with jieba and the tokenizer on the same core."""
     pairs = [(in_process(peer, month), in_process(ours, month)) for _ in range(rounds)]
     table = Table("round", title="text to shards of seven tasks, one core, MB/s")
     for column in ("jieba.cut", "ErnieTokenizer", "both", "ours", "ours / both"):
         table.add_column(column, justify="right")
     ratios = []
-    for number, (theirs, mine) in enumerate(pairs, 1):
+    for number, (theirs, our_speed) in enumerate(pairs, 1):
         both = 1 / (1 / theirs["jieba"] + 1 / theirs["tokenizer"])
-        ratios.append(mine["speed"] / both)
-        row = (theirs["jieba"], theirs["tokenizer"], both, mine["speed"], ratios[-1])
+        ratios.append(our_speed["speed"] / both)
+        row = (theirs["jieba"], theirs["tokenizer"], both, our_speed["speed"], ratios[-1])
         table.add_row(str(number), *(f"{value:.2f}" for value in row))
     open_console().print(
         table, f"ratio: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}"
@@ -70,7 +70,7 @@ def speed(month: Path, rounds: int) -> None:
 
 
 def scaling(text: Path, rounds: int) -> None:
-    """Two workers against one on the same text."""
+    """Compare two workers with one on the same text."""
     table = Table("round", title=f"{text.stat().st_size / MEGABYTE:.0f} MB, MB/s")
     for column in ("1 worker", "2 workers", "2 / 1"):
         table.add_column(column, justify="right")
@@ -85,7 +85,7 @@ def scaling(text: Path, rounds: int) -> None:
 
 
 def memory(month: Path) -> None:
-    """Peak memory of the largest process, building with two workers from 100 MB and from 1 GB."""
+    """Measure the peak memory of the largest process in building from 100 MB and from 1 GB with two workers."""
     table = Table("MB of text", title="peak memory, two workers")
     for column in ("largest process, MB", "MB/s"):
         table.add_column(column, justify="right")
@@ -100,7 +100,7 @@ def memory(month: Path) -> None:
 
 
 def in_process(function: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, float]:
-    """What a function returns in a new process, so that no run profits from another."""
+    """Return the result of a function in a new process, so that no run profits from an earlier one."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_send_result, args=(theirs, function, arguments))
@@ -119,7 +119,7 @@ def _send_result(pipe: Any, function: Callable[..., dict[str, float]], arguments
 
 
 def peer(month: Path) -> dict[str, float]:
-    """jieba.cut and ErnieTokenizer line by line, MB/s each; loading is not counted."""
+    """Measure jieba.cut and ErnieTokenizer line by line, in MB/s each, without loading."""
     on_one_core()
     import jieba
     from paddlenlp.transformers import ErnieTokenizer
@@ -140,13 +140,13 @@ def peer(month: Path) -> dict[str, float]:
 
 
 def ours(month: Path) -> dict[str, float]:
-    """All seven tasks with one worker on one core."""
+    """Measure building all seven tasks with one worker on one core."""
     on_one_core()
     return built(month, 1)
 
 
 def built(text: Path, workers: int) -> dict[str, float]:
-    """MB/s of building all seven tasks, loading of dictionaries included, and the peak memory of a process in MB."""
+    """Measure building all seven tasks, including loading: MB/s, and the peak memory of a process in MB."""
     shards = OUT / "shards"
     shutil.rmtree(shards, ignore_errors=True)
     registry = load_plugins()
@@ -168,16 +168,15 @@ def built(text: Path, workers: int) -> dict[str, float]:
 
 
 def copies(month: Path, count: int) -> Path:
-    """The text so many times, each time with other surnames and figures."""
+    """Write the text `count` times, each time with other surnames and digits."""
     path = OUT / f"times_{count}.txt"
     text = month.read_text(encoding="utf-8")
     with open(path, "w", encoding="utf-8") as file:
         for number in range(count):
             surnames = SURNAMES[number % len(SURNAMES) :] + SURNAMES[: number % len(SURNAMES)]
-            figures = DIGITS[number // 7 % 10 :] + DIGITS[: number // 7 % 10]
-            file.write(
-                text.translate(str.maketrans(SURNAMES + DIGITS, surnames + figures)) + f"\n\n{number}\n{number}\n\n"
-            )
+            digits = DIGITS[number // 7 % 10 :] + DIGITS[: number // 7 % 10]
+            changed = text.translate(str.maketrans(SURNAMES + DIGITS, surnames + digits))
+            file.write(changed + f"\n\n{number}\n{number}\n\n")
     return path
 
 

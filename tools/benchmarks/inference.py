@@ -1,4 +1,4 @@
-"""Prediction by an export beside PyTorch and onnxruntime, taking turns batch by batch. Run by tools/benchmark.sh."""
+"""Predictions of an export compared with PyTorch and onnxruntime, in turns by batch. Run by tools/benchmark.sh."""
 
 import argparse
 import os
@@ -11,16 +11,16 @@ from batches import write_batch
 from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
 
 from ernie_paddle.files import write_json
+from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.inference.export import export
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.kind import KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
+from ernie_paddle.model.saved import Model, save_model
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.checkpoint import Model, save_model
 
 LENGTH, LABELS = 128, ("no", "yes")
 SAMPLES = (8, 1)
@@ -28,12 +28,12 @@ SAMPLES = (8, 1)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["inference"])
-    parser.add_argument("--peers", required=True, help="python of the environment with PyTorch and onnxruntime")
+    parser.add_argument("benchmark", choices=["inference"])
+    parser.add_argument("--peers", required=True, help="Python of the environment with PyTorch and onnxruntime")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    threads = os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))  # those of all peers
+    threads = os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))  # of each peer
     folder = OUT / "inference"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -69,7 +69,7 @@ def export_model(folder: Path, config: ErnieConfig) -> None:
 
 
 def random_batches(folder: Path, samples: int, vocabulary_size: int) -> Path:
-    """A few batches of random tokens, all samples of one length."""
+    """Write a few batches of random tokens, all samples of the same length."""
     for number in range(4):
         ids = generator("benchmark", "inference", samples, number).integers(5, vocabulary_size, (samples, LENGTH))
         write_batch(folder, number, list(ids), list(ids))

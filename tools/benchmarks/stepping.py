@@ -1,7 +1,7 @@
-"""A process that makes one training step whenever it is asked to, and says how long that took.
+"""Processes that run one step at a time on request, and report the time it took.
 
-Peers take turns, step by step, so that whatever else the machine does meets all of them alike. Only the standard
-library is used here: peers run in environments of their own.
+Peers take turns step by step, so that other load on the machine affects all of them equally. Only the standard library
+is used here, because peers run in different environments.
 """
 
 import json
@@ -16,18 +16,18 @@ READY = "ready"
 
 
 def serve(step: Callable[[int], int]) -> None:
-    """Answer each line `n` on standard input with the seconds of `step(n)` and the real tokens it returns."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print goes to standard error
-    print(READY, file=answers, flush=True)
+    """Answer each line `n` on standard input with the duration of `step(n)` in seconds and the tokens it returns."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # output of libraries goes to standard error
+    print(READY, file=replies, flush=True)
     for line in sys.stdin:
         began = time.perf_counter()
         tokens = step(int(line))
-        print(json.dumps([time.perf_counter() - began, tokens]), file=answers, flush=True)
+        print(json.dumps([time.perf_counter() - began, tokens]), file=replies, flush=True)
 
 
 class Peer:
-    """Such a process, seen from outside."""
+    """A process that runs `serve`, controlled from outside."""
 
     def __init__(self, name: str, python: str, script: Path, *arguments: str):
         self.name = name
@@ -38,7 +38,7 @@ class Peer:
             sys.exit(f"{name}: did not start, see above")
 
     def step(self, number: int) -> tuple[float, int]:
-        """Seconds and real tokens of a step."""
+        """Run a step. Return its duration in seconds and its tokens without padding."""
         assert self._process.stdin
         print(number, file=self._process.stdin, flush=True)
         seconds, tokens = json.loads(self._read() or sys.exit(f"{self.name}: ended, see above"))

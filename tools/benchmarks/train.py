@@ -1,4 +1,4 @@
-"""Training beside Hugging Face's BERT and paddlenlp's ERNIE, taking turns step by step. Run by tools/benchmark.sh."""
+"""Training compared with Hugging Face's BERT and paddlenlp's ERNIE, in turns by step. Run by tools/benchmark.sh."""
 
 import argparse
 import json
@@ -29,18 +29,18 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.plan import PlannedUpdate, StagePlan
+from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
+from ernie_paddle.training.steps import StepPreparer, TaskData
 from ernie_paddle.training.trainer import Trainer
-from ernie_paddle.training.updates import TaskData, UpdatePreparer
 
 SAMPLES, LENGTH, MASKED = 8, 128, 20
-SAMPLES_AS_THEY_COME, BATCHES = 16, 40
+RANDOM_ORDER_SAMPLES, BATCHES = 16, 40
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["train"])
-    parser.add_argument("--peers", required=True, help="python of the environment with PyTorch and transformers")
+    parser.add_argument("benchmark", choices=["train"])
+    parser.add_argument("--peers", required=True, help="Python of the environment with PyTorch and transformers")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
@@ -60,13 +60,13 @@ def main() -> None:
     if can_bf16():
         result["bf16"] = compare("the same in bf16", [ours, huggingface], (fixed, config, "bf16"), args.rounds)
     result["samples"] = compare(
-        "fp32, samples of the People's Daily: buckets of similar length beside random order, dynamically padded",
+        "fp32, samples of the People's Daily: grouped by length against random order with dynamic padding",
         [ours, huggingface],
         (samples, config, "fp32"),
         args.rounds,
     )
     result["finetuning"] = compare(
-        "fp32, fine-tuning (classification) beside pre-training on the same tokens",
+        "fp32, fine-tuning (classification) against pre-training on the same tokens",
         [(sys.executable, "ours_finetuning"), ours],
         (fixed, config, "fp32"),
         args.rounds,
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def fixed_batches(config: Path) -> Path:
-    """A few batches of random tokens, all samples of one length."""
+    """Write a few batches of random tokens, all samples of the same length."""
     folder, size = OUT / "fixed", ErnieConfig.load(config).vocab_size
     shutil.rmtree(folder, ignore_errors=True)
     for number in range(4):
@@ -84,28 +84,28 @@ def fixed_batches(config: Path) -> Path:
         ids = random.integers(5, size, (SAMPLES, LENGTH))
         labels = np.full_like(ids, IGNORED)
         for row in range(SAMPLES):
-            chosen = random.choice(LENGTH, MASKED, replace=False)
-            labels[row, chosen] = ids[row, chosen]
+            masked = random.choice(LENGTH, MASKED, replace=False)
+            labels[row, masked] = ids[row, masked]
         write_batch(folder, number, list(ids), list(labels))
     return folder
 
 
 def sample_batches() -> Path:
-    """Batches of masked samples in random order."""
+    """Write batches of masked samples in random order."""
     folder, table, vocabulary = OUT / "samples", *shards()
     shutil.rmtree(folder, ignore_errors=True)
     masking = load_plugins().pretraining_tasks.get("knowledge_masking").objective
     order = generator("benchmark", "samples").permutation(len(table))
     for number in range(BATCHES):
-        rows = order[number * SAMPLES_AS_THEY_COME : (number + 1) * SAMPLES_AS_THEY_COME]
+        rows = order[number * RANDOM_ORDER_SAMPLES : (number + 1) * RANDOM_ORDER_SAMPLES]
         batch = Batch.of(table.take(rows), rows)
         ids = batch.columns["input_ids"]
         masked = masking.label(batch, vocabulary, 1)
-        tokens = masked.tokens[masked.classes != UNLABELLED]
+        tokens = masked.selected[masked.classes != UNLABELLED]
         labels = np.full(batch.tokens, IGNORED)
         labels[tokens] = ids[tokens]
-        borders = batch.first_tokens[1:]
-        write_batch(folder, number, np.split(batch.columns["input_ids"], borders), np.split(labels, borders))
+        starts = batch.first_tokens[1:]
+        write_batch(folder, number, np.split(batch.columns["input_ids"], starts), np.split(labels, starts))
     lengths = np.concatenate([batch["lengths"] for batch in read_batches(folder)])
     shown = ", ".join(f"{share}: {np.quantile(lengths, share):.0f}" for share in (0.1, 0.5, 0.9))
     CONSOLE.print(f"lengths of the People's Daily's samples, quantiles {shown}")
@@ -113,7 +113,7 @@ def sample_batches() -> Path:
 
 
 def shards() -> tuple[SampleTable, Vocabulary]:
-    """Knowledge masking of a month of the People's Daily."""
+    """Return the samples of knowledge masking from a month of the People's Daily, built once, and their vocabulary."""
     month, folder, vocab = OUT / "peoples_daily" / "articles.txt", OUT / "masking", OUT / "vocab.txt"
     if not month.exists():
         peoples_daily.write(month.parent)
@@ -132,7 +132,7 @@ def shards() -> tuple[SampleTable, Vocabulary]:
 
 
 def collating() -> dict[str, dict[int, float]]:
-    """Real tokens a second that one core reads, masks and collates, by tokens of a batch."""
+    """Return how many tokens per second one core reads, masks and collates, by tokens per batch."""
     table, vocabulary = shards()
     name, whole = "knowledge_masking", os.sched_getaffinity(0)
     task = load_plugins().pretraining_tasks.get(name)
@@ -141,31 +141,31 @@ def collating() -> dict[str, dict[int, float]]:
     for batch_tokens in (2048, 16384):
         train = TrainSettings(batch_tokens=batch_tokens, learning_rate={"peak": 1e-4})  # type: ignore[arg-type]
         data = {name: TaskData(table, table, frozenset())}
-        preparer = UpdatePreparer(train, vocabulary, data, lambda planned: (task,), Ranks())
-        updates = preparer.prepare_all((PlannedUpdate(number, 0, name) for number in range(1, 10**6)), {})
-        next(updates)
+        preparer = StepPreparer(train, vocabulary, data, lambda planned: (task,), Ranks())
+        steps = preparer.prepare_all((PlannedStep(number, 0, name) for number in range(1, 10**6)), {})
+        next(steps)
         tokens, began = 0, time.perf_counter()
         while (seconds := time.perf_counter() - began) < 3:
-            tokens += sum(micro_batch.tokens for micro_batch in next(updates).micro_batches.values())
+            tokens += sum(micro_batch.tokens for micro_batch in next(steps).micro_batches.values())
         speeds[batch_tokens] = tokens / seconds
     os.sched_setaffinity(0, whole)
-    found = ", ".join(f"{speed / 1e6:.2f} M with batches of {size:,}" for size, speed in speeds.items())
-    CONSOLE.print(f"reading, masking and collating, tokens a second on one core: {found}")
+    shown = ", ".join(f"{speed / 1e6:.2f} M with batches of {size:,}" for size, speed in speeds.items())
+    CONSOLE.print(f"reading, masking and collating, tokens/s on one core: {shown}")
     return {"collating": speeds}
 
 
 def accumulation(config: Path) -> dict[str, float]:
-    """The update program's share of the time where an update has 4 micro-batches."""
+    """Return the share of the time spent in the update program if a step has 4 micro-batches."""
     path = OUT / "accumulation.json"
-    bench(config, "--updates", "2", "--set", "train.accumulation=4", "--out", str(path))
+    bench(config, "--steps", "2", "--set", "train.accumulation=4", "--out", str(path))
     (speed,) = json.loads(path.read_text())["speeds"]
-    share = speed["in_updates"] / sum(speed["seconds"])
+    share = speed["update_seconds"] / sum(speed["seconds"])
     CONSOLE.print(f"accumulation 4: {share:.1%} of the time in the update program")
     return {"update_share": share}
 
 
-def memory(updates: int = 5000) -> dict[str, dict[int, float]]:
-    """Resident memory in MB over the updates of a tiny model, on samples of many lengths."""
+def memory(steps: int = 5000) -> dict[str, dict[int, float]]:
+    """Return resident memory in MB over the steps of a tiny model, on samples of many lengths."""
     table, vocabulary = shards()
     name = "knowledge_masking"
     config = ErnieConfig(
@@ -178,22 +178,23 @@ def memory(updates: int = 5000) -> dict[str, dict[int, float]]:
     )
     train = TrainSettings(batch_tokens=512, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
     tasks = {name: load_plugins().pretraining_tasks.get(name)}
-    plan = StagePlan((name,), ((updates,),))
+    plan = StagePlan((name,), ((steps,),))
     data = {name: TaskData(table, table, frozenset())}
     trainer = Trainer(config, vocabulary, tasks, data, plan, train, ImplSettings())
-    found = {
+    megabytes = {
         step.planned.number: trainer.session.memory_bytes() / 1e6
-        for step in trainer.updates()
-        if step.planned.number % (updates // 5) == 0
+        for step in trainer.steps()
+        if step.planned.number % (steps // 5) == 0
     }
-    CONSOLE.print("resident memory, MB:", ", ".join(f"{size:.0f} after {number:,}" for number, size in found.items()))
-    return {"memory": found}
+    shown = ", ".join(f"{size:.0f} after {number:,}" for number, size in megabytes.items())
+    CONSOLE.print(f"resident memory, MB: {shown}")
+    return {"memory": megabytes}
 
 
 def profile(config: Path) -> list[dict[str, float]]:
-    """Time of each kind of operator in one update."""
+    """Return the time of each operator in one step."""
     path = OUT / "profile.json"
-    bench(config, "--updates", "1", "--profile", "--out", str(path))
+    bench(config, "--steps", "1", "--profile", "--out", str(path))
     return json.loads(path.read_text())["operators"]
 
 

@@ -21,7 +21,7 @@ from trying import Trier
 
 from ernie_paddle.arguments import positive
 from ernie_paddle.cli import Parser
-from ernie_paddle.console import open_console, print_whole
+from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import write_json
 
@@ -192,7 +192,7 @@ def _print(results: list[Result]) -> None:
         counts = [sum(result.status == status for result in found) for status in ("survived", "no test")]
         share = f"{noticed / len(found):.0%}" if found else "-"
         table.add_row(module, str(len(found)), str(noticed), *map(str, counts), share)
-    print_whole(CONSOLE, table)
+    print_table(CONSOLE, table)
     for result in results:
         if not result.noticed:
             CONSOLE.print(_row(result), soft_wrap=True, markup=False)

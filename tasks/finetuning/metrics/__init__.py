@@ -1,6 +1,6 @@
-"""Metrics by name, one file a kind of prediction; no Paddle.
+"""Metrics by name, one file per type of prediction. No Paddle here.
 
-| name                   | gold against predicted       | figures (the one that ranks first)    | options  |
+| name                   | gold against predicted       | values (the selecting one first)      | options  |
 |------------------------|------------------------------|---------------------------------------|----------|
 | `accuracy`             | labels                       | accuracy                              |          |
 | `f1`                   | labels                       | f1                                    | positive |
@@ -13,7 +13,7 @@
 | `tag_accuracy`         | sequences of tags            | accuracy                              |          |
 | `em_and_f1`            | accepted answers and a text  | mean, em, f1                          | language |
 
-* a column, with a value a row.
+* a column, with one value per row.
 """
 
 from ernie_paddle.registry import Registry
@@ -21,7 +21,7 @@ from tasks.finetuning.metrics import classification, ranking, reading_comprehens
 
 
 def register(registry: Registry) -> None:
-    """Add the metrics."""
+    """Register the metrics."""
     for module in (classification, regression, ranking, tagging, reading_comprehension):
         for metric in module.METRICS:
             registry.metrics.add(metric.name, metric)

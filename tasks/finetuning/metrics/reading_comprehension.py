@@ -1,6 +1,6 @@
-"""Metrics of answers taken from a text: exact match and F1, Chinese as CMRC2018's script has them, English as SQuAD's.
+"""Metrics of extracted answers: exact match and F1, for Chinese as in CMRC2018's script, for English as in SQuAD's.
 
-A question may have several accepted answers; the best match counts.
+A question may have several accepted answers. The best match counts.
 """
 
 import re
@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from ernie_paddle.metric import Measured, Metric
+from ernie_paddle.metric import Metric, MetricValues
 
-FIGURES = ("em", "f1", "mean")
+VALUES = ("em", "f1", "mean")
 
-# The marks that CMRC2018's script leaves out. It lists no other ASCII mark, and its entry for the ellipsis, two
-# characters, never matches one.
+# The marks that CMRC2018's script removes. It lists no other ASCII marks. Its entry for the ellipsis has two characters
+# and never matches.
 CHINESE_MARKS = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 IDEOGRAPH = re.compile("([\u4e00-\u9fa5])")
-# Words as NLTK's Treebank rules cut them: marks and English endings apart from words, but not `3.5`, `1,000` or `u.s`.
+# Words as in NLTK's Treebank rules: marks and English endings are separate, but `3.5`, `1,000` and `u.s` are not split.
 MARKS = r";@#$%&?!\"()\[\]{}<>‘–—―"
 ENDING = r"(?:'(?:s|m|d|ll|re|ve)|n't)(?!\w)"
 FULL_STOP = r"\.(?=[)\]}>\"'’]*(?:\s|$))"
@@ -30,16 +30,16 @@ ENGLISH_MARKS = str.maketrans("", "", string.punctuation)
 
 
 class Language(NamedTuple):
-    """How a language's texts are compared: what must be equal for a match, and F1 of a gold and a predicted text."""
+    """The comparison of two texts in a language: the normal form for an exact match, and F1."""
 
     normalised: Callable[[str], str]
     f1: Callable[[str, str], float]
 
 
-def em_and_f1(gold: Sequence[Sequence[str]], predicted: Sequence[str], language: str) -> Measured:
-    """Exact match, F1 and the mean of the two (CMRC2018's `AVERAGE`) over questions.
+def em_and_f1(gold: Sequence[Sequence[str]], predicted: Sequence[str], language: str) -> MetricValues:
+    """Return exact match, F1 and their mean (CMRC2018's `AVERAGE`) over questions.
 
-    `gold` has all accepted answers of each question, `predicted` one text each, empty where the model has none;
+    `gold` holds all accepted answers of each question, `predicted` one text for each, empty if there is no answer.
     `language` is `zh` or `en`.
 
     Raises:
@@ -57,28 +57,28 @@ def em_and_f1(gold: Sequence[Sequence[str]], predicted: Sequence[str], language:
     em, mean_f1 = matches / len(gold), overlap / len(gold)
     one_text = len(set(predicted)) == 1 < len({tuple(answers) for answers in gold})
     reason = f"every answer is predicted as '{predicted[0]}'" if one_text else None
-    return Measured({"em": em, "f1": mean_f1, "mean": (em + mean_f1) / 2}, reason)
+    return MetricValues({"em": em, "f1": mean_f1, "mean": (em + mean_f1) / 2}, reason)
 
 
 def without_chinese_marks(text: str) -> str:
-    """What CMRC2018's script compares for an exact match: lower case, without its list of marks."""
+    """Return the normal form of CMRC2018's script for exact matches: lower case, without its list of marks."""
     return text.lower().strip().translate(CHINESE_MARKS)
 
 
 def mixed_segmentation(text: str) -> list[str]:
-    """The tokens of CMRC2018's script: each Chinese character is one, other runs are cut into words; no marks.
+    """Return the tokens of CMRC2018's script: single Chinese characters, and the words in between, without marks.
 
-    Chinese characters are U+4E00 to U+9FA5. The script cuts runs with NLTK's `word_tokenize`; ours agrees with its
-    Treebank rules but for rare spellings (`cannot`, quotes inside words), which only matter in English answers.
+    Chinese characters are U+4E00 to U+9FA5. The script finds words with NLTK's `word_tokenize`. Ours agrees with its
+    Treebank rules except for rare spellings (`cannot`, quotes inside words), which only occur in English answers.
     """
     pieces = IDEOGRAPH.split(without_chinese_marks(text))
     return [token for piece in pieces for token in ([piece] if IDEOGRAPH.fullmatch(piece) else WORD.findall(piece))]
 
 
 def longest_common_f1(answer: str, text: str) -> float:
-    """F1 of CMRC2018's script: what is shared is the longest run of tokens that both texts have.
+    """Return F1 of CMRC2018's script, which counts the longest common run of tokens.
 
-    0.0 where nothing is shared, even if both have no token.
+    It is 0.0 if no token is common, even if both texts have none.
     """
     gold, found = mixed_segmentation(answer), mixed_segmentation(text)
     matcher = SequenceMatcher(None, gold, found, autojunk=False)
@@ -87,16 +87,16 @@ def longest_common_f1(answer: str, text: str) -> float:
 
 
 def squad_normalised(text: str) -> str:
-    """SQuAD's normal form: lower case, no ASCII punctuation, no articles, single blanks."""
+    """Return SQuAD's normal form: lower case, without ASCII punctuation and articles, with single spaces."""
     return " ".join(ARTICLE.sub(" ", text.lower().translate(ENGLISH_MARKS)).split())
 
 
 def shared_words_f1(answer: str, text: str) -> float:
-    """SQuAD's F1: words in common, each as often as both texts have it; without words, 1.0 if both have none."""
+    """Return SQuAD's F1, which counts common words with repetition. It is 1.0 if both texts have no words."""
     gold, found = squad_normalised(answer).split(), squad_normalised(text).split()
     if not gold or not found:
         return float(gold == found)
     return 2 * (Counter(gold) & Counter(found)).total() / (len(gold) + len(found))
 
 
-METRICS = (Metric("em_and_f1", "texts", FIGURES, "mean", em_and_f1, {"language": ("en", "zh")}),)
+METRICS = (Metric("em_and_f1", "texts", VALUES, "mean", em_and_f1, {"language": ("en", "zh")}),)

@@ -1,1 +1,1 @@
-"""Reading the benchmarks' own files: one module a file format, what distinguishes data sets is settings."""
+"""Readers of the benchmarks' files: one module per file format. Settings cover the differences between data sets."""

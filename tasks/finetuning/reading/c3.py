@@ -1,4 +1,4 @@
-"""C3: lists of passages, each with its questions, each with two to four choices."""
+"""C3: a list of passages with questions, each of which has two to four choices."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -6,24 +6,24 @@ from typing import Any, Literal
 from ernie_paddle.errors import UserError
 from tasks.finetuning.reading.examples import ChoiceExample
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Format, Source, item, typed
+from tasks.finetuning.reading.source import Format, Source, required, typed
 from tasks.finetuning.reading.squad import written_id
 
 LEAST_CHOICES, MOST_CHOICES = 2, 4
 
 
 class C3Format(Format):
-    """A question an example; the sentences of a passage are its lines.
+    """One example per question. The sentences of a passage become its lines.
 
-    Questions of files without labels carry an id, others are known by passage and question, from 0: `12-0`.
+    Questions in files without labels have an id. The id of others is passage and question, counted from 0: `12-0`.
     """
 
     format: Literal["c3"] = "c3"
 
     def examples(self, source: Source, report: Report) -> Iterator[ChoiceExample]:
-        for number, entry in enumerate(typed(source.document(report), list, str(source.path))):
+        for number, passage in enumerate(typed(source.document(report), list, str(source.path))):
             place = f"{source.path} passage {number}"
-            parts = typed(entry, list, place)
+            parts = typed(passage, list, place)
             if len(parts) < 2:
                 raise UserError(f"{place}: expected [sentences, questions, id], found {len(parts)} parts")
             sentences = [typed(sentence, str, place) for sentence in typed(parts[0], list, place)]
@@ -31,26 +31,28 @@ class C3Format(Format):
                 report.rows += 1
                 where = f"{place} question {index}"
                 record = typed(question, dict, where)
-                known = "id" in record and not source.labelled
+                has_id = "id" in record and not source.labelled
                 yield ChoiceExample(
-                    id=source.prefix + (written_id(record, where) if known else f"{number}-{index}"),
+                    id=source.prefix + (written_id(record, where) if has_id else f"{number}-{index}"),
                     place=where,
                     context="\n".join(sentences),
-                    question=item(record, "question", str, where),
+                    question=required(record, "question", str, where),
                     choices=(choices := _choices(record, where)),
                     answer=_answer(record, choices, where) if source.labelled else None,
                 )
 
 
 def _choices(record: dict[str, Any], place: str) -> tuple[str, ...]:
-    choices = tuple(typed(choice, str, f"{place}, key 'choice'") for choice in item(record, "choice", list, place))
+    choices = tuple(typed(choice, str, f"{place}, key 'choice'") for choice in required(record, "choice", list, place))
     if not LEAST_CHOICES <= len(choices) <= MOST_CHOICES:
-        raise UserError(f"{place}: {len(choices)} choices, expected {LEAST_CHOICES} to {MOST_CHOICES}; mend the file")
+        raise UserError(
+            f"{place}: {len(choices)} choices, expected {LEAST_CHOICES} to {MOST_CHOICES}; correct the file"
+        )
     return choices
 
 
 def _answer(record: dict[str, Any], choices: tuple[str, ...], place: str) -> int:
-    answer = item(record, "answer", str, place)
+    answer = required(record, "answer", str, place)
     if answer not in choices:
-        raise UserError(f"{place}: answer '{answer}' is none of the choices {', '.join(choices)}; mend the file")
+        raise UserError(f"{place}: answer '{answer}' is not among the choices {', '.join(choices)}; correct the file")
     return choices.index(answer)

@@ -1,4 +1,4 @@
-"""The `data` section of a recipe, and the sets of examples that it names."""
+"""The `data` section of a recipe, and the reading of its sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,24 +50,28 @@ NamedFiles = Annotated[dict[SetName, Files], BeforeValidator(_named)]
 
 
 class DataSettings(Settings):
-    """Where a data set is and how it is read. Files are relative to `folder`.
-
-    A set is one file or several, read one after the other. `dev` and `test` may be several sets by name, which are
-    scored apart (MNLI matched and mismatched). `labelled`: the splits whose files carry labels. `label_map`: the
-    recipe's labels by what stands in the files; rows with one of `drop_labels` are left out. `train_rows`: how many
-    examples of the training set, from its start.
-    """
+    """The location and format of a data set. Files are relative to `folder`."""
 
     folder: Path = Path()
+    """Folder that the files are in."""
     train: Files | None = None
+    """Training set: one file, or several that are read one after the other."""
     dev: NamedFiles = Field(default_factory=dict)
+    """Dev set: a file or several; or sets by name, which are scored apart."""
     test: NamedFiles = Field(default_factory=dict)
+    """Test set, likewise."""
     labelled: tuple[Split, ...] = ("train", "dev", "test")
+    """Splits whose files carry labels."""
     label_map: dict[str, str] = Field(default_factory=dict)
+    """The recipe's labels, by what stands in the files."""
     drop_labels: tuple[str, ...] = ()
+    """Labels in the files whose rows are left out."""
     train_rows: int | None = Field(default=None, ge=1)
+    """Examples of the training set that are taken, from its start; `null`: all."""
     reading: Reading = TsvFormat()
+    """How the files are read; see Data formats."""
     origin: Origin = Origin()
+    """Where the files come from."""
 
     @model_validator(mode="after")
     def _some_files(self) -> "DataSettings":
@@ -76,44 +80,44 @@ class DataSettings(Settings):
         return self
 
     def sets(self, split: Split) -> dict[str, tuple[Path, ...]]:
-        """The files of each set of a split by the set's name: `dev`, or `dev_matched` where there are several."""
+        """Return the files of each set of a split by the set's name: `dev`, or `dev_matched` if there are several."""
         if split == "train":
             return {"train": self.train} if self.train else {}
         named = self.dev if split == "dev" else self.test
         return {f"{split}_{name}" if name else split: files for name, files in named.items()}
 
-    def names(self) -> list[str]:
-        """All files as they are written in the recipe."""
+    def file_names(self) -> list[str]:
+        """Return all files as they are written in the recipe."""
         splits: tuple[Split, ...] = ("train", "dev", "test")
         return [str(file) for split in splits for files in self.sets(split).values() for file in files]
 
 
 @dataclass(frozen=True)
-class ExampleSet:
-    """The examples of a set of files in their order, at least one, and what was met in reading them."""
+class LoadedSet:
+    """The examples of a set of files in their order, at least one, and the report on reading them."""
 
     name: str
     examples: tuple[Example, ...]
     report: Report
 
 
-def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) -> list[ExampleSet]:
-    """Read a split; `labels` are the recipe's classes, None where the task has scores or places for labels.
+def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) -> list[LoadedSet]:
+    """Read the sets of a split. `labels` are the recipe's classes, None if the task has scores or spans for labels.
 
     Raises:
-        UserError: a file is missing or not as the recipe says, a label is not the recipe's, a set is empty, an
-            id is there twice.
+        UserError: a file is missing or has another format, a label is unknown, a set is empty, or an id occurs twice.
     """
     unknown = [name for name in data.label_map.values() if name not in (labels or ())]
     if unknown:
         raise UserError(f"data.label_map: '{unknown[0]}' is not among the recipe's labels: {', '.join(labels or ())}")
-    rule = Labels(None if labels is None else tuple(labels), tuple(data.label_map.items()), frozenset(data.drop_labels))
-    return [_read_set(data, split, name, files, rule) for name, files in data.sets(split).items()]
+    names = None if labels is None else tuple(labels)
+    known_labels = Labels(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
+    return [_read_set(data, split, name, files, known_labels) for name, files in data.sets(split).items()]
 
 
-def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ...], labels: Labels) -> ExampleSet:
+def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ...], labels: Labels) -> LoadedSet:
     report, examples = Report(), list[Example]()
-    paths = located(data.folder, files, data.origin, data.names())
+    paths = located(data.folder, files, data.origin, data.file_names())
     for path in paths:
         prefix = f"{path.stem}/" if len(paths) > 1 else ""
         labelled = split in data.labelled
@@ -121,15 +125,18 @@ def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ..
         examples.extend(data.reading.examples(source, report))
     if not examples:
         reasons = "; ".join(report.lines()[1:]) or "no rows"
-        raise UserError(f"{', '.join(map(str, paths))}: no examples in the {name} set ({reasons}); get it again")
-    _refuse_double_ids(examples)
+        raise UserError(
+            f"{', '.join(map(str, paths))}: no examples in the {name} set ({reasons}); download the file again"
+        )
+    _check_ids(examples)
     rows = data.train_rows if split == "train" else None
-    return ExampleSet(name, tuple(examples[:rows]), report)
+    return LoadedSet(name, tuple(examples[:rows]), report)
 
 
-def _refuse_double_ids(examples: list[Example]) -> None:
+def _check_ids(examples: list[Example]) -> None:
+    """Raise a `UserError` if two examples have the same id."""
     places: dict[str, str] = {}
     for example in examples:
         if example.id in places:
-            raise UserError(f"{example.place}: id '{example.id}' is also that of {places[example.id]}; mend one")
+            raise UserError(f"{example.place}: id '{example.id}' is also that of {places[example.id]}; change one")
         places[example.id] = example.place

@@ -1,8 +1,8 @@
-"""What the files of a benchmark hold, one record for each kind of input.
+"""The examples of benchmarks, one class per type of input.
 
-`id` is unique within a set of files: the data's own where they have one that predictions are known by, else the
-number of the row, from 0. `place` says where the example stands, for errors. Without labels (test files)
-`label`, `tags`, `answer` are None and `answers` is empty.
+`id` is unique within a set of files. It is the data's own id if predictions are identified by it, otherwise the number
+of the row, from 0. `place` is the file and line of the example, for errors. In unlabelled files, `label`, `tags` and
+`answer` are None and `answers` is empty.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class TextExample:
-    """A text or a pair of texts and its class, or its score for regression.
+    """A text or a pair of texts with its class, or with its score for regression.
 
-    `group` holds together the candidates of one question, for ranking metrics.
+    The candidates of a question have the same `group`, for ranking metrics.
     """
 
     id: str
@@ -26,7 +26,7 @@ class TextExample:
 
 @dataclass(frozen=True)
 class TaggedExample:
-    """A tag for every token; a Chinese token is a character."""
+    """A sequence of tokens with a tag for each. Chinese tokens are characters."""
 
     id: str
     place: str
@@ -36,7 +36,7 @@ class TaggedExample:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer and the offset of its first character in the context; None if the context does not hold it."""
+    """An answer and the offset of its first character in the context, None if it is not in the context."""
 
     text: str
     start: int | None
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class QuestionExample:
-    """A question, the text that answers it and all answers that count as right."""
+    """A question, the text that answers it, and all accepted answers."""
 
     id: str
     place: str
@@ -55,7 +55,7 @@ class QuestionExample:
 
 @dataclass(frozen=True)
 class ChoiceExample:
-    """A question about a text with 2 to 4 choices; `answer` is the number of the right one, from 0."""
+    """A question about a text with 2 to 4 choices. `answer` is the number of the right choice, from 0."""
 
     id: str
     place: str
@@ -67,11 +67,11 @@ class ChoiceExample:
 
 @dataclass(frozen=True)
 class ClozeExample:
-    """A blank in a passage; `answer` is the number of the right candidate, from 0.
+    """A blank in a passage. `answer` is the number of the right candidate, from 0.
 
-    `id` is the blank's tag, `#idiom000378#`; other blanks of the passage stand in `left` and `right` as their tags.
-    The blanks of one `group` share their candidates, of which each is right for one blank at most; `passage` is
-    the number of the passage within the group, from 0.
+    `id` is the blank's tag, `#idiom000378#`. Other blanks of the passage appear in `left` and `right` as their tags.
+    The blanks of one `group` share their candidates, each of which is right for at most one blank. `passage` is the
+    number of the passage in the group, from 0.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Span:
 
 @dataclass(frozen=True)
 class ReferenceExample:
-    """Does `pronoun` refer to `noun`? Both are parts of `text`."""
+    """A text with a pronoun and a noun. The label says whether `pronoun` refers to `noun`."""
 
     id: str
     place: str

@@ -1,4 +1,4 @@
-"""A JSON object a line: the classification files of CLUE."""
+"""JSON lines: the classification files of CLUE."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -6,35 +6,37 @@ from typing import Any, Literal
 from ernie_paddle.config import Settings
 from tasks.finetuning.reading.examples import TextExample
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Format, Source, item, typed, written_label
+from tasks.finetuning.reading.source import Format, Source, required, typed, written_label
 
 
 class Keys(Settings):
-    """Which key holds what. A text may be a list of texts; they are joined by blanks.
-
-    `id` is read in files without labels only, where predictions are known by it; objects without it are known by
-    their row. `group` holds the candidates of a question together.
-    """
+    """The keys of texts, label, id and group."""
 
     text_a: str = "sentence1"
+    """First text; a list of texts is joined by blanks."""
     text_b: str | None = None
+    """Second text of a pair."""
     label: str = "label"
+    """Label."""
     id: str = "id"
+    """Id, read in files without labels only; objects without it are known by their row."""
     group: str | None = None
+    """What the candidates of a question have in common."""
 
 
 class JsonLinesFormat(Format):
-    """A line an example."""
+    """JSON lines, one example per line."""
 
     format: Literal["json_lines"] = "json_lines"
     keys: Keys = Keys()
+    """Which key holds what."""
 
     def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
         keys = self.keys
         for row, place, record in source.json_lines(report):
             written = written_label(record, keys.label, place) if source.labelled else None
             if written in source.labels.dropped:
-                report.leave_out(f"label '{written}'", place)
+                report.skip(f"label '{written}'", place)
                 continue
             yield TextExample(
                 id=source.prefix + row_id(record, keys.id, row, source),
@@ -47,11 +49,11 @@ class JsonLinesFormat(Format):
 
 
 def row_id(record: dict[str, Any], key: str, row: int, source: Source) -> str:
-    """The id of an object: that of the data in a file without labels, else the number of its row."""
+    """Return the id of an object: its own id in files without labels, otherwise the number of its row."""
     return written_label(record, key, source.line(row + 1)) if key in record and not source.labelled else str(row)
 
 
 def _text(record: dict[str, Any], key: str, place: str) -> str:
     if isinstance(record.get(key), list):
         return " ".join(typed(part, str, f"{place}, key '{key}'") for part in record[key])
-    return item(record, key, str, place)
+    return required(record, key, str, place)

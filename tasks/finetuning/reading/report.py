@@ -1,13 +1,13 @@
-"""What was read, left out and corrected, and where."""
+"""Reports on reading files: how many rows were read, skipped and corrected, and where."""
 
 from dataclasses import dataclass, field
 
-PLACES = 3  # how many places a report names
+PLACES = 3  # places that a report names for each reason
 
 
 @dataclass
 class Tally:
-    """How often something was met, and the first places where."""
+    """The number of occurrences, and their first places."""
 
     count: int = 0
     places: list[str] = field(default_factory=list)
@@ -20,41 +20,41 @@ class Tally:
 
 @dataclass
 class Report:
-    """The counts of one set of files.
+    """The report on reading one set of files.
 
-    `rows` is the number of rows (lines, questions or blanks) that were met, `left_out` counts those that gave no
-    example by reason, `corrected` what was put right in those that did, `kept` what is amiss with some that were kept.
+    `rows` is the number of rows: lines, questions or blanks. `skipped` counts rows that gave no example by reason,
+    `corrected` the corrections, and `kept` the rows that were kept in spite of a defect.
     """
 
     rows: int = 0
-    left_out: dict[str, Tally] = field(default_factory=dict)
+    skipped: dict[str, Tally] = field(default_factory=dict)
     corrected: dict[str, Tally] = field(default_factory=dict)
     kept: dict[str, Tally] = field(default_factory=dict)
 
-    def leave_out(self, reason: str, place: str) -> None:
-        self.left_out.setdefault(reason, Tally()).add(place)
+    def skip(self, reason: str, place: str) -> None:
+        self.skipped.setdefault(reason, Tally()).add(place)
 
     def correct(self, what: str, place: str) -> None:
         self.corrected.setdefault(what, Tally()).add(place)
 
-    def keep(self, with_what: str, place: str) -> None:
-        self.kept.setdefault(with_what, Tally()).add(place)
+    def keep(self, defect: str, place: str) -> None:
+        self.kept.setdefault(defect, Tally()).add(place)
 
     @property
     def examples(self) -> int:
-        """Number of examples."""
-        return self.rows - sum(tally.count for tally in self.left_out.values())
+        """The number of examples."""
+        return self.rows - sum(tally.count for tally in self.skipped.values())
 
     def lines(self) -> list[str]:
-        """The report for people: what was read, then a line a reason with the first places."""
-        text = [f"{self.rows:,} rows, {self.examples:,} examples"]
-        met = (
-            ("left out: {:,} for", self.left_out),
+        """Return the report as lines: the counts, then one line per reason with its first places."""
+        lines = [f"{self.rows:,} rows, {self.examples:,} examples"]
+        sections = (
+            ("skipped: {:,} for", self.skipped),
             ("corrected: {:,} for", self.corrected),
             ("kept: {:,} with", self.kept),
         )
-        for begin, tallies in met:
+        for prefix, tallies in sections:
             for reason, tally in tallies.items():
                 more = "; ..." if tally.count > len(tally.places) else ""
-                text.append(f"{begin.format(tally.count)} {reason} ({'; '.join(tally.places)}{more})")
-        return text
+                lines.append(f"{prefix.format(tally.count)} {reason} ({'; '.join(tally.places)}{more})")
+        return lines

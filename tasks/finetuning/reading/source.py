@@ -1,4 +1,4 @@
-"""What every format shares: the file to be read, the labels that it may hold, lines and JSON."""
+"""The base of all formats: the file to read, the labels that it may hold, lines and JSON."""
 
 import json
 import math
@@ -12,22 +12,22 @@ from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import nearest
 from ernie_paddle.text.cleaning import load_json
-from ernie_paddle.text.encodings import SAMPLE, not_utf8
+from ernie_paddle.text.encodings import SAMPLE_BYTES, not_utf8
 from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.report import Report
 
 Value = TypeVar("Value")
 
 HALF_A_CHARACTER = "half a character, such as half an emoji"
-ZEROS = 0.02  # share of NUL that no text in UTF-8 has
-_KINDS = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
+ZEROS = 0.02  # a text in UTF-8 has a smaller share of NUL bytes
+TYPE_NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole number"}
 
 
 @dataclass(frozen=True)
 class Labels:
     """The labels of a data set: `names` are the classes, None for scores.
 
-    `renamed` maps labels as they stand in files to names, `dropped` are those whose rows are left out.
+    `renamed` maps labels as written in files to names. Rows with a `dropped` label are skipped.
     """
 
     names: tuple[str, ...] | None = None
@@ -35,20 +35,20 @@ class Labels:
     dropped: frozenset[str] = frozenset()
 
     def name(self, written: str, place: str) -> str:
-        """The class that `written` means.
+        """Return the class written as `written`.
 
         Raises:
-            UserError: it is none of the recipe's.
+            UserError: it is not among the recipe's classes.
         """
         name = dict(self.renamed).get(written, written)
         if name not in (self.names or ()):
             hint = nearest(name, list(self.names or ()))
-            advice = "data.label_map renames, data.drop_labels leaves out"
+            advice = "rename it with data.label_map, or skip its rows with data.drop_labels"
             raise UserError(f"{place}: label '{written}' is not among the recipe's labels{hint} ({advice})")
         return name
 
     def value(self, written: str, place: str) -> str | float:
-        """The class that `written` means, or the score that it is.
+        """Return the class or the score written as `written`.
 
         Raises:
             UserError: it is neither.
@@ -66,11 +66,11 @@ class Labels:
 
 @dataclass(frozen=True)
 class Source:
-    """A file to be read.
+    """A file to read.
 
-    `labelled`: labels are wanted; `training`: it is trained on, so that what cannot be learned is left out;
-    `every_row`: each row is to be answered, so that none may be left out; `prefix` begins the ids of its examples where
-    several files make one set.
+    With `labelled`, its labels are read. With `training`, examples that cannot be learned are skipped. With
+    `every_row`, each row gets a prediction, so no row may be skipped. `prefix` begins the ids of its examples if a set
+    has several files.
     """
 
     path: Path
@@ -81,14 +81,14 @@ class Source:
     every_row: bool = False
 
     def line(self, number: int) -> str:
-        """The place of a line, counted from 1."""
+        """Return the place of a line, counted from 1."""
         return f"{self.path} line {number}"
 
     def lines(self, report: Report) -> Iterator[tuple[str, str]]:
-        """The lines of the file without their ends, each with its place; a byte-order mark is left out.
+        """Yield the place and the text of each line, without line end and byte-order mark.
 
-        Only a line feed ends a line: the benchmarks' texts hold other characters that Python takes for line ends.
-        Halves of characters are replaced and counted, here and in the values of `json_lines` and `document`.
+        Only a line feed ends a line: the benchmarks' texts contain other characters that Python treats as line ends.
+        Unpaired surrogates are replaced and counted, here and in the values of `json_lines` and `document`.
 
         Raises:
             UserError: the file is missing, cannot be read or is not UTF-8.
@@ -107,30 +107,30 @@ class Source:
     def rows(
         self, lines: Iterable[tuple[str, str]], report: Report, empty_is_row: bool = False
     ) -> Iterator[tuple[int, str, str]]:
-        """Yield number (of all lines, from 0), place and text of each row; empty lines are left out and counted.
+        """Yield number (of all lines, from 0), place and text of each row. Empty lines are skipped and counted.
 
         Raises:
-            UserError: an empty line stands before a row, and every row is to be answered.
+            UserError: a row follows an empty line, but every row gets a prediction.
         """
-        at_end: list[str] = []  # places of empty lines that no row has followed yet
+        at_end: list[str] = []  # places of empty lines that are not followed by a row so far
         for row, (place, line) in enumerate(lines):
             report.rows += 1
             if line or empty_is_row:
                 if at_end:
-                    raise UserError(f"{at_end[0]}: an empty line, but every row gets an answer; fill it or remove it")
+                    raise UserError(f"{at_end[0]}: an empty line, but every row gets a prediction; fill or remove it")
                 yield row, place, line
             elif self.every_row:
                 at_end.append(place)
             else:
-                report.leave_out("an empty line", place)
+                report.skip("an empty line", place)
         for place in at_end:
-            report.leave_out("an empty line", place)
+            report.skip("an empty line", place)
 
     def json_lines(self, report: Report) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        """The objects of a file that has one on each line: number of the row from 0, place, object.
+        """Yield number (from 0), place and object of each row of a file with a JSON object per line.
 
         Raises:
-            UserError: a line is no JSON object; and as `lines`.
+            UserError: a line is not a JSON object; see also `lines`.
         """
         for row, place, line in self.rows(((place, line.strip()) for place, line in self.lines(report)), report):
             try:
@@ -140,10 +140,10 @@ class Source:
             yield row, place, typed(value, dict, place)
 
     def document(self, report: Report) -> Any:
-        """The value of a file that is one JSON value.
+        """Return the value of a file that is one JSON value.
 
         Raises:
-            UserError: the file is missing, cannot be read or is not JSON; the line is named.
+            UserError: the file is missing, cannot be read or is not JSON. The message names the line.
         """
         try:
             text = self._decoded(self.path.read_bytes(), str(self.path), report, True)
@@ -151,12 +151,12 @@ class Source:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
         except json.JSONDecodeError as error:
-            raise UserError(f"{self.line(error.lineno)}: not JSON: {error.msg}; get the file again") from None
+            raise UserError(f"{self.line(error.lineno)}: not JSON: {error.msg}; download the file again") from None
         except RecursionError:
-            raise UserError(f"{self.path}: not JSON: nested too deeply; get the file again") from None
+            raise UserError(f"{self.path}: not JSON: nested too deeply; download the file again") from None
 
     def _decoded(self, raw: bytes, place: str, report: Report, begins: bool) -> str:
-        """Bytes as text; halves of characters may stand in them as if they were whole ones, alone or in pairs."""
+        """Decode UTF-8. Surrogates encoded like characters are combined in pairs, or replaced if unpaired."""
         try:
             return raw.decode("utf-8-sig" if begins else "utf-8")
         except UnicodeDecodeError:
@@ -165,7 +165,7 @@ class Source:
             units = raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
         except UnicodeDecodeError:
             with open(self.path, "rb") as file:
-                reason = not_utf8(file.read(SAMPLE))
+                reason = not_utf8(file.read(SAMPLE_BYTES))
             raise UserError(f"{place}: {reason}; convert the file to UTF-8") from None
         report.correct(HALF_A_CHARACTER, place)
         text = units.decode("utf-16", "replace")
@@ -180,33 +180,33 @@ def _loaded(text: str, place: str, report: Report) -> Any:
 
 
 class Format(Settings, ABC):
-    """How a file is read; the settings are those of a recipe's `data.reading`. A format holds no state."""
+    """A file format, with the settings of a recipe's `data.reading`. A format has no state."""
 
     @abstractmethod
     def examples(self, source: Source, report: Report) -> Iterator[Example]:
-        """The examples of a file in its order; what is met, left out and corrected goes to `report`.
+        """Yield the examples of a file in order, and count rows, skipped rows and corrections in `report`.
 
         Raises:
-            UserError: the file is missing or is not in this format; the place is named.
+            UserError: the file is missing or not in this format. The message names the place.
         """
 
 
 def typed(value: Any, kind: type[Value], place: str) -> Value:
-    """`value`, if it is of this JSON type.
+    """Return `value`.
 
     Raises:
-        UserError: it is not.
+        UserError: it does not have this JSON type.
     """
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise UserError(f"{place}: expected {_KINDS[kind]}, found {json.dumps(value, ensure_ascii=False)[:40]}")
+        raise UserError(f"{place}: expected {TYPE_NAMES[kind]}, found {json.dumps(value, ensure_ascii=False)[:40]}")
     return value
 
 
-def item(record: dict[str, Any], key: str, kind: type[Value], place: str) -> Value:
-    """The value of a key of a JSON object.
+def required(record: dict[str, Any], key: str, kind: type[Value], place: str) -> Value:
+    """Return the value of a key of a JSON object.
 
     Raises:
-        UserError: the key is missing or its value is of another type.
+        UserError: the key is missing, or its value has another type.
     """
     if key not in record:
         raise UserError(f"{place}: key '{key}' is missing; the object has: {', '.join(record) or 'none'}")
@@ -214,12 +214,12 @@ def item(record: dict[str, Any], key: str, kind: type[Value], place: str) -> Val
 
 
 def written_label(record: dict[str, Any], key: str, place: str) -> str:
-    """A label of a JSON object as text; numbers and truth values are taken as JSON writes them.
+    """Return a label of a JSON object as text. Numbers and booleans are returned as written in JSON.
 
     Raises:
-        UserError: the key is missing or holds no single value.
+        UserError: the key is missing, or its value is a list or an object.
     """
     value = record.get(key)
     if isinstance(value, int | float):
         return json.dumps(value)
-    return item(record, key, str, place)
+    return required(record, key, str, place)

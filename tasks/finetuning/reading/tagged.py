@@ -1,4 +1,4 @@
-"""Tokens with tags: the release's rows of two columns, and CoNLL's columns."""
+"""Tokens with tags: the release's rows with two columns, and CoNLL's columns."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,16 +11,16 @@ from tasks.finetuning.reading.source import Format, Source
 from tasks.finetuning.reading.tsv import Columns, TsvFormat
 
 SEPARATOR = "\x02"
-BLANKS = " \t"
+WHITESPACE = " \t"
 
 
 class TaggedRowsFormat(Format):
-    """A row an example: the columns `text_a` and `label`, in both of which byte 2 stands between tokens."""
+    """One example per row, with the columns `text_a` and `label`. In both, byte 2 separates tokens."""
 
     format: Literal["tagged_rows"] = "tagged_rows"
 
     def examples(self, source: Source, report: Report) -> Iterator[TaggedExample]:
-        # The tags of a row are a label that has no name of its own: taken as a second text.
+        # The tags of a row are not one label, so they are read as a second text.
         rows = TsvFormat(columns=Columns(text_b="label" if source.labelled else None))
         unlabelled = replace(source, labelled=False)
         for row in rows.examples(unlabelled, report):
@@ -30,13 +30,14 @@ class TaggedRowsFormat(Format):
 
 
 class TaggedColumnsFormat(Format):
-    """A line a token; the first column is the token, the last one its tag.
+    """One token per line: the first column is the token, the last its tag.
 
-    Lines that are empty or hold blanks alone stand between examples. Blanks at the end of a line are left out.
+    Examples are separated by lines that are empty or contain only whitespace. Whitespace at line ends is ignored.
     """
 
     format: Literal["tagged_columns"] = "tagged_columns"
     separator: Literal["\t", " "] = "\t"
+    """What stands between the columns."""
 
     def examples(self, source: Source, report: Report) -> Iterator[TaggedExample]:
         for row, block in enumerate(_blocks(source, report)):
@@ -44,18 +45,18 @@ class TaggedColumnsFormat(Format):
             lines = [(place, line.split(self.separator)) for place, line in block]
             for place, fields in lines:
                 if source.labelled and len(fields) < 2:
-                    raise UserError(f"{place}: no tag; expected a token and its tag, with {self.separator!r} between")
+                    raise UserError(f"{place}: no tag; expected a token and its tag, separated by {self.separator!r}")
             tokens = [fields[0] for _, fields in lines]
             tags = [fields[-1] for _, fields in lines] if source.labelled else None
             yield _example(f"{source.prefix}{row}", lines[0][0], tokens, tags, source)
 
 
 def _blocks(source: Source, report: Report) -> Iterator[list[tuple[str, str]]]:
-    """Runs of lines between those that hold nothing but blanks and tabs."""
+    """Yield runs of lines between lines that are empty or contain only whitespace."""
     block: list[tuple[str, str]] = []
     for place, line in source.lines(report):
-        if line.strip(BLANKS):
-            block.append((place, line.rstrip(BLANKS)))
+        if line.strip(WHITESPACE):
+            block.append((place, line.rstrip(WHITESPACE)))
         elif block:
             yield block
             block = []
@@ -69,5 +70,5 @@ def _example(id: str, place: str, tokens: list[str], tags: list[str] | None, sou
     if not any(tokens):
         raise UserError(f"{place}: no tokens; remove the row")
     if len(tags) != len(tokens):
-        raise UserError(f"{place}: {len(tokens)} tokens and {len(tags)} tags; mend the row")
+        raise UserError(f"{place}: {len(tokens)} tokens and {len(tags)} tags; correct the row")
     return TaggedExample(id, place, tuple(tokens), tuple(source.labels.name(tag, place) for tag in tags))

@@ -1,4 +1,4 @@
-"""CLUEWSC2020: a text with a noun and a pronoun, given as words and offsets."""
+"""CLUEWSC2020: texts with a noun and a pronoun, given as words and offsets."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -7,23 +7,24 @@ from ernie_paddle.errors import UserError
 from tasks.finetuning.reading.examples import ReferenceExample, Span
 from tasks.finetuning.reading.json_lines import row_id
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Format, Source, item, written_label
+from tasks.finetuning.reading.source import Format, Source, required, written_label
 from tasks.finetuning.reading.squad import occurrences
 
 
 class WscFormat(Format):
-    """A line an example. A word that is not at its offset is looked for; if it is there once, this is counted."""
+    """One example per line. The offset of a word is corrected, and counted, if the word occurs only once elsewhere."""
 
     format: Literal["wsc"] = "wsc"
-    id: str = "id"  # key of the id in files without labels
+    id: str = "id"
+    """Key of the id in files without labels."""
 
     def examples(self, source: Source, report: Report) -> Iterator[ReferenceExample]:
         for row, place, record in source.json_lines(report):
-            text = item(record, "text", str, place)
-            target = item(record, "target", dict, place)
+            text = required(record, "text", str, place)
+            target = required(record, "target", dict, place)
             written = written_label(record, "label", place) if source.labelled else None
             if written in source.labels.dropped:
-                report.leave_out(f"label '{written}'", place)
+                report.skip(f"label '{written}'", place)
                 continue
             yield ReferenceExample(
                 id=source.prefix + row_id(record, self.id, row, source),
@@ -36,13 +37,13 @@ class WscFormat(Format):
 
 
 def _span(target: dict[str, Any], name: str, text: str, place: str, report: Report) -> Span:
-    part = item(target, f"{name}_text", str, place)
-    given = item(target, f"{name}_index", int, place)
-    if part and given >= 0 and text.startswith(part, given):
-        return Span(part, given)
+    part = required(target, f"{name}_text", str, place)
+    offset = required(target, f"{name}_index", int, place)
+    if part and offset >= 0 and text.startswith(part, offset):
+        return Span(part, offset)
     starts = occurrences(part, text) if part else []
     if len(starts) != 1:
-        found = f"is there {len(starts)} times" if starts else "is not in the text"
-        raise UserError(f"{place}: {name}_text '{part}' is not at {name}_index {given} and {found}; mend the row")
+        occurs = f"occurs {len(starts)} times" if starts else "does not occur in the text"
+        raise UserError(f"{place}: {name}_text '{part}' is not at {name}_index {offset} and {occurs}; correct the row")
     report.correct("the offset of a word", place)
     return Span(part, starts[0])

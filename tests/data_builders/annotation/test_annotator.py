@@ -1,4 +1,4 @@
-"""Annotation: tokens, spans and capitalisation, recounted from the text in the slow, obvious way."""
+"""Annotation: tokens, spans and capitalisation against a slow, obvious recount from the text."""
 
 import numpy as np
 import pytest
@@ -22,15 +22,15 @@ def vocabulary_of(*tokens: str) -> Vocabulary:
     return Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *tokens])})
 
 
-def test_the_sentence_of_the_release_gets_the_spans_its_authors_state() -> None:
+def test_the_example_sentence_of_the_release_gets_its_documented_spans() -> None:
     document = annotate("北京是中国首都", "zh", vocabulary_of(*"北京是中国首都"))
-    assert document.columns.of("span_codes").tolist() == [0, 1, 0, 0, 1, 0, 1]
+    assert document.columns.of("bi_tags").tolist() == [0, 1, 0, 0, 1, 0, 1]
 
 
 def test_the_released_vocabulary_gives_the_released_sample() -> None:
     vocabulary = Vocabulary.load(released("vocab_zh.txt"))
     document = annotate("北京是中国首都", "zh", vocabulary)
-    codes = [-1, *document.columns.of("span_codes").tolist(), -1]
+    codes = [-1, *document.columns.of("bi_tags").tolist(), -1]
     assert " ".join(map(str, codes)) == "-1 0 1 0 0 1 0 1 -1"
     assert vocabulary.to_text(document.columns.of("input_ids").tolist()) == "北京是中国首都"
 
@@ -40,11 +40,11 @@ def test_proper_names_are_named_entities() -> None:
     kinds = document.columns.of("span_kinds")
     assert (kinds[:2] == NAMED_ENTITY).all() and kinds[2] != NAMED_ENTITY
     document = annotate("the cat saw New York", "en", vocabulary_of("the", "cat", "saw", "new", "york"))
-    assert document.columns.of("span_codes").tolist() == [0, 0, 0, 0, 1]
+    assert document.columns.of("bi_tags").tolist() == [0, 0, 0, 0, 1]
     assert document.columns.of("span_kinds").tolist() == [0, 0, 0, NAMED_ENTITY, NAMED_ENTITY]
 
 
-def test_capitalisation_is_that_of_the_word_in_the_raw_text(real_text: RealText) -> None:
+def test_capitalisation_labels_equal_the_case_of_words_in_the_raw_text(real_text: RealText) -> None:
     vocabulary = real_text.vocabulary
     tokenizer = vocabulary.tokenizer()
     checked = 0
@@ -64,7 +64,7 @@ def test_capitalisation_is_that_of_the_word_in_the_raw_text(real_text: RealText)
     assert checked > 5000
 
 
-def test_capitalisation_in_chinese_text_is_that_of_its_latin_words(real_text: RealText) -> None:
+def test_only_latin_words_of_chinese_text_have_capitalisation_labels(real_text: RealText) -> None:
     tokenizer, words = real_text.vocabulary.tokenizer(), ChineseWords()
     labelled = checked = 0
     for document in list(real_text.sources["zh"].documents())[:60]:

@@ -1,4 +1,4 @@
-"""Chinese words, phrases and names: the stated rules, and real text against a slow recount with jieba itself."""
+"""Chinese words, phrases and names: the documented rules, and real text against a slow recount with jieba."""
 
 import re
 from itertools import pairwise, takewhile
@@ -44,7 +44,7 @@ def names_in(text: str, finder: ChineseWords = WORDS) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def slow_jieba() -> jieba.Tokenizer:
-    """jieba itself with the words of the built-in lists."""
+    """Return jieba with the words of the built-in lists."""
     tokenizer = jieba.Tokenizer()
     tokenizer.initialize()
     for word in " ".join((PERSONS, PLACES, ORGANISATIONS, COMMON_WORDS)).split():
@@ -53,7 +53,7 @@ def slow_jieba() -> jieba.Tokenizer:
 
 
 def slow_words(text: str, tokenizer: jieba.Tokenizer) -> list[str]:
-    """The stated rules on a list of words, one after the other."""
+    """Apply the documented rules to a list of words one after the other."""
     joined: list[str] = []
     before = ""
     for word in tokenizer.cut(text):
@@ -74,7 +74,7 @@ def slow_words(text: str, tokenizer: jieba.Tokenizer) -> list[str]:
     return result
 
 
-def test_words_of_real_text_are_jieba_s_with_the_stated_changes(
+def test_words_of_real_text_are_those_of_jieba_with_the_documented_corrections(
     real_text: RealText, slow_jieba: jieba.Tokenizer
 ) -> None:
     agreed = expected_count = 0
@@ -101,17 +101,17 @@ def test_words_of_real_text_are_jieba_s_with_the_stated_changes(
         ("\n北京\n", ["\n", "北京", "\n"]),
     ],
 )
-def test_figures_letters_and_counted_things(text: str, words: list[str]) -> None:
+def test_digits_letters_and_classifiers(text: str, words: list[str]) -> None:
     assert words_of(text) == words
 
 
-def test_names_are_told_from_common_words() -> None:
+def test_names_are_distinguished_from_common_words() -> None:
     assert names_in("江泽民在伊拉克会见联合国官员") == {"江泽民": PERSON, "伊拉克": PLACE, "联合国": ORGANISATION}
     assert names_in("克林顿和叶利钦") == {"克林顿": PERSON, "叶利钦": PERSON}
     assert names_in("精神文明令人祝贺，城市道德") == {}
 
 
-def test_user_words_and_gazetteers_decide() -> None:
+def test_user_words_and_gazetteers_take_precedence() -> None:
     text = "启明星辰在云谷镇发布量子纠缠芯片"
     added = ChineseWords((Entry("启明星辰", "nt"), Entry("云谷镇", "ns"), Entry("量子纠缠芯片", None)))
     assert names_in(text, added) == {"启明星辰": ORGANISATION, "云谷镇": PLACE}
@@ -142,7 +142,7 @@ NAMES = (
         ("见Ümit Öz。", ["Ümit Öz"]),
     ],
 )
-def test_given_names_are_found_whatever_they_are_written_with(text: str, names: list[str]) -> None:
+def test_names_of_a_gazetteer_are_found_with_any_characters(text: str, names: list[str]) -> None:
     given = ChineseWords(NAMES)
     assert [name for name in names_in(text, given) if name in {entry.word for entry in NAMES}] == list(
         dict.fromkeys(names)
@@ -150,12 +150,12 @@ def test_given_names_are_found_whatever_they_are_written_with(text: str, names: 
     assert [word for word in words_of(text, given) if word in {entry.word for entry in NAMES if entry.tag}] == names
 
 
-def test_a_given_word_with_a_sign_is_one_word_without_a_name() -> None:
+def test_a_user_word_with_punctuation_is_one_word_and_not_a_name() -> None:
     assert "糖类抗原19-9" in words_of("糖类抗原19-9正常", ChineseWords(NAMES))
 
 
-def test_every_given_name_is_found_alone_and_between_other_words(real_text: RealText) -> None:
-    """Names made of pieces of real text with signs, blanks, figures and Latin letters between them."""
+def test_every_name_of_a_gazetteer_is_found_alone_and_between_other_words(real_text: RealText) -> None:
+    """Names made of pieces of real text with punctuation, blanks, digits and Latin letters between them."""
     pieces = [
         p[i : i + 3] for d in list(real_text.sources["zh"].documents())[:30] for p in d.paragraphs[:2] for i in (0, 7)
     ]
@@ -178,7 +178,7 @@ def spans(text: str) -> list[tuple[str, int]]:
     return [(text[start:end], kind) for (start, end), kind in zip(borders, kinds[~continues].tolist(), strict=True)]
 
 
-def test_phrases_are_runs_of_up_to_three_nouns_with_their_adjectives() -> None:
+def test_phrases_are_runs_of_up_to_three_nouns_and_adjectives() -> None:
     assert spans("重要成果的国民经济发展战略目标在北京") == [
         ("重要成果", PHRASE),
         ("的", WORD),

@@ -14,7 +14,7 @@ from data_builders.annotation.matching import SequenceMatcher
 from data_builders.annotation.phrases import PhraseSettings, mine_phrases
 from data_builders.annotation.settings import SpanSettings
 from data_builders.documents import Document
-from data_builders.readers.reader import Source
+from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader
 from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.errors import UserError
@@ -31,7 +31,7 @@ def vocabulary_with(*tokens: str) -> Vocabulary:
 def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
     annotator = Annotator(vocabulary, "en", english_spans=finder)
     document = annotator.annotate([Document("0", text.split("\n"), "en", "t", title="the New York")]).document(0, 0)
-    codes, kinds = document.columns.of("span_codes").tolist(), document.columns.of("span_kinds").tolist()
+    codes, kinds = document.columns.of("bi_tags").tolist(), document.columns.of("span_kinds").tolist()
     found: list[tuple[str, int]] = []
     for token, code, kind in zip(document.columns.of("input_ids").tolist(), codes, kinds, strict=True):
         word = vocabulary.tokens[token]
@@ -57,7 +57,7 @@ def test_phrases_and_names_are_spans_of_their_kind() -> None:
     ]
 
 
-def test_names_of_a_gazetteer_are_found_as_they_are_written() -> None:
+def test_names_of_a_gazetteer_are_case_sensitive() -> None:
     finder = EnglishSpans(names=(("machine", "learning", "group"), ("State",)))
     found = dict(spans(SENTENCE, finder))
     assert found["machine learning group"] == NAMED_ENTITY and found["machine"] == WORD
@@ -65,7 +65,7 @@ def test_names_of_a_gazetteer_are_found_as_they_are_written() -> None:
     assert lower["state"] == WORD and lower["machine learning group"] == NAMED_ENTITY
 
 
-def test_no_span_runs_over_a_sign_or_into_the_next_sentence() -> None:
+def test_no_span_extends_over_punctuation_or_into_the_next_sentence() -> None:
     finder = EnglishSpans(phrases=(("machine", "learning"), ("group", "met")))
     assert "machine learning" not in dict(spans("the machine. Learning of the group . met", finder))
 
@@ -127,7 +127,7 @@ def test_the_longest_sequence_wins_and_none_overlap() -> None:
     assert matcher.find([]) == []
 
 
-def test_mined_phrases_are_pairs_that_stand_together_more_often_than_by_chance() -> None:
+def test_mined_phrases_are_pairs_that_occur_together_more_often_than_by_chance() -> None:
     apart = [["red", "house"], ["house", "tall"], ["tall", "red"], ["the", "house"], ["red", "tall", "house"]] * 20
     together = [["solar", "wind", "blows"], ["bank", "of", "england"], ["like", "each", "other"]] * 10
     mined = mine_phrases(apart + together, PhraseSettings(least_count=5, least_score=0.6))
@@ -139,7 +139,7 @@ def test_mined_phrases_are_pairs_that_stand_together_more_often_than_by_chance()
     assert not mine_phrases(apart + together, PhraseSettings(least_count=11, least_score=0.6))
 
 
-def test_phrases_of_real_text_are_counted_as_often_as_the_settings_ask(real_text: RealText) -> None:
+def test_phrases_of_real_text_occur_at_least_least_count_times(real_text: RealText) -> None:
     mined = (real_text.shards / "annotated" / "en" / "phrases.txt").read_text().splitlines()
     text = " ".join(" ".join(document.paragraphs) for document in real_text.sources["en"].documents()).lower()
     assert len(mined) > 5 and mined == sorted(mined, key=str.split)
@@ -151,7 +151,7 @@ def test_phrases_of_real_text_are_counted_as_often_as_the_settings_ask(real_text
 def test_phrases_can_be_switched_off_and_gazetteers_named(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("the machine\tplace\n")
     (tmp_path / "text.txt").write_text("\n\n".join([SENTENCE] * 30))
-    source = Source("text", tmp_path / "text.txt", TextReader(), "en")
+    source = RawCorpus("text", tmp_path / "text.txt", TextReader(), "en")
     default = SpanSettings().annotator(source, VOCABULARY)
     assert ("machine", "learning") in default.english_spans.phrases
     settings = SpanSettings.model_validate({"en": {"phrases": None, "gazetteers": [tmp_path / "names.txt"]}})
@@ -163,7 +163,7 @@ def test_phrases_can_be_switched_off_and_gazetteers_named(tmp_path: Path) -> Non
 # ---- word lists ----
 
 
-def test_word_lists_are_read_in_jieba_s_and_in_our_form(tmp_path: Path) -> None:
+def test_word_lists_are_read_in_the_formats_of_jieba_and_of_gazetteers(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text(
         "\ufeff云计算 5 n\n量子\n李小福 nr\n\n创新办 3\nEdu Trust认证 2000\nhtc  vive 9 nz\niPhone 12 Pro 7\na\u2028b\n"
     )
@@ -187,26 +187,26 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"list\.txt line 2: expected 'word"):
         read_dictionary(path)
     for line, words in (
-        ("iPhone 12 Pro", "a word that holds a figure needs a frequency"),
-        ("htc vive", "'vive' is none of jieba's tags; write a frequency after"),
+        ("iPhone 12 Pro", "a word that contains a number needs a frequency"),
+        ("htc vive", "'vive' is not a tag of jieba; if it is part of the word, write a frequency"),
         ("腾讯 9 ORG", "expected 'word"),
-        ("好 9 xyz", "'xyz' is none of jieba's tags"),
+        ("好 9 xyz", "'xyz' is not a tag of jieba"),
     ):
         path.write_text(f"好\n{line}\n")
         with pytest.raises(UserError, match=rf"list\.txt line 2: .*{words}"):
             read_dictionary(path)
     for line in ("·", "\tperson", " — \tname"):
         path.write_text(f"{line}\n")
-        with pytest.raises(UserError, match=r"list\.txt line 1: a name has letters or digits"):
+        with pytest.raises(UserError, match=r"list\.txt line 1: a name needs a letter or digit"):
             read_gazetteer(path)
     path.write_text("上海\tplace\n上海\tplace\n")
     assert SpanSettings.model_validate({"zh": {"gazetteers": [path, path]}}).zh.entries() == (Entry("上海", "ns"),)
     (tmp_path / "other.txt").write_text("上海\n")
     twice = SpanSettings.model_validate({"zh": {"gazetteers": [path, tmp_path / "other.txt"]}})
-    with pytest.raises(UserError, match=r"other\.txt: '上海' is there or in another list with another kind"):
+    with pytest.raises(UserError, match=r"other\.txt: '上海' is listed with two kinds"):
         twice.zh.entries()
     twice.check({"zh"})
-    with pytest.raises(UserError, match=r"spans\.zh: .*list\.txt would have no effect, for no corpus is in 'zh'"):
+    with pytest.raises(UserError, match=r"spans\.zh: .*list\.txt has no effect, because no corpus is in 'zh'"):
         twice.check({"en"})
     path.write_text("上海\tplaces\n")
     with pytest.raises(UserError, match=r"list\.txt line 1: unknown kind of name 'places'; did you mean 'place'"):

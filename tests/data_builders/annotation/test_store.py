@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
-from data_builders.annotation import annotator, store
+from data_builders.annotation import store
+from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.settings import SpanSettings
-from data_builders.annotation.store import AnnotatedCorpus, corpus_origin
+from data_builders.annotation.store import corpus_origin
 from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import Source
+from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader, TitledTextReader
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -24,22 +25,22 @@ def test_whatever_the_documents_depend_on_changes_their_origin(tmp_path: Path, m
     swapped = Vocabulary({**VOCABULARY.ids, "t1": VOCABULARY.ids["t2"], "t2": VOCABULARY.ids["t1"]})
     wiki = MediaWikiReader()
 
-    def origin(source: Source, spans: SpanSettings | None = None, vocabulary: Vocabulary = VOCABULARY) -> object:
+    def origin(source: RawCorpus, spans: SpanSettings | None = None, vocabulary: Vocabulary = VOCABULARY) -> object:
         return corpus_origin(source, spans or SpanSettings(), vocabulary)
 
-    first = Source("a", one, TextReader(), "zh")
+    first = RawCorpus("a", one, TextReader(), "zh")
     origins = [
         origin(first),
-        origin(Source("a", other, TextReader(), "zh")),
-        origin(Source("a", one, TitledTextReader(), "zh")),
-        origin(Source("a", one, TextReader(), "en")),
-        origin(Source("a", one, TextReader(), "zh", "gb18030")),
-        origin(Source("a", one, wiki, "zh")),
-        origin(Source("a", one, wiki.in_variant("zh-tw"), "zh")),
+        origin(RawCorpus("a", other, TextReader(), "zh")),
+        origin(RawCorpus("a", one, TitledTextReader(), "zh")),
+        origin(RawCorpus("a", one, TextReader(), "en")),
+        origin(RawCorpus("a", one, TextReader(), "zh", "gb18030")),
+        origin(RawCorpus("a", one, wiki, "zh")),
+        origin(RawCorpus("a", one, wiki.in_variant("zh-tw"), "zh")),
         origin(first, spans),
         origin(first, vocabulary=swapped),
     ]
-    for module, name, value in ((annotator, "VERSION", -1), (store, "CHARACTERS_PER_UNIT", 7)):
+    for module, name, value in ((store, "ANNOTATION_VERSION", -1), (store, "CHARACTERS_PER_WORK_ITEM", 7)):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
             origins.append(origin(first))
@@ -49,7 +50,7 @@ def test_whatever_the_documents_depend_on_changes_their_origin(tmp_path: Path, m
     origins.append(origin(first, spans))
     assert all(a != b for i, a in enumerate(origins) for b in origins[:i])
     (tmp_path / "renamed.txt").write_bytes(one.read_bytes())
-    assert origin(Source("b", tmp_path / "renamed.txt", TextReader(), "zh")) == origins[0]
+    assert origin(RawCorpus("b", tmp_path / "renamed.txt", TextReader(), "zh")) == origins[0]
 
 
 def test_documents_are_found_by_their_number_and_unit(tmp_path: Path) -> None:
@@ -66,15 +67,15 @@ def test_documents_are_found_by_their_number_and_unit(tmp_path: Path) -> None:
     ]
     write_corpus(tmp_path / "corpus", documents, per_unit=5)
     corpus = AnnotatedCorpus.open(tmp_path / "corpus")
-    assert corpus.name == "corpus" and len(corpus) == 23 and corpus.units == 5
-    assert corpus.unit_borders.tolist() == [0, 5, 10, 15, 20, 23]
+    assert corpus.name == "corpus" and len(corpus) == 23 and corpus.work_items == 5
+    assert corpus.work_item_offsets.tolist() == [0, 5, 10, 15, 20, 23]
     assert corpus.sentence_counts.tolist() == [i % 3 + 1 for i in range(23)]
     assert corpus.titled.tolist() == [i % 2 == 1 for i in range(23)]
     assert corpus.groups.tolist() == [i // 4 for i in range(23)] and corpus.contents.tolist() == list(range(23))
-    assert corpus.seconds.tolist() == [7 * i for i in range(23)]
-    by_unit = [document for unit in range(5) for document in corpus.unit(unit)]
+    assert corpus.second_text_hashes.tolist() == [7 * i for i in range(23)]
+    by_unit = [document for unit in range(5) for document in corpus.documents_of(unit)]
     for i in range(23):
-        assert corpus.alike(i).tolist() == [other for other in range(23) if other // 4 == i // 4]
+        assert corpus.same_group(i).tolist() == [other for other in range(23) if other // 4 == i // 4]
         for document in (corpus.document(i), by_unit[i]):
             assert document.index == i and document.label == documents[i].label
             assert document.title.of("input_ids").tolist() == documents[i].title
@@ -87,7 +88,7 @@ def test_a_block_keeps_the_documents_that_it_is_told_to() -> None:
     documents = [Written([[10 * i + s, 9] for s in range(i + 1)], title=[i] * i, second=i) for i in range(5)]
     kept = block_of(documents).keep(np.array([True, False, True, True, False]))
     assert len(kept) == 3 and list(kept.ids) == ["0", "2", "3"]
-    assert kept.contents.tolist() == kept.groups.tolist() == kept.seconds.tolist() == [0, 2, 3]
+    assert kept.contents.tolist() == kept.groups.tolist() == kept.second_text_hashes.tolist() == [0, 2, 3]
     for place, i in enumerate((0, 2, 3)):
         document = kept.document(place, 40 + place)
         assert document.index == 40 + place and document.title.of("input_ids").tolist() == [i] * i

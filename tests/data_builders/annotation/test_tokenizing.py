@@ -1,4 +1,4 @@
-"""The block tokenizer gives what the tokenizer of the vocabulary gives, for real text and for any characters."""
+"""The block tokenizer against the tokenizer of the vocabulary, on real text and on random characters."""
 
 import random
 
@@ -44,8 +44,8 @@ def test_released_vocabularies_have_the_ids_and_offsets_of_the_tokenizer(real_te
         assert_same(text, BlockTokenizer(vocabulary), vocabulary)
 
 
-def test_forgetting_changes_nothing(real_text: RealText, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizing, "MOST_REMEMBERED", 10)
+def test_clearing_the_cache_changes_nothing(real_text: RealText, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizing, "MAX_CACHED", 10)
     block_tokenizer = BlockTokenizer(real_text.vocabulary)
     for document in list(real_text.sources["en"].documents())[:2]:
         for paragraph in document.paragraphs[:30]:

@@ -14,8 +14,8 @@ from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.sentences import sentences
 from data_builders.build import BuildSettings, build
 from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
-from data_builders.builders.discourse_relation import Builder, DiscourseOptions
-from data_builders.composing import ComposePart, CountPart, Part
+from data_builders.builders.discourse_relation import DiscourseRelationBuilder, DiscourseRelationOptions
+from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
 from data_builders.documents import Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
@@ -47,7 +47,7 @@ def pairs_in(real_text: RealText, folder: Path, split: str) -> Iterator[Pair]:
 
 
 def opening(sentence: str, language: Language) -> tuple[str, str]:
-    """The marker that a raw sentence opens with, and the sentence without it."""
+    """Return the marker at the start of a raw sentence, and the sentence without it."""
     markers = ENGLISH if language == "en" else CHINESE_MARKERS
     for marker in sorted(markers, key=len, reverse=True):
         rest = sentence[len(marker) :]
@@ -61,7 +61,7 @@ def opening(sentence: str, language: Language) -> tuple[str, str]:
 
 
 def recount(real_text: RealText) -> Counter[Pair]:
-    """Every pair of neighbouring sentences that fits into a sample, as often as it occurs."""
+    """Count every pair of adjacent sentences that fits into a sample."""
     tokenizer = real_text.vocabulary.tokenizer()
     pairs: Counter[Pair] = Counter()
     languages: tuple[Language, ...] = ("zh", "en")
@@ -97,8 +97,8 @@ def test_pairs_and_markers_are_those_of_the_raw_text(real_text: RealText, built:
             assert found[pair] == count, pair
 
 
-def test_nothing_but_the_marker_stands_between_the_two_sentences(real_text: RealText) -> None:
-    """Also where sentences are too long for their samples."""
+def test_only_the_marker_was_between_the_two_sentences(real_text: RealText) -> None:
+    """This includes sentences that are too long for their sample."""
     raw = RawDocuments(real_text)
     cut = 0
     for split in SPLITS:
@@ -110,7 +110,7 @@ def test_nothing_but_the_marker_stands_between_the_two_sentences(real_text: Real
     assert cut > 5
 
 
-def test_no_second_sentence_opens_with_the_marker_it_was_robbed_of(real_text: RealText, built: Path) -> None:
+def test_no_second_sentence_begins_with_its_removed_marker(real_text: RealText, built: Path) -> None:
     for split in SPLITS:
         for marker, _, second in pairs_in(real_text, built, split):
             text = real_text.vocabulary.to_text(list(second))
@@ -121,17 +121,17 @@ def test_rare_markers_are_left_out(real_text: RealText, tmp_path: Path) -> None:
     many = build_pairs(real_text, tmp_path / "many", least_per_marker=4)
     few = build_pairs(real_text, tmp_path / "few", least_per_marker=12, most_per_marker=12)
     assert set(few.labels) < set(many.labels) and few.labels[0] == NO_CONNECTIVE
-    with pytest.raises(UserError, match="no marker opens 100000 training sentences"):
+    with pytest.raises(UserError, match="no marker has 100000 training pairs"):
         build_pairs(real_text, tmp_path / "none", least_per_marker=100000)
     assert not (tmp_path / "none" / "discourse_relation").exists()
 
 
-def test_the_inventory_has_the_size_of_the_paper_s() -> None:
+def test_the_english_inventory_has_as_many_classes_as_the_paper() -> None:
     assert len({NO_CONNECTIVE, *ENGLISH}) == 174
     assert len(set(CHINESE_MARKERS)) == len(CHINESE_MARKERS) >= 60
 
 
-def test_labelled_pairs_are_taken_as_they_are_beside_mined_ones(real_text: RealText, tmp_path: Path) -> None:
+def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText, tmp_path: Path) -> None:
     lines = [p for document in real_text.sources["en"].documents() for p in document.paragraphs if len(p) < 200]
     given = [(first, second, f"sense {i % 3}") for i, (first, second) in enumerate(pairwise(lines[:120]))]
     (tmp_path / "pairs.tsv").write_text("".join("\t".join(pair) + "\n" for pair in given), encoding="utf-8")
@@ -162,8 +162,8 @@ def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path
     """Spans have three tokens, a segment 14: twelve are left of a long sentence, none lost of one that fits."""
     corpora = TracedCorpora(tmp_path)
     corpora.write("pairs", [Shape(lengths, "so") for lengths in ((21, 17), (14, 14), (15, 15), (3, 40))], span=3)
-    builder = Builder(31, DiscourseOptions(), VOCABULARY)
-    builder.settle(Counter({"given so": 4}))
+    builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(), VOCABULARY)
+    builder.fit(Counter({"labelled so": 4}))
     samples = corpora.samples(corpora.composing(builder, {"pairs": "zh"}, share=1e-9))
     places = [[[token.place for token in segment] for segment in sample.segments] for sample in samples]
     assert places == [
@@ -185,14 +185,14 @@ def test_pairs_are_thinned_to_the_number_that_is_asked_for(tmp_path: Path) -> No
     seconds += [[MADE.ids["instead"], x, y, z]] * 700 + [[x, y, z]] * 700  # without a comma it is none
     seconds += [[MADE.ids["however"], comma, x, y]] * 500 + [[x, y]] * 500  # too short without the marker
     write_corpus(tmp_path / "made", [Written([[x, y, z, x], second]) for second in seconds], per_unit=500)
-    builder = Builder(31, DiscourseOptions(least_per_marker=100, most_per_marker=300), MADE)
-    composing = ComposePart(builder, (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
-    parts = [Part(0, unit) for unit in range(8)]
-    counts = sum((CountPart(builder, composing)(part) for part in parts), Counter[str]())
+    builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(least_per_marker=100, most_per_marker=300), MADE)
+    composing = ComposeWorkItem(builder, (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
+    parts = [WorkItem(0, unit) for unit in range(8)]
+    counts = sum((CountWorkItem(builder, composing)(part) for part in parts), Counter[str]())
     assert counts == {**openings, NO_CONNECTIVE: 1400}
-    builder.settle(counts)
+    builder.fit(counts)
     assert builder.labels == (NO_CONNECTIVE, "however", "meanwhile")
-    assert builder.notes == ("2 markers kept; 1 open fewer than 100 training sentences: overall 99",)
+    assert builder.notes == ("2 markers kept; 1 have fewer than 100 training pairs: overall 99",)
     found = Counter[int]()
     for part in parts:
         block = composing(part).blocks["train"]
@@ -209,9 +209,9 @@ def test_pairs_are_thinned_to_the_number_that_is_asked_for(tmp_path: Path) -> No
 def test_classes_of_labelled_pairs_that_are_mined_too_are_one(tmp_path: Path) -> None:
     corpora = TracedCorpora(tmp_path)
     corpora.write("pairs", [Shape((5, 5), label) for label in ("however", "so", "rare")])
-    builder = Builder(31, DiscourseOptions(), VOCABULARY)
-    builder.settle(Counter({NO_CONNECTIVE: 300, "however": 200, "given however": 1, "given so": 1}))
+    builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(), VOCABULARY)
+    builder.fit(Counter({NO_CONNECTIVE: 300, "however": 200, "labelled however": 1, "labelled so": 1}))
     composing = corpora.composing(builder, {"pairs": "en"}, share=1e-9)
     assert builder.labels == (NO_CONNECTIVE, "however", "so")
     assert [sample.label for sample in corpora.samples(composing)] == [1, 2]
-    assert composing(Part(0, 0)).dropped == {"a class that no training pair has": 1}
+    assert composing(WorkItem(0, 0)).dropped == {"a class that no training pair has": 1}

@@ -16,9 +16,9 @@ from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, Columns
 from data_builders.build import BuildSettings, build
-from data_builders.builders.ir_relevance import Builder, RelevanceOptions
+from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
-from data_builders.composing import ComposePart, Part
+from data_builders.composing import ComposeWorkItem, WorkItem
 from data_builders.readers.pairs import CLICKED, SHOWN
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
@@ -43,7 +43,7 @@ def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
 
 def words_of(columns: Columns) -> list[tuple[int, int, Ids]]:
     """The ordinary words: first token, token after the last, ids."""
-    begins = [*np.flatnonzero(columns.of("word_codes") == 0).tolist(), columns.tokens]
+    begins = [*np.flatnonzero(columns.of("word_bi_tags") == 0).tolist(), columns.tokens]
     ids, classes = columns.of("input_ids").tolist(), columns.of("word_classes").tolist()
     return [(a, b, tuple(ids[a:b])) for a, b in pairwise(begins) if classes[a] == ORDINARY_WORD]
 
@@ -79,7 +79,7 @@ def slow_ranks(query: Counter[Ids], titles: dict[Ids, list[Ids]]) -> list[tuple[
     return sorted(((score, title) for title, score in scores.items()), reverse=True)
 
 
-def test_each_query_comes_with_its_own_a_similar_and_any_other_title(
+def test_each_query_has_its_own_a_similar_and_a_random_title(
     real_text: RealText, documents: dict[Ids, AnnotatedDocument]
 ) -> None:
     by_start = {title[:n]: title for title in documents for n in range(1, len(title) + 1)}
@@ -105,7 +105,7 @@ def test_each_query_comes_with_its_own_a_similar_and_any_other_title(
 def test_the_similar_title_is_among_the_best_of_a_slow_bm25(
     real_text: RealText, documents: dict[Ids, AnnotatedDocument]
 ) -> None:
-    """Over the titles of one language that are in training; a query's words are looked up where it stands."""
+    """The ranking is over the training titles of one language; a query's words are those at its position."""
     held_out = {title for label, _, title in triples(real_text.shards / "ir_relevance", "validation") if label == 0}
     starts = {title[:n]: title for title in documents for n in range(1, len(title) + 1)}
     found = list(triples(real_text.shards / "ir_relevance", "train"))
@@ -133,16 +133,16 @@ MAX_LENGTH, QUERY_ROOM, TITLE_ROOM = 21, 13, 5
 
 
 def composed(
-    folder: Path, documents: list[Written], options: RelevanceOptions, counts: Counter[str] | None = None
+    folder: Path, documents: list[Written], options: IrRelevanceOptions, counts: Counter[str] | None = None
 ) -> list[tuple[int, Ids, Ids]]:
     """Label, query and title of the training samples of a corpus of one unit, of which next to nothing is held out."""
     write_corpus(folder / "made", documents, per_unit=len(documents))
-    builder = Builder(MAX_LENGTH, options, VOCABULARY)
-    builder.settle(counts or Counter())
-    return samples_of(ComposePart(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), Part(0, 0))
+    builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
+    builder.fit(counts or Counter())
+    return samples_of(ComposeWorkItem(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), WorkItem(0, 0))
 
 
-def samples_of(composing: ComposePart, part: Part) -> list[tuple[int, Ids, Ids]]:
+def samples_of(composing: ComposeWorkItem, part: WorkItem) -> list[tuple[int, Ids, Ids]]:
     """Label, query and title of the training samples of a part."""
     block, found, end = composing(part).blocks["train"], [], 0
     for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
@@ -205,7 +205,7 @@ def test_titles_of_documents_are_those_that_the_definition_gives(tmp_path: Path,
     """`size`: among how many titles similar ones are looked for."""
     documents = made_documents()
     by_title = {tuple(document.title): document for document in documents}
-    options = RelevanceOptions(title_tokens=TITLE_ROOM, query_tokens=40, queries_per_document=2, ranked_titles=size)
+    options = IrRelevanceOptions(title_tokens=TITLE_ROOM, query_tokens=40, queries_per_document=2, ranked_titles=size)
     blocks = [list(by_title)[start : start + size] for start in range(0, len(documents), size)]
     words = {title: {t: [(word,) for word in t] for t in block} for block in blocks for title in block}
     found = composed(tmp_path, documents, options)
@@ -245,9 +245,9 @@ def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -
     for name, titled in (("one", documents), ("two", documents[::-1])):
         write_corpus(tmp_path / name, titled, per_unit=len(titled))
     digests = []
-    for parts in ([Part(0, 0), Part(1, 0)], [Part(1, 0)]):
-        builder = Builder(MAX_LENGTH, RelevanceOptions(), VOCABULARY)
-        composing = ComposePart(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
+    for parts in ([WorkItem(0, 0), WorkItem(1, 0)], [WorkItem(1, 0)]):
+        builder = IrRelevanceBuilder(MAX_LENGTH, IrRelevanceOptions(), VOCABULARY)
+        composing = ComposeWorkItem(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
         digests.append([composing(part).blocks["train"].digest() for part in parts])
     assert digests[0][1:] == digests[1]
 
@@ -259,10 +259,12 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
         write_corpus(tmp_path / name, titled, per_unit=len(titled))
     of = {tuple(d.title[:TITLE_ROOM]): i for i, part in enumerate((documents[:40], documents[40:80])) for d in part}
     for reach, expected in (("corpus", {0}), ("language", {0, 1})):
-        options = RelevanceOptions.model_validate({"title_tokens": TITLE_ROOM, "random_titles": reach})
-        builder = Builder(MAX_LENGTH, options, VOCABULARY)
+        options = IrRelevanceOptions.model_validate({"title_tokens": TITLE_ROOM, "random_titles": reach})
+        builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
         folders = tuple(tmp_path / name for name in names)
-        found = samples_of(ComposePart(builder, folders, tuple(names.values()), VOCABULARY, 1, 1e-9), Part(0, 0))
+        found = samples_of(
+            ComposeWorkItem(builder, folders, tuple(names.values()), VOCABULARY, 1, 1e-9), WorkItem(0, 0)
+        )
         titles = [{of[title] for label, _, title in found if label == wanted} for wanted in range(3)]
         assert titles == [{0}, {0}, expected]
 
@@ -275,7 +277,9 @@ def test_the_more_frequent_rows_of_a_log_are_thinned_to_the_number_of_the_others
     for kind, other in ((CLICKED, SHOWN), (SHOWN, CLICKED)):
         labels = [kind if i % 4 else other for i in range(2400)]
         rows = [Written([[100 + i, 5], [3000 + i, 6]], label=label, second=i) for i, label in enumerate(labels)]
-        counts = Counter(label for label, _, _ in composed(tmp_path / kind, rows, RelevanceOptions(), Counter(labels)))
+        counts = Counter(
+            label for label, _, _ in composed(tmp_path / kind, rows, IrRelevanceOptions(), Counter(labels))
+        )
         kept, thinned = (counts[1], counts[0]) if kind == CLICKED else (counts[0], counts[1])
         assert kept == 600 and counts[0] == counts[2]
         assert abs(thinned - 600) < 4 * (1800 / 3 * 2 / 3) ** 0.5
@@ -283,9 +287,9 @@ def test_the_more_frequent_rows_of_a_log_are_thinned_to_the_number_of_the_others
 
 @pytest.mark.parametrize("missing", [CLICKED, SHOWN])
 def test_a_log_needs_rows_of_both_kinds(missing: str) -> None:
-    builder = Builder(MAX_LENGTH, RelevanceOptions(), VOCABULARY)
-    with pytest.raises(UserError, match=f"no row of the log says '{missing}'"):
-        builder.settle(Counter({CLICKED: 5, SHOWN: 5} | {missing: 0}))
+    builder = IrRelevanceBuilder(MAX_LENGTH, IrRelevanceOptions(), VOCABULARY)
+    with pytest.raises(UserError, match=f"the log has no row '{missing}'"):
+        builder.fit(Counter({CLICKED: 5, SHOWN: 5} | {missing: 0}))
 
 
 def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Path) -> None:
@@ -295,7 +299,7 @@ def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Pa
         query = [*range(100 + 20 * (i % 4), 120 + 20 * (i % 4)), 1000 + i]
         title = [*range(200 + 20 * (i % 8), 220 + 20 * (i % 8)), 2000 + i]
         rows.append(Written([query, title], label=SHOWN if i % 9 == 0 else CLICKED, group=i, second=i))
-    found = composed(tmp_path, rows, RelevanceOptions(), Counter({CLICKED: 1, SHOWN: 1}))
+    found = composed(tmp_path, rows, IrRelevanceOptions(), Counter({CLICKED: 1, SHOWN: 1}))
     room = (MAX_LENGTH - 3) // 2
     own = [(query, title) for label, query, title in found if label == 0]
     far = [(query, title) for label, query, title in found if label == 2]
@@ -321,7 +325,7 @@ def build_log(real_text: RealText, folder: Path, rows: list[tuple[str, str, str]
 
 
 def rows_of(real_text: RealText) -> list[tuple[str, str, str]]:
-    """A log over real titles: three queries in four were clicked once, all were shown two other titles."""
+    """A log of real titles: three in four queries have one click, and all have two shown titles."""
     titles = [document.title or "" for document in real_text.sources["zh"].documents()][:80]
     rows = []
     for i, title in enumerate(titles):
@@ -331,7 +335,7 @@ def rows_of(real_text: RealText) -> list[tuple[str, str, str]]:
     return rows
 
 
-def test_rows_of_a_log_become_the_samples_that_they_say(real_text: RealText, tmp_path: Path) -> None:
+def test_rows_of_a_log_become_samples_of_their_class(real_text: RealText, tmp_path: Path) -> None:
     tokenizer = real_text.vocabulary.tokenizer()
     encoded = {
         text: tuple(tokenizer.encode(text, add_special_tokens=False).ids)
@@ -360,7 +364,7 @@ def test_rows_of_a_log_become_the_samples_that_they_say(real_text: RealText, tmp
 def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(
     real_text: RealText, tmp_path: Path
 ) -> None:
-    """A log with few titles, of which each query was shown half, in rows that repeat and contradict one another."""
+    """A log with few titles, half of which were shown for each query, in repeated and contradictory rows."""
     titles = [document.title or "" for document in real_text.sources["zh"].documents()][:24]
     rows = [("\ufffd", titles[0], "clicked"), (titles[0], "\ufffd", "shown")]  # nothing to be read
     for i in range(160):
@@ -387,8 +391,8 @@ def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(
     assert not queries["train"] & queries["validation"], "queries that differ in blanks alone are one"
 
 
-def test_titles_of_several_documents_are_one_title(real_text: RealText, tmp_path: Path) -> None:
-    """Every title stands over three documents, once in full-width letters, and some differ only after their cut."""
+def test_equal_titles_of_several_documents_count_as_one_title(real_text: RealText, tmp_path: Path) -> None:
+    """Each title is that of three documents, once in full-width letters; some titles differ only after the cut."""
     documents = list(real_text.sources["zh"].documents())[:90]
     long = "".join((document.title or "") for document in documents[:20])
     rows = []
@@ -413,9 +417,9 @@ def test_titles_of_several_documents_are_one_title(real_text: RealText, tmp_path
     assert groups > 40
 
 
-def test_a_log_without_one_of_the_kinds_is_refused(real_text: RealText, tmp_path: Path) -> None:
+def test_a_log_without_clicked_or_without_shown_rows_is_refused(real_text: RealText, tmp_path: Path) -> None:
     rows = [(query, title, "shown") for query, title, _ in rows_of(real_text)]
-    with pytest.raises(UserError, match="no row of the log says 'clicked'"):
+    with pytest.raises(UserError, match="the log has no row 'clicked'"):
         build_log(real_text, tmp_path, rows)
     settings = {
         **real_text.settings,

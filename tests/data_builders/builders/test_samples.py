@@ -20,7 +20,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 @dataclass(frozen=True)
 class Text:
-    """A document as its sentences' token ids, all of them in a row, those as a `line`, and its title."""
+    """A document: token ids of each sentence, of the whole document and as a `line`, and of its title."""
 
     sentences: list[tuple[int, ...]]
     ids: tuple[int, ...]
@@ -30,7 +30,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample taken apart: token ids of its segments, all other columns without the special tokens, its label."""
+    """A sample: token ids of its segments, the other columns without special tokens, and its label."""
 
     segments: list[tuple[int, ...]]
     columns: dict[str, tuple[int, ...]]
@@ -39,7 +39,7 @@ class Sample:
 
 @pytest.fixture(scope="module")
 def texts(real_text: RealText) -> list[Text]:
-    """All documents, tokenised sentence by sentence."""
+    """Tokenise all documents sentence by sentence."""
     tokenizer = real_text.vocabulary.tokenizer()
     found = []
     for source in real_text.sources.values():
@@ -64,14 +64,14 @@ def samples_of(real_text: RealText, task: str, split: str) -> Iterator[Sample]:
         assert (np.diff(sentence_ids) == special[:-1])[1:].all(), "sentence ids count the segments, [SEP] included"
         segments = [tuple(ids[(sentence_ids == n) & ~special].tolist()) for n in range(sentence_ids[-1] + 1)]
         columns = {name: tuple(column[~special].tolist()) for name, column in block.columns.items()}
-        for name in ("span_codes", "span_kinds", "capitalization"):
+        for name in ("bi_tags", "span_kinds", "capitalization"):
             assert (block.columns[name][special] == -1).all()
         yield Sample(segments, columns, int(block.labels[0]))
 
 
 def parts_of_the_work(real_text: RealText) -> int:
     """In how many parts samples are made; in each, classes differ by one sample at most."""
-    return len(SPLITS) * sum(corpus.units for corpus in real_text.result.corpora.values())
+    return len(SPLITS) * sum(corpus.work_items for corpus in real_text.result.corpora.values())
 
 
 def line(ids: tuple[int, ...]) -> str:
@@ -79,7 +79,7 @@ def line(ids: tuple[int, ...]) -> str:
 
 
 def place_in(text: str, part: str) -> int:
-    """How many tokens of a `line` stand before another one in it, -1 if it is not there."""
+    """Return how many tokens of a `line` precede another line in it, -1 if it does not contain it."""
     place = text.find(part)
     return -1 if place < 0 else text.count(" ", 0, place)
 
@@ -94,7 +94,7 @@ def test_running_text_covers_every_token_of_every_document_once(real_text: RealT
     assert found == expected
 
 
-def test_capitalisation_takes_the_running_text_that_has_a_cased_word(real_text: RealText) -> None:
+def test_capitalisation_samples_are_the_running_text_with_a_cased_word(real_text: RealText) -> None:
     for split in SPLITS:
         everything = list(samples_of(real_text, "knowledge_masking", split))
         cased = [sample for sample in everything if set(sample.columns["capitalization"]) != {-1}]
@@ -102,8 +102,8 @@ def test_capitalisation_takes_the_running_text_that_has_a_cased_word(real_text: 
         assert 0 < len(cased) < len(everything)
 
 
-def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> None:
-    """The columns of a sample are those of the place in the document that it was cut from."""
+def test_samples_have_the_spans_and_case_of_their_text(real_text: RealText) -> None:
+    """The columns of a sample equal those of its tokens in the document."""
     documents = {}
     for language in LANGUAGES:
         annotator = SpanSettings().annotator(real_text.sources[language], real_text.vocabulary)
@@ -114,7 +114,7 @@ def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> 
     for sample in list(samples_of(real_text, "knowledge_masking", "validation"))[::5]:
         ids = sample.segments[0]
         whole, place = next((key, place_in(key, line(ids))) for key in documents if line(ids) in key)
-        for name in ("span_codes", "span_kinds", "capitalization"):
+        for name in ("bi_tags", "span_kinds", "capitalization"):
             assert sample.columns[name] == tuple(documents[whole].columns.of(name)[place : place + len(ids)].tolist())
         checked += 1
     assert checked > 20
@@ -123,7 +123,7 @@ def test_samples_carry_the_spans_and_case_of_their_text(real_text: RealText) -> 
 # ---- sentence reordering ----
 
 
-def test_classes_and_permutations_are_each_other_s_inverse() -> None:
+def test_class_of_and_permutation_of_are_inverse() -> None:
     for most in (2, 3, 4):
         orders = [order for n in range(1, most + 1) for order in permutations(range(n))]
         assert [class_of(order) for order in orders] == list(range(class_count(most)))
@@ -155,8 +155,8 @@ def test_a_reordered_sample_decodes_to_the_original_text(real_text: RealText, te
 # ---- sentence distance ----
 
 
-def test_sentence_distance_says_how_far_apart_the_segments_stand(real_text: RealText, texts: list[Text]) -> None:
-    """Recounted in the raw text: adjacent segments have nothing but blanks between them, others have more."""
+def test_labels_of_sentence_distance_equal_a_recount_in_the_raw_text(real_text: RealText, texts: list[Text]) -> None:
+    """In the raw text, only blanks are between adjacent segments, and more is between others."""
     raw = RawDocuments(real_text)
     assert raw.ids == [text.ids for text in texts], "cutting into sentences loses nothing"
     labels: Counter[int] = Counter()
@@ -173,8 +173,8 @@ def test_sentence_distance_says_how_far_apart_the_segments_stand(real_text: Real
     assert set(labels) == {0, 1, 2} and max(labels.values()) - min(labels.values()) <= parts_of_the_work(real_text)
 
 
-def test_the_segments_of_sentence_distance_meet_where_sentences_do(real_text: RealText) -> None:
-    """Whatever the label, or where a segment is cut would tell it."""
+def test_segments_of_sentence_distance_are_cut_at_sentence_boundaries_where_they_meet(real_text: RealText) -> None:
+    """This holds for every label; otherwise the cut would reveal it."""
     raw = RawDocuments(real_text)
     starts, ends = set(), set()
     for number, (text, language) in enumerate(zip(raw.texts, raw.languages, strict=True)):
@@ -194,8 +194,8 @@ def test_the_segments_of_sentence_distance_meet_where_sentences_do(real_text: Re
     assert cut > 5, "some segments are endings of long sentences"
 
 
-def test_segments_of_equal_length_limits_tell_nothing_about_the_label(real_text: RealText) -> None:
-    """A telling length would show as a difference between the classes' mean lengths."""
+def test_segment_lengths_reveal_nothing_about_the_label(real_text: RealText) -> None:
+    """A length that reveals the label would make the mean lengths of the classes differ."""
     lengths: dict[int, list[tuple[int, int]]] = {0: [], 1: [], 2: []}
     for sample in samples_of(real_text, "sentence_distance", "train"):
         lengths[sample.label].append((len(sample.segments[0]), len(sample.segments[1])))
@@ -208,7 +208,7 @@ def test_segments_of_equal_length_limits_tell_nothing_about_the_label(real_text:
 
 
 def test_no_text_is_in_both_splits(real_text: RealText, texts: list[Text]) -> None:
-    """Each document's tokens are wholly in the samples of one split, the same one for every task."""
+    """The tokens of a document are in the samples of one split, which is the same for every task."""
     parts = {
         (task, split): {line(part) for sample in samples_of(real_text, task, split) for part in sample.segments}
         for task in real_text.result.tasks
@@ -224,7 +224,7 @@ def test_no_text_is_in_both_splits(real_text: RealText, texts: list[Text]) -> No
     )
 
 
-def test_the_closing_counts_are_those_of_the_shards(real_text: RealText) -> None:
+def test_reported_counts_equal_those_of_the_shards(real_text: RealText) -> None:
     for task, counts in real_text.result.tasks.items():
         manifest = Manifest.load(real_text.shards / task)
         labels: Counter[str] = Counter()

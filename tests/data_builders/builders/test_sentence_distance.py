@@ -8,8 +8,13 @@ import pytest
 from traced_corpora import VOCABULARY, Shape, TracedCorpora, TracedSample, is_run
 
 from data_builders.builders.builder import balanced_labels
-from data_builders.builders.sentence_distance import Builder, DistanceOptions, count_distant, distant
-from data_builders.composing import Part
+from data_builders.builders.sentence_distance import (
+    SentenceDistanceBuilder,
+    SentenceDistanceOptions,
+    count_distant,
+    distant_chunk,
+)
+from data_builders.composing import WorkItem
 from ernie_paddle.keyed_random import generator
 
 LIMIT = 14  # tokens of A and of B: (31 - 3) // 2
@@ -34,7 +39,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> TracedCorpora:
 
 @pytest.fixture(scope="module")
 def samples(corpora: TracedCorpora) -> list[TracedSample]:
-    builder = Builder(31, DistanceOptions(), VOCABULARY)
+    builder = SentenceDistanceBuilder(31, SentenceDistanceOptions(), VOCABULARY)
     return corpora.samples(corpora.composing(builder, {"own": "zh", "kin": "zh"}))
 
 
@@ -97,7 +102,7 @@ def test_another_document_is_of_the_own_corpus_and_split_unless_the_language_is_
     corpora: TracedCorpora,
 ) -> None:
     for reach, expected in (("corpus", {"own"}), ("language", {"own", "kin"})):
-        builder = Builder(31, DistanceOptions(different_documents=reach), VOCABULARY)  # type: ignore[arg-type]
+        builder = SentenceDistanceBuilder(31, SentenceDistanceOptions(different_documents=reach), VOCABULARY)  # type: ignore[arg-type]
         composing = corpora.composing(builder, {"own": "zh", "foreign": "en", "kin": "zh"})
         sides = {split: corpora.samples(composing, split) for split in ("train", "validation")}
         firsts = {
@@ -115,16 +120,18 @@ def test_chunks_are_as_long_as_asked_for_and_documents_without_a_sample_are_coun
     made.write("two", [Shape((3,) * 20), Shape((3,) * 20), Shape((3,) * 4), Shape((20,))])
     made.write("one", [Shape((3,) * 30)])
     for asked, longest in ((None, 14), (6, 6), (9, 9), (40, 14)):
-        builder = Builder(31, DistanceOptions(stretch_tokens=asked), VOCABULARY)
+        builder = SentenceDistanceBuilder(31, SentenceDistanceOptions(chunk_tokens=asked), VOCABULARY)
         found = made.samples(made.composing(builder, {"two": "zh"}, share=1e-9))
         lengths = [len(segment) for sample in found for segment in sample.segments]
         assert lengths and max(lengths) == longest // 3 * 3
     dropped = [
-        made.composing(Builder(31, DistanceOptions(stretch_tokens=6), VOCABULARY), {name: "zh"}, share=1e-9)(Part(0, 0))
+        made.composing(
+            SentenceDistanceBuilder(31, SentenceDistanceOptions(chunk_tokens=6), VOCABULARY), {name: "zh"}, share=1e-9
+        )(WorkItem(0, 0))
         for name in ("two", "one")
     ]
-    assert dropped[0].dropped == {"fewer than 3 stretches of 6 tokens": 2}
-    assert dropped[1].dropped == {"no other document to take a stretch from": 1}
+    assert dropped[0].dropped == {"fewer than 3 chunks of 6 tokens": 2}
+    assert dropped[1].dropped == {"no other document with enough chunks": 1}
     assert not len(dropped[1].blocks["train"])
 
 
@@ -133,7 +140,11 @@ def test_distant_chunks_are_all_but_the_neighbours_and_the_last_with_equal_chanc
         for second in range(1, count):
             expected = [a for a in range(count - 1) if abs(a - second) > 1]
             assert count_distant(second, count) == len(expected)
-            draws = Counter(distant(second, count, (i + 0.5) / 420) for i in range(420)) if expected else Counter[int]()
+            draws = (
+                Counter(distant_chunk(second, count, (i + 0.5) / 420) for i in range(420))
+                if expected
+                else Counter[int]()
+            )
             assert draws == {a: 420 // len(expected) for a in expected}
 
 

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from traced_corpora import VOCABULARY, Shape, TracedCorpora, TracedSample, is_run
 
-from data_builders.builders.sentence_reordering import Builder, ReorderingOptions, permutation_of
+from data_builders.builders.sentence_reordering import (
+    SentenceReorderingBuilder,
+    SentenceReorderingOptions,
+    permutation_of,
+)
 
 ROOM = 40 - 1 - 3  # tokens of a run: [CLS] and a [SEP] for each of three segments
 
@@ -23,7 +27,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> TracedCorpora:
 
 def samples_of(corpora: TracedCorpora, name: str) -> list[tuple[TracedSample, list[list[tuple[int, int]]]]]:
     """Samples, and the sentences (document, number) of their segments in the order of the text."""
-    builder = Builder(40, ReorderingOptions(), VOCABULARY)
+    builder = SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY)
     found = []
     for sample in corpora.samples(corpora.composing(builder, {name: "zh"})):
         order = permutation_of(sample.label)
@@ -67,6 +71,6 @@ def test_every_class_and_every_place_of_a_border_comes_as_often_as_any_other(cor
 
 @pytest.mark.parametrize(("most", "classes"), [(2, 3), (3, 9), (4, 33)])
 def test_classes_are_named_by_the_order_of_the_segments(most: int, classes: int) -> None:
-    labels = Builder(40, ReorderingOptions(most_segments=most), VOCABULARY).labels
+    labels = SentenceReorderingBuilder(40, SentenceReorderingOptions(most_segments=most), VOCABULARY).labels
     assert len(set(labels)) == classes and labels[:3] == ("1", "1 2", "2 1")
     assert most < 3 or labels[3:9] == ("1 2 3", "1 3 2", "2 1 3", "2 3 1", "3 1 2", "3 2 1")

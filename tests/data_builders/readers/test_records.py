@@ -11,7 +11,7 @@ from data_builders.documents import Document, Record
 from data_builders.readers import jsonl, lines, reader, text
 from data_builders.readers.jsonl import JsonLinesReader
 from data_builders.readers.pairs import DiscoursePairReader
-from data_builders.readers.reader import UNREADABLE, VERY_LONG_DOCUMENT, Reader, Source
+from data_builders.readers.reader import UNREADABLE, VERY_LONG_DOCUMENT, RawCorpus, Reader
 from data_builders.readers.text import TextReader, TitledTextReader
 
 TALLY = Counter[str]
@@ -24,7 +24,7 @@ def records(made: Reader, content: str) -> tuple[list[Record], Counter[str]]:
 
 def test_an_object_is_known_by_the_number_of_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blank lines, broken ones and one that is too long, which comes in pieces, have numbers too."""
-    monkeypatch.setattr(jsonl, "LONGEST_OBJECT", 60)
+    monkeypatch.setattr(jsonl, "MAX_OBJECT_BYTES", 60)
     good, too_long = json.dumps({"text": "a"}), json.dumps({"text": "b" * 200})
     content = [good, "", "{broken", too_long, good, '{"title": "no text"}', good]
     found, tally = records(JsonLinesReader(), "\n".join(content))
@@ -34,14 +34,14 @@ def test_an_object_is_known_by_the_number_of_its_line(monkeypatch: pytest.Monkey
 
 def test_the_rest_of_a_row_that_is_too_long_is_no_row() -> None:
     rest = "first\tsecond\tso"
-    content = f"{'x' * lines.LONGEST_LINE}{rest}\na\tb\tbut\n"
+    content = f"{'x' * lines.MAX_LINE_BYTES}{rest}\na\tb\tbut\n"
     found, tally = records(DiscoursePairReader(), content)
     assert [(record.text, record.label) for record in found] == [("a\nb", "but")] and tally[UNREADABLE] == 2
 
 
 def test_a_text_without_blank_lines_is_cut_into_documents_of_the_longest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each line with which a document has more characters than the limit; none is lost."""
-    monkeypatch.setattr(text, "LONGEST_DOCUMENT", 10)
+    monkeypatch.setattr(text, "MAX_DOCUMENT_LENGTH", 10)
     found, tally = records(TextReader(), "".join(f"row{i}\n" for i in range(8)))
     assert [record.text.split("\n") for record in found] == [
         ["row0", "row1", "row2"],
@@ -56,7 +56,7 @@ def test_a_text_without_blank_lines_is_cut_into_documents_of_the_longest_size(mo
 def test_long_records_are_cut_after_lines_or_where_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "LONGEST_DOCUMENT", 10)
+    monkeypatch.setattr(reader, "MAX_DOCUMENT_LENGTH", 10)
     texts = ["aaaa\nbbbb\ncccc\ndddd\n", "x" * 10, "y" * 25, "zzzz\n" + "w" * 12]
     expected = [
         ["aaaa\nbbbb\n", "cccc\ndddd\n"],
@@ -66,7 +66,7 @@ def test_long_records_are_cut_after_lines_or_where_there_is_none(
     ]
     (tmp_path / "one.jsonl").write_text("".join(json.dumps({"text": t, "title": "T"}) + "\n" for t in texts))
     tally = TALLY()
-    found = list(Source("", tmp_path / "one.jsonl", JsonLinesReader(), "en").records(tally))
+    found = list(RawCorpus("", tmp_path / "one.jsonl", JsonLinesReader(), "en").records(tally))
     assert [record.text for record in found] == [part for parts in expected for part in parts]
     assert [record.id for record in found] == ["0", "0.1", "1", "2", "2.1", "2.2", "3", "3.1", "3.2"]
     assert {record.title for record in found} == {"T"} and tally[VERY_LONG_DOCUMENT] == 3
@@ -75,14 +75,14 @@ def test_long_records_are_cut_after_lines_or_where_there_is_none(
 def test_records_of_several_files_are_known_by_their_file_too(tmp_path: Path) -> None:
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("one\n\ntwo\n")
-    several = Source("", tmp_path, TextReader(), "en")
+    several = RawCorpus("", tmp_path, TextReader(), "en")
     assert [record.id for record in several.records(TALLY())] == ["a.txt:0", "a.txt:1", "b.txt:0", "b.txt:1"]
-    alone = Source("", tmp_path / "a.txt", TextReader(), "en")
+    alone = RawCorpus("", tmp_path / "a.txt", TextReader(), "en")
     assert [record.id for record in alone.records(TALLY())] == ["0", "1"]
 
 
 def test_documents_are_clean_and_carry_what_their_record_says() -> None:
-    source = Source("corpus", Path("none"), TextReader(), "zh")
+    source = RawCorpus("corpus", Path("none"), TextReader(), "zh")
     document = source.document(Record("7", "a\ufffd  b\n\n c\x00", "T\ufffd", "so"))
     assert document == Document("7", ["a b", "c"], "zh", "corpus", "T", "so")
     assert source.document(Record("8", " \n\ufffd")) is None

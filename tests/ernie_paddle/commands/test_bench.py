@@ -14,7 +14,7 @@ from ernie_paddle.training.trainer import Trainer
 
 
 def test_each_task_of_a_plan_is_measured_where_it_was_last_active(toy_trainer: Callable[..., Trainer]) -> None:
-    tasks = {"knowledge_masking": {"updates": [4, 1]}, "sentence_distance": {"updates": [0, 7]}}
+    tasks = {"knowledge_masking": {"steps": [4, 1]}, "sentence_distance": {"steps": [0, 7]}}
     trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
     said: list[str] = []
     speeds = measure(trainer, 3, said.append)
@@ -25,13 +25,13 @@ def test_each_task_of_a_plan_is_measured_where_it_was_last_active(toy_trainer: C
     assert [speed.planned for speed in speeds] == [5, 7] and len(said) == 2
     for speed in speeds:
         assert len(speed.seconds) == 3 and min(speed.seconds) > 0
-        assert 0 < speed.in_updates < sum(speed.seconds) and speed.waiting >= 0
-        assert 0 < speed.tokens <= speed.cells
+        assert 0 < speed.update_seconds < sum(speed.seconds) and speed.waiting >= 0
+        assert 0 < speed.tokens <= speed.padded_tokens
 
 
 def test_a_profile_counts_the_operators_of_what_ran(toy_trainer: Callable[..., Trainer]) -> None:
-    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"updates": 3}}})
-    step = trainer.updates()
+    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 3}}})
+    step = trainer.steps()
     next(step)
     times = {one.name: one for one in operator_times(lambda: next(step) and None)}
     assert times["pd_op.adamw_"].calls == len(trainer.session.parameters())
@@ -44,17 +44,17 @@ def test_the_command_measures_plans_and_random_tokens(tmp_path: Path, toy_shards
     plan = {
         "model": {"config": str(model)},
         "data": {"shards": str(toy_shards)},
-        "plan": {"tasks": {"knowledge_masking": {"updates": 30}, "sentence_distance": {"updates": 30}}},
+        "plan": {"tasks": {"knowledge_masking": {"steps": 30}, "sentence_distance": {"steps": 30}}},
         "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
     }
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
     out = tmp_path / "bench.json"
-    done = run_command("bench", tmp_path / "plan.yaml", "--updates", "2", "--profile", "--out", out)
+    done = run_command("bench", tmp_path / "plan.yaml", "--steps", "2", "--profile", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "the whole plan" in done.stdout and "pd_op.adamw_" in done.stdout
     found = json.loads(out.read_text())
     assert [len(speed["seconds"]) for speed in found["speeds"]] == [2, 2] and found["operators"]
-    done = run_command("bench", "--model", model, "--length", "20", "--updates", "1", "--set", "train.accumulation=2")
+    done = run_command("bench", "--model", model, "--length", "20", "--steps", "1", "--set", "train.accumulation=2")
     assert done.returncode == 0 and "knowledge_masking" in done.stdout
 
 

@@ -1,12 +1,13 @@
-"""Samples end to end, their rectangle, and what programs are fed of them."""
+"""Packed samples, their padded layout, and prefetching."""
 
 import numpy as np
 
-from ernie_paddle.data.batch import Batch, Rectangle
-from ernie_paddle.data.feeding import ENCODER_FEEDS, encoder_feed, feed_of
+from ernie_paddle.data.batch import Batch, PaddedLayout
+from ernie_paddle.data.feeding import encoder_feed, feed_of
+from ernie_paddle.data.feeds import ENCODER_FEEDS
 from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.task import Labels, SentenceClassification, padded
+from ernie_paddle.task import Labels, SentenceClassificationObjective, pad_labels
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -30,7 +31,7 @@ def test_a_sample_may_be_several_sequences_each_with_places_from_0() -> None:
     assert batch.row_of_token.tolist() == [7] * 5 + [8] * 2 + [9] * 4
 
 
-class Drawing(SentenceClassification):
+class Drawing(SentenceClassificationObjective):
     """Labels that tell the key they were drawn with."""
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
@@ -51,20 +52,20 @@ def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabular
     objectives = {name: tasks.get(name).objective for name in ("sentence_distance", "knowledge_masking")}
     block = SampleBlock(
         np.full(50, 20),
-        {"input_ids": np.tile(np.arange(1, 21), 50), "span_codes": np.tile([-1, *[0] * 18, -1], 50)},
+        {"input_ids": np.tile(np.arange(1, 21), 50), "bi_tags": np.tile([-1, *[0] * 18, -1], 50)},
         np.arange(50, dtype=np.int16) % 3,
     )
     block.columns["sentence_ids"][:] = np.tile(np.repeat([0, 1], 10), 50)
     micro_batch, classes = feed_of(Batch.of(block, np.arange(100, 150)), objectives, toy_vocabulary, 1)
     feed, ids = micro_batch.feed, block.columns["input_ids"]
-    predicted = feed["outputs"][feed["knowledge_masking@outputs"]][feed["mask_labels"] >= 0]
+    predicted = feed["selected"][feed["knowledge_masking@selected"]][feed["mask_labels"] >= 0]
     assert (ids[predicted] == feed["mask_labels"][feed["mask_labels"] >= 0]).all()
     assert (feed["input_ids"][predicted] == toy_vocabulary.mask_id).mean() > 0.6
     assert (np.delete(feed["input_ids"], predicted) == np.delete(ids, predicted)).all()
     assert (feed["position_ids"] == np.tile(np.arange(20), 50)).all()
     assert (feed["sentence_ids"] == np.tile(np.repeat([0, 1], 10), 50)).all()
-    assert (feed["outputs"][feed["sentence_distance@outputs"]] == np.arange(50) * 20).all()
-    assert (micro_batch.tokens, micro_batch.cells) == (1000, 50 * 24) and (
+    assert (feed["selected"][feed["sentence_distance@selected"]] == np.arange(50) * 20).all()
+    assert (micro_batch.tokens, micro_batch.padded_tokens) == (1000, 50 * 24) and (
         micro_batch.rows == np.arange(100, 150)
     ).all()
     assert (classes[0] == block.labels).all() and (classes[1] == feed["mask_labels"]).all()
@@ -72,30 +73,30 @@ def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabular
 
 def test_a_rectangle_holds_every_token_once_in_the_row_of_its_sample() -> None:
     for lengths in ([3, 1, 5], [1], [0, 2], [8, 16, 9], [1, 1]):
-        cells = Rectangle.of(np.array(lengths))
-        width = cells.token_of_cell.shape[1]
+        layout = PaddedLayout.of(np.array(lengths))
+        width = layout.padded_to_token.shape[1]
         assert width == 1 if max(lengths) == 1 else width % 8 == 0 and max(lengths) <= width < max(lengths) + 8
-        for row, length in zip(cells.token_of_cell, lengths, strict=True):
+        for row, length in zip(layout.padded_to_token, lengths, strict=True):
             assert (row[:length] >= 0).all() and (row[length:] == -1).all()
-        tokens = cells.token_of_cell[cells.token_of_cell >= 0]
+        tokens = layout.padded_to_token[layout.padded_to_token >= 0]
         assert tokens.tolist() == list(range(sum(lengths)))
-        assert (cells.token_of_cell.ravel()[cells.cell_of_token] == tokens).all()
-    ids = Rectangle.of(np.array([3, 1])).filled(np.arange(10, 14), padding=4)
+        assert (layout.padded_to_token.ravel()[layout.token_to_padded] == tokens).all()
+    ids = PaddedLayout.of(np.array([3, 1])).pad(np.arange(10, 14), padding=4)
     assert ids.tolist() == [[10, 11, 12, 4, 4, 4, 4, 4], [13, 4, 4, 4, 4, 4, 4, 4]]
 
 
-def test_a_feed_asks_for_the_tokens_that_tasks_read_and_no_others() -> None:
+def test_a_feed_selects_the_tokens_that_tasks_read_and_no_others() -> None:
     batch = Batch.of(block_of([3, 1, 5]), np.arange(3))
-    wanted = {"a": np.array([8, 2, 2]), "b": np.array([4, 2, 5])}
-    feed = encoder_feed(batch, {name: Labels(tokens, {}, tokens) for name, tokens in wanted.items()})
-    assert feed["outputs"].tolist() == [2, 4, 5, 8]
-    assert all((feed["outputs"][feed[f"{name}@outputs"]] == tokens).all() for name, tokens in wanted.items())
-    assert (feed["output_of_cell"][:, :3] == [[0, -1, -1], [-1, -1, -1], [1, 2, 3]]).all()
-    assert set(feed) == {declared.name for declared in ENCODER_FEEDS} | {"a@outputs", "b@outputs"}
+    selected = {"a": np.array([8, 2, 2]), "b": np.array([4, 2, 5])}
+    feed = encoder_feed(batch, {name: Labels(tokens, {}, tokens) for name, tokens in selected.items()})
+    assert feed["selected"].tolist() == [2, 4, 5, 8]
+    assert all((feed["selected"][feed[f"{name}@selected"]] == tokens).all() for name, tokens in selected.items())
+    assert (feed["padded_to_selected"][:, :3] == [[0, -1, -1], [-1, -1, -1], [1, 2, 3]]).all()
+    assert set(feed) == {declared.name for declared in ENCODER_FEEDS} | {"a@selected", "b@selected"}
 
 
-def test_labels_are_padded_to_a_multiple_of_8_and_are_never_none() -> None:
+def test_labels_are_padded_to_a_positive_multiple_of_8() -> None:
     for count in (0, 1, 8, 11):
-        tokens, classes = padded(np.arange(count), np.zeros(count, np.int64))
+        tokens, classes = pad_labels(np.arange(count), np.zeros(count, np.int64))
         assert len(tokens) == len(classes) == max(-(-count // 8) * 8, 8)
         assert (classes[count:] == -1).all() and (classes[:count] == 0).all()

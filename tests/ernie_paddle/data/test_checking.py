@@ -1,4 +1,4 @@
-"""No damage to samples goes unseen."""
+"""Checks find any damage to samples."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 @pytest.fixture
 def folder(toy_shards: Path, tmp_path: Path) -> Path:
-    """A copy of one task's samples, to be damaged."""
+    """A copy of one task's samples that tests may damage."""
     return Path(shutil.copytree(toy_shards / "sentence_distance", tmp_path / "shards" / "sentence_distance"))
 
 
@@ -33,7 +33,7 @@ def test_any_flipped_bit_or_cut_is_an_error_that_names_the_file(folder: Path, to
     check_shards(folder, toy_vocabulary)
 
 
-def test_readers_of_a_split_see_any_damage_to_it(folder: Path) -> None:
+def test_opening_a_split_finds_any_damage_to_it(folder: Path) -> None:
     random = np.random.default_rng(0)
     for path in (folder / "manifest.json", folder / "train" / "shard-00001.arrow"):
         for _ in range(20):
@@ -98,7 +98,7 @@ def written(folder: Path, vocabulary: Vocabulary, column: str, value: int) -> Pa
         ("length", 5, 11),  # where another has 16 less that; the next test has the least
         ("input_ids", 0, 59),
         ("sentence_ids", 0, 3),  # as many as the release's models have
-        ("span_codes", -1, 1),
+        ("bi_tags", -1, 1),
         ("span_kinds", -1, 2),
         ("capitalization", -1, 1),
         ("token_document", -1, 1),

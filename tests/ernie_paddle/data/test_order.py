@@ -32,7 +32,7 @@ def test_a_sample_longer_than_the_batch_goes_alone() -> None:
     assert [0] in [rows.tolist() for rows in walk(order, Cursor(), 2)]
 
 
-def test_the_walk_goes_on_across_epochs_and_repeats_from_any_cursor() -> None:
+def test_the_order_continues_across_epochs_and_repeats_from_any_cursor() -> None:
     order = BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), 1, "task")
     straight = walk(order, Cursor(), 40)
     again = walk(BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), 1, "task"), Cursor(1, 3), 10)
@@ -40,7 +40,7 @@ def test_the_walk_goes_on_across_epochs_and_repeats_from_any_cursor() -> None:
     assert all((a == b).all() for a, b in zip(straight[offset : offset + 10], again, strict=True))
 
 
-def test_epochs_seeds_and_tasks_have_orders_of_their_own() -> None:
+def test_epochs_seeds_and_tasks_have_different_orders() -> None:
     def first(seed: int, name: str, epoch: int) -> list[int]:
         return BatchOrder(LENGTHS, BatchSize(32, NO_LIMIT), seed, name).batch(Cursor(epoch, 0)).tolist()
 

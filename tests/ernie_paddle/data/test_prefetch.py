@@ -1,4 +1,4 @@
-"""Preparing ahead."""
+"""Prefetching."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ernie_paddle.data.prefetch import prefetched
+from ernie_paddle.data.prefetch import prefetch
 
 
 def prefetch_threads() -> list[threading.Thread]:
@@ -14,11 +14,11 @@ def prefetch_threads() -> list[threading.Thread]:
 
 
 def test_items_come_in_order_and_the_thread_ends() -> None:
-    assert list(prefetched(iter(range(100)), 3)) == list(range(100))
+    assert list(prefetch(iter(range(100)), 3)) == list(range(100))
     assert prefetch_threads() == []
 
 
-def test_no_more_than_depth_items_are_made_ahead() -> None:
+def test_at_most_depth_items_are_prefetched() -> None:
     made: list[int] = []
 
     def items() -> Iterator[int]:
@@ -26,20 +26,20 @@ def test_no_more_than_depth_items_are_made_ahead() -> None:
             made.append(item)
             yield item
 
-    ahead = prefetched(items(), 4)
+    ahead = prefetch(items(), 4)
     assert next(ahead) == 0
     time.sleep(0.3)
-    assert 2 <= len(made) <= 1 + 4 + 1  # one taken, four waiting, one in hand
+    assert 2 <= len(made) <= 1 + 4 + 1  # one consumed, four in the queue, one to be put there
     ahead.close()  # type: ignore[attr-defined]
     assert prefetch_threads() == []
 
 
-def test_an_exception_comes_where_its_item_would_have() -> None:
+def test_an_exception_is_raised_in_the_place_of_its_item() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise KeyError("lost")
 
-    ahead = prefetched(items(), 4)
+    ahead = prefetch(items(), 4)
     assert next(ahead) == 1
     with pytest.raises(KeyError, match="lost"):
         next(ahead)

@@ -18,7 +18,7 @@ def random_block(samples: int, seed: int = 0) -> SampleBlock:
     random = np.random.default_rng(seed)
     lengths = random.integers(1, 9, samples)
     ids = random.integers(0, 99, int(lengths.sum()))
-    return SampleBlock(lengths, {"input_ids": ids, "span_codes": ids % 2}, random.integers(0, 12, samples))
+    return SampleBlock(lengths, {"input_ids": ids, "bi_tags": ids % 2}, random.integers(0, 12, samples))
 
 
 def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
@@ -44,7 +44,7 @@ def test_rows_come_back_as_written_in_any_order(tmp_path: Path) -> None:
     assert (taken.lengths == block.lengths[rows]).all() and (taken.labels == block.labels[rows]).all()
     for row in rows:
         length = block.lengths[row]
-        for name in ("input_ids", "span_codes", "capitalization", "sentence_ids"):
+        for name in ("input_ids", "bi_tags", "capitalization", "sentence_ids"):
             expected = block.columns[name][starts[row] : ends[row]]
             assert (taken.columns[name][place : place + length] == expected).all()
         place += length
@@ -58,13 +58,13 @@ def test_the_bytes_do_not_depend_on_how_samples_arrive(tmp_path: Path) -> None:
     assert all((whole / name).read_bytes() == (pieces / name).read_bytes() for name in names)
 
 
-def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
+def test_the_manifest_counts_samples_tokens_and_labels(tmp_path: Path) -> None:
     block = random_block(150)
     manifest = Manifest.load(write(tmp_path, block, 50))
     assert manifest.count("train") == 150 and manifest.count("validation") == 3
     assert manifest.count("train", "tokens") == block.lengths.sum()
     assert [shard.samples for shard in manifest.splits["train"]] == [40, 40, 40, 30]
-    assert manifest.carried == ["span_codes"]
+    assert manifest.carried == ["bi_tags"]
     labels = Counter([*block.labels.tolist(), *block.labels[:3].tolist()])
     assert list(manifest.label_counts.items()) == [(str(label), labels[label]) for label in sorted(labels)]
     assert max(labels) >= 10, "labels are in the order of their numbers"
@@ -123,8 +123,8 @@ def test_a_damaged_shard_is_named(tmp_path: Path, damage: str) -> None:
         SampleTable.open(tmp_path, "train")
 
 
-def test_another_process_goes_on_after_a_cut(tmp_path: Path) -> None:
-    """Cut, state, restore: the same files and manifest as from a writer that did it all."""
+def test_another_process_resumes_after_a_cut(tmp_path: Path) -> None:
+    """Cut, state and restore give the same files and manifest as a single writer."""
     block = random_block(90)
     for folder in ("once", "twice"):
         shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1})

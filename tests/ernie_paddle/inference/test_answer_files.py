@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from ernie_paddle.inference.answer_files import answer_lines, answer_suffix, answers_as_text, write_answers
-from ernie_paddle.kind import Answer, Signature
+from ernie_paddle.finetuning_task import Prediction, Signature
+from ernie_paddle.inference.prediction_files import (
+    prediction_lines,
+    prediction_suffix,
+    predictions_as_text,
+    write_predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -24,39 +29,43 @@ EXAMPLES = [Example("7"), Example("3")]
 
 
 @pytest.mark.parametrize(
-    ("signature", "answers", "lines"),
+    ("signature", "predictions", "lines"),
     [
         (
             signature("x", "y"),
-            [Answer("y", [0.25, 0.75]), Answer("x", [2 / 3, 1 / 3])],
+            [Prediction("y", [0.25, 0.75]), Prediction("x", [2 / 3, 1 / 3])],
             ["index\tprediction\tx\ty", "7\ty\t0.250000\t0.750000", "3\tx\t0.666667\t0.333333"],
         ),
-        (signature("x", "y"), [Answer("y"), Answer("x")], ["index\tprediction", "7\ty", "3\tx"]),
+        (signature("x", "y"), [Prediction("y"), Prediction("x")], ["index\tprediction", "7\ty", "3\tx"]),
         (
             signature(),
-            [Answer(2, [0.1, 0.2, 0.7]), Answer(0, [0.6, 0.4])],
+            [Prediction(2, [0.1, 0.2, 0.7]), Prediction(0, [0.6, 0.4])],
             [
                 "index\tprediction\tchoice 0\tchoice 1\tchoice 2",
                 "7\t2\t0.100000\t0.200000\t0.700000",
                 "3\t0\t0.600000\t0.400000\t",
             ],
         ),
-        (signature(), [Answer(2.5), Answer(1 / 3)], ["index\tprediction", "7\t2.5", "3\t0.333333"]),
-        (signature("B", "O"), [Answer(("B", "O")), Answer(())], ["index\tprediction", "7\tB O", "3\t"]),
+        (signature(), [Prediction(2.5), Prediction(1 / 3)], ["index\tprediction", "7\t2.5", "3\t0.333333"]),
+        (signature("B", "O"), [Prediction(("B", "O")), Prediction(())], ["index\tprediction", "7\tB O", "3\t"]),
     ],
 )
 def test_a_table_has_a_row_an_example_in_order(
-    tmp_path: Path, signature: Signature, answers: list[Answer], lines: list[str]
+    tmp_path: Path, signature: Signature, predictions: list[Prediction], lines: list[str]
 ) -> None:
-    assert answer_lines(EXAMPLES, answers, signature) == lines
-    path = write_answers(tmp_path / "test_v1.0", EXAMPLES, answers, signature)
+    assert prediction_lines(EXAMPLES, predictions, signature) == lines
+    path = write_predictions(tmp_path / "test_v1.0", EXAMPLES, predictions, signature)
     assert path == tmp_path / "test_v1.0.tsv"
-    assert path.read_text() == answers_as_text(EXAMPLES, answers, signature) == "".join(f"{line}\n" for line in lines)
+    assert (
+        path.read_text()
+        == predictions_as_text(EXAMPLES, predictions, signature)
+        == "".join(f"{line}\n" for line in lines)
+    )
 
 
 def test_texts_are_written_by_id_as_they_are(tmp_path: Path) -> None:
-    answers = [Answer("北京\t“”"), Answer("")]
-    path = write_answers(tmp_path / "dev", EXAMPLES, answers, signature())
+    predictions = [Prediction("北京\t“”"), Prediction("")]
+    path = write_predictions(tmp_path / "dev", EXAMPLES, predictions, signature())
     assert path == tmp_path / "dev.json" and "北京" in path.read_text()
     assert list(json.loads(path.read_text()).items()) == [("7", "北京\t“”"), ("3", "")]
 
@@ -68,15 +77,15 @@ def test_texts_are_written_by_id_as_they_are(tmp_path: Path) -> None:
 def test_answers_that_are_no_texts_of_their_own_go_into_a_table(
     values: list[Any], labels: tuple[str, ...], suffix: str
 ) -> None:
-    assert answer_suffix([Answer(value) for value in values], signature(*labels)) == suffix
+    assert prediction_suffix([Prediction(value) for value in values], signature(*labels)) == suffix
 
 
 def test_without_examples_there_is_a_header_alone() -> None:
     for described in (signature("x", "y"), signature()):
-        assert answer_lines([], [], described) == ["index\tprediction"]
+        assert prediction_lines([], [], described) == ["index\tprediction"]
 
 
 def test_every_example_needs_an_answer() -> None:
-    for answers in ([Answer("a")], [Answer(1)]):
+    for predictions in ([Prediction("a")], [Prediction(1)]):
         with pytest.raises(ValueError, match="shorter"):
-            answers_as_text(EXAMPLES, answers, signature())
+            predictions_as_text(EXAMPLES, predictions, signature())

@@ -1,4 +1,4 @@
-"""A fine-tuned model, exported: the same answers in the same order, from the export alone."""
+"""An exported model gives the predictions of the fine-tuned model, in order and without other files."""
 
 import csv
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from ernie_paddle.cli import main
 from ernie_paddle.files import read_json
 from ernie_paddle.inference import export
 from ernie_paddle.inference.predictor import Predictor, inference_config
+from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.programs import devices
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.checkpoint import load_model, save_model
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.encoding import samples_of
 
@@ -27,7 +27,7 @@ CLASSIFICATION = Classification()
 
 
 def sentence(random: np.random.Generator, positive: bool) -> str:
-    """Words w20 to w54; a positive one holds one of w0 to w4, a negative one of w5 to w9."""
+    """Return words w20 to w54 with one of w0 to w4 if positive, else one of w5 to w9."""
     words = [f"w{i}" for i in random.integers(20, 55, random.integers(1, 12))]
     words.insert(int(random.integers(len(words) + 1)), f"w{random.integers(0, 5) + (0 if positive else 5)}")
     return " ".join(words)
@@ -43,7 +43,7 @@ def write_rows(path: Path, rows: int, seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_pretrained: Path) -> Path:
-    """A folder with a model that was fine-tuned and exported."""
+    """A folder with a fine-tuned and exported model."""
     folder = tmp_path_factory.mktemp("finetuned")
     rows = {"train": 400, "dev": 100, "test": 101}
     files = {name: write_rows(folder / f"{name}.tsv", count, seed=count) for name, count in rows.items()}
@@ -57,9 +57,9 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory, toy_pretrained: Path) ->
 def test_finetuning_learns_and_keeps_its_best_epoch(finetuned: Path) -> None:
     result = read_json(finetuned / "run" / "result.json", "result")
     test = result["sets"]["test"]
-    assert test["figures"]["accuracy"] > 0.9 and test["count"] == 101
+    assert test["values"]["accuracy"] > 0.9 and test["count"] == 101
     kept = read_json(finetuned / "run" / "best" / "scores.json", "scores")
-    assert result["sets"]["dev"] == kept["sets"]["dev"] and result["update"] == kept["update"]
+    assert result["sets"]["dev"] == kept["sets"]["dev"] and result["step"] == kept["step"]
 
 
 def examples_of(finetuned: Path, predictor: Predictor, rows: int) -> Sequence[Any]:
@@ -137,7 +137,7 @@ def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> No
 def predicted(
     capsys: pytest.CaptureFixture[str], export: Path, content: str, folder: Path
 ) -> tuple[list[list[str]], str]:
-    """Rows of what `predict` prints, and stderr."""
+    """Return the rows that `predict` prints, and stderr."""
     (folder / "rows.tsv").write_text(content)
     capsys.readouterr()
     try:
@@ -148,20 +148,20 @@ def predicted(
     return [line.split("\t") for line in printed.out.splitlines()[1:]], printed.err
 
 
-def test_every_row_is_answered_or_named(capsys: pytest.CaptureFixture[str], finetuned: Path, tmp_path: Path) -> None:
+def test_every_row_is_predicted_or_named(capsys: pytest.CaptureFixture[str], finetuned: Path, tmp_path: Path) -> None:
     export = finetuned / "export"
     rows, stderr = predicted(capsys, export, "text_a\nw1\n\nw7\n\n", tmp_path)
     assert [row[0] for row in rows] == ["0", "1", "2", "3"] and stderr == ""
     assert rows[1][1:] == rows[3][1:] and rows[0][2] != rows[1][2]
     rows, stderr = predicted(capsys, export, "text_a\tlabel\nw1\t\n\t\nw7\t\n\n", tmp_path)
     assert [row[0] for row in rows] == ["0", "1", "2"]
-    assert "rows.tsv: left out: 1 for an empty line" in stderr and "line 5" in stderr
+    assert "rows.tsv: skipped: 1 for an empty line" in stderr and "line 5" in stderr
     rows, stderr = predicted(capsys, export, "text_a\tlabel\nw1\t\n\nw7\t\n", tmp_path)
     assert rows == [] and "rows.tsv line 3: an empty line" in stderr
 
 
 def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetuned: Path, tmp_path: Path) -> None:
-    """Paddle writes parameters, and programs, cut short without a word."""
+    """Paddle writes truncated parameters and programs without an error."""
     size = (finetuned / "export" / "model.pdiparams").stat().st_size
     for limit in (size - 100, 500):
         with files_at_most(limit):
@@ -196,7 +196,7 @@ def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of
             return own[len(feed["input_ids"])]
 
     monkeypatch.setattr(
-        export, "called_in_fresh_process", lambda call, folder, feeds: [found[len(f["input_ids"])] for f in feeds]
+        export, "call_in_new_process", lambda call, folder, feeds: [found[len(f["input_ids"])] for f in feeds]
     )
 
     def largest() -> float:
@@ -225,15 +225,15 @@ def test_options_of_prediction_that_do_not_fit_are_refused(run: Run, finetuned: 
 
     test, labels = ("--input", finetuned / "test.tsv"), ["yes", "no"]
     assert_user_error(
-        *said(*test, "--output", tmp_path / "a.json"), "a.json: answers of classification are written as .tsv"
+        *said(*test, "--output", tmp_path / "a.json"), "a.json: predictions of classification are .tsv files"
     )
-    assert_user_error(*said(*test, "--set", "data.test=x"), "--set: changes the recipe of --recipe")
+    assert_user_error(*said(*test, "--set", "data.test=x"), "--set: needs --recipe")
     recipe = write_recipe(
         tmp_path / "a.yaml",
         {"test": finetuned / "test.tsv"},
         signature={"task": "classification", "labels": labels, "max_length": 16},
     )
-    assert_user_error(*said("--recipe", recipe), "a.yaml: its task or labels are not those of")
+    assert_user_error(*said("--recipe", recipe), "a.yaml: its task or labels differ from those of")
     both = {"test": {"a": str(finetuned / "test.tsv"), "b": str(finetuned / "test.tsv")}}
     recipe = write_recipe(tmp_path / "b.yaml", both)
     assert_user_error(*said("--recipe", recipe), "b.yaml: has 2 test sets")
@@ -253,7 +253,7 @@ def test_options_of_prediction_that_do_not_fit_are_refused(run: Run, finetuned: 
 
 
 def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(finetuned: Path, tmp_path: Path) -> None:
-    """The export is moved, so that nothing else of the run can be of help."""
+    """The export is moved, so that prediction cannot read other files of the run."""
     moved = tmp_path / "moved"
     moved.mkdir()
     for file in (finetuned / "export").iterdir():
@@ -261,11 +261,13 @@ def test_predicting_from_the_export_alone_gives_the_accuracy_of_the_test_file(fi
     output = tmp_path / "predictions.tsv"
     done = run_command("predict", moved, "--input", finetuned / "test.tsv", "--output", output, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    with open(output) as answers, open(finetuned / "test.tsv") as truth:
-        pairs = list(zip(csv.DictReader(answers, delimiter="\t"), csv.DictReader(truth, delimiter="\t"), strict=True))
-    right = sum(answer["prediction"] == true["label"] for answer, true in pairs)
+    with open(output) as predictions, open(finetuned / "test.tsv") as truth:
+        pairs = list(
+            zip(csv.DictReader(predictions, delimiter="\t"), csv.DictReader(truth, delimiter="\t"), strict=True)
+        )
+    right = sum(prediction["prediction"] == true["label"] for prediction, true in pairs)
     result = read_json(finetuned / "run" / "result.json", "result")
-    assert right / 101 == pytest.approx(result["sets"]["test"]["figures"]["accuracy"])
+    assert right / 101 == pytest.approx(result["sets"]["test"]["values"]["accuracy"])
 
 
 def test_prediction_has_the_threads_of_the_environment(finetuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +277,7 @@ def test_prediction_has_the_threads_of_the_environment(finetuned: Path, monkeypa
         assert config.cpu_math_library_num_threads() == threads and config.onednn_enabled()
 
 
-def test_bf16_answers_as_fp32_where_that_is_not_in_doubt(finetuned: Path) -> None:
+def test_bf16_predicts_as_fp32_where_the_scores_are_clear(finetuned: Path) -> None:
     if not devices.cpu_supports_bf16():
         pytest.skip("needs a CPU with AVX-512 that oneDNN may use")
     fp32, bf16 = (Predictor(finetuned / "export", precision=precision) for precision in ("fp32", "bf16"))

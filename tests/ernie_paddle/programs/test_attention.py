@@ -10,7 +10,7 @@ from paddle.nn.functional.flash_attention import flash_attn_unpadded
 from programs_support import joined, random_batch, random_labels, session_of, task_of
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.programs.attention import Heads, Layout, flash_attention, uses_flash
+from ernie_paddle.programs.attention import AttentionInputs, SymbolicLayout, flash_attention, uses_flash
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.dropout import Dropout
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS, build_task_program
@@ -18,7 +18,7 @@ from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import Attention, ImplSettings, Precision
 
 
-def attention_between_borders(  # type: ignore[no-untyped-def]
+def attention_within_samples(  # type: ignore[no-untyped-def]
     queries, keys, values, query_borders, key_borders, longest_query, longest_key, scale, rate, **_
 ) -> tuple[Any, None]:
     """What FlashAttention's kernel for varying lengths is documented to do, token by token, on any device."""
@@ -49,7 +49,7 @@ def flash(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         del bound.arguments["cu_seqlens_q"], bound.arguments["cu_seqlens_k"]
         given.append(bound.arguments | {name: (part.dtype, part.shape) for name, part in parts.items()})
         plain = (paddle.cast(part, "float32") for part in (queries, keys, values))
-        contexts, _ = attention_between_borders(*plain, *arguments, **options)
+        contexts, _ = attention_within_samples(*plain, *arguments, **options)
         return paddle.cast(contexts, queries.dtype), None
 
     monkeypatch.setattr("ernie_paddle.programs.attention.flash_attn_unpadded", kernel)
@@ -63,7 +63,7 @@ def test_flash_attention_gives_the_loss_and_gradients_of_rectangles(flash: list[
     random, found, task = np.random.default_rng(3), [], task_of("knowledge_masking")
     batch = random_batch(random, [5, 1, 9, 4])
     labels = random_labels(random, task, batch)
-    for attention in ("rectangles", "flash"):
+    for attention in ("padded", "flash"):
         session = session_of(ImplSettings(attention=attention, recompute=again))
         feed = {**joined(batch, {task.name: labels}), LOSS_WEIGHTS: np.ones(1, np.float32)}
         session.add_gradients((task,), feed, dropout_key=1)
@@ -79,8 +79,13 @@ def flash_attention_alone(precision: Precision, training: bool) -> tuple[list[in
     with new_program():
         queries, keys, values = (paddle.static.data(name, [-1, 8], "float32") for name in "qkv")
         cells = paddle.static.data("cells", [-1, -1], "int64"), paddle.static.data("tokens", [-1], "int64")
-        layout, dropout = Layout(*cells, ("tokens", 0), ("cells", 0), ("cells", 1)), Dropout(training, keep_masks=True)
-        contexts = flash_attention(12, precision)(Heads(queries, keys, values, layout, layout, 2), 0.3, dropout)
+        layout, dropout = (
+            SymbolicLayout(*cells, ("tokens", 0), ("cells", 0), ("cells", 1)),
+            Dropout(training, keep_masks=True),
+        )
+        contexts = flash_attention(12, precision)(
+            AttentionInputs(queries, keys, values, layout, layout, 2), 0.3, dropout
+        )
         return contexts.shape, len(dropout.kept)
 
 
@@ -128,7 +133,7 @@ def constant(operator: Any, operand: int) -> float:
         ("automatic", "bf16", True, (8, 0), True),
         ("automatic", "fp16", True, (9, 0), True),
         ("flash", "bf16", True, (8, 6), True),
-        ("rectangles", "bf16", True, (8, 0), False),
+        ("padded", "bf16", True, (8, 0), False),
         ("automatic", "bf16", True, (7, 5), False),
         ("automatic", "fp32", True, (8, 0), False),
         ("automatic", "bf16", False, (8, 0), False),

@@ -1,4 +1,4 @@
-"""Sums over ranks, and what sessions do with them: three ranks that all have the same stand for a job."""
+"""Collectives over ranks, and what sessions do with them: three ranks that all have the same stand for a job."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from programs_support import feed_for, session_for
 from ernie_paddle.errors import UserError
 from ernie_paddle.programs import collectives
 from ernie_paddle.programs.building import new_program
-from ernie_paddle.programs.collectives import Sums, add_sums
+from ernie_paddle.programs.collectives import Collectives, all_reduce
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.ranks import Ranks
@@ -48,7 +48,7 @@ def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeyp
     arrays = [random.normal(size=shape).astype(np.float32) for shape in ((2, 3), (2,), (1,), (5, 2), (3, 1))]
     with new_program() as main:
         values = [paddle.static.data(f"x{i}", array.shape, "float32") for i, array in enumerate(arrays)]
-        sums = add_sums(values)
+        sums = all_reduce(values)
     feed = {f"x{i}": array for i, array in enumerate(arrays)}
     for found, array in zip(paddle.static.Executor(CPU).run(main, feed=feed, fetch_list=sums), arrays, strict=True):
         np.testing.assert_allclose(found, 3 * array, rtol=1e-6)
@@ -57,13 +57,13 @@ def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeyp
 
 
 def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:
-    sums = [Sums(Ranks(rank, 3), CPU) for rank in range(3)]
+    sums = [Collectives(Ranks(rank, 3), CPU) for rank in range(3)]
     for array in (np.array([[1, 2], [3, 1 << 60]]), np.array([[0.5], [1e-300]]), np.ones(3, np.float32)):
-        found = sums[1](array)
+        found = sums[1].all_reduce(array)
         assert found.dtype == array.dtype and found.shape == array.shape and (found == 3 * array).all()
-        assert Sums(Ranks(), CPU)(array) is array
-        assert (sums[0].of_first(array) == 3 * array).all() and not sums[1].of_first(array).any()
-    assert [one.gathered(7) for one in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
+        assert Collectives(Ranks(), CPU).all_reduce(array) is array
+        assert (sums[0].broadcast(array) == 3 * array).all() and not sums[1].broadcast(array).any()
+    assert [one.all_gather(7) for one in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
 
 
 def test_updates_and_logged_losses_are_of_all_ranks() -> None:
@@ -90,7 +90,7 @@ def test_ranks_with_any_other_parameter_are_named(monkeypatch: pytest.MonkeyPatc
         seen.append(checksum)
         return [seen[0], seen[0], checksum]
 
-    monkeypatch.setattr(session.sums, "gathered", gathered)
+    monkeypatch.setattr(session.collectives, "all_gather", gathered)
     before = session.parameters()
     session.check_equal()
     one, other = "encoder_layer_0_multi_head_att_key_fc.w_0", "encoder_layer_0_multi_head_att_query_fc.w_0"
@@ -110,14 +110,14 @@ def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytes
     session.add_gradients((task,), feed_for(session, (task,), 0), 1)
     before = session.parameters() | session.optimizer_state()
     assert any("_moment2_0" in name for name in before)
-    monkeypatch.setattr(session.sums, "of_first", lambda array: array + 1)
-    session.take_from_first()
+    monkeypatch.setattr(session.collectives, "broadcast", lambda array: array + 1)
+    session.broadcast_from_rank0()
     after = session.parameters() | session.optimizer_state()
     assert all((after[name] == value + 1).all() for name, value in before.items())
-    assert session.any_of_ranks(True) and not session.any_of_ranks(False)
+    assert session.any_rank(True) and not session.any_rank(False)
     met: list[np.ndarray] = []
-    monkeypatch.setattr(session, "sums", met.append)
-    session.meet()
+    monkeypatch.setattr(session.collectives, "all_reduce", met.append)
+    session.barrier()
     assert len(met) == 1, "ranks wait for each other in a sum"
 
 

@@ -1,12 +1,12 @@
-"""Masks of dropout, and what is computed with them, on CPUs and as on GPUs."""
+"""Dropout masks."""
 
 import numpy as np
 import paddle
 import pytest
 
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.dropout import Dropout, Mask
-from ernie_paddle.task import Feed
 
 ROWS, COLUMNS = 300, 40
 
@@ -16,12 +16,12 @@ ROWS, COLUMNS = 300, 40
 def test_masks_have_their_rate_and_depend_on_the_key_alone(tokens: int, rate: float) -> None:
     mask = Mask(Feed("dropout_3", (-1, 501), "uint8"), (("input_ids", 0), 501), rate)
     feed, longer = ({"input_ids": np.zeros(count, np.int64)} for count in (tokens, tokens + 3))
-    drawn = mask.draw(feed, key=1)
+    drawn = mask.sample(feed, key=1)
     assert drawn.shape == (tokens, 501) and drawn.dtype == np.uint8 and set(np.unique(drawn)) == {0, 1}
     assert abs(drawn.mean() - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / drawn.size)
-    assert (mask.draw(longer, key=1)[:tokens] == drawn).all()
-    assert (mask.draw(feed, key=2) != drawn).any()
-    assert (Mask(Feed("dropout_4", (-1, 501), "uint8"), mask.sizes, rate).draw(feed, key=1) != drawn).any()
+    assert (mask.sample(longer, key=1)[:tokens] == drawn).all()
+    assert (mask.sample(feed, key=2) != drawn).any()
+    assert (Mask(Feed("dropout_4", (-1, 501), "uint8"), mask.sizes, rate).sample(feed, key=1) != drawn).any()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25])
@@ -42,7 +42,7 @@ def test_values_are_dropped_at_the_rate_and_those_that_stay_keep_the_mean(
     assert len(dropout.kept) == (2 if kind == "gpu recomputed" else 0), "what must not be drawn again"
     paddle.seed(3)
     feed = {"x": data}
-    feed |= {mask.feed.name: mask.draw(feed, key=5) for mask in dropout.masks}
+    feed |= {mask.feed.name: mask.sample(feed, key=5) for mask in dropout.masks}
     executor = paddle.static.Executor(paddle.CPUPlace())
     found = executor.run(main, feed=feed, fetch_list=[*outputs, *gradients])
     kept = [y != 0 for y in found[:2]]

@@ -8,9 +8,9 @@ import pytest
 from programs_support import feed_for, joined, random_batch, random_labels, session_of, task_of
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.kind import Signature
+from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.recomputation import Segment, recompute
+from ernie_paddle.programs.recomputation import Segment, recompute_layers
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS, build_task_program
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.registry import load_plugins
@@ -33,14 +33,14 @@ def numpy_loss(
     labels: Labels,
     drop: Drop = all_stay,
 ) -> float:
-    """Summed loss of a task: the encoder of the release written out in float64, sample by sample."""
+    """Return the summed loss of a task, with the release's encoder in float64, sample by sample."""
     p = {name: value.astype(np.float64) for name, value in values.items()}
     borders = batch.first_tokens[1:]
     samples = zip(*(np.split(batch.columns[n], borders) for n in ("input_ids", "sentence_ids")), strict=True)
     outputs = [
         numpy_encode(p, config, task_id, ids, sentence_ids, i, drop) for i, (ids, sentence_ids) in enumerate(samples)
     ]
-    total, x = 0.0, np.concatenate(outputs)[labels.tokens]
+    total, x = 0.0, np.concatenate(outputs)[labels.selected]
     if task.name == "knowledge_masking":
         hidden = activation(x @ p["mask_lm_trans_fc.w_0"] + p["mask_lm_trans_fc.b_0"], config.hidden_act)
         hidden = layer_norm(hidden, p, "mask_lm_trans_layer_norm")
@@ -113,7 +113,7 @@ def test_the_loss_equals_an_encoder_written_out_in_numpy(name: str, sizes: dict[
     session.parameter_shapes([task])
     spread = {n: v + np.random.default_rng(1).normal(0, 0.3, v.shape) for n, v in session.parameters().items()}
     session.set_parameters({n: v.astype(np.float32) for n, v in spread.items()})
-    # where samples and length agree, shapes may be confused
+    # equal numbers of samples and tokens may hide confused axes
     for lengths in ([1], [5], [1] * 5, [5] * 5, [8, 3, 1, 12], [2, 9]):
         random = np.random.default_rng(0)
         batch = random_batch(random, lengths)
@@ -136,10 +136,10 @@ def test_the_loss_in_training_equals_numpys_with_the_masks_of_its_key(name: str)
     feed = {**joined(batch, {name: labels}), LOSS_WEIGHTS: np.array([0.25], np.float32)}
     session.set_loss_scale(8.0)  # neither of the two changes what is said of losses
     session.add_gradients((task,), feed, dropout_key=5)
-    drawn = [mask.draw(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
+    drawn = [mask.sample(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
     layers = session.config.num_hidden_layers
     assert len(drawn) == 1 + 3 * layers + (name != "knowledge_masking")
-    read = np.isin(np.arange(batch.tokens), labels.tokens)  # the last layer computes these alone
+    read = np.isin(np.arange(batch.tokens), labels.selected)  # the last layer computes these alone
 
     def drop(number: int, sample: int, x: np.ndarray) -> np.ndarray:
         mask, stays = drawn[number], np.ones(x.shape)
@@ -185,7 +185,7 @@ COMBINATIONS = [
 @pytest.mark.parametrize("impl", [ImplSettings(), ImplSettings(recompute=True)], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("names", COMBINATIONS)
 def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], impl: ImplSettings) -> None:
-    """Every parameter, along a random direction; the kernels that training uses on CPU are the ones at work."""
+    """Each parameter is tested along a random direction, with the kernels that training uses on CPU."""
     session, tasks = session_of(impl, use_task_id=True), tuple(task_of(name) for name in names)
     weights = np.array([0.5, 0.25, 0.125][: len(tasks)], np.float32)
     random = np.random.default_rng(7)
@@ -215,7 +215,7 @@ def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], i
 
 
 @pytest.mark.parametrize("names", COMBINATIONS)
-def test_layers_computed_again_give_the_same_gradients_bit_for_bit(names: tuple[str, ...]) -> None:
+def test_recomputed_layers_give_the_same_gradients_bit_for_bit(names: tuple[str, ...]) -> None:
     found: dict[bool, dict[str, np.ndarray]] = {}
     for again in (False, True):
         impl, rates = ImplSettings(recompute=again), {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
@@ -236,7 +236,7 @@ def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_wha
     read: list[str] = []
 
     def recompute_and_look(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
-        recompute(main, forward, segments, kept)
+        recompute_layers(main, forward, segments, kept)
         may_be_read = [*(segment.output for segment in segments), *kept]
         of_layers = set().union(*(segment.operators for segment in segments))
         for operator in main.global_block().ops:
@@ -246,7 +246,7 @@ def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_wha
                 if source.id() in of_layers and not any(value.is_same(one) for one in may_be_read):
                     read.append(source.name())
 
-    monkeypatch.setattr("ernie_paddle.programs.task_program.recompute", recompute_and_look)
+    monkeypatch.setattr("ernie_paddle.programs.task_program.recompute_layers", recompute_and_look)
     build_task_program(config, [task_of("knowledge_masking")], True, impl=ImplSettings(recompute=True))
     assert set(read) <= {"builtin.parameter", "pd_op.data"}, "weights and feeds are there anyway"
     assert read

@@ -1,4 +1,4 @@
-"""Mixed precision: what programs hold, and where hardware allows it, what they compute."""
+"""Mixed precision: the types in programs and, if the hardware supports it, their results."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ TASKS = ("knowledge_masking", "capitalization", "sentence_distance")
 
 
 def test_every_matrix_product_is_in_low_precision() -> None:
-    """In bf16; Paddle for CPUs cannot even build a program in fp16."""
+    """Paddle for CPUs cannot build programs in fp16, so this is bf16."""
     session, tasks = session_for(AdamSettings(), *TASKS)
     program = build_task_program(session.config, tasks, training=True, precision="bf16")
     products, low = program.products
@@ -48,7 +48,7 @@ def test_bf16_follows_fp32_within_its_rounding() -> None:
             assert session.update(tuple(tasks), 0.01)
             losses.setdefault(precision, []).append(sum(value[0] for value in session.take_metrics().values()))
     np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.1)
-    # Each of the three batches is learnt; the three last losses are one of each.
+    # All three batches are learnt; each has one of the last three losses.
     fall = {precision: found[0] - np.mean(found[-3:]) for precision, found in losses.items()}
     assert fall["fp32"] > 0.25 * losses["fp32"][0] and 0.9 < fall["bf16"] / fall["fp32"] < 1.1
 
@@ -67,7 +67,7 @@ def test_precision_that_the_device_lacks_is_refused() -> None:
 
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="for CPUs")
 def test_bf16_is_refused_where_onednn_may_not_use_avx512() -> None:
-    """Paddle asks the hardware alone and would crash in the first product."""
+    """Paddle checks the hardware only, and would crash in the first product."""
     code = (
         "from ernie_paddle.programs.devices import check_precision, default_place\n"
         "check_precision('fp32', default_place())\n"

@@ -1,4 +1,4 @@
-"""The update program against AdamW written out in numpy, and what it leaves alone."""
+"""The update program against AdamW in numpy, and the variables that it must not change."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ NOT_DECAYED = {
 
 @pytest.mark.parametrize("clip_norm", [0.5, None])
 def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
-    """With norms above and below the one to clip to, losses scaled and not, and one update that is left out."""
+    """With norms above and below the one to clip to, losses scaled and not, and one step that is left out."""
     session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": clip_norm}), "knowledge_masking")
     session.parameter_shapes([masking])
     random = np.random.default_rng(0)  # biases that are not 0, so that decay would be seen

@@ -1,4 +1,4 @@
-"""Vocabularies: both of the release's formats, and the ids its tokenizer gives."""
+"""Vocabularies in both formats of the release, and the ids of its tokenizer."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_both_formats_give_the_same_vocabulary(tmp_path: Path) -> None:
     assert lines.ids == tabs.ids and lines.digest == tabs.digest and lines.size == len(WORDS)
 
 
-def test_ids_with_holes_survive_saving(tmp_path: Path) -> None:
+def test_unused_ids_survive_saving(tmp_path: Path) -> None:
     vocabulary = Vocabulary({word: 2 * i for i, word in enumerate(WORDS)})
     vocabulary.save(tmp_path / "vocab.txt")
     assert Vocabulary.load(tmp_path / "vocab.txt") == vocabulary and vocabulary.size == 2 * len(WORDS) - 1
@@ -87,7 +87,7 @@ def test_the_released_vocabularies_are_read(name: str, size: int) -> None:
 
 
 def test_ids_are_those_of_the_tokenizer_of_paddlenlp(tmp_path: Path) -> None:
-    """The Chinese sentence and an English one with accents, signs and an unknown word, over the released files."""
+    """A Chinese and an English sentence with accents, signs and an unknown word, with the released files."""
     from paddlenlp.transformers import ErnieTokenizer
 
     for name, text in (

@@ -9,10 +9,12 @@ import pytest
 from helpers import damaged
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.model import saved
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.checkpoint import Model, load_model, newest_whole, remove_old, save_checkpoint
+from ernie_paddle.training.checkpoint import newest_complete, remove_old, save_checkpoint
 
 FILES = {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "ernie_config.json", "vocab.txt"}
 FILES |= {"SHA256SUMS"}
@@ -25,8 +27,8 @@ def model(toy_vocabulary: Vocabulary, toy_model: Path) -> Model:
     return Model(ErnieConfig.load(toy_model), toy_vocabulary, parameters)
 
 
-def save(folder: Path, update: int, model: Model) -> Path:
-    return save_checkpoint(folder, update, model, {"moment": np.ones(3, np.float32)}, {"cursors": {}})
+def save(folder: Path, step: int, model: Model) -> Path:
+    return save_checkpoint(folder, step, model, {"moment": np.ones(3, np.float32)}, {"cursors": {}})
 
 
 def test_a_saved_model_comes_back_with_the_same_bits(tmp_path: Path, model: Model) -> None:
@@ -46,31 +48,31 @@ def test_a_damaged_file_makes_the_one_before_the_newest_complete(tmp_path: Path,
     for _ in range(5):
         heard: list[str] = []
         with damaged(newer / name, random):
-            assert newest_whole(tmp_path, heard.append) == older
+            assert newest_complete(tmp_path, heard.append) == older
             assert len(heard) == 1 and str(newer) in heard[0] and name in heard[0]
             taken = newer if name == "optimizer.safetensors" else older
-            assert checkpoint.resolve(tmp_path) == taken
+            assert saved.resolve(tmp_path) == taken
             if taken == older:
                 with pytest.raises(UserError, match=name):
                     load_model(newer)
-    assert newest_whole(tmp_path, heard.append) == checkpoint.resolve(tmp_path) == newer
+    assert newest_complete(tmp_path, heard.append) == saved.resolve(tmp_path) == newer
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_a_missing_file_makes_the_one_before_the_newest_whole(tmp_path: Path, model: Model, name: str) -> None:
+def test_a_missing_file_makes_the_one_before_the_newest_complete(tmp_path: Path, model: Model, name: str) -> None:
     older, newer = save(tmp_path, 7, model), save(tmp_path, 12, model)
     (newer / name).unlink()
     heard: list[str] = []
-    assert newest_whole(tmp_path, heard.append) == older and name in heard[0]
+    assert newest_complete(tmp_path, heard.append) == older and name in heard[0]
 
 
-def test_checkpoints_are_ordered_by_update_and_the_oldest_go_first(tmp_path: Path, model: Model) -> None:
-    for update in (90, 100, 1000, 200):
-        save(tmp_path, update, model)
+def test_checkpoints_are_ordered_by_step_and_the_oldest_go_first(tmp_path: Path, model: Model) -> None:
+    for step in (90, 100, 1000, 200):
+        save(tmp_path, step, model)
     (tmp_path / ".step_2000.partial").mkdir()
-    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step_90", "step_100", "step_200", "step_1000"]
+    assert [path.name for path in saved.checkpoints(tmp_path)] == ["step_90", "step_100", "step_200", "step_1000"]
     remove_old(tmp_path, 2)
-    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step_200", "step_1000"]
+    assert [path.name for path in saved.checkpoints(tmp_path)] == ["step_200", "step_1000"]
     assert (tmp_path / checkpoint.LATEST).read_text() == "step_200\n"  # the last one written
 
 

@@ -13,11 +13,12 @@ from helpers import write_model
 
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.finetuning.run import Finetuning
+from ernie_paddle.finetuning.settings import load_recipe
+from ernie_paddle.model import saved
+from ernie_paddle.pretraining.run import run_identity
+from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.training import checkpoint
-from ernie_paddle.training.finetuning import Finetuning
-from ernie_paddle.training.pretraining import run_identity
-from ernie_paddle.training.run_settings import PretrainSettings, load_recipe
 
 
 def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
@@ -34,7 +35,7 @@ def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
     assert first.keys() == {"model", "plan", "train", "data"} and first["data"].keys() == set(settings.plan.tasks)
     assert first["plan"] == settings.plan.model_dump(mode="json")
     assert first["train"] == settings.train.model_dump(mode="json")
-    assert identity(impl={"log_every": 1, "recompute": True, "attention": "rectangles"}) == first
+    assert identity(impl={"logging_steps": 1, "recompute": True, "attention": "padded"}) == first
     copied, other = shutil.copy(settings.model.config, tmp_path / "copy.json"), tmp_path / "other.json"
     assert identity(model={"config": str(copied)}) == first, "whatever the file is called"
     write_model(other, 64, num_hidden_layers=2, attention_probs_dropout_prob=0.2)
@@ -75,7 +76,7 @@ def identity_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     def start(trainer: Any, out: Path, identity: dict[str, Any], resume: str, init: Any) -> None:
         raise Started(identity)
 
-    monkeypatch.setattr("ernie_paddle.training.finetuning.start", start)
+    monkeypatch.setattr("ernie_paddle.finetuning.run.start", start)
 
     def identity_of(model: Path, rows: dict[str, str], scratch: bool = False, **keys: Any) -> dict[str, Any]:
         files = {name: tmp_path / f"{name}.tsv" for name in rows}
@@ -95,7 +96,7 @@ def test_a_fine_tuning_run_is_its_recipe_model_and_samples(
     rows = {name: f"w{i} w4\tno\nw5\tyes\n" for i, name in enumerate(("train", "dev", "test"))}
     first = identity_of(toy_pretrained, rows)
     assert json.loads(json.dumps(first)) == first, "as the checkpoint keeps it"
-    aside = {"impl": {"log_every": 1}, "paper": {"dev": {"accuracy": 90.0}}, "paper_source": "x"}
+    aside = {"impl": {"logging_steps": 1}, "paper": {"dev": {"accuracy": 90.0}}, "paper_source": "x"}
     assert identity_of(toy_pretrained, rows, **aside, submission={"test": "A"}) == first
     recipe = {"signature", "metric", "metric_options", "data", "epochs", "evaluate_every", "dropout", "train"}
     assert first["settings"].keys() == recipe and first["samples"].keys() == rows.keys()
@@ -103,9 +104,9 @@ def test_a_fine_tuning_run_is_its_recipe_model_and_samples(
         for other in (text.replace("w5", "w6"), text.replace("yes", "no")):
             found = identity_of(toy_pretrained, {**rows, name: other})["samples"]
             assert {one for one, digest in found.items() if digest != first["samples"][one]} == {name}
-    model = checkpoint.load_model(toy_pretrained)
+    model = saved.load_model(toy_pretrained)
     model.parameters["pooled_fc.b_0"] = np.full(16, 1e-3, np.float32)
     (tmp_path / "other").mkdir()
-    checkpoint.save_model(tmp_path / "other", model)
+    saved.save_model(tmp_path / "other", model)
     assert identity_of(tmp_path / "other", rows)["model"] != first["model"]
     assert identity_of(toy_pretrained, rows, scratch=True)["from_scratch"] != first["from_scratch"]

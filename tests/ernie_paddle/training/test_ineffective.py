@@ -9,7 +9,7 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.learning_rate import learning_rate
-from ernie_paddle.training.plan import StagePlan
+from ernie_paddle.training.stage_plan import StagePlan
 
 PLAN = StagePlan(("one", "two"), ((30, 0), (5, 10)))
 
@@ -21,21 +21,21 @@ def warnings(impl: dict[str, int] | None = None, **rate: Any) -> list[str]:
 
 @pytest.mark.parametrize("schedule", ["linear_warmup_decay", "linear", "noam_decay", "constant"])
 def test_a_warm_up_longer_than_the_run_names_both_and_the_highest_rate(schedule: str) -> None:
-    assert warnings(schedule=schedule, warmup_updates=45) == []
-    (warning,) = warnings(schedule=schedule, warmup_updates=46)
-    assert "46 is more than the 45 updates of the run" in warning
+    assert warnings(schedule=schedule, warmup_steps=45) == []
+    (warning,) = warnings(schedule=schedule, warmup_steps=46)
+    assert "46 is more than the 45 steps of the run" in warning
     settings = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": {"peak": 0.001}}, "train")
-    rate = settings.learning_rate.model_copy(update={"schedule": schedule, "warmup_updates": 46})
-    highest = max(learning_rate(rate, update, 45) for update in range(1, 46))
-    found = re.search(r"reaches (\S+) there, not 0.001", warning)
+    rate = settings.learning_rate.model_copy(update={"schedule": schedule, "warmup_steps": 46})
+    highest = max(learning_rate(rate, step, 45) for step in range(1, 46))
+    found = re.search(r"reaches (\S+), not 0.001", warning)
     assert found and float(found.group(1)) == pytest.approx(highest, rel=1e-2)
 
 
 def test_where_stages_warm_up_each_short_one_is_named() -> None:
-    assert warnings(restart="stage", warmup_updates=15) == []
-    (warning,) = warnings(restart="stage", warmup_updates=20)
-    assert "20 is more than the 15 updates of stage 2" in warning and "reaches 0.00075" in warning
-    assert len(warnings(restart="stage", warmup_updates=31)) == 2
+    assert warnings(restart="stage", warmup_steps=15) == []
+    (warning,) = warnings(restart="stage", warmup_steps=20)
+    assert "20 is more than the 15 steps of stage 2" in warning and "reaches 0.00075" in warning
+    assert len(warnings(restart="stage", warmup_steps=31)) == 2
 
 
 def test_a_share_always_ends() -> None:
@@ -43,7 +43,7 @@ def test_a_share_always_ends() -> None:
 
 
 def test_intervals_longer_than_the_run_are_said_if_they_were_chosen() -> None:
-    assert warnings({}) == warnings({"log_every": 45, "save_every": 45}) == []
-    log, save = warnings({"log_every": 46, "save_every": 1000})
-    assert "impl.log_every 46" in log and "45 updates" in log
-    assert "impl.save_every 1,000" in save and "45 updates" in save
+    assert warnings({}) == warnings({"logging_steps": 45, "save_steps": 45}) == []
+    log, save = warnings({"logging_steps": 46, "save_steps": 1000})
+    assert "impl.logging_steps 46" in log and "45 steps" in log
+    assert "impl.save_steps 1,000" in save and "45 steps" in save

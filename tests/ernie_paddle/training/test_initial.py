@@ -12,21 +12,21 @@ from rich.console import Console
 
 from ernie_paddle.checksums import write_checksums
 from ernie_paddle.errors import UserError
+from ernie_paddle.model import saved
+from ernie_paddle.model.saved import Model
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training import checkpoint
-from ernie_paddle.training.checkpoint import Model
 from ernie_paddle.training.initial import Initial, compare, initialise
 from ernie_paddle.training.run import save
 from ernie_paddle.training.trainer import Trainer
 
-MASKING = {"tasks": {"knowledge_masking": {"updates": 4}}}
-DISTANCE = {"tasks": {"sentence_distance": {"updates": 4}}}
+MASKING = {"tasks": {"knowledge_masking": {"steps": 4}}}
+DISTANCE = {"tasks": {"sentence_distance": {"steps": 4}}}
 
 
 @pytest.fixture
 def trained(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> Path:
     trainer = toy_trainer(plan=MASKING)
-    for _ in trainer.updates():
+    for _ in trainer.steps():
         pass
     save(trainer, tmp_path / "trained", {})
     return tmp_path / "trained"
@@ -35,12 +35,12 @@ def trained(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> Path:
 def test_only_parameters_are_taken(toy_trainer: Callable[..., Trainer], trained: Path, tmp_path: Path) -> None:
     trainer = toy_trainer(plan=DISTANCE)
     report = initialise(trainer, Initial(trained), Console(quiet=True))
-    given = checkpoint.load_model(trained).parameters
+    given = saved.load_model(trained).parameters
     found = trainer.session.parameters()
     assert report.matched and all((found[name] == given[name]).all() for name in report.matched)
     assert all("sentence_distance" in name or "pooled" in name for name in report.missing), report.missing
     assert set(report.unexpected) == {name for name in given if name.startswith("mask_lm")}
-    assert trainer.progress.update == 0 and trainer.progress.cursors == {}
+    assert trainer.progress.step == 0 and trainer.progress.cursors == {}
     assert trainer.session.optimizer_state() == {}
 
 
@@ -53,20 +53,20 @@ def test_tensors_are_sorted_by_what_becomes_of_them() -> None:
 def rewritten(path: Path, out: Path, **parts: object) -> Path:
     """A copy of a model with some of its parts replaced."""
     out.mkdir()
-    checkpoint.save_model(out, replace(checkpoint.load_model(path), **parts))  # type: ignore[arg-type]
+    saved.save_model(out, replace(saved.load_model(path), **parts))  # type: ignore[arg-type]
     return out
 
 
 def test_models_that_do_not_fit_are_refused(
     toy_trainer: Callable[..., Trainer], trained: Path, tmp_path: Path, toy_vocabulary: Vocabulary
 ) -> None:
-    model: Model = checkpoint.load_model(trained)
+    model: Model = saved.load_model(trained)
     name = "encoder_layer_1_ffn_fc_0.w_0"
     smaller = {**model.parameters, name: model.parameters[name][:, :-1].copy()}
     fewer = {key: value for key, value in model.parameters.items() if key != name}
     shuffled = Vocabulary({token: 59 - i for token, i in toy_vocabulary.ids.items()})
     for out, parts, message in (
-        ("shape", {"parameters": smaller}, rf"{name} is \[16, 63\], this model needs \[16, 64\]"),
+        ("shape", {"parameters": smaller}, rf"{name} has shape \[16, 63\], expected \[16, 64\]"),
         ("missing", {"parameters": fewer}, f"1 encoder tensors are missing, the first is {name}"),
         ("vocabulary", {"vocabulary": shuffled}, "vocabulary"),
     ):
@@ -97,8 +97,8 @@ HEAD = "sentence_distance_fc"
 def test_a_head_of_other_classes_starts_anew_and_is_said(
     toy_trainer: Callable[..., Trainer], with_head: Path, change: str
 ) -> None:
-    path = checkpoint.resolve(with_head)
-    parameters = dict(checkpoint.load_model(path).parameters)
+    path = saved.resolve(with_head)
+    parameters = dict(saved.load_model(path).parameters)
     state = json.loads((path / "trainer_state.json").read_text())
     assert state["labels"] == {"sentence_distance": ["adjacent", "same document", "different documents"]}
     if change == "shape":
@@ -107,9 +107,9 @@ def test_a_head_of_other_classes_starts_anew_and_is_said(
         del parameters[f"{HEAD}.b_0"]
     elif change == "labels":
         state["labels"]["sentence_distance"].reverse()
-    model = replace(checkpoint.load_model(path), parameters=parameters)
+    model = replace(saved.load_model(path), parameters=parameters)
     (path / "trainer_state.json").write_text(json.dumps(state))
-    checkpoint.save_model(path, model)
+    saved.save_model(path, model)
     trainer, fresh, console = (
         toy_trainer(plan=DISTANCE),
         toy_trainer(plan=DISTANCE),
@@ -117,12 +117,12 @@ def test_a_head_of_other_classes_starts_anew_and_is_said(
     )
     fresh.session.parameter_shapes(fresh.tasks.values())
     report = initialise(trainer, Initial(with_head), console)
-    reason = {"shape": "is [5], this run's is [3]", "half": "b_0 is not there", "labels": "its classes were different"}
-    anew = "the head of sentence_distance starts anew" in said(console)
-    assert anew == (change != "nothing") and reason.get(change, "") in said(console)
-    expected = fresh.session.parameters() if anew else parameters
+    reason = {"shape": "has shape [5], expected [3]", "half": "b_0 is missing", "labels": "its classes were different"}
+    reinitialised = "the head of sentence_distance is newly initialised" in said(console)
+    assert reinitialised == (change != "nothing") and reason.get(change, "") in said(console)
+    expected = fresh.session.parameters() if reinitialised else parameters
     for name in (f"{HEAD}.w_0", f"{HEAD}.b_0"):
-        assert (name in report.matched) != anew
+        assert (name in report.matched) != reinitialised
         np.testing.assert_array_equal(trainer.session.parameters()[name], expected[name])
     assert "encoder_layer_0_ffn_fc_0.w_0" in report.matched and "pooled_fc.w_0" in report.matched
 
@@ -130,8 +130,8 @@ def test_a_head_of_other_classes_starts_anew_and_is_said(
 def test_a_model_without_a_record_of_labels_gives_heads_of_the_same_shape(
     toy_trainer: Callable[..., Trainer], with_head: Path
 ) -> None:
-    folder = checkpoint.resolve(with_head)
+    folder = saved.resolve(with_head)
     (folder / "trainer_state.json").unlink()
     write_checksums(folder)
     report = initialise(toy_trainer(plan=DISTANCE), Initial(with_head), Console(quiet=True))
-    assert f"{HEAD}.w_0" in report.matched and not report.renewed
+    assert f"{HEAD}.w_0" in report.matched and not report.reinitialised

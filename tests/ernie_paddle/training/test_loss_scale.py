@@ -1,4 +1,4 @@
-"""Dynamic loss scaling, and updates that are left out."""
+"""Dynamic loss scaling, and skipped steps."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -14,9 +14,9 @@ from ernie_paddle.training.run import save, start
 from ernie_paddle.training.trainer import Trainer
 
 
-def after_all(outcomes: list[bool], precision: Precision = "fp16") -> LossScale:
+def after_all(head_outputs: list[bool], precision: Precision = "fp16") -> LossScale:
     scale = LossScale.initial(precision)
-    for finite in outcomes:
+    for finite in head_outputs:
         scale = scale.after(finite, precision)
     return scale
 
@@ -36,7 +36,7 @@ def test_the_scale_shrinks_with_the_third_non_finite_update_in_a_row_down_to_a_f
     assert after_all([False, False, True] * 9).value == 102400
     assert after_all([False] * 6).value == pytest.approx(65536)
     assert after_all([False] * 1000).value == 1
-    assert after_all([False, True, False]).left_out == 2
+    assert after_all([False, True, False]).skipped_steps == 2
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -51,13 +51,15 @@ def spoil(trainer: Trainer, name: str) -> None:
 
 def test_gradients_that_are_not_finite_stop_an_fp32_run_and_change_nothing(toy_trainer: Callable[..., Trainer]) -> None:
     trainer = toy_trainer()
-    updates = trainer.updates()
+    steps = trainer.steps()
     for _ in range(3):
-        next(updates)
+        next(steps)
     spoil(trainer, "encoder_layer_1_ffn_fc_1.w_0")
     before = trainer.session.parameters() | trainer.session.optimizer_state()
-    with pytest.raises(UserError, match=r"update 4, stage 1: gradients of \w+ are not finite.*training samples.*\d+, "):
-        next(updates)
+    with pytest.raises(
+        UserError, match=r"step 4, stage 1: the gradients of \w+ are not finite.*training samples.*\d+, "
+    ):
+        next(steps)
     after = trainer.session.parameters() | trainer.session.optimizer_state()
     assert [name for name in before if before[name].tobytes() != after[name].tobytes()] == []
 
@@ -70,7 +72,7 @@ def idle_trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.Monkey
     def make(precision: Precision, finite: bool) -> Trainer:
         trainer = toy_trainer(
             train={"batch_tokens": 512, "precision": precision, "learning_rate": {"peak": 0.01}},
-            plan={"tasks": {"sentence_distance": {"updates": 110}}},
+            plan={"tasks": {"sentence_distance": {"steps": 110}}},
         )
         monkeypatch.setattr(trainer.session, "add_gradients", lambda *_: None)
         monkeypatch.setattr(trainer.session, "update", lambda *_: finite)
@@ -84,26 +86,26 @@ def test_so_many_updates_in_a_row_are_left_out_before_a_run_is_given_up(
     idle_trainer: Callable[..., Trainer], precision: Precision, patience: int
 ) -> None:
     trainer, done = idle_trainer(precision, finite=False), 0
-    with pytest.raises(UserError, match=rf"update {patience + 1}, .* {patience + 1} times in a row"):
-        for done, step in enumerate(trainer.updates(), 1):
-            assert step.loss_scale.left_out == done
+    with pytest.raises(UserError, match=rf"step {patience + 1}, .* {patience + 1} times in a row"):
+        for done, step in enumerate(trainer.steps(), 1):
+            assert step.loss_scale.skipped_steps == done
     assert done == patience
 
 
-@pytest.mark.parametrize(("finite", "updates", "scale"), [(True, 101, 204800), (False, 3, 81920)])
+@pytest.mark.parametrize(("finite", "steps", "scale"), [(True, 101, 204800), (False, 3, 81920)])
 def test_programs_get_the_scale_as_it_changes(
-    idle_trainer: Callable[..., Trainer], finite: bool, updates: int, scale: float
+    idle_trainer: Callable[..., Trainer], finite: bool, steps: int, scale: float
 ) -> None:
     trainer = idle_trainer("fp16", finite)
-    for number, step in enumerate(islice(trainer.updates(), updates), 1):
+    for number, step in enumerate(islice(trainer.steps(), steps), 1):
         found = trainer.session.variables.get("loss_scale").tolist()
-        assert found == [step.loss_scale.value] == pytest.approx([scale if number == updates else 102400])
+        assert found == [step.loss_scale.value] == pytest.approx([scale if number == steps else 102400])
     assert idle_trainer("fp16", True).session.variables.get("loss_scale").tolist() == [102400]
 
 
 def test_a_checkpoint_keeps_the_scale(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
     trainer = toy_trainer()
-    next(trainer.updates())
+    next(trainer.steps())
     trainer.progress.loss_scale = LossScale(4.0, 7, 5, 0)
     save(trainer, tmp_path, {})
     resumed = toy_trainer()

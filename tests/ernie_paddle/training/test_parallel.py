@@ -15,27 +15,28 @@ import pytest
 from finetuning_support import write_recipe
 from helpers import run_command
 
+from ernie_paddle.model import saved
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 LAUNCH = Path(__file__).parents[3] / "tools" / "launch.sh"
 PLAN: dict[str, Any] = {
-    "plan": {"tasks": {"knowledge_masking": {"updates": 8}, "sentence_distance": {"updates": 8}}},
-    "train": {"batch_tokens": 256, "accumulation": 3, "learning_rate": {"peak": 0.01, "warmup_updates": 5}},
-    "impl": {"log_every": 4, "save_every": 5, "keep_checkpoints": 9},
+    "plan": {"tasks": {"knowledge_masking": {"steps": 8}, "sentence_distance": {"steps": 8}}},
+    "train": {"batch_tokens": 256, "accumulation": 3, "learning_rate": {"peak": 0.01, "warmup_steps": 5}},
+    "impl": {"logging_steps": 4, "save_steps": 5, "keep_checkpoints": 9},
 }
-# What a launcher starts: the command line, with something done to rank 1 after update 6.
+# What a launcher starts: the command line, with something done to rank 1 after step 6.
 DRIVER = """
 import os, signal
 from ernie_paddle.cli import main
 from ernie_paddle.training.trainer import Trainer
 
-step = Trainer._step
+run_step = Trainer._step
 
-def injected(trainer, update, waited, stop):
-    result = step(trainer, update, waited, stop)
-    if trainer.ranks.rank == 1 and update.planned.number == 6:
+def injected(trainer, step, waited, stop):
+    result = run_step(trainer, step, waited, stop)
+    if trainer.ranks.rank == 1 and step.planned.number == 6:
         {injection}
     return result
 
@@ -70,10 +71,8 @@ def output_of(process: "subprocess.Popen[str]", log: Path) -> str:
 
 
 def tensors_of(run: Path) -> dict[str, np.ndarray]:
-    folder = checkpoint.resolve(run)
-    return checkpoint.load_tensors(folder / checkpoint.MODEL_FILE) | checkpoint.load_tensors(
-        folder / checkpoint.OPTIMIZER_FILE
-    )
+    folder = saved.resolve(run)
+    return saved.load_tensors(folder / saved.MODEL_FILE) | saved.load_tensors(folder / saved.OPTIMIZER_FILE)
 
 
 def assert_close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -111,9 +110,9 @@ def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
     records = [[r for r in read_log(run / LOG_FILE) if r["event"] == "train"] for run in (one, two)]
     assert [r["tokens"] for r in records[0]] == [r["tokens"] for r in records[1]]
     for first, second in zip(*records, strict=True):
-        for task, figures in first["tasks"].items():
-            assert figures["labels"] == second["tasks"][task]["labels"]
-            assert abs(figures["loss"] - second["tasks"][task]["loss"]) < 1e-4
+        for task, values in first["tasks"].items():
+            assert values["labels"] == second["tasks"][task]["labels"]
+            assert abs(values["loss"] - second["tasks"][task]["loss"]) < 1e-4
 
     process = started(*launch, stopped)
     while not (stopped / LOG_FILE).exists() or not (stopped / LOG_FILE).stat().st_size:
@@ -153,7 +152,7 @@ def test_the_launcher_numbers_ranks_and_reads_slurm(tmp_path: Path) -> None:
     for arguments, word in {
         ("--nodes", "2"): "--master",
         ("--nodes", "2", "--node-rank", "2", "--master", "h:1"): "numbered 0 to 1",
-        ("--processes", "none"): "'none' is no number",
+        ("--processes", "none"): "'none' is not a number",
         ("--port", "1"): "unknown option --port",
         ("--master", "host"): "HOST:PORT",
     }.items():
@@ -178,7 +177,7 @@ def test_a_rank_that_diverges_or_dies_ends_the_job_and_is_named(
     assert time.monotonic() - before < 30
     assert process.returncode != 0
     assert word in said, said
-    assert checkpoint.resolve(run).name == "step_5"
+    assert saved.resolve(run).name == "step_5"
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from helpers import assert_user_error, run_command
 
+from ernie_paddle.model import saved
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.stopping import Stopped
 from ernie_paddle.training import checkpoint
@@ -21,8 +22,8 @@ from ernie_paddle.training.run import run_stages, save, start
 from ernie_paddle.training.trainer import Trainer
 
 PREEMPTED = 75  # what schedulers such as Slurm take for "run it again"
-TWO_TASKS = {"tasks": {"knowledge_masking": {"updates": 12}, "sentence_distance": {"updates": 12}}}
-TRAIN = {"batch_tokens": 512, "accumulation": 2, "learning_rate": {"peak": 0.01, "warmup_updates": 5}}
+TWO_TASKS = {"tasks": {"knowledge_masking": {"steps": 12}, "sentence_distance": {"steps": 12}}}
+TRAIN = {"batch_tokens": 512, "accumulation": 2, "learning_rate": {"peak": 0.01, "warmup_steps": 5}}
 
 
 def state_of(trainer: Trainer) -> dict[str, np.ndarray]:
@@ -36,13 +37,13 @@ def assert_identical(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) 
 
 
 @pytest.mark.slow
-def test_resuming_at_any_update_gives_bit_identical_parameters_and_moments(
+def test_resuming_at_any_step_gives_bit_identical_parameters_and_moments(
     toy_trainer: Callable[..., Trainer], tmp_path: Path
 ) -> None:
-    """With accumulation and dropout; the updates resumed at cover the middle and end of epochs and of stages."""
+    """With accumulation and dropout; the steps resumed at cover the middle and end of epochs and of stages."""
     straight = toy_trainer(plan=TWO_TASKS, train=TRAIN)
     stops: dict[str, int] = {}
-    for step in straight.updates():
+    for step in straight.steps():
         number, task = step.planned.number, step.planned.task
         before = straight.progress.cursors[task]
         save(straight, tmp_path / f"at_{number}", {})
@@ -56,8 +57,8 @@ def test_resuming_at_any_update_gives_bit_identical_parameters_and_moments(
     for number in stops.values():
         resumed = toy_trainer(plan=TWO_TASKS, train=TRAIN)
         start(resumed, tmp_path / f"at_{number}", {}, resume="yes", init=None)
-        assert resumed.progress.update == number
-        for _ in resumed.updates():
+        assert resumed.progress.step == number
+        for _ in resumed.steps():
             pass
         assert_identical(state_of(straight), state_of(resumed))
 
@@ -66,7 +67,7 @@ def test_resuming_at_any_update_gives_bit_identical_parameters_and_moments(
 def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    plan = write_plan(plan=TWO_TASKS, train=TRAIN, impl={"log_every": 1, "save_every": 3})
+    plan = write_plan(plan=TWO_TASKS, train=TRAIN, impl={"logging_steps": 1, "save_steps": 3})
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert run_command("pretrain", plan, "--out", straight).returncode == 0
     command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume", "auto"]
@@ -82,8 +83,8 @@ def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
         assert blow == signal.SIGKILL or code in (0, PREEMPTED)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for name in (checkpoint.MODEL_FILE, checkpoint.OPTIMIZER_FILE):
-        assert (checkpoint.resolve(straight) / name).read_bytes() == (checkpoint.resolve(killed) / name).read_bytes()
+    for name in (saved.MODEL_FILE, saved.OPTIMIZER_FILE):
+        assert (saved.resolve(straight) / name).read_bytes() == (saved.resolve(killed) / name).read_bytes()
     assert spent_in(straight) == spent_in(killed)
 
 
@@ -94,10 +95,10 @@ def wait_for_a_record(log: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 def spent_in(run: Path) -> Counter[tuple[int, str]]:
-    """Updates by stage and task, counted from the log."""
+    """Steps by stage and task, counted from the log."""
     spent: Counter[tuple[int, str]] = Counter()
     for record in read_log(run / LOG_FILE):
-        for task, count in record.get("updates", {}).items():
+        for task, count in record.get("steps", {}).items():
             spent[record["stage"], task] += count
     return spent
 
@@ -106,21 +107,21 @@ def test_a_stop_asked_of_another_rank_while_the_last_stage_is_scored_is_heeded(
     toy_trainer: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No step comes after that, in which ranks ask each other; all end when the checkpoint is there."""
-    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"updates": 2}}}, train=TRAIN)
+    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 2}}}, train=TRAIN)
     asked: list[bool] = []
-    met: list[Path] = []
-    monkeypatch.setattr(trainer.session, "any_of_ranks", lambda here: not asked.append(here))  # type: ignore[func-returns-value]
-    monkeypatch.setattr(trainer.session, "meet", lambda: met.append(checkpoint.resolve(tmp_path)))
+    waited_at: list[Path] = []
+    monkeypatch.setattr(trainer.session, "any_rank", lambda here: not asked.append(here))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(trainer.session, "barrier", lambda: waited_at.append(saved.resolve(tmp_path)))
     with pytest.raises(Stopped) as stop:
         run_stages(trainer, tmp_path, {}, lambda last, log: None, ())
-    assert stop.value.exit_code == PREEMPTED and asked == [False] and met == [tmp_path / "step_2"]
+    assert stop.value.exit_code == PREEMPTED and asked == [False] and waited_at == [tmp_path / "step_2"]
 
 
 def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Files that may not grow beyond a limit stand for the disk."""
-    plan, run = write_plan(impl={"log_every": 1, "save_every": 4, "keep_checkpoints": 9}), tmp_path / "run"
+    plan, run = write_plan(impl={"logging_steps": 1, "save_steps": 4, "keep_checkpoints": 9}), tmp_path / "run"
     command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(run), "--resume", "auto"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not (run / checkpoint.LATEST).exists():
@@ -128,8 +129,8 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == PREEMPTED
-    last = checkpoint.resolve(run)
-    limit = (last / checkpoint.MODEL_FILE).stat().st_size * 3 // 2  # room for parameters, not for moments
+    last = saved.resolve(run)
+    limit = (last / saved.MODEL_FILE).stat().st_size * 3 // 2  # room for parameters, not for moments
     full = subprocess.run(
         command,
         capture_output=True,
@@ -137,15 +138,15 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    assert_user_error(full.returncode, full.stderr, "cannot be written", "before it are whole", "--resume")
-    assert checkpoint.resolve(run) == last
+    assert_user_error(full.returncode, full.stderr, "cannot be written", "earlier checkpoints are complete", "--resume")
+    assert saved.resolve(run) == last
     checkpoint.check_checkpoint(last)
-    assert checkpoint.newest_whole(run, lambda fault: pytest.fail(fault)) == last
+    assert checkpoint.newest_complete(run, lambda fault: pytest.fail(fault)) == last
 
 
-def test_the_log_counts_the_updates_of_the_plan(write_plan: Callable[..., Path], tmp_path: Path) -> None:
-    tasks = {"knowledge_masking": {"updates": 7}, "sentence_distance": {"updates": 8}}
-    plan = write_plan(plan={"tasks": tasks}, impl={"log_every": 4})
+def test_the_log_counts_the_steps_of_the_plan(write_plan: Callable[..., Path], tmp_path: Path) -> None:
+    tasks = {"knowledge_masking": {"steps": 7}, "sentence_distance": {"steps": 8}}
+    plan = write_plan(plan={"tasks": tasks}, impl={"logging_steps": 4})
     result = run_command("pretrain", plan, "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert spent_in(tmp_path / "run") == {

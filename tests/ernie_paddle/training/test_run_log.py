@@ -1,4 +1,4 @@
-"""What the log says of updates is what they did."""
+"""What the log says of steps is what they did."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +10,20 @@ from tensorboardX import SummaryWriter
 from ernie_paddle.training.evaluation import Score
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.loss_scale import LossScale
-from ernie_paddle.training.plan import planned_updates
 from ernie_paddle.training.run_log import RunLog
+from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import StepResult, Trainer
 
 STAGES = {
     "strategy": "stages",
-    "tasks": {"knowledge_masking": {"updates": [4, 1]}, "sentence_distance": {"updates": [0, 2]}},
+    "tasks": {"knowledge_masking": {"steps": [4, 1]}, "sentence_distance": {"steps": [0, 2]}},
 }
 
 
 @pytest.fixture
 def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Trainer:
     """A trainer that computes nothing: of each task a loss of 12 and 4 right answers since the last record."""
-    trainer = toy_trainer(plan=STAGES, impl={"log_every": 3})
+    trainer = toy_trainer(plan=STAGES, impl={"logging_steps": 3})
     names = ("knowledge_masking", "sentence_distance")
     monkeypatch.setattr(trainer.session, "take_metrics", lambda: {name: np.array([12.0, 4.0]) for name in names})
     monkeypatch.setattr(trainer.session, "gradient_norm", lambda: 0.5)
@@ -32,12 +32,12 @@ def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 
 
 def steps_of(trainer: Trainer) -> list[StepResult]:
-    """Made-up results of all updates: the n-th has n labels of its task, 10 n tokens in 16 n cells."""
+    """Made-up results of all steps: the n-th has n labels of its task, 10 n tokens in 16 n cells."""
     found = []
-    for planned in planned_updates(trainer.plan):
+    for planned in planned_steps(trainer.plan):
         n, tasks = planned.number, trainer.combination(planned)
         labels = np.array([n] * len(tasks))
-        scale = LossScale(2.0**n, left_out=n)
+        scale = LossScale(2.0**n, skipped_steps=n)
         found.append(StepResult(planned, tasks, labels, 0.1 * n, n, 10 * n, 16 * n, 0.25, scale, False))
     return found
 
@@ -57,22 +57,22 @@ def test_records_sum_up_the_updates_since_the_last_one_within_a_stage(
             log.step(step)
         log.flush()
     records = [record for record in read_log(tmp_path / LOG_FILE) if record["event"] == "train"]
-    spans = [[1, 2, 3], [4], [5, 6], [7]]  # every three updates, and where a stage ends
-    assert [(record["update"], record["stage"]) for record in records] == [(3, 1), (4, 1), (6, 2), (7, 2)]
-    assert [record["updates"] for record in records[:2]] == [{"knowledge_masking": 3}, {"knowledge_masking": 1}]
-    assert [sum(record["updates"].values()) for record in records] == [3, 1, 2, 1]
+    spans = [[1, 2, 3], [4], [5, 6], [7]]  # every three steps, and where a stage ends
+    assert [(record["step"], record["stage"]) for record in records] == [(3, 1), (4, 1), (6, 2), (7, 2)]
+    assert [record["steps"] for record in records[:2]] == [{"knowledge_masking": 3}, {"knowledge_masking": 1}]
+    assert [sum(record["steps"].values()) for record in records] == [3, 1, 2, 1]
     for record, span in zip(records, spans, strict=True):
         total = sum(span)
-        for name, figures in record["tasks"].items():
-            labels = total if name == "knowledge_masking" else figures["labels"]
-            assert figures == {"loss": 12 / labels, "accuracy": 4 / labels, "labels": labels}
+        for name, values in record["tasks"].items():
+            labels = total if name == "knowledge_masking" else values["labels"]
+            assert values == {"loss": 12 / labels, "accuracy": 4 / labels, "labels": labels}
         assert (record["samples"], record["tokens"]) == (total, 10 * total)
         assert record["padding_share"] == pytest.approx(1 - 10 / 16)
         assert record["seconds"] == 2.0
         assert record["tokens_per_second"] == pytest.approx(10 * total / record["seconds"])
         assert record["waiting_share"] == pytest.approx(0.25 * len(span) / record["seconds"])
         assert record["learning_rate"] == pytest.approx(0.1 * span[-1])
-        assert (record["loss_scale"], record["left_out"]) == (2.0 ** span[-1], span[-1])
+        assert (record["loss_scale"], record["skipped_steps"]) == (2.0 ** span[-1], span[-1])
         assert record["gradient_norm"] == 0.5 and record["memory_bytes"] == pytest.approx(resident_bytes(), rel=0.1)
     of_distance = sum(record["tasks"].get("sentence_distance", {"labels": 0})["labels"] for record in records)
     assert of_distance == sum(s.planned.number for s in steps_of(trainer) if s.planned.task == "sentence_distance")
@@ -83,26 +83,25 @@ def test_tensorboard_gets_the_figures_of_the_records(
 ) -> None:
     shown: dict[tuple[str, int], float] = {}
 
-    def add_scalar(writer: SummaryWriter, tag: str, value: float, update: int) -> None:
-        shown[tag, update] = value
+    def add_scalar(writer: SummaryWriter, tag: str, value: float, step: int) -> None:
+        shown[tag, step] = value
 
     monkeypatch.setattr(SummaryWriter, "add_scalar", add_scalar)
     with RunLog(tmp_path, trainer) as log:
         for step in steps_of(trainer):
             log.step(step)
         log.evaluation(7, 1, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
-        scores = {"loss": 0.5, "figures": {"accuracy": 0.75}, "degenerate": None}
-        log.figures(7, 1, {"dev": scores})
+        scores = {"loss": 0.5, "values": {"accuracy": 0.75}, "degenerate": None}
+        log.scores(7, 1, {"dev": scores})
     expected = {("validation_loss/knowledge_masking", 7): 3.0, ("validation_accuracy/knowledge_masking", 7): 0.25}
     expected |= {("loss/dev", 7): 0.5, ("accuracy/dev", 7): 0.75}
-    of_the_run = (
-        "learning_rate gradient_norm loss_scale left_out tokens_per_second padding_share waiting_share memory_bytes"
-    )
+    of_the_run = "learning_rate gradient_norm loss_scale skipped_steps tokens_per_second padding_share waiting_share"
+    of_the_run += " memory_bytes"
     for record in read_log(tmp_path / LOG_FILE):
         if record["event"] == "train":
-            expected |= {(f"run/{name}", record["update"]): record[name] for name in of_the_run.split()}
-            for name, figures in record["tasks"].items():
-                expected |= {(f"train_{what}/{name}", record["update"]): figures[what] for what in ("loss", "accuracy")}
+            expected |= {(f"run/{name}", record["step"]): record[name] for name in of_the_run.split()}
+            for name, values in record["tasks"].items():
+                expected |= {(f"train_{what}/{name}", record["step"]): values[what] for what in ("loss", "accuracy")}
     assert shown == expected and len(shown) > 30
 
 
@@ -111,7 +110,7 @@ def test_each_program_is_told_of_once_with_its_products(trainer: Trainer, tmp_pa
         for step in steps_of(trainer):
             log.step(step)
     programs = [record for record in read_log(tmp_path / LOG_FILE) if record["event"] == "program"]
-    found = [(one["update"], one["combination"], one["matrix_products"], one["in_low_precision"]) for one in programs]
+    found = [(one["step"], one["combination"], one["matrix_products"], one["in_low_precision"]) for one in programs]
     both = ["sentence_distance", "knowledge_masking"]
     assert sorted(found) == [(1, ["knowledge_masking"], 10, 1), (5, both, 20, 2)]
 
@@ -120,17 +119,17 @@ def test_held_out_scores_are_logged_beside_guessing(trainer: Trainer, tmp_path: 
     with RunLog(tmp_path, trainer) as log:
         log.evaluation(4, 0, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
         (record,) = read_log(tmp_path / LOG_FILE)  # it is there at once
-    figures = {"loss": 3.0, "accuracy": 0.25, "labels": 8, "prior_loss": 2.0, "prior_accuracy": 0.5}
-    assert (record["event"], record["update"], record["stage"]) == ("evaluation", 4, 1)
-    assert record["tasks"] == {"knowledge_masking": figures | {"chance_loss": pytest.approx(np.log(60))}}
+    values = {"loss": 3.0, "accuracy": 0.25, "labels": 8, "unigram_loss": 2.0, "majority_accuracy": 0.5}
+    assert (record["event"], record["step"], record["stage"]) == ("evaluation", 4, 1)
+    assert record["tasks"] == {"knowledge_masking": values | {"uniform_loss": pytest.approx(np.log(60))}}
 
 
 def test_a_resumed_run_s_log_goes_on_after_its_last_update(trainer: Trainer, tmp_path: Path) -> None:
     for _ in range(2):
         with RunLog(tmp_path, trainer) as log:
-            for step in steps_of(trainer)[trainer.progress.update :]:
+            for step in steps_of(trainer)[trainer.progress.step :]:
                 log.step(step)
             log.flush()
-        trainer.progress.update = 4
-    updates = [record["update"] for record in read_log(tmp_path / LOG_FILE) if record["event"] == "train"]
-    assert updates == [3, 4, 6, 7]
+        trainer.progress.step = 4
+    steps = [record["step"] for record in read_log(tmp_path / LOG_FILE) if record["event"] == "train"]
+    assert steps == [3, 4, 6, 7]

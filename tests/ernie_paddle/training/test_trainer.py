@@ -1,4 +1,4 @@
-"""The stepping loop: companions, accumulation, evaluation."""
+"""The stepping loop: auxiliary_tasks, accumulation, evaluation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,23 +10,21 @@ from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
-from ernie_paddle.training.evaluation import Score, prior_scores
-from ernie_paddle.training.plan import planned_updates
+from ernie_paddle.training.evaluation import Score, baseline_scores
+from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import Trainer
 
-DISTANCE_LAST = {
-    "tasks": {name: {"updates": 6} for name in ("knowledge_masking", "capitalization", "sentence_distance")}
-}
+DISTANCE_LAST = {"tasks": {name: {"steps": 6} for name in ("knowledge_masking", "capitalization", "sentence_distance")}}
 LABELS = {"knowledge_masking": "mask_labels"}
 STRAIGHT = {"peak": 0.01, "schedule": "constant"}
 
 
 def combinations(trainer: Trainer) -> list[tuple[int, tuple[str, ...]]]:
-    updates = planned_updates(trainer.plan)
-    return [(update.stage, tuple(task.name for task in trainer.combination(update))) for update in updates]
+    steps = planned_steps(trainer.plan)
+    return [(step.stage, tuple(task.name for task in trainer.combination(step))) for step in steps]
 
 
-def test_masking_and_the_active_token_tasks_ride_along(toy_trainer: Callable[..., Trainer]) -> None:
+def test_masking_and_the_active_token_tasks_are_auxiliary(toy_trainer: Callable[..., Trainer]) -> None:
     found = set(combinations(toy_trainer(plan=DISTANCE_LAST)))
     assert found == {
         (0, ("knowledge_masking",)),
@@ -38,18 +36,18 @@ def test_masking_and_the_active_token_tasks_ride_along(toy_trainer: Callable[...
     }
 
 
-def test_companions_are_the_plan_s_choice(toy_trainer: Callable[..., Trainer]) -> None:
-    alone = toy_trainer(plan={**DISTANCE_LAST, "companions": []})
+def test_auxiliary_tasks_are_the_plan_s_choice(toy_trainer: Callable[..., Trainer]) -> None:
+    alone = toy_trainer(plan={**DISTANCE_LAST, "auxiliary_tasks": []})
     assert {names for _, names in combinations(alone)} == {
         ("knowledge_masking",),
         ("capitalization",),
         ("sentence_distance",),
     }
     with pytest.raises(UserError, match="not a token-level task"):
-        toy_trainer(plan={**DISTANCE_LAST, "companions": ["sentence_distance"]})
+        toy_trainer(plan={**DISTANCE_LAST, "auxiliary_tasks": ["sentence_distance"]})
 
 
-def test_a_task_not_in_the_sequential_stage_rides_along_only_if_it_always_does(
+def test_a_task_not_in_the_sequential_stage_is_auxiliary_only_if_it_always_is(
     toy_trainer: Callable[..., Trainer],
 ) -> None:
     found = set(combinations(toy_trainer(plan={**DISTANCE_LAST, "strategy": "sequential"})))
@@ -63,7 +61,7 @@ def test_a_task_not_in_the_sequential_stage_rides_along_only_if_it_always_does(
 def test_accumulated_micro_batches_give_the_gradients_of_one_large_batch(
     toy_trainer: Callable[..., Trainer], toy_model_without_dropout: dict[str, str]
 ) -> None:
-    """One task, a whole epoch an update: cut into batches of 8 samples or taken at once.
+    """One task, a whole epoch a step: cut into batches of 8 samples or taken at once.
 
     The first moment is a tenth of the gradient; parameters alone would not tell its scale.
     """
@@ -71,10 +69,10 @@ def test_accumulated_micro_batches_give_the_gradients_of_one_large_batch(
     for train in ({"batch_samples": 8, "accumulation": 12}, {"batch_samples": 96}):
         trainer = toy_trainer(
             model=toy_model_without_dropout,
-            plan={"tasks": {"sentence_distance": {"updates": 3}}},
+            plan={"tasks": {"sentence_distance": {"steps": 3}}},
             train={**train, "learning_rate": STRAIGHT, "adam": {"clip_norm": None}},
         )
-        assert next(trainer.updates()).samples == 96
+        assert next(trainer.steps()).samples == 96
         state = trainer.session.optimizer_state()
         moments.append({name: value for name, value in state.items() if name.endswith("_moment1_0")})
         norm = np.sqrt(sum((value.astype(np.float64) ** 2).sum() for value in moments[-1].values()))
@@ -92,7 +90,7 @@ def test_evaluation_does_not_depend_on_the_batch_size(toy_trainer: Callable[...,
         other = scores[1][name]
         assert score.labels == other.labels > 0 and score.accuracy == other.accuracy
         assert score.loss == pytest.approx(other.loss, rel=1e-5)
-        assert score.prior_loss == other.prior_loss < np.log(trainer.tasks[name].objective.classes(60)) + 1e-9
+        assert score.unigram_loss == other.unigram_loss < np.log(trainer.tasks[name].objective.classes(60)) + 1e-9
 
 
 def held_out(trainer: Trainer, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Score, list[dict[str, np.ndarray]]]:
@@ -118,7 +116,8 @@ def test_scores_are_means_over_labels_beside_those_of_their_frequencies(
     shares = shares[shares > 0]
     assert score.labels == (labels >= 0).sum() and sum((feed["position_ids"] == 0).sum() for feed in fed) == 32
     assert (score.loss, score.accuracy) == pytest.approx((2, 0.75))
-    assert (score.prior_loss, score.prior_accuracy) == pytest.approx((-(shares * np.log(shares)).sum(), shares.max()))
+    entropy = -(shares * np.log(shares)).sum()
+    assert (score.unigram_loss, score.majority_accuracy) == pytest.approx((entropy, shares.max()))
 
 
 @pytest.mark.parametrize(("name", "samples"), [("sentence_distance", 12), ("knowledge_masking", 32)])
@@ -133,7 +132,7 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_update_
         return np.concatenate([one["input_ids"] for one in held_out(trainer, name, monkeypatch)[1]]).tobytes()
 
     found = tokens(trainer)
-    trainer.progress.update = 7
+    trainer.progress.step = 7
     assert tokens(trainer) == found != tokens(other)
 
 
@@ -177,8 +176,8 @@ def test_a_score_is_of_the_samples_of_all_ranks(
 
 
 def test_guessing_by_frequency_has_the_entropy_of_the_classes_and_the_share_of_the_most_frequent() -> None:
-    assert prior_scores(np.array([1, 0, 3])) == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3), 0.75))
-    assert prior_scores(np.array([0, 5])) == (0, 1) and prior_scores(np.zeros(3)) == (0, 0)
+    assert baseline_scores(np.array([1, 0, 3])) == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3), 0.75))
+    assert baseline_scores(np.array([0, 5])) == (0, 1) and baseline_scores(np.zeros(3)) == (0, 0)
 
 
 def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
@@ -188,7 +187,7 @@ def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable
 
 
 def test_chance_is_the_logarithm_of_the_classes(toy_trainer: Callable[..., Trainer]) -> None:
-    losses = toy_trainer().chance_losses()
+    losses = toy_trainer().uniform_losses()
     expected = {"knowledge_masking": 60, "capitalization": 2, "sentence_reordering": 9, "sentence_distance": 3}
     assert losses == pytest.approx({name: np.log(classes) for name, classes in expected.items()})
 
@@ -201,11 +200,11 @@ def test_each_task_learns_a_pattern_and_scores_it_on_held_out_samples(
     """Labels follow from the tokens (see `toy_block`); masked tokens are random, so only their frequency is learnt."""
     trainer = toy_trainer(
         model=toy_model_without_dropout,
-        plan={"tasks": {name: {"updates": 120}}},
-        train={"batch_tokens": 1024, "learning_rate": {"peak": 0.01, "warmup_updates": 10}},
+        plan={"tasks": {name: {"steps": 120}}},
+        train={"batch_tokens": 1024, "learning_rate": {"peak": 0.01, "warmup_steps": 10}},
     )
     before = trainer.evaluate(name)
-    for _ in trainer.updates():
+    for _ in trainer.steps():
         pass
     after = trainer.evaluate(name)
     if name == "knowledge_masking":

@@ -1,4 +1,4 @@
-"""`ernie-paddle convert`: layouts there and back, what is said of every tensor, and sources with mistakes."""
+"""`ernie-paddle convert`: round trips through all layouts, load reports, and sources with mistakes."""
 
 import json
 import pickle
@@ -15,19 +15,19 @@ from safetensors.numpy import load_file, save_file
 from weights_support import SIZES, assert_equal, random_model, write_model
 from weights_support import read_model as read
 
-from ernie_paddle.console import print_whole
+from ernie_paddle.console import print_table
 from ernie_paddle.errors import UserError
+from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
-from ernie_paddle.training.checkpoint import load_model, save_model
 from ernie_paddle.weights import conversion
 from ernie_paddle.weights.conversion import recognise
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
-from ernie_paddle.weights.report import Outcome, Report
+from ernie_paddle.weights.report import ConversionReport, TensorStatus
 
 
-def outcomes(report: Report, outcome: Outcome) -> list[str]:
-    return [line.theirs for line in report.lines if line.outcome is outcome]
+def names_with(report: ConversionReport, status: TensorStatus) -> list[str]:
+    return [tensor.theirs for tensor in report.with_status(status)]
 
 
 def change(path: Path, **values: Any) -> None:
@@ -42,7 +42,7 @@ def alter(path: Path, edit: Callable[[dict[str, np.ndarray]], None]) -> None:
     save_file(tensors, path)
 
 
-# ---- there and back ----
+# ---- round trips ----
 
 
 @pytest.mark.parametrize("layout", ["ernie-paddle", "release", "paddlenlp", "huggingface"])
@@ -54,8 +54,8 @@ def test_every_layout_gives_back_the_model(tmp_path: Path, layout: str, settings
     found, report = read(tmp_path / "out")
     report.check()
     assert_equal(found, model)
-    assert len(outcomes(report, Outcome.MATCHED)) == len(model.parameters)
-    assert not outcomes(report, Outcome.LEFT_OVER)
+    assert len(names_with(report, TensorStatus.MATCHED)) == len(model.parameters)
+    assert not names_with(report, TensorStatus.UNEXPECTED)
 
 
 def test_of_a_run_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_command_says_layout_tensors_and_notes(tmp_path: Path) -> None:
     assert "layout huggingface" in done.stdout and "ernie.encoder.layer.1.output.dense.weight" in done.stdout
     for part in ("pooler", "masked-LM head", "task embedding"):
         assert f"note: there is no {part}\n" in done.stdout
-    assert "39 matched, 0 tied, 8 missing, 0 left over, 0 another shape" in done.stdout
+    assert "39 matched, 0 tied, 8 missing, 0 unexpected, 0 mismatched" in done.stdout
     assert_equal(load_model(tmp_path / "again"), model)
 
 
@@ -115,9 +115,9 @@ def test_checkpoints_of_training_in_fp16_give_their_master_copies(tmp_path: Path
     for name in states:
         write_tensor(folder / name, np.ones(1, np.float32))
     assert (folder / "_cls_out_w").is_file()
-    found, report = read(folder)  # the inner folder does as well
+    found, report = read(folder)  # the inner folder works too
     assert_equal(found, model)
-    assert report.notes[0].startswith("10 files are state") and not outcomes(report, Outcome.LEFT_OVER)
+    assert report.notes[0].startswith("10 files are state") and not names_with(report, TensorStatus.UNEXPECTED)
 
 
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_half_precision_becomes_float32(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.parameters[name], values.astype(np.float16).astype(np.float32))
 
 
-def test_a_head_that_is_not_tied_is_said(tmp_path: Path) -> None:
+def test_a_head_that_is_not_tied_gets_a_note(tmp_path: Path) -> None:
     write_model("release", tmp_path / "out", random_model())
     write_tensor(tmp_path / "out" / "params" / "mask_lm_out_fc.w_0", np.ones((24, 40), np.float32))
     _, report = read(tmp_path / "out")
-    assert outcomes(report, Outcome.LEFT_OVER) == ["mask_lm_out_fc.w_0"]
+    assert names_with(report, TensorStatus.UNEXPECTED) == ["mask_lm_out_fc.w_0"]
     assert "mask_lm_out_fc.w_0 differs from word_embedding" in report.notes[0]
 
 
@@ -168,7 +168,7 @@ def test_the_nested_configuration_of_old_paddlenlp_is_read(tmp_path: Path) -> No
 
 
 def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Path) -> None:
-    """Sixteen types of sentences in PaddleNLP, two in Hugging Face."""
+    """PaddleNLP has 16 sentence types, Hugging Face two."""
     for layout, types in (("paddlenlp", 16), ("huggingface", 2)):
         model = random_model(layer_norm_epsilon=1e-12, task_type_vocab_size=3, sent_type_vocab_size=types)
         write_model(layout, tmp_path / layout, model)
@@ -234,9 +234,9 @@ def test_names_without_prefix_old_norms_buffers_and_tied_copies_are_understood(t
     alter(tmp_path / "out" / "model.safetensors", older)
     found, report = read(tmp_path / "out")
     assert_equal(found, model)
-    assert outcomes(report, Outcome.LEFT_OVER) == ["qa_outputs.bias"]
+    assert names_with(report, TensorStatus.UNEXPECTED) == ["qa_outputs.bias"]
     tied = ["cls.predictions.decoder.bias", "cls.predictions.decoder.weight"]
-    assert sorted(outcomes(report, Outcome.TIED)) == tied
+    assert sorted(names_with(report, TensorStatus.TIED)) == tied
 
 
 def test_a_switched_on_task_embedding_that_is_not_there_is_turned_off(tmp_path: Path) -> None:
@@ -255,8 +255,8 @@ HEAD = ("cls.predictions.transform.dense.weight", "cls.predictions.bias")
     [
         (("ernie.embeddings.task_type_embeddings.weight",), "there is no task embedding"),
         (("ernie.pooler.dense.weight", "ernie.pooler.dense.bias"), "there is no pooler"),
-        (("ernie.pooler.dense.bias",), "the pooler is not whole: ernie.pooler.dense.bias missing"),
-        (HEAD, f"the masked-LM head is not whole: {', '.join(HEAD)} missing"),
+        (("ernie.pooler.dense.bias",), "the pooler is incomplete: ernie.pooler.dense.bias missing"),
+        (HEAD, f"the masked-LM head is incomplete: {', '.join(HEAD)} missing"),
     ],
 )
 def test_parts_that_are_missing_or_not_whole_are_said(tmp_path: Path, missing: tuple[str, ...], note: str) -> None:
@@ -270,7 +270,7 @@ def test_parts_that_are_missing_or_not_whole_are_said(tmp_path: Path, missing: t
     alter(tmp_path / "out" / "model.safetensors", without)
     _, report = read(tmp_path / "out")
     report.check()
-    assert report.notes[0] == note and outcomes(report, Outcome.MISSING) == list(missing)
+    assert report.notes[0] == note and names_with(report, TensorStatus.MISSING) == list(missing)
 
 
 def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ NORM = "ernie.embeddings.LayerNorm.bias"
     [
         (drop("ernie.encoder.layer.1.output.dense.bias"), "1 encoder tensors are missing, .*layer.1.output.dense.bias"),
         (drop("ernie.embeddings.word_embeddings.weight"), "encoder tensors are missing"),
-        (put(NORM, np.zeros(23, np.float32)), r"LayerNorm.bias is \[23\], expected \[24\] \(1 tensors"),
+        (put(NORM, np.zeros(23, np.float32)), r"LayerNorm.bias is \[23\], expected \[24\] \(mismatched tensors: 1\)"),
         (
             put("classifier.weight", np.zeros((2, 7), np.float32)),
             r"classifier.weight is \[2, 7\], expected \[any, 24\]",
@@ -327,7 +327,7 @@ def test_weights_that_cannot_be_used_are_named(source: Path, edit: Any, message:
     ("values", "message"),
     [
         ({"num_hidden_layers": 3}, "16 encoder tensors are missing"),
-        ({"hidden_size": 48}, "tensors of another shape"),
+        ({"hidden_size": 48}, "mismatched tensors"),
         ({"hidden_act": "gelu_new"}, "config.json: key 'hidden_act'"),
         ({"model_type": "roberta"}, "config.json: a model of type 'roberta'"),
         ({"model_type": "ernie_m"}, "config.json: a model of type 'ernie_m'"),
@@ -344,7 +344,7 @@ def test_configurations_that_do_not_fit_are_named(source: Path, values: dict[str
 
 def test_a_checkpoint_of_ours_takes_no_other_configuration(source: Path, tmp_path: Path) -> None:
     write_model("ernie-paddle", tmp_path / "mine", random_model())
-    with pytest.raises(UserError, match=r"mine: is a checkpoint .* leave --config out"):
+    with pytest.raises(UserError, match=r"mine: a checkpoint of this project.*remove --config"):
         read(tmp_path / "mine", config=source / "config.json")
 
 
@@ -364,7 +364,7 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
     (tmp_path / "empty").mkdir()
     fails(tmp_path / "empty", "no model of a known layout", "params/word_embedding", "model_state.pdparams")
     fails(tmp_path / "nowhere", "not a folder")
-    fails(source, "layout huggingface already", options=("--to", "huggingface"))
+    fails(source, "already has the layout huggingface", options=("--to", "huggingface"))
     (source / "vocab.txt").rename(tmp_path / "vocab.txt")
     fails(source, "vocab.txt", "not found", "--vocab")
     few = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *map(str, range(36))])})
@@ -380,7 +380,7 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin"])
 def test_the_advice_about_a_pickle_keeps_head_and_vocabulary(source: Path, file: str) -> None:
-    """With the class that the configuration names, and its tokenizer."""
+    """It names the class of the configuration, and the tokenizer."""
     (source / "model.safetensors").rename(source / file)
     with pytest.raises(UserError) as error:
         read(source)
@@ -395,16 +395,16 @@ def test_the_advice_about_a_pickle_keeps_head_and_vocabulary(source: Path, file:
 def test_no_name_in_the_table_is_cut_or_wrapped(source: Path, width: int) -> None:
     _, report = read(source)
     console = Console(width=width, file=StringIO())
-    print_whole(console, report.table())
+    print_table(console, report.table())
     assert isinstance(console.file, StringIO) and console.width == width
     lines = console.file.getvalue().splitlines()
-    for line in report.lines:
-        assert [row for row in lines if all(f" {cell} " in row for cell in (line.theirs, line.ours, line.shape))]
+    for tensor in report.tensors:
+        assert [row for row in lines if all(f" {cell} " in row for cell in (tensor.theirs, tensor.ours, tensor.shape))]
 
 
 @pytest.mark.parametrize("layout", ["release", "paddlenlp", "huggingface"])
 def test_the_number_of_tensors_is_that_of_the_files(tmp_path: Path, layout: str) -> None:
-    """PaddleNLP's files hold copies, and some have no name there."""
+    """PaddleNLP's files contain tied copies, and some parameters have no name there."""
     model = random_model(heads={"cls_out": 2, "next_sent_fc": 2})
     model.parameters["sentence_distance_fc.b_0"] = np.ones(3, np.float32)
     said = conversion.write_model(conversion.LAYOUTS[layout], tmp_path / "out", model, load_plugins()).tensors
@@ -417,6 +417,6 @@ def test_the_number_of_tensors_is_that_of_the_files(tmp_path: Path, layout: str)
     assert (said == len(model.parameters)) == (layout == "release")
 
 
-def test_an_existing_folder_is_not_written_over(run: Run, source: Path) -> None:
-    assert_user_error(*run("convert", source, "--out", source), "is there already")
+def test_an_existing_folder_is_not_overwritten(run: Run, source: Path) -> None:
+    assert_user_error(*run("convert", source, "--out", source), "already exists")
     assert recognise(source).name == "huggingface"

@@ -1,4 +1,4 @@
-"""Fine-tuned models of every kind in other libraries' files: names, classes and labels, there and back."""
+"""Fine-tuned models of every task in other libraries' files: round trips of names, classes and labels."""
 
 import json
 import pickle
@@ -13,10 +13,10 @@ from safetensors.numpy import load_file
 from weights_support import FINETUNED, assert_equal, finetuned_model, random_model, read_model, write_model
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import KeptSignature
-from ernie_paddle.training.checkpoint import Model, load_model, save_model
+from ernie_paddle.finetuning_task import KeptSignature
+from ernie_paddle.model.saved import Model, load_model, save_model
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
-from ernie_paddle.weights.report import Outcome
+from ernie_paddle.weights.report import TensorStatus
 
 OTHERS = ("release", "paddlenlp", "huggingface")
 # From the release's finetune/{classifier,mrc,sequence_label}.py and the documentation of both libraries' classes.
@@ -69,7 +69,7 @@ def change_config(folder: Path, **values: Any) -> None:
 
 
 def written(folder: Path, layout: str, kind: str, with_signature: bool = True) -> Model:
-    """Write a model of this kind; the model."""
+    """Write a model that was fine-tuned for this task; return it."""
     model = finetuned_model(kind)
     write_model(layout, folder, model)
     if not with_signature:
@@ -77,17 +77,17 @@ def written(folder: Path, layout: str, kind: str, with_signature: bool = True) -
     return model
 
 
-# ---- there and back ----
+# ---- round trips ----
 
 
 @pytest.mark.parametrize("layout", OTHERS)
 @pytest.mark.parametrize("kind", FINETUNED)
-def test_every_kind_comes_back_with_head_and_signature(tmp_path: Path, kind: str, layout: str) -> None:
+def test_every_task_comes_back_with_head_and_signature(tmp_path: Path, kind: str, layout: str) -> None:
     model = written(tmp_path / "out", layout, kind)
     found, report = read_model(tmp_path / "out")
     assert_equal(found, model)
     assert found.signature == model.signature
-    assert not [line for line in report.lines if line.outcome is Outcome.LEFT_OVER]
+    assert not report.with_status(TensorStatus.UNEXPECTED)
 
 
 @pytest.mark.parametrize("kind", RELEASED)
@@ -133,7 +133,7 @@ def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, kind: s
         ("sequence_labelling", "first piece"),
     ],
 )
-def test_what_cannot_go_along_is_said(tmp_path: Path, kind: str, words: str) -> None:
+def test_notes_tell_what_the_other_libraries_do_not_do(tmp_path: Path, kind: str, words: str) -> None:
     for layout in OTHERS:
         assert [note for note in write_model(layout, tmp_path / layout, finetuned_model(kind)) if words in note]
     assert not [note for note in write_model("ernie-paddle", tmp_path / "ours", finetuned_model(kind)) if words in note]
@@ -162,7 +162,7 @@ def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) 
 @pytest.mark.parametrize("family", ["Ernie", "Bert"])
 @pytest.mark.parametrize("kind", FINETUNED)
 def test_the_configuration_alone_tells_kind_and_labels(tmp_path: Path, kind: str, family: str, layout: str) -> None:
-    """Cloze and pronoun resolution are choice and classification there."""
+    """For other libraries, cloze is multiple choice and pronoun resolution is classification."""
     model = written(tmp_path / "out", layout, kind, with_signature=False)
     name = HEAD_IN_HUGGINGFACE[kind][0].replace("Ernie", family)
     change_config(tmp_path / "out", architectures=[name], model_type=family.lower())
@@ -175,12 +175,12 @@ def test_the_configuration_alone_tells_kind_and_labels(tmp_path: Path, kind: str
     assert [note for note in report.notes if known in note and "signature.json" in note]
 
 
-def test_classes_without_names_get_those_that_the_libraries_give_them(tmp_path: Path) -> None:
+def test_unnamed_classes_get_the_libraries_placeholders(tmp_path: Path) -> None:
     written(tmp_path / "out", "huggingface", "sequence_labelling", with_signature=False)
     change_config(tmp_path / "out", id2label=None, label2id=None)
     found, report = read_model(tmp_path / "out")
     assert found.signature and found.signature.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
-    assert [note for note in report.notes if "give --labels, whose names are not there" in note]
+    assert [note for note in report.notes if "give --labels, which the source does not name" in note]
 
 
 def test_the_longest_input_is_the_tokenizers(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_a_classifier_of_the_release_may_have_the_name_of_its_task(tmp_path: Pat
     assert found.signature and found.signature.task == "classification"
 
 
-def test_the_label_map_of_the_release_goes_along_and_names_the_labels(tmp_path: Path) -> None:
-    """{label: number}, as its scripts take with `--label_map_config`; numbers need not be in order."""
+def test_the_label_map_of_the_release_is_written_and_names_the_labels(tmp_path: Path) -> None:
+    """It is {label: number}, as for `--label_map_config`; the numbers may be in any order."""
     model = written(tmp_path / "out", "release", "sequence_labelling", with_signature=False)
     path = tmp_path / "out" / "label_map.json"
     assert json.loads(path.read_text()) == {"B-LOC": 0, "I-LOC": 1, "O": 2}
@@ -215,14 +215,14 @@ def test_the_label_map_of_the_release_goes_along_and_names_the_labels(tmp_path: 
     path.unlink()
     nameless, report = read_model(tmp_path / "out")
     assert nameless.signature and nameless.signature.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
-    assert [note for note in report.notes if "give --labels, whose names are not there" in note]
+    assert [note for note in report.notes if "give --labels, which the source does not name" in note]
     for wrong in ({"O": 0, "B": 0}, {"O": 1, "B": 2}, {"O": "0"}, {"O": True, "B": 0}):
         path.write_text(json.dumps(wrong))
         with pytest.raises(UserError, match=r"label_map\.json: expected labels with the numbers"):
             read_model(tmp_path / "out")
 
 
-def test_what_the_releases_scripts_do_otherwise_is_said(tmp_path: Path) -> None:
+def test_notes_tell_what_the_releases_scripts_do_otherwise(tmp_path: Path) -> None:
     tagger = finetuned_model("sequence_labelling")
     assert not [note for note in write_model("release", tmp_path / "last", tagger) if "last tag" in note]
     assert tagger.signature
@@ -234,7 +234,7 @@ def test_what_the_releases_scripts_do_otherwise_is_said(tmp_path: Path) -> None:
     assert [note for note in choices if "no script for choices" in note]
 
 
-def test_a_head_of_tokens_is_not_taken_for_one_of_sentences(tmp_path: Path) -> None:
+def test_a_token_level_head_is_not_loaded_as_one_for_sequences(tmp_path: Path) -> None:
     written(tmp_path / "out", "huggingface", "sequence_labelling", with_signature=False)
     found, _ = read_model(tmp_path / "out")
     assert "cls_out.w_0" not in found.parameters and "cls_seq_label_out.w_0" in found.parameters
@@ -255,7 +255,7 @@ def test_a_head_of_tokens_is_not_taken_for_one_of_sentences(tmp_path: Path) -> N
         ("classification", {"architectures": ["ErnieForImages"]}, "a model for Images has no counterpart"),
     ],
 )
-def test_a_head_that_cannot_be_told_is_said_and_gets_no_signature(
+def test_a_head_of_unknown_purpose_gets_a_note_and_no_signature(
     tmp_path: Path, kind: str, values: dict[str, Any], words: str
 ) -> None:
     written(tmp_path / "out", "paddlenlp", kind, with_signature=False)
@@ -265,16 +265,16 @@ def test_a_head_that_cannot_be_told_is_said_and_gets_no_signature(
     assert [note for note in report.notes if words in note], report.notes
 
 
-def test_a_signature_that_is_no_longer_the_models_is_left_aside(tmp_path: Path) -> None:
-    """As where the other library went on training the files with other labels."""
+def test_a_signature_that_the_configuration_contradicts_is_not_used(tmp_path: Path) -> None:
+    """This happens if another library trains the model further, with other labels."""
     written(tmp_path / "out", "huggingface", "classification")
     change_config(tmp_path / "out", id2label={"0": "x", "1": "y", "2": "z"})
     found, report = read_model(tmp_path / "out")
     assert found.signature and found.signature.labels == ("x", "y", "z")
-    assert [note for note in report.notes if "signature.json was left aside" in note]
+    assert [note for note in report.notes if "signature.json is not used" in note]
 
 
-def test_a_library_that_notes_the_usual_problem_type_changes_nothing(tmp_path: Path) -> None:
+def test_the_usual_problem_type_changes_nothing(tmp_path: Path) -> None:
     model = written(tmp_path / "out", "huggingface", "classification")
     change_config(tmp_path / "out", problem_type="single_label_classification")
     assert read_model(tmp_path / "out")[0].signature == model.signature
@@ -288,15 +288,15 @@ def test_labels_that_are_not_numbered_are_an_error(tmp_path: Path, names: Any) -
         read_model(tmp_path / "out")
 
 
-# ---- what a model has beside its head ----
+# ---- other parameters, signatures and options ----
 
 
-def test_heads_of_other_classes_are_left_behind_by_name(tmp_path: Path) -> None:
+def test_heads_of_other_classes_are_not_written_but_named(tmp_path: Path) -> None:
     model = finetuned_model("classification")
     extra = {f"cls_mrc_out.{part}": np.ones((24, 2)[2 - size :], np.float32) for part, size in (("w_0", 2), ("b_0", 1))}
     model.parameters.update(extra)
     (note,) = write_model("huggingface", tmp_path / "out", model)
-    assert "left behind" in note and all(name in note for name in extra)
+    assert "not written" in note and all(name in note for name in extra)
     write_model("release", tmp_path / "release", model)
     assert read_model(tmp_path / "release")[0].parameters.keys() == model.parameters.keys()
 
@@ -316,11 +316,13 @@ def test_heads_of_plug_ins_stay_in_our_layout_and_the_releases(tmp_path: Path) -
     for layout in ("ernie-paddle", "release"):
         write_model(layout, tmp_path / layout, model)
         assert_equal(read_model(tmp_path / layout)[0], model)
-    write_tensor(tmp_path / "release" / "params" / "fc_7.w_0", np.ones((7, 5), np.float32))  # no head of this encoder
+    write_tensor(
+        tmp_path / "release" / "params" / "fc_7.w_0", np.ones((7, 5), np.float32)
+    )  # not a head of this encoder
     assert_equal(read_model(tmp_path / "release")[0], model)
 
 
-def test_an_unknown_kind_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
+def test_an_unknown_task_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
     model = replace(random_model(), signature=KeptSignature(task="clasification", max_length=8, data={}))
     (tmp_path / "mine").mkdir()
     save_model(tmp_path / "mine", model)
@@ -329,7 +331,7 @@ def test_an_unknown_kind_is_an_error_of_one_line(run: Run, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_a_checkpoint_of_a_run_goes_with_the_signature_of_its_best_model(tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_run_has_the_signature_of_its_best_model(tmp_path: Path) -> None:
     model = finetuned_model("classification")
     for folder in ("step_3", "best"):
         (tmp_path / folder).mkdir()
@@ -342,7 +344,7 @@ def test_a_checkpoint_of_a_run_goes_with_the_signature_of_its_best_model(tmp_pat
     assert load_model(tmp_path / "other").signature is None
 
 
-def test_labels_and_length_can_be_told(run: Run, tmp_path: Path) -> None:
+def test_labels_and_length_can_be_set(run: Run, tmp_path: Path) -> None:
     written(tmp_path / "theirs", "huggingface", "sequence_labelling", with_signature=False)
     change_config(tmp_path / "theirs", id2label=None, label2id=None)
 

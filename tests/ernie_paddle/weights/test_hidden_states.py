@@ -1,4 +1,4 @@
-"""A converted model computes what it computed before: PaddleNLP's models against our program, both ways."""
+"""Converted models give the same outputs in PaddleNLP and in our program, in both directions."""
 
 import json
 import os
@@ -14,9 +14,9 @@ import pytest
 from programs_support import hidden_states
 from weights_support import FINETUNED, SIZES, finetuned_model, random_model, read_model, write_inputs, write_model
 
+from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.training.checkpoint import Model, load_model
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise
 
 SMALL_BERT = os.environ.get("ERNIE_SMALL_BERT")
@@ -45,8 +45,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which one process of PaddleNLP has made its models and loaded ours."""
+def outputs_of_paddlenlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which one PaddleNLP process has created its models and loaded ours."""
     folder = tmp_path_factory.mktemp("paddlenlp")
     for name, (kind, sizes, task_id) in MADE.items():
         write_inputs(folder / "make" / name, SHAPE["vocab_size"], 4, task_id)
@@ -81,7 +81,7 @@ def of_our_program(model: Model, folder: Path) -> np.ndarray:
 
 
 def masked_lm_scores(model: Model, hidden: np.ndarray) -> np.ndarray:
-    """The masked-LM head written out in numpy."""
+    """Return the scores of the masked-LM head, computed in numpy."""
     p = {name: values.astype(np.float64) for name, values in model.parameters.items()}
     x = hidden @ p["mask_lm_trans_fc.w_0"] + p["mask_lm_trans_fc.b_0"]
     x = x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2))) if model.config.hidden_act == "gelu" else np.maximum(x, 0)
@@ -91,7 +91,7 @@ def masked_lm_scores(model: Model, hidden: np.ndarray) -> np.ndarray:
 
 
 def assert_same(model: Model, folder: Path, tolerance: float = 1e-5) -> None:
-    """Hidden states of all tokens but padding, whose own PaddleNLP looks up as zeros, and scores if there are any."""
+    """Compare hidden states and masked-LM scores, except at padding, whose embedding is zero in PaddleNLP."""
     answered = np.load(folder / "outputs.npz")
     words = np.load(folder / "inputs.npz")["input_ids"] != 0
     hidden = of_our_program(model, folder)
@@ -103,8 +103,8 @@ def assert_same(model: Model, folder: Path, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_model_of_paddlenlp_computes_the_same_here(answers: Path, tmp_path: Path, name: str) -> None:
-    folder = answers / "make" / name
+def test_a_model_of_paddlenlp_computes_the_same_here(outputs_of_paddlenlp: Path, tmp_path: Path, name: str) -> None:
+    folder = outputs_of_paddlenlp / "make" / name
     random_model().vocabulary.save(folder / "vocab.txt")
     layout = recognise(folder)
     assert layout.name == "paddlenlp"
@@ -117,12 +117,12 @@ def test_a_model_of_paddlenlp_computes_the_same_here(answers: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_a_model_of_ours_computes_the_same_in_paddlenlp(answers: Path, name: str) -> None:
-    assert_same(exported(EXPORTED[name][0]), answers / "load" / name)
+def test_a_model_of_ours_computes_the_same_in_paddlenlp(outputs_of_paddlenlp: Path, name: str) -> None:
+    assert_same(exported(EXPORTED[name][0]), outputs_of_paddlenlp / "load" / name)
 
 
 def scores_of(model: Model, folder: Path) -> np.ndarray:
-    """What our exported model would say to the inputs in the folder."""
+    """Return the scores of our exported model for the inputs in the folder."""
     assert model.signature
     given = np.load(folder / "inputs.npz")
     objective = load_plugins().finetuning_tasks.get(model.signature.task).objective(model.signature)
@@ -131,7 +131,7 @@ def scores_of(model: Model, folder: Path) -> np.ndarray:
 
 
 def assert_same_scores(model: Model, folder: Path) -> None:
-    """Ours are probabilities where there are classes. Padding has none of interest."""
+    """Compare scores, which here are probabilities if there are classes, except at padding."""
     answered, words = np.load(folder / "outputs.npz")["logits"], np.load(folder / "inputs.npz")["input_ids"] != 0
     if model.signature and model.signature.labels:
         answered = np.exp(answered) / np.exp(answered).sum(-1, keepdims=True)
@@ -141,14 +141,14 @@ def assert_same_scores(model: Model, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", FINETUNED)
-def test_a_finetuned_model_of_ours_says_the_same_in_paddlenlps_class(answers: Path, kind: str) -> None:
-    assert_same_scores(finetuned_model(kind), answers / "load" / kind)
-    assert_same_scores(read_model(answers / "load" / kind)[0], answers / "load" / kind)
+def test_a_finetuned_model_of_ours_predicts_the_same_in_paddlenlps_class(outputs_of_paddlenlp: Path, kind: str) -> None:
+    assert_same_scores(finetuned_model(kind), outputs_of_paddlenlp / "load" / kind)
+    assert_same_scores(read_model(outputs_of_paddlenlp / "load" / kind)[0], outputs_of_paddlenlp / "load" / kind)
 
 
 @pytest.mark.parametrize("name", MADE_FINETUNED)
-def test_a_finetuned_model_of_paddlenlp_says_the_same_here(answers: Path, name: str) -> None:
-    folder = answers / "make" / name
+def test_a_finetuned_model_of_paddlenlp_predicts_the_same_here(outputs_of_paddlenlp: Path, name: str) -> None:
+    folder = outputs_of_paddlenlp / "make" / name
     random_model().vocabulary.save(folder / "vocab.txt")
     model, report = read_model(folder)
     report.check()
@@ -159,9 +159,9 @@ def test_a_finetuned_model_of_paddlenlp_says_the_same_here(answers: Path, name: 
 
 @pytest.mark.skipif(not SMALL_BERT, reason="ERNIE_SMALL_BERT does not name the folder of a small real BERT")
 @pytest.mark.parametrize("layout", ["huggingface", "paddlenlp"])
-def test_a_real_english_bert_computes_the_same_here(answers: Path, tmp_path: Path, layout: str) -> None:
-    """From Hugging Face's files, and from those that PaddleNLP made of them by its own table of names."""
-    folder = answers / "load" / "small_bert"
+def test_a_real_english_bert_computes_the_same_here(outputs_of_paddlenlp: Path, tmp_path: Path, layout: str) -> None:
+    """It is read from Hugging Face's files and from PaddleNLP's conversion of them."""
+    folder = outputs_of_paddlenlp / "load" / "small_bert"
     model, report = read_source(LAYOUTS[layout], folder, None, None, load_plugins())
     report.check()
     assert len(model.parameters) == 103 and model.vocabulary.size == model.config.vocab_size == 30522

@@ -1,4 +1,4 @@
-"""LoDTensor files: against bytes written by hand and by Paddle, and damaged in every way."""
+"""LoDTensor files, compared with bytes written by hand and by Paddle, and damaged files."""
 
 import struct
 import tracemalloc
@@ -16,7 +16,7 @@ VALUES = np.arange(6, dtype=np.float32).reshape(2, 3)
 HEADER = bytes.fromhex("00000000 0000000000000000 00000000 06000000 0805 1002 1003")
 
 
-def test_bytes_written_by_hand_are_read_and_written_alike(tmp_path: Path) -> None:
+def test_bytes_written_by_hand_are_read_and_reproduced(tmp_path: Path) -> None:
     path = tmp_path / "w_0"
     path.write_bytes(HEADER + VALUES.tobytes())
     values, is_bfloat16 = read_tensor(path)
@@ -85,7 +85,7 @@ def test_bfloat16_of_paddle_becomes_the_same_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(bfloat16_as_float32(bits), tensor.astype("float32").numpy())
 
 
-def test_every_beginning_of_a_file_is_refused(tmp_path: Path) -> None:
+def test_every_truncated_file_is_refused(tmp_path: Path) -> None:
     whole = HEADER + VALUES.tobytes()
     for length in range(len(whole)):
         (tmp_path / "w").write_bytes(whole[:length])
@@ -94,7 +94,7 @@ def test_every_beginning_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_altered_header_is_refused_or_read_in_the_same_size(tmp_path: Path) -> None:
-    """Every byte of the header with every bit turned: never another exception, never memory beyond the file's."""
+    """Any flipped bit of the header raises no other exception and allocates no more memory than the file's size."""
     whole = HEADER + VALUES.tobytes()
     tracemalloc.start()
     for place in range(len(HEADER)):
@@ -113,16 +113,16 @@ def test_an_altered_header_is_refused_or_read_in_the_same_size(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (b"\x08\x05\x10" + b"\xff" * 8 + b"\x7f", "needs others"),
+        (b"\x08\x05\x10" + b"\xff" * 8 + b"\x7f", "do not fit"),
         (b"\x08\x05\x10" + b"\xff" * 9 + b"\x01", "ends inside a number"),
-        (b"\x08\x05\x10\x00", "has no values"),
+        (b"\x08\x05\x10\x00", "is empty"),
         (b"\x08\x07\x10\x06", "type 7"),
         (b"\x10\x06\x08\x05", "not one type and its dimensions"),
         (b"\x08\x05" + b"\x10\x01" * 10, "not one type and its dimensions"),
         (b"\x08\x05" + b"\x10\x01" * 200, "a description of 402 bytes"),
     ],
 )
-def test_a_description_that_cannot_be_is_named(tmp_path: Path, description: bytes, message: str) -> None:
+def test_an_invalid_description_is_named(tmp_path: Path, description: bytes, message: str) -> None:
     (tmp_path / "w").write_bytes(HEADER[:16] + struct.pack("<i", len(description)) + description + VALUES.tobytes())
     with pytest.raises(UserError, match=message):
         read_tensor(tmp_path / "w")

@@ -100,7 +100,7 @@ def test_no_two_parameters_have_the_same_name(library: Library) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "ernie.", "bert.", "0.auto_model."])
-def test_the_prefix_is_what_stands_before_the_encoders_names(prefix: str) -> None:
+def test_the_prefix_is_the_beginning_of_the_encoders_names(prefix: str) -> None:
     names = [name.theirs for name in names_of("huggingface", ErnieConfig(**SIZES, hidden_act="gelu"), prefix)]
     assert prefix_of(names) == prefix
     assert prefix_of(["classifier.weight"]) == ""

@@ -1,4 +1,4 @@
-"""Files of `paddle.save`: read as numpy arrays; whatever else a pickle may do is refused."""
+"""Files of `paddle.save` are read as numpy arrays; all other operations of a pickle are refused."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(3), 
 
 
 class Calls:
-    """Pickles as a call."""
+    """An object whose pickle calls a function."""
 
     def __init__(self, function: Any, *arguments: Any):
         self.call = function, arguments
@@ -39,7 +39,7 @@ def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_files_of_paddle_are_read(tmp_path: Path, protocol: int) -> None:
-    """Tensors alone, in a layer's state with the table of names, and pickled as (name, array)."""
+    """Tensors may be plain, in a layer's state with its table of names, or pickled as (name, array)."""
     path = tmp_path / "x.pdparams"
     with dynamic_paddle() as paddle:
         tensors = {name: paddle.to_tensor(values) for name, values in ARRAYS.items()}
@@ -67,7 +67,7 @@ def test_arrays_of_any_order_and_older_numpy_are_read(tmp_path: Path, protocol: 
     data = pickle.dumps(arrays, protocol)
     (tmp_path / "x").write_bytes(data)
     assert_equal(read_arrays(tmp_path / "x"), arrays)
-    if protocol < 4:  # where names end with a line and their length stands nowhere
+    if protocol < 4:  # in which names end with a line feed and have no length
         older = data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
         assert older != data
         (tmp_path / "x").write_bytes(older)
@@ -85,7 +85,7 @@ def test_a_pickle_that_calls_a_function_is_refused(tmp_path: Path, protocol: int
 
 
 class Sized:
-    """Pickles as an array of 6 numbers that says it has this shape."""
+    """An array of 6 numbers whose pickle claims another shape."""
 
     def __init__(self, *shape: int):
         self.shape = shape
@@ -98,7 +98,7 @@ class Sized:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (pickle.dumps({"a": Sized(10**6, 10**6)}), "needs others"),
+        (pickle.dumps({"a": Sized(10**6, 10**6)}), "do not fit"),
         (pickle.dumps({"a": Sized(-2, -3)}), "shape"),
         (b"\x80\x04B" + struct.pack("<I", 2**31), "expected 2147483648 bytes"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**40), "expected 1099511627776 bytes"),
@@ -110,7 +110,7 @@ class Sized:
         (b"", "not a file of parameters"),
     ],
 )
-def test_sizes_that_are_not_in_the_file_take_no_memory(tmp_path: Path, data: bytes, message: str) -> None:
+def test_sizes_beyond_the_file_allocate_no_memory(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "x").write_bytes(data)
     tracemalloc.start()
     with pytest.raises(UserError, match=message):
@@ -119,8 +119,8 @@ def test_sizes_that_are_not_in_the_file_take_no_memory(tmp_path: Path, data: byt
     tracemalloc.stop()
 
 
-def test_functions_and_classes_cannot_be_altered(tmp_path: Path) -> None:
-    """A state given to a function would set its attributes."""
+def test_functions_and_classes_cannot_be_modified(tmp_path: Path) -> None:
+    """The state of a function would set its attributes."""
     for name in (b"_codecs\nencode", b"numpy._core.multiarray\n_reconstruct", b"numpy\nndarray", b"builtins\ntuple"):
         state = pickle.dumps((None, {"values": 1}), 2)[2:-1]
         (tmp_path / "x").write_bytes(b"\x80\x02}(X\x01\x00\x00\x00ac" + name + b"\n" + state + b"bu.")
@@ -129,7 +129,7 @@ def test_functions_and_classes_cannot_be_altered(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
-def test_every_beginning_and_every_altered_byte_ends_in_arrays_or_an_error(tmp_path: Path) -> None:
+def test_truncated_files_and_altered_bytes_give_arrays_or_an_error(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     pickle.dump({"a": ARRAYS["a"], "n": [1, {"x": ("y", 2.5)}]}, buffer, 2)
     whole = buffer.getvalue()

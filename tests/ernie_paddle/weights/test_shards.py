@@ -1,4 +1,4 @@
-"""Sharded weights: the index says which file holds which tensor, and the files hold exactly that."""
+"""Sharded weights: the files must hold exactly the tensors that the index lists for them."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ SHARDS = 3
 
 @pytest.fixture
 def sharded(tmp_path: Path) -> Path:
-    """A model in three files, as `save_pretrained(max_shard_size=...)` names them."""
+    """A model in three files, with the names of `save_pretrained(max_shard_size=...)`."""
     folder = tmp_path / "sharded"
     write_model("huggingface", folder, random_model())
     tensors = load_file(folder / WHOLE)
@@ -49,7 +49,7 @@ def test_shards_are_read_as_one_model(sharded: Path) -> None:
     assert report.where.endswith(INDEX)
 
 
-def test_a_file_of_all_tensors_goes_before_an_index(sharded: Path) -> None:
+def test_a_single_file_is_preferred_to_an_index(sharded: Path) -> None:
     write_index(sharded, weight_map={"a": "not_there.safetensors"})
     with pytest.raises(UserError, match="1 of 1 shards are missing"):
         read_model(sharded)
@@ -69,7 +69,7 @@ def test_a_shard_that_lacks_a_tensor_or_has_another_is_named(sharded: Path) -> N
     write_index(sharded, weight_map={**listed, "one.more": file})
     with pytest.raises(UserError, match=rf"{file}: lacks one\.more \(1 tensors\)"):
         read_model(sharded)
-    write_index(sharded, weight_map={**listed, name: sorted(listed.values())[-1]})  # in another file than is said
+    write_index(sharded, weight_map={**listed, name: sorted(listed.values())[-1]})  # in another file than listed
     with pytest.raises(UserError, match=rf"{file}: also holds {name} \(1 tensors\); {INDEX} says otherwise"):
         read_model(sharded)
 
@@ -82,7 +82,7 @@ def test_a_tensor_in_two_shards_is_an_error(sharded: Path) -> None:
         read_model(sharded)
 
 
-def test_a_shard_that_is_missing_or_cut_short_is_named(sharded: Path) -> None:
+def test_a_missing_or_truncated_shard_is_named(sharded: Path) -> None:
     path = sharded / sorted(listed_in(sharded).values())[0]
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -115,7 +115,7 @@ def test_an_index_without_a_map_is_refused(sharded: Path, keys: dict[str, Any]) 
 
 
 def of_paddlenlp(folder: Path) -> dict[str, np.ndarray]:
-    """Write a model in PaddleNLP's layout and take its weights away, to be written otherwise."""
+    """Write a model in PaddleNLP's layout; remove its weights and return them."""
     write_model("paddlenlp", folder, finetuned_model("sequence_labelling"))
     path = folder / "model_state.pdparams"
     tensors = pickle.loads(path.read_bytes())
@@ -140,7 +140,7 @@ def test_shards_of_paddlenlp_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sharded", [False, True])
 def test_safetensors_of_paddlenlp_are_told_by_their_names(tmp_path: Path, sharded: bool) -> None:
-    """Its matrices are [in, out], its epsilon is 1e-12 whatever the configuration says."""
+    """Its matrices are [in, out], and its epsilon is 1e-12 whatever the configuration."""
     tensors, folder = of_paddlenlp(tmp_path / "out"), tmp_path / "out"
     save_file(tensors, folder / ("a.safetensors" if sharded else WHOLE), metadata={"format": "np"})
     if sharded:

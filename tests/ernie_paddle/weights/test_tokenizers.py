@@ -1,4 +1,4 @@
-"""Vocabularies of `tokenizer.json`, and what tokenizers' files tell of case and length."""
+"""Vocabularies in `tokenizer.json`, and the case and length that tokenizer files declare."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from ernie_paddle.weights.tokenizers import keeps_capitals, longest_input, read_
 
 
 def with_fast_tokenizer(folder: Path, lower_case: bool = True, **changes: Any) -> Path:
-    """A model whose vocabulary is in `tokenizer.json` alone, as the library writes it."""
+    """Write a model whose vocabulary is only in `tokenizer.json`, as the library writes it."""
     model = random_model()
     write_model("huggingface", folder, model)
     for name in ("vocab.txt", "tokenizer_config.json"):
@@ -45,7 +45,7 @@ def test_the_command_takes_either_file_as_vocabulary(run: Run, tmp_path: Path) -
     assert Vocabulary.load(tmp_path / "out" / "vocab.txt") == random_model().vocabulary
 
 
-def test_tokens_that_were_added_later_have_their_ids(tmp_path: Path) -> None:
+def test_added_tokens_have_their_ids(tmp_path: Path) -> None:
     (tmp_path / "few").mkdir()
     tree = json.loads(random_model().vocabulary.tokenizer().to_str())
     pad = tree["model"]["vocab"].pop("[PAD]")
@@ -55,7 +55,7 @@ def test_tokens_that_were_added_later_have_their_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lower_case", [True, False])
-def test_case_is_told_by_the_configuration_or_the_normalizer(tmp_path: Path, lower_case: bool) -> None:
+def test_the_configuration_or_the_normalizer_tells_the_case(tmp_path: Path, lower_case: bool) -> None:
     folder = with_fast_tokenizer(tmp_path / "fast", lower_case)
     assert keeps_capitals(folder) is not lower_case
     assert bool([note for note in read_model(folder)[1].notes if "keeps capital" in note]) is not lower_case

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Answer, Encoded, ExampleSet, Signature
+from ernie_paddle.finetuning_task import Encoded, ExampleSet, Prediction, Signature
 from ernie_paddle.registry import load_plugins
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.reading.examples import TextExample
@@ -25,7 +25,7 @@ def example(number: int, label: str | None, group: str | None = None) -> TextExa
 def test_an_answer_is_the_likeliest_label_with_the_probabilities_in_the_order_of_labels() -> None:
     labels, probabilities = ("x", "y", "z"), np.random.default_rng(1).dirichlet([1, 1, 1], 30)
     scores = [row[None] for row in probabilities]
-    answers = KIND.answers([example(i, None) for i in range(30)], Encoded(None), scores, signature(*labels))  # type: ignore[arg-type]
+    answers = KIND.predictions([example(i, None) for i in range(30)], Encoded(None), scores, signature(*labels))  # type: ignore[arg-type]
     assert [answer.scores for answer in answers] == probabilities.tolist()
     assert [answer.value for answer in answers] == [max(zip(row, labels, strict=True))[1] for row in probabilities]
     assert {answer.value for answer in answers} == set(labels)
@@ -38,7 +38,7 @@ def test_candidates_are_ranked_by_the_probability_of_the_last_label(labels: tupl
     probabilities = random.dirichlet([1] * len(labels), 40)
     groups, gold = random.integers(0, 9, 40).astype(str), random.choice(labels, 40)
     examples = [example(i, str(gold[i]), str(groups[i])) for i in range(40)]
-    answers = [Answer(labels[row.argmax()], row.tolist()) for row in probabilities]
+    answers = [Prediction(labels[row.argmax()], row.tolist()) for row in probabilities]
 
     reciprocal, precision = [], []
     for group in set(groups):
@@ -56,19 +56,19 @@ def test_candidates_are_ranked_by_the_probability_of_the_last_label(labels: tupl
             "accuracy": (is_relevant == taken).mean(),
         },
     }
-    for name, figures in expected.items():
+    for name, values in expected.items():
         scores = KIND.score(METRICS.get(name), {}, examples, answers, signature(*labels))
-        assert scores.figures == pytest.approx(figures), name
-        assert scores.rank == scores.figures["mrr"] and scores.count == 40
+        assert scores.values == pytest.approx(values), name
+        assert scores.selection_value == scores.values["mrr"] and scores.count == 40
 
 
 def test_the_positive_class_is_the_last_label_unless_it_is_named() -> None:
     examples = [example(i, label) for i, label in enumerate("abbab")]
-    answers = [Answer(label) for label in "abbba"]
+    answers = [Prediction(label) for label in "abbba"]
     f1 = {
         name: KIND.score(METRICS.get("f1"), {"positive": name}, examples, answers, signature("a", "b")) for name in "ab"
     }
-    assert {name: scores.rank for name, scores in f1.items()} == pytest.approx(
+    assert {name: scores.selection_value for name, scores in f1.items()} == pytest.approx(
         {"a": 2 * 1 / (2 + 2), "b": 2 * 2 / (3 + 3)}
     )
     assert KIND.score(METRICS.get("f1"), {}, examples, answers, signature("a", "b")) == f1["b"]

@@ -11,8 +11,8 @@ from recipe_support import RECIPES, load_recipe
 from small_models import character_vocabulary, write_small_model
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.finetuning.run import PREDICTIONS, SUBMISSION, Finetuning
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.training.finetuning import ANSWERS, SUBMISSION, Finetuning
 
 FOR_PREDICTION = {"glue/ax", "clue/diagnostics"}
 QUICK = ["epochs=2", "train.learning_rate.peak=0.003"]
@@ -44,9 +44,9 @@ def test_a_recipe_runs_and_answers_every_row_in_order(name: str, tmp_path: Path)
     recipe = load_recipe(RECIPES / f"{name}.yaml").settings
     metric = load_plugins().metrics.get(recipe.metric)
     for scores in result["sets"].values():
-        assert set(scores["figures"]) == set(metric.figures) and scores["ranks_by"] == metric.ranks_by
-    assert result["chosen_on"] == next(iter(result["sets"])).replace("mismatched", "matched")
-    files = {path.stem: path for path in (out / ANSWERS).iterdir()}
+        assert set(scores["values"]) == set(metric.values) and scores["selection_metric"] == metric.selection_metric
+    assert result["selected_on"] == next(iter(result["sets"])).replace("mismatched", "matched")
+    files = {path.stem: path for path in (out / PREDICTIONS).iterdir()}
     assert set(files) == set(made.sets) - {"train"}
     for one, path in files.items():
         ids = answered(path)
@@ -57,11 +57,11 @@ def test_a_recipe_runs_and_answers_every_row_in_order(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", sorted(FOR_PREDICTION))
 def test_a_recipe_for_prediction_alone_says_so(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="it is for prediction"):
+    with pytest.raises(UserError, match="it only serves for prediction"):
         run_recipe(name, tmp_path, [])
 
 
-# A kind, a recipe of it, and what it takes to learn the small training file by heart.
+# A task, a recipe of it, and what it takes to learn the small training file by heart.
 LEARNT = {
     "classification": ("clue/csl", "accuracy"),
     "regression": ("glue/sts-b", "pearson"),
@@ -74,13 +74,13 @@ LEARNT = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", LEARNT)
-def test_each_kind_learns_its_training_file_by_heart(kind: str, tmp_path: Path) -> None:
-    name, figure = LEARNT[kind]
+@pytest.mark.parametrize("task", LEARNT)
+def test_each_task_learns_its_training_file_by_heart(task: str, tmp_path: Path) -> None:
+    name, value = LEARNT[task]
     train = load_recipe(RECIPES / f"{name}.yaml").data.train
     dev = json.dumps([str(path) for path in train or ()])
-    batch = 4 if kind == "multiple_choice" else 8
+    batch = 4 if task == "multiple_choice" else 8
     overrides = ["epochs=40", f"train.batch_samples={batch}", "train.learning_rate.peak=0.003"]
     result, _ = run_recipe(name, tmp_path, [*overrides, f"data.dev={{'': {dev}}}", "data.test={}"])
-    assert load_recipe(RECIPES / f"{name}.yaml").signature.task == kind
-    assert result["sets"]["dev"]["figures"][figure] > 0.9, result
+    assert load_recipe(RECIPES / f"{name}.yaml").signature.task == task
+    assert result["sets"]["dev"]["values"][value] > 0.9, result

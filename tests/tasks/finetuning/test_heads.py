@@ -9,7 +9,7 @@ import pytest
 from programs_support import hidden_states, joined
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.kind import FinetuningKind, Signature
+from ernie_paddle.finetuning_task import FinetuningTask, Signature
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.programs.session import Session
@@ -110,7 +110,7 @@ CASES = {
 }
 
 
-def signature_of(kind: FinetuningKind) -> Signature:
+def signature_of(kind: FinetuningTask) -> Signature:
     options = {"stride": 8, "max_question_length": 4} if kind.name == "reading_comprehension" else {}
     return Signature(task=kind.name, max_length=24, labels=CASES[kind.name].labels, options=options)
 
@@ -144,7 +144,7 @@ def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", list(load_plugins().finetuning_tasks), ids=lambda kind: kind.name)
-def test_loss_right_answers_and_scores_are_those_of_a_head_written_out_in_numpy(kind: FinetuningKind) -> None:
+def test_loss_right_answers_and_scores_are_those_of_a_head_written_out_in_numpy(kind: FinetuningTask) -> None:
     case, signature, random = CASES[kind.name], signature_of(kind), np.random.default_rng(5)
     task = Task(kind.name, 0, kind.objective(signature))
     batch = Batch.of(kind.encode(case.examples, VOCABULARY, signature).samples, np.arange(len(case.examples)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Encoded, Signature
+from ernie_paddle.finetuning_task import Encoded, Signature
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.reading.examples import Answer, QuestionExample
 from tasks.finetuning.reading_comprehension import (
@@ -51,7 +51,7 @@ def test_an_answer_near_a_border_is_found_in_the_window_that_shows_most_around_i
             if row in whole:
                 ids = encoded.samples.columns["input_ids"][ends[row] - len(table) :][first : last + 1]
                 assert "".join(VOCABULARY.tokens[i] for i in ids) == context[start : start + 3]
-        assert KIND.answers([example], encoded, scores, short)[0].value == context[start : start + 3]
+        assert KIND.predictions([example], encoded, scores, short)[0].value == context[start : start + 3]
 
 
 # ---- most context ----
@@ -90,9 +90,9 @@ def test_a_part_at_the_edge_of_a_window_is_left_to_the_window_that_shows_more() 
     for answer in (8, 9):
         scores = scores_at(encoded, {1: (answer - 5, answer - 5, 1.0)})
         scores[0][encoded.details[0].begin + 9, 0] = 99.0
-        assert KIND.answers([example], encoded, scores, short)[0].value == context[answer]
+        assert KIND.predictions([example], encoded, scores, short)[0].value == context[answer]
     scores = scores_at(encoded, {0: (6, 8, 9.0), 1: (1, 2, 8.0)})  # it may end where another window shows more
-    assert KIND.answers([example], encoded, scores, short)[0].value == context[6:9]
+    assert KIND.predictions([example], encoded, scores, short)[0].value == context[6:9]
 
 
 def test_the_best_part_is_that_of_all_pairs_which_may_begin_there() -> None:
@@ -159,7 +159,7 @@ def test_every_text_has_an_answer_even_where_all_sure_ends_stand_before_all_sure
     (table,) = scores_at(encoded, {})
     begin = encoded.details[0].begin
     table[begin : begin + 3, 1], table[begin + 9 : begin + 12, 0] = 5.0, 5.0
-    assert KIND.answers([example], encoded, [table], short)[0].value == example.context[9]
+    assert KIND.predictions([example], encoded, [table], short)[0].value == example.context[9]
 
 
 # ---- texts as they come ----
@@ -176,13 +176,13 @@ def test_blanks_letters_and_overlong_questions_leave_offsets_right() -> None:
         begin = encoded.details[0].begin
         assert begin == 3 + 2  # the question is cut
         scores = scores_at(encoded, {0: (first - begin, last - begin, 5.0)})
-        assert KIND.answers([example], encoded, scores, room)[0].value == text
+        assert KIND.predictions([example], encoded, scores, room)[0].value == text
 
 
 def test_a_text_without_a_token_is_answered_by_nothing() -> None:
     example, room = QuestionExample("q", "", "甲", " \u200b", ()), signature(140, stride=8)
     encoded = KIND.encode([example], VOCABULARY, room)
-    assert KIND.answers([example], encoded, scores_at(encoded, {}), room)[0].value == ""
+    assert KIND.predictions([example], encoded, scores_at(encoded, {}), room)[0].value == ""
 
 
 def test_a_stride_that_skips_tokens_is_refused() -> None:

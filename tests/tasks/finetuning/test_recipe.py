@@ -6,9 +6,9 @@ import pytest
 from recipe_support import RECIPES, load_recipe
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.training.run_settings import EvaluateEvery
+from ernie_paddle.finetuning.settings import EvaluateEvery
 
-# Of the release's scripts: peak, samples of an update over all cards (XNLI: tokens), epochs, longest input; base, then
+# Of the release's scripts: peak, samples of a step over all cards (XNLI: tokens), epochs, longest input; base, then
 # large.
 RELEASE = """
 glue/cola      3e-5 64 3    3e-5 32 5     128
@@ -66,7 +66,7 @@ def test_hyper_parameters_are_those_that_were_published(row: str) -> None:
         assert adam.clip_norm == (None if name == "clue/cmrc2018" else 1)
         every = recipe.settings.evaluate_every
         if name.startswith("clue") and recipe.signature.task in ("classification", "pronoun_resolution"):
-            assert every == EvaluateEvery(updates=100)
+            assert every == EvaluateEvery(steps=100)
         else:
             assert every == EvaluateEvery(epochs=1)
 

@@ -1,4 +1,4 @@
-"""What a kind or a metric would refuse at scoring is refused before training, on one line that says what to do."""
+"""What a task or a metric would refuse at scoring is refused before training, on one line that says what to do."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from finetuning_support import write_recipe
 from helpers import Run, assert_user_error
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.kind import Signature
+from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.registry import Registry, load_plugins
 
 TABLE = "text_a\tlabel\nw1\tno\nw2\tyes\n"
@@ -35,13 +35,23 @@ CLASSES, NUMBERS = signature_of("classification", ["no", "yes"]), signature_of("
 @pytest.mark.parametrize(
     ("text", "signature", "keys", "words"),
     [
-        (TAGGED, signature_of("sequence_labelling", ["NN", "VV"]), TAGS, ["signature.labels", "'NN' is no tag"]),
-        (TAGGED, signature_of("sequence_labelling", ["I-X", "E-X", "O"]), TAGS, ["no tag says where an entity begins"]),
+        (
+            TAGGED,
+            signature_of("sequence_labelling", ["NN", "VV"]),
+            TAGS,
+            ["signature.labels", "'NN' is not an entity tag"],
+        ),
+        (
+            TAGGED,
+            signature_of("sequence_labelling", ["I-X", "E-X", "O"]),
+            TAGS,
+            ["no tag marks the beginning of an entity"],
+        ),
         (
             TAGGED,
             signature_of("sequence_labelling", BIOES),
             {**TAGS, "metric_options": {"scheme": "iob2"}},
-            ["signature.labels", "'E-X' is no tag of the scheme iob2", "bioes"],
+            ["signature.labels", "'E-X' is not in the scheme iob2", "bioes"],
         ),
         (
             TAGGED,
@@ -49,19 +59,19 @@ CLASSES, NUMBERS = signature_of("classification", ["no", "yes"]), signature_of("
             {**TAGS, "metric_options": {"scheme": "bieos"}},
             ["metric_options", "unknown scheme 'bieos'", "did you mean 'bioes'"],
         ),
-        (TAGGED, signature_of("sequence_labelling", BIOES), {**TAGS, "metric": "accuracy"}, ["answers tags"]),
+        (TAGGED, signature_of("sequence_labelling", BIOES), {**TAGS, "metric": "accuracy"}, ["predicts tags"]),
         (TABLE, signature_of("sequence_labelling", BIOES), {"metric": "entity_f1"}, ["data.reading.format", "'tsv'"]),
         (TAGGED, signature_of("sequence_labelling", None), TAGS, ["signature.labels", "needs the names"]),
         (TABLE, signature_of("classification", None), {}, ["signature.labels", "needs the names"]),
-        (TABLE, signature_of("classification", ["no", "yes", "no"]), {}, ["signature.labels", "'no' is there twice"]),
+        (TABLE, signature_of("classification", ["no", "yes", "no"]), {}, ["signature.labels", "'no' occurs twice"]),
         (SCORES, signature_of("regression", ["0", "5"]), {"metric": "pearson_and_spearman"}, ["has no classes"]),
-        (SCORES, NUMBERS, {"metric": "accuracy"}, ["'accuracy' scores labels", "regression answers numbers"]),
+        (SCORES, NUMBERS, {"metric": "accuracy"}, ["'accuracy' scores labels", "regression predicts numbers"]),
         (SCORES, NUMBERS, {"metric": "mrr"}, ["'mrr' scores relevance"]),
-        (SCORES, signature_of("cloze", None), {}, ["cloze does not read 'tsv'", "known: chid"]),
+        (SCORES, signature_of("cloze", None), {}, ["cloze cannot read 'tsv'", "known: chid"]),
         (TABLE, CLASSES, {"metric": "f1", "metric_options": {"positive": "ja"}}, ["metric_options.positive", "'yes'"]),
         (TABLE, CLASSES, {"metric": "f1", "metric_options": {"positive": 1}}, ["1 is not among", "'no', 'yes'"]),
         (TABLE, CLASSES, {"metric": "f1", "metric_options": {"positiv": "no"}}, ["did you mean 'positive'"]),
-        (TABLE, CLASSES, {"metric": "mrr"}, ["data.tsv line 2", "'mrr' ranks", "data.reading as 'group'"]),
+        (TABLE, CLASSES, {"metric": "mrr"}, ["data.tsv line 2", "'mrr' ranks", "has no 'group'", "data.reading"]),
         (TABLE, CLASSES, {"metric": "accuracy_f1_and_mrr"}, ["data.tsv line 2", "ranks the candidates"]),
         (TABLE, CLASSES, {"metric": "mrr", "metric_options": {"queries": "a"}}, ["unknown option 'queries'"]),
         (TABLE, CLASSES, {"data": {"labelled": ["dev"]}}, ["data.labelled", "training needs labels"]),
@@ -90,16 +100,16 @@ def test_before_the_first_step(
     [
         ("reading_comprehension", "em_and_f1", {"language": "cn"}, "metric_options: .*unknown language 'cn'"),
         ("reading_comprehension", "em_and_f1", {}, "metric_options: .*option 'language' is missing"),
-        ("reading_comprehension", "accuracy", {}, "answers texts"),
-        ("multiple_choice", "f1", {"positive": 1}, "multiple_choice has none"),
+        ("reading_comprehension", "accuracy", {}, "predicts texts"),
+        ("multiple_choice", "f1", {"positive": 1}, "multiple_choice has no labels"),
         ("pronoun_resolution", "mrr", {}, "'mrr' scores relevance"),
     ],
 )
 def test_by_the_recipe_alone(registry: Registry, task: str, metric: str, options: dict[str, Any], words: str) -> None:
-    kind = registry.finetuning_tasks.get(task)
-    signature = Signature(task=task, max_length=16, labels=("no", "yes") if kind.has_labels else None)
+    finetuning_task = registry.finetuning_tasks.get(task)
+    signature = Signature(task=task, max_length=16, labels=("no", "yes") if finetuning_task.has_labels else None)
     with pytest.raises(UserError, match=words):
-        kind.check_metric(registry.metrics.get(metric), options, signature)
+        finetuning_task.check_metric(registry.metrics.get(metric), options, signature)
 
 
 @pytest.mark.parametrize(
@@ -135,21 +145,22 @@ def test_every_scheme_trains_and_is_scored(
     code, stderr = run("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run")
     assert code == 0, stderr
     scores = json.loads((tmp_path / "run" / "result.json").read_text())["sets"]["dev"]
-    assert scores["ranks_by"] == "f1" and "f1_strict" in scores["figures"]
+    assert scores["selection_metric"] == "f1" and "f1_strict" in scores["values"]
 
 
-def test_every_kind_and_metric_that_fit_are_let_through(registry: Registry) -> None:
+def test_every_task_and_metric_that_fit_are_let_through(registry: Registry) -> None:
     options: Callable[[str], dict[str, Any]] = {"em_and_f1": {"language": "zh"}}.get  # type: ignore[assignment]
     fitting = {
-        (kind.name, metric.name)
-        for kind in registry.finetuning_tasks
+        (finetuning_task.name, metric.name)
+        for finetuning_task in registry.finetuning_tasks
         for metric in registry.metrics
-        if metric.needs in kind.answers_are and ("positive" not in metric.options or kind.has_labels)
+        if metric.input_type in finetuning_task.prediction_types
+        and ("positive" not in metric.options or finetuning_task.has_labels)
     }
     assert {name for _, name in fitting} == set(registry.metrics.names())
     for task, metric in fitting:
-        kind = registry.finetuning_tasks.get(task)
+        finetuning_task = registry.finetuning_tasks.get(task)
         labels = ("B-X", "I-X", "O") if task == "sequence_labelling" else ("no", "yes")
-        signature = Signature(task=task, max_length=256, labels=labels if kind.has_labels else None)
-        kind.check_signature(signature)
-        kind.check_metric(registry.metrics.get(metric), options(metric) or {}, signature)
+        signature = Signature(task=task, max_length=256, labels=labels if finetuning_task.has_labels else None)
+        finetuning_task.check_signature(signature)
+        finetuning_task.check_metric(registry.metrics.get(metric), options(metric) or {}, signature)

@@ -33,11 +33,11 @@ def test_the_scheme_is_told_by_the_labels_and_for_iob1_by_the_tags(
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (("NN", "VV"), "x: 'NN' is no tag of entities"),
-        (("B-PER", "X-PER", "O"), "'X-PER' is no tag"),
-        (("B-", "O"), "'B-' is no tag"),
-        (("I-PER", "E-PER", "O"), "no tag says where an entity begins"),
-        (("O",), "no tag says where"),
+        (("NN", "VV"), "x: 'NN' is not an entity tag"),
+        (("B-PER", "X-PER", "O"), "'X-PER' is not an entity tag"),
+        (("B-", "O"), "'B-' is not an entity tag"),
+        (("I-PER", "E-PER", "O"), "no tag marks the beginning of an entity"),
+        (("O",), "no tag marks the beginning"),
     ],
 )
 def test_labels_of_no_scheme_are_refused(labels: tuple[str, ...], words: str) -> None:

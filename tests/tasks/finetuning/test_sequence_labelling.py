@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from ernie_paddle.kind import Encoded, Signature
+from ernie_paddle.finetuning_task import Encoded, Signature
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.reading.examples import TaggedExample
 from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling, word_ranges
@@ -83,14 +83,14 @@ def test_every_token_has_the_tag_of_its_first_piece_wherever_samples_are_cut(len
 
     pieces = {
         word: VOCABULARY.lower_case_tokenizer.encode(word, add_special_tokens=False).tokens[: length - 2] or ["[UNK]"]
-        for one in examples
-        for word in one.tokens
+        for example in examples
+        for word in example.tokens
     }
     read = [token for tokens, _ in samples_of(encoded) for token in tokens[1:-1]]
-    assert read == [piece for one in examples for word in one.tokens for piece in pieces[word]]
+    assert read == [piece for example in examples for word in example.tokens for piece in pieces[word]]
 
-    gold = [tag for one in examples for tag in one.tags or ()]
-    first = [place == 0 for one in examples for word in one.tokens for place in range(len(pieces[word]))]
+    gold = [tag for example in examples for tag in example.tags or ()]
+    first = [place == 0 for example in examples for word in example.tokens for place in range(len(pieces[word]))]
     wanted, scores = iter(gold), []
     places = iter(first)
     for tokens, _ in samples_of(encoded):
@@ -99,8 +99,8 @@ def test_every_token_has_the_tag_of_its_first_piece_wherever_samples_are_cut(len
             right = LABELS.index(next(wanted)) if next(places) else int(random.integers(len(LABELS)))
             table[row, right] = 1
         scores.append(table)
-    answers = KIND.answers(examples, encoded, scores, signature(length))
-    assert [answer.value for answer in answers] == [one.tags for one in examples]
+    answers = KIND.predictions(examples, encoded, scores, signature(length))
+    assert [answer.value for answer in answers] == [example.tags for example in examples]
 
 
 def test_samples_begin_with_a_word_and_take_as_many_as_fit() -> None:

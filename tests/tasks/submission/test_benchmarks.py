@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from recipe_support import RECIPES, load_recipe
 
-from tasks.submission.answers import Choice, Item, Label, Score, Text
 from tasks.submission.benchmarks import BENCHMARKS, CLUE, GLUE, ZIP_NAMES
 from tasks.submission.inputs import c3_rows, chid_rows, glue_rows, json_rows, squad_rows
 from tasks.submission.layouts import JsonLines, JsonObject, Tsv
+from tasks.submission.prediction_types import Choice, ExpectedRow, Label, Score, Text
 
 # Task, test file, rows of the published test set, labels (gluebenchmark.com).
 OF_GLUE = """
@@ -56,9 +56,9 @@ def test_files_labels_and_sizes_of_glue() -> None:
         assert isinstance(file.layout, Tsv) and file.read_test is glue_rows and not file.optional
         assert file.predictions == f"{task}.tsv"
         if task == "STS-B":
-            assert file.answer == Score(5.0)
+            assert file.type == Score(5.0)
         else:
-            assert isinstance(file.answer, Label) and sorted(file.answer.names) == sorted(labels), task
+            assert isinstance(file.type, Label) and sorted(file.type.names) == sorted(labels), task
 
 
 def test_files_labels_and_sizes_of_clue() -> None:
@@ -70,12 +70,12 @@ def test_files_labels_and_sizes_of_clue() -> None:
         assert file.rows == (None if rows == "-" else int(rows))
         assert file.predictions == ("cmrc2018.json" if task == "cmrc2018" else f"{task}.tsv")
         if labels in (["text"], ["choice"]):
-            assert isinstance(file.answer, Text if labels == ["text"] else Choice), task
+            assert isinstance(file.type, Text if labels == ["text"] else Choice), task
             layout, read = layouts.get(task[:-2], (JsonObject, squad_rows))
             assert isinstance(file.layout, layout) and file.read_test is read, task
             continue
         expected = [str(code) for code in range(119)] if task == "iflytek" else labels
-        assert isinstance(file.answer, Label) and sorted(file.answer.names) == sorted(expected), task
+        assert isinstance(file.type, Label) and sorted(file.type.names) == sorted(expected), task
         assert isinstance(file.layout, JsonLines) and file.read_test is json_rows
 
 
@@ -95,9 +95,9 @@ def test_what_a_recipe_predicts_is_what_its_leaderboard_takes(path: Path) -> Non
     for name, task in recipe.settings.submission.items():
         file = files[task]
         assert file.test == f"{recipe.data.folder.name}/{tests[name][0]}"
-        assert isinstance(file.answer, Label) == (recipe.signature.labels is not None)
-        if isinstance(file.answer, Label):
-            assert sorted(file.answer.names) == sorted(recipe.signature.labels or ())
+        assert isinstance(file.type, Label) == (recipe.signature.labels is not None)
+        if isinstance(file.type, Label):
+            assert sorted(file.type.names) == sorted(recipe.signature.labels or ())
 
 
 def test_every_file_of_the_leaderboards_but_the_older_ones_has_a_recipe() -> None:
@@ -109,7 +109,7 @@ def test_every_file_of_the_leaderboards_but_the_older_ones_has_a_recipe() -> Non
 
 
 @pytest.mark.parametrize(
-    ("predicted", "official"),
+    ("predicted", "expected"),
     [
         ("2.5", "2.500"),
         ("0", "0.000"),
@@ -120,40 +120,40 @@ def test_every_file_of_the_leaderboards_but_the_older_ones_has_a_recipe() -> Non
         ("1e0", "1.000"),
     ],
 )
-def test_scores_have_three_decimals_between_0_and_5(predicted: str, official: str) -> None:
-    assert Score().official(predicted) == official
-    assert Score().problem(official, Item(0)) is None
+def test_scores_have_three_decimals_between_0_and_5(predicted: str, expected: str) -> None:
+    assert Score().leaderboard_value(predicted) == expected
+    assert Score().error(expected, ExpectedRow(0)) is None
 
 
 @pytest.mark.parametrize("value", ["-0.001", "5.001", "nan", "inf", "", "high", None])
 def test_other_scores_are_refused(value: Any) -> None:
-    assert Score().problem(value, Item(0)) == f"{value!r} is no number from 0 to 5"
+    assert Score().error(value, ExpectedRow(0)) == f"{value!r} is not a number from 0 to 5"
     if isinstance(value, str) and value in ("nan", "inf", "", "high"):
-        with pytest.raises(ValueError, match="is no number"):
-            Score().official(value)
+        with pytest.raises(ValueError, match="is not a number"):
+            Score().leaderboard_value(value)
 
 
 def test_choices_are_numbers_of_the_candidates_of_their_question() -> None:
     for candidates in (2, 4, 10):
-        fitting = [value for value in range(-2, 12) if Choice().problem(value, Item(0, candidates)) is None]
+        fitting = [value for value in range(-2, 12) if Choice().error(value, ExpectedRow(0, candidates)) is None]
         assert fitting == list(range(candidates))
-    assert Choice().official("07") == 7 and type(Choice().official("3")) is int
+    assert Choice().leaderboard_value("07") == 7 and type(Choice().leaderboard_value("3")) is int
     for value in (True, 1.0, "1", None):
-        assert Choice().problem(value, Item(0, 4)) == f"{value!r} is not the number of a candidate, 0 to 3"
+        assert Choice().error(value, ExpectedRow(0, 4)) == f"{value!r} is not the number of a candidate, 0 to 3"
     for predicted in ("-1", "1.0", "", "²", "١", "a"):
         with pytest.raises(ValueError, match="is not the number"):
-            Choice().official(predicted)
+            Choice().leaderboard_value(predicted)
 
 
 def test_labels_are_listed_up_to_twenty() -> None:
     for count in (20, 21):
         names = tuple(map(str, range(count)))
-        assert all(Label(names).problem(name, Item(0)) is None for name in names)
+        assert all(Label(names).error(name, ExpectedRow(0)) is None for name in names)
         listed = ", ".join(names) if count == 20 else "0 to 20"
         for value in ("", str(count), 0, None):
-            assert Label(names).problem(value, Item(0)) == f"{value!r} is no label; labels are texts: {listed}"
+            assert Label(names).error(value, ExpectedRow(0)) == f"{value!r} is not a label; labels are texts: {listed}"
 
 
 def test_texts_may_be_empty_but_nothing_else() -> None:
-    assert Text().problem("", Item("q")) is None and Text().official(" a ") == " a "
-    assert Text().problem(None, Item("q")) == "None is not a text"
+    assert Text().error("", ExpectedRow("q")) is None and Text().leaderboard_value(" a ") == " a "
+    assert Text().error(None, ExpectedRow("q")) == "None is not a text"

@@ -1,4 +1,4 @@
-"""Hugging Face's classifier of BERT's shape, for the peers that predict."""
+"""Hugging Face's BERT classifier, for the peers that predict."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"
 
 
 def classifier(folder: Path) -> BertForSequenceClassification:
-    """A model of the sizes in `ernie_config.json`, with two classes and random weights, ready to predict."""
+    """Return a model with the sizes in `ernie_config.json`, two classes and random weights, in evaluation mode."""
     torch.manual_seed(1)
     sizes = json.loads((folder / "ernie_config.json").read_text())
     return BertForSequenceClassification(BertConfig(**{name: sizes[name] for name in SIZES}, num_labels=2)).eval()

@@ -1,4 +1,4 @@
-"""Steps of Hugging Face's BertForMaskedLM on PyTorch: dropout 0.1, AdamW, clipping.
+"""Steps of Hugging Face's BertForMaskedLM on PyTorch with dropout 0.1, AdamW and clipping.
 
 usage: huggingface.py BATCHES CONFIG fp32|bf16
 """

@@ -1,4 +1,4 @@
-"""Predictions of the same model as in `torch_inference.py` by onnxruntime on the CPU, exported by PyTorch.
+"""Predictions by onnxruntime on the CPU, of the model of `torch_inference.py` as exported by PyTorch.
 
 usage: onnxruntime_inference.py FOLDER BATCHES THREADS fp32
 """
@@ -36,12 +36,12 @@ def main() -> None:
 
 
 def onnx_model(folder: Path) -> bytes:
-    """The model for any number of samples of any length."""
+    """Export the model for any number of samples of any length."""
     buffer, ids = io.BytesIO(), torch.ones((2, 8), dtype=torch.int64)
     model = classifier(folder)
     axes = {name: {0: "samples", 1: "length"} for name in INPUTS}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the older exporter, which needs no more packages
+        warnings.simplefilter("ignore")  # about the older exporter, which needs no further packages
         torch.onnx.export(
             model, (ids, ids), buffer, input_names=INPUTS, output_names=["logits"], dynamic_axes=axes, dynamo=False
         )

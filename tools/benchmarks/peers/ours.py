@@ -1,4 +1,4 @@
-"""Steps of this project on the same samples, bucketed by length as its trainer does.
+"""Steps of this project on the same samples, grouped by length as its trainer does.
 
 usage: ours.py BATCHES CONFIG fp32|bf16
 """
@@ -23,10 +23,10 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
-from ernie_paddle.task import Labels, Task, padded
+from ernie_paddle.task import Labels, Task, pad_labels
 from ernie_paddle.text.vocabulary import Vocabulary
 
-NO_WORDS = Vocabulary({})  # labels that do not depend on words
+NO_WORDS = Vocabulary({})  # for labels that do not depend on the vocabulary
 
 
 def main() -> None:
@@ -35,19 +35,19 @@ def main() -> None:
 
 
 def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[[int], int]:
-    """Steps of a task; masked tokens are those of the batches, all other labels 0."""
+    """Return a function that runs steps of a task. Masked tokens are those of the batches; other labels are 0."""
     batches = read_batches(folder)
     lengths = np.concatenate([batch["lengths"] for batch in batches])
     ids, masked = (
         np.concatenate([row[:n] for batch in batches for row, n in zip(batch[key], batch["lengths"], strict=True)])
         for key in ("ids", "labels")
     )
-    # What was masked goes along in a column that is no task's own.
+    # The masked tokens are an additional column, which no task reads.
     samples = SampleBlock(lengths, {"input_ids": ids, "masked": masked}, np.zeros(len(lengths), np.int16))
     table = SampleTable([samples])
     session = Session(ErnieConfig.load(config), 1, AdamSettings(), precision)  # type: ignore[arg-type]
-    tokens_a_step = round(float(np.mean([batch["lengths"].sum() for batch in batches])))
-    order = BatchOrder(lengths, BatchSize(NO_LIMIT, tokens_a_step), 1, task.name)
+    step_tokens = round(float(np.mean([batch["lengths"].sum() for batch in batches])))
+    order = BatchOrder(lengths, BatchSize(NO_LIMIT, step_tokens), 1, task.name)
     cursor = Cursor()
 
     def step(number: int) -> int:
@@ -66,9 +66,9 @@ def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[
 
 
 def masked_labels(batch: Batch) -> Labels:
-    """The labels of knowledge masking, as they came with the batch."""
+    """Return the labels of knowledge masking that the batch holds."""
     tokens = np.flatnonzero(batch.columns["masked"] != IGNORED)
-    tokens, classes = padded(tokens, batch.columns["masked"][tokens])
+    tokens, classes = pad_labels(tokens, batch.columns["masked"][tokens])
     return Labels(tokens, {"mask_labels": classes}, classes)
 
 

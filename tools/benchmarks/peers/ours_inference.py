@@ -16,7 +16,7 @@ from ernie_paddle.inference.predictor import Predictor
 
 
 def main() -> None:
-    folder, batch_folder, _, precision = sys.argv[1:]  # as many threads as OMP_NUM_THREADS
+    folder, batch_folder, _, precision = sys.argv[1:]  # OMP_NUM_THREADS sets the number of threads
     predictor = Predictor(Path(folder) / "export", on_gpu=False, precision=precision)  # type: ignore[arg-type]
     batches = [batch["ids"] for batch in read_batches(Path(batch_folder))]
 

@@ -1,4 +1,4 @@
-"""Steps of paddlenlp's ErnieForMaskedLM, as its users train it: dropout 0.1, AdamW, clipping.
+"""Steps of paddlenlp's ErnieForMaskedLM with dropout 0.1, AdamW and clipping, as its users train it.
 
 usage: paddlenlp_ernie.py BATCHES CONFIG fp32
 """

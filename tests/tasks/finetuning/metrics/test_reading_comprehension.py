@@ -67,18 +67,18 @@ def test_a_question_of_the_trial_set_counted_by_hand(score: Score) -> None:
         "其实就是买入并持有美国股票这样的普通组合",
         "买入并持有美国股票这样的普通组合",
     ]
-    figures = score("em_and_f1", [answers, ["78.1"]], ["就是买入并持有美国股票这样的", "78.1。"], language="zh").figures
+    values = score("em_and_f1", [answers, ["78.1"]], ["就是买入并持有美国股票这样的", "78.1。"], language="zh").values
     longest = 14  # characters, all of the prediction; the shortest answer shares 12 of its 16 with it
     f1 = max(2 * longest / (longest + 20), 2 * 12 / (longest + 16))
-    assert figures == pytest.approx({"em": 0.5, "f1": (f1 + 1) / 2, "mean": (0.5 + (f1 + 1) / 2) / 2})
+    assert values == pytest.approx({"em": 0.5, "f1": (f1 + 1) / 2, "mean": (0.5 + (f1 + 1) / 2) / 2})
 
 
 def test_the_best_of_several_answers_counts_and_marks_do_not(score: Score) -> None:
-    assert score("em_and_f1", [["“北京”", "南京"]], ["北京。"], language="zh").figures == {"em": 1, "f1": 1, "mean": 1}
+    assert score("em_and_f1", [["“北京”", "南京"]], ["北京。"], language="zh").values == {"em": 1, "f1": 1, "mean": 1}
 
 
 def test_nothing_answered_scores_nothing(score: Score) -> None:
-    assert score("em_and_f1", [["北京"]], [""], language="zh").figures == {"em": 0, "f1": 0, "mean": 0}
+    assert score("em_and_f1", [["北京"]], [""], language="zh").values == {"em": 0, "f1": 0, "mean": 0}
 
 
 # ---- English ----
@@ -98,9 +98,9 @@ def test_each_language_is_compared_by_its_own_script(score: Score) -> None:
     """English: marks and articles do not count, words in any order do. Chinese: the longest run of characters."""
     gold, predicted = [["The big, red fox"], ["a cat"], ["dog", "hot dog"]], ["red fox, big", "the cat!", "dogs"]
     english = {"em": 1 / 3, "f1": (1 + 1 + 0) / 3, "mean": (1 / 3 + 2 / 3) / 2}
-    assert score("em_and_f1", gold, predicted, language="en").figures == pytest.approx(english)
+    assert score("em_and_f1", gold, predicted, language="en").values == pytest.approx(english)
     run_of_words = (2 * 2 / (5 + 4) + 2 * 1 / (2 + 3) + 0) / 3  # commas and exclamation marks are words there
-    chinese = score("em_and_f1", gold, predicted, language="zh").figures
+    chinese = score("em_and_f1", gold, predicted, language="zh").values
     assert chinese == pytest.approx({"em": 0.0, "f1": run_of_words, "mean": run_of_words / 2})
 
 
@@ -108,12 +108,12 @@ def test_the_best_f1_of_each_question_is_averaged_over_questions(score: Score) -
     texts = random_texts("甲乙丙", 60, seed=4)
     gold = [[text or "丁" for text in texts[i : i + 1 + i % 3]] for i in range(0, 30)]
     predicted = [answers[-1] if i % 4 == 0 else texts[30 + i] for i, answers in enumerate(gold)]
-    figures = score("em_and_f1", gold, predicted, language="zh").figures
+    values = score("em_and_f1", gold, predicted, language="zh").values
     f1 = np.mean(
         [max(longest_common_f1(a, text) for a in answers) for answers, text in zip(gold, predicted, strict=True)]
     )
     em = np.mean([text in answers for answers, text in zip(gold, predicted, strict=True)])
-    assert figures == pytest.approx({"em": em, "f1": f1, "mean": (em + f1) / 2}) and 0 < em < f1
+    assert values == pytest.approx({"em": em, "f1": f1, "mean": (em + f1) / 2}) and 0 < em < f1
 
 
 # ---- both, beside paddlenlp ----

@@ -57,8 +57,8 @@ def test_there_is_a_case_for_every_metric(registry: Registry) -> None:
 def test_perfect_predictions_score_one_and_are_not_degenerate(score: Score, registry: Registry, name: str) -> None:
     case = CASES[name]
     scores = score(name, case.gold, perfect(name), **case.options)
-    assert scores.figures == pytest.approx(dict.fromkeys(registry.metrics.get(name).figures, 1.0))
-    assert scores.rank == pytest.approx(1.0)
+    assert scores.values == pytest.approx(dict.fromkeys(registry.metrics.get(name).values, 1.0))
+    assert scores.selection_value == pytest.approx(1.0)
     assert scores.degenerate is None
     assert scores.count == len(case.gold)
 
@@ -68,7 +68,7 @@ def test_constant_predictions_are_marked_and_score_below_perfect(score: Score, n
     case = CASES[name]
     scores = score(name, case.gold, constant(name), **case.options)
     assert scores.degenerate
-    assert all(math.isfinite(figure) and 0 <= figure < 1 for figure in scores.figures.values())
+    assert all(math.isfinite(value) and 0 <= value < 1 for value in scores.values.values())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -84,21 +84,21 @@ def test_the_order_of_rows_does_not_matter(score: Score, name: str) -> None:
     if "queries" in options:
         options["queries"] = [options["queries"][i] for i in order]
     after = score(name, [case.gold[i] for i in order], [predicted[i] for i in order], **options)
-    assert after.figures == pytest.approx(before.figures)
-    assert before.rank < 1
+    assert after.values == pytest.approx(before.values)
+    assert before.selection_value < 1
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_to_score_is_degenerate(score: Score, name: str) -> None:
     scores = score(name, [], [], **CASES[name].options | ({"queries": []} if "queries" in CASES[name].options else {}))
     assert scores.degenerate == "there is nothing to score"
-    assert set(scores.figures.values()) == {0.0}
+    assert set(scores.values.values()) == {0.0}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_row_needs_a_prediction(score: Score, name: str) -> None:
     case = CASES[name]
-    with pytest.raises(ValueError, match=f"{len(case.gold)} gold values, {len(case.gold) - 1} predicted"):
+    with pytest.raises(ValueError, match=f"{len(case.gold)} gold labels and {len(case.gold) - 1} predictions"):
         score(name, case.gold, perfect(name)[:-1], **case.options)
 
 

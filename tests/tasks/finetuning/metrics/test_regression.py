@@ -24,16 +24,16 @@ def test_correlations_are_numpys_of_values_and_of_ranks(score: Score, seed: int)
     scores = score("pearson_and_spearman", gold, predicted)
     pearson = np.corrcoef(gold, predicted)[0, 1]
     spearman = np.corrcoef(mean_ranks(gold), mean_ranks(predicted))[0, 1]
-    assert scores.figures == pytest.approx({"pearson": pearson, "spearman": spearman, "mean": (pearson + spearman) / 2})
-    assert scores.ranks_by == "mean"
+    assert scores.values == pytest.approx({"pearson": pearson, "spearman": spearman, "mean": (pearson + spearman) / 2})
+    assert scores.selection_metric == "mean"
 
 
 def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) -> None:
     gold = np.linspace(0, 5, 30)
-    assert score("pearson_and_spearman", gold, 1000 - 3 * gold).figures == pytest.approx(
+    assert score("pearson_and_spearman", gold, 1000 - 3 * gold).values == pytest.approx(
         {"pearson": -1.0, "spearman": -1.0, "mean": -1.0}
     )
-    curved = score("pearson_and_spearman", gold, gold**5).figures
+    curved = score("pearson_and_spearman", gold, gold**5).values
     assert curved["spearman"] == pytest.approx(1)
     assert curved["pearson"] < 0.9
 
@@ -48,13 +48,13 @@ def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) 
 )
 def test_predictions_without_a_correlation_are_marked(score: Score, predicted: list[float], reason: str) -> None:
     scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], predicted)
-    assert (set(scores.figures.values()), scores.degenerate) == ({0.0}, reason)
+    assert (set(scores.values.values()), scores.degenerate) == ({0.0}, reason)
 
 
 def test_predictions_that_differ_little_but_by_more_than_rounding_have_their_correlation(score: Score) -> None:
     for step in (1e-5, 1e-2):
         scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], [2.5, 2.5 + step, 2.5 + 2 * step, 2.5 + 5 * step])
-        assert scores.degenerate is None and scores.figures["pearson"] == pytest.approx(1)
+        assert scores.degenerate is None and scores.values["pearson"] == pytest.approx(1)
 
 
 def test_constant_labels_and_a_single_row_are_marked(score: Score) -> None:

@@ -29,7 +29,7 @@ def random_pairs(scheme: str, seed: int, texts: int = 30) -> tuple[Texts, Texts]
     return gold, [[tag if random.random() < 0.7 else str(random.choice(tags)) for tag in text] for text in gold]
 
 
-# ---- the paper's figure ----
+# ---- the paper's value ----
 
 
 def chunk_eval(pair: tuple[Texts, Texts], scheme: str) -> dict[str, float]:
@@ -41,16 +41,16 @@ def chunk_eval(pair: tuple[Texts, Texts], scheme: str) -> dict[str, float]:
         gold, predicted = map(paddle.to_tensor, rows)
         lengths = paddle.to_tensor([len(text) for text in pair[0]])
         counted = paddle._C_ops.chunk_eval(predicted, gold, lengths, len(NAMES), name, [])[:3]
-        return {figure: one.item() for figure, one in zip(("precision", "recall", "f1"), counted, strict=True)}
+        return {name: value.item() for name, value in zip(("precision", "recall", "f1"), counted, strict=True)}
 
 
 @pytest.mark.parametrize("scheme", ["iob2", "bioes"])
 def test_f1_is_that_of_the_operator_the_release_counts_with(score: Score, scheme: str) -> None:
     for seed in range(4):
         pair = random_pairs(scheme, seed)
-        figures = score("entity_f1", *pair, scheme=scheme).figures
-        assert figures == pytest.approx(chunk_eval(pair, scheme) | {"f1_strict": figures["f1_strict"]}, abs=1e-6)
-        assert 0 < figures["f1_strict"] != pytest.approx(figures["f1"])
+        values = score("entity_f1", *pair, scheme=scheme).values
+        assert values == pytest.approx(chunk_eval(pair, scheme) | {"f1_strict": values["f1_strict"]}, abs=1e-6)
+        assert 0 < values["f1_strict"] != pytest.approx(values["f1"])
 
 
 # ---- what the schemes allow ----
@@ -80,8 +80,8 @@ def test_strict_f1_is_that_of_a_recount(score: Score, scheme: str, seed: int) ->
     gold, predicted = random_pairs(scheme, seed)
     sets = [(entities(a, scheme), entities(b, scheme)) for a, b in zip(gold, predicted, strict=True)]
     right, all_of_both = sum(len(a & b) for a, b in sets), sum(len(a) + len(b) for a, b in sets)
-    figures = score("entity_f1", gold, predicted, scheme=scheme).figures
-    assert figures["f1_strict"] == pytest.approx(2 * right / all_of_both)
+    values = score("entity_f1", gold, predicted, scheme=scheme).values
+    assert values["f1_strict"] == pytest.approx(2 * right / all_of_both)
 
 
 def written(found: list[tuple[int, int, str]], length: int, scheme: str) -> list[str]:
@@ -99,7 +99,7 @@ def written(found: list[tuple[int, int, str]], length: int, scheme: str) -> list
     return tags
 
 
-def test_every_scheme_gives_the_same_entities_the_same_figures(score: Score) -> None:
+def test_every_scheme_gives_the_same_entities_the_same_values(score: Score) -> None:
     random = np.random.default_rng(5)
     for _ in range(5):
         sides: list[list[list[tuple[int, int, str]]]] = [[], []]
@@ -111,39 +111,41 @@ def test_every_scheme_gives_the_same_entities_the_same_figures(score: Score) -> 
         expected = 2 * matching / sum(len(spans) for side in sides for spans in side)
         for scheme in LETTERS:
             gold, predicted = ([written(spans, 12, scheme) for spans in side] for side in sides)
-            figures = score("entity_f1", gold, predicted, scheme=scheme).figures
-            assert (figures["f1"], figures["f1_strict"]) == pytest.approx((expected, expected)), scheme
+            values = score("entity_f1", gold, predicted, scheme=scheme).values
+            assert (values["f1"], values["f1_strict"]) == pytest.approx((expected, expected)), scheme
         for letters in SPELT["bioes"]:
             spelling = str.maketrans("BIES", letters)
             respelt = [
                 [[t[0].translate(spelling) + t[1:] for t in text] for text in side] for side in (gold, predicted)
             ]
-            assert score("entity_f1", *respelt, scheme="bioes").figures == pytest.approx(figures), letters
+            assert score("entity_f1", *respelt, scheme="bioes").values == pytest.approx(values), letters
 
 
 def test_the_example_of_seqevals_documentation(score: Score) -> None:
     gold = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
     predicted = [["O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
-    figures = score("entity_f1", gold, predicted, scheme="iob2").figures
-    assert figures == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_strict": 0.5})
+    values = score("entity_f1", gold, predicted, scheme="iob2").values
+    assert values == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_strict": 0.5})
 
 
 def test_an_entity_begun_with_an_inside_tag_does_not_count_strictly(score: Score) -> None:
     gold, predicted = [["B-PER", "I-PER", "O", "B-LOC"]], [["I-PER", "I-PER", "O", "B-LOC"]]
-    figures = score("entity_f1", gold, predicted, scheme="iob2").figures
-    assert figures["f1"] == pytest.approx(1)
-    assert figures["f1_strict"] == pytest.approx(2 / 3)
+    values = score("entity_f1", gold, predicted, scheme="iob2").values
+    assert values["f1"] == pytest.approx(1)
+    assert values["f1_strict"] == pytest.approx(2 / 3)
 
 
 def test_letters_without_names_are_segmentation(score: Score) -> None:
-    figures = score("entity_f1", [["B", "E", "S", "S"]], [["B", "E", "B", "E"]], scheme="bioes").figures
-    assert figures["f1"] == pytest.approx(2 / 5)
+    values = score("entity_f1", [["B", "E", "S", "S"]], [["B", "E", "B", "E"]], scheme="bioes").values
+    assert values["f1"] == pytest.approx(2 / 5)
 
 
 def test_tags_of_another_scheme_are_named(score: Score) -> None:
-    with pytest.raises(UserError, match="'S-PER' is no tag of the scheme iob2; known schemes: iob1, iob2, bioes"):
+    with pytest.raises(UserError, match="'S-PER' is not in the scheme iob2; known schemes: iob1, iob2, bioes"):
         score("entity_f1", [["B-PER"]], [["S-PER"]], scheme="iob2")
-    with pytest.raises(UserError, match="'NN' is no tag of entities, as O and B-PER are; tag_accuracy scores any tags"):
+    with pytest.raises(
+        UserError, match="'NN' is not an entity tag, such as O or B-PER; use tag_accuracy for other tags"
+    ):
         score("entity_f1", [["NN"]], [["NN"]], scheme="iob2")
 
 
@@ -163,7 +165,7 @@ def test_tag_accuracy_is_the_share_of_tokens_of_all_texts(score: Score) -> None:
     gold, predicted = random_pairs("iob2", seed=1)
     pairs = [pair for texts in zip(gold, predicted, strict=True) for pair in zip(*texts, strict=True)]
     scores = score("tag_accuracy", gold, predicted)
-    assert scores.figures == {"accuracy": sum(a == b for a, b in pairs) / len(pairs)} and scores.count == len(gold)
+    assert scores.values == {"accuracy": sum(a == b for a, b in pairs) / len(pairs)} and scores.count == len(gold)
 
 
 def test_tags_that_tell_nothing_apart_are_marked(score: Score) -> None:
@@ -174,5 +176,5 @@ def test_tags_that_tell_nothing_apart_are_marked(score: Score) -> None:
 
 
 def test_precision_counts_what_is_predicted_and_recall_what_is_there(score: Score) -> None:
-    figures = score("entity_f1", [["B-PER", "O", "B-LOC", "B-ORG"]], [["B-PER", "O", "O", "O"]], scheme="iob2").figures
-    assert figures == pytest.approx({"precision": 1.0, "recall": 1 / 3, "f1": 0.5, "f1_strict": 0.5})
+    values = score("entity_f1", [["B-PER", "O", "B-LOC", "B-ORG"]], [["B-PER", "O", "O", "O"]], scheme="iob2").values
+    assert values == pytest.approx({"precision": 1.0, "recall": 1 / 3, "f1": 0.5, "f1_strict": 0.5})

@@ -12,7 +12,7 @@ from benchmark_files import BENCHMARKS
 from glue_files import cola, mnli
 from recipe_support import RECIPES, Recipe, load_recipe
 
-from tasks.finetuning.reading.data import DataSettings, ExampleSet, read_sets
+from tasks.finetuning.reading.data import DataSettings, LoadedSet, read_sets
 from tasks.finetuning.reading.examples import Example
 
 
@@ -21,9 +21,11 @@ def values(example: Example) -> tuple[object, ...]:
     return tuple(getattr(example, item.name) for item in fields(example)[2:])
 
 
-def all_sets(data: DataSettings, recipe: Recipe) -> dict[str, ExampleSet]:
+def all_sets(data: DataSettings, recipe: Recipe) -> dict[str, LoadedSet]:
     return {
-        one.name: one for split in ("train", "dev", "test") for one in read_sets(data, split, recipe.signature.labels)
+        loaded.name: loaded
+        for split in ("train", "dev", "test")
+        for loaded in read_sets(data, split, recipe.signature.labels)
     }
 
 
@@ -39,22 +41,22 @@ def test_a_recipe_reads_its_benchmarks_own_files(name: str, tmp_path: Path) -> N
     recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={tmp_path}"])
     sets = all_sets(recipe.data, recipe)
     assert list(sets) == list(made.sets)
-    for one in sets.values():
-        assert [values(example) for example in one.examples] == made.sets[one.name]
-        assert len({example.id for example in one.examples}) == len(one.examples) == one.report.examples
-        for met in ("left_out", "corrected", "kept"):
-            counts = {what: tally.count for what, tally in getattr(one.report, met).items()}
-            assert counts == getattr(made, met).get(one.name, {}), met
-        if one.name in made.ids:
-            assert [example.id for example in one.examples] == made.ids[one.name]
+    for loaded in sets.values():
+        assert [values(example) for example in loaded.examples] == made.sets[loaded.name]
+        assert len({example.id for example in loaded.examples}) == len(loaded.examples) == loaded.report.examples
+        for met in ("skipped", "corrected", "kept"):
+            counts = {what: tally.count for what, tally in getattr(loaded.report, met).items()}
+            assert counts == getattr(made, met).get(loaded.name, {}), met
+        if loaded.name in made.ids:
+            assert [example.id for example in loaded.examples] == made.ids[loaded.name]
 
 
 @pytest.mark.parametrize("name", ["glue/qqp", "glue/mrpc", "clue/cmnli", "clue/chid", "ernie_zh/msra_ner"])
 def test_places_name_the_line_that_holds_the_example(name: str, tmp_path: Path) -> None:
     BENCHMARKS[name]().write(tmp_path)
     recipe = load_recipe(RECIPES / f"{name}.yaml", overrides=[f"data.folder={tmp_path}"])
-    for one in all_sets(recipe.data, recipe).values():
-        for example in one.examples:
+    for loaded in all_sets(recipe.data, recipe).values():
+        for example in loaded.examples:
             match = re.match(r"(.*) line (\d+)", example.place)
             assert match
             line = Path(match[1]).read_bytes().split(b"\n")[int(match[2]) - 1].decode("utf-8-sig")
@@ -68,9 +70,9 @@ def test_left_out_rows_are_named(tmp_path: Path) -> None:
     (train,) = read_sets(recipe.data, "train", recipe.signature.labels)
     assert train.report.lines() == [
         "28 rows, 24 examples",
-        f"left out: 2 for too few fields ({tmp_path}/train.tsv line 12; {tmp_path}/train.tsv line 13)",
-        f"left out: 1 for empty text_b ({tmp_path}/train.tsv line 14)",
-        f"left out: 1 for empty label ({tmp_path}/train.tsv line 15)",
+        f"skipped: 2 for too few fields ({tmp_path}/train.tsv line 12; {tmp_path}/train.tsv line 13)",
+        f"skipped: 1 for empty text_b ({tmp_path}/train.tsv line 14)",
+        f"skipped: 1 for empty label ({tmp_path}/train.tsv line 15)",
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from reading_support import LABELS, read
 
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.data import ExampleSet
+from tasks.finetuning.reading.data import LoadedSet
 
 PAIRS = {"format": "tsv", "columns": {"text_b": "text_b"}}
 WSC = {"text": "甲见乙", "target": {"span1_text": "甲", "span1_index": 0, "span2_text": "乙", "span2_index": 2}}
@@ -21,7 +21,7 @@ LINES: dict[str, tuple[dict[str, Any], list[str]]] = {  # reading and three rows
 }
 
 
-def unlabelled(folder: Path, lines: list[str], reading: dict[str, Any]) -> ExampleSet:
+def unlabelled(folder: Path, lines: list[str], reading: dict[str, Any]) -> LoadedSet:
     return read(folder, "".join(f"{line}\n" for line in lines), reading, LABELS, labelled=[])
 
 
@@ -31,33 +31,35 @@ def test_in_a_file_of_one_column_an_empty_line_is_a_row(tmp_path: Path, reading:
     lines = ["first", "", "third", "", ""]
     content = end.join([*([] if reading else ["text_a"]), *lines]) + end
     found = read(tmp_path, content, {"format": "tsv", **reading}, LABELS, labelled=[])
-    assert [(one.id, one.text_a) for one in found.examples] == [(str(row), text) for row, text in enumerate(lines)]
-    assert found.report.left_out == {}
+    assert [(example.id, example.text_a) for example in found.examples] == [
+        (str(row), text) for row, text in enumerate(lines)
+    ]
+    assert found.report.skipped == {}
 
 
 def test_a_row_of_tokens_may_be_empty(tmp_path: Path) -> None:
     found = unlabelled(tmp_path, ["text_a", "甲\x02乙", "", "丙"], {"format": "tagged_rows"})
-    assert [one.tokens for one in found.examples] == [("甲", "乙"), (), ("丙",)]
+    assert [example.tokens for example in found.examples] == [("甲", "乙"), (), ("丙",)]
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_empty_texts_are_rows_and_empty_lines_at_the_end_are_none(tmp_path: Path, name: str) -> None:
     reading, lines = LINES[name]
     found = unlabelled(tmp_path, [*lines, "", ""], reading)
-    assert len(found.examples) == 3 and found.report.left_out["an empty line"].count == 2
+    assert len(found.examples) == 3 and found.report.skipped["an empty line"].count == 2
     assert len(unlabelled(tmp_path, lines, reading).examples) == 3
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_an_empty_line_between_rows_is_named_before_anything_is_answered(tmp_path: Path, name: str) -> None:
     reading, lines = LINES[name]
-    with pytest.raises(UserError, match=r"train\.json line 3: an empty line, but every row gets an answer"):
+    with pytest.raises(UserError, match=r"train\.json line 3: an empty line, but every row gets a prediction"):
         unlabelled(tmp_path, [*lines[:2], "", "", *lines[2:]], reading)
 
 
 def test_where_labels_are_read_empty_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     found = read(tmp_path, "text_a\tlabel\na\tno\n\nb\tyes\n\n", {"format": "tsv"}, LABELS)
-    assert [one.text_a for one in found.examples] == ["a", "b"]
-    assert found.report.left_out["an empty line"].count == 2
+    assert [example.text_a for example in found.examples] == ["a", "b"]
+    assert found.report.skipped["an empty line"].count == 2
     rows = "text_a\tlabel\n甲\x02乙\tno\x02yes\n\n丙\tno\n"
     assert len(read(tmp_path, rows, {"format": "tagged_rows"}, LABELS).examples) == 2

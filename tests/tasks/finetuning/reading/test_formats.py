@@ -16,8 +16,8 @@ def test_tabs_within_a_text_are_taken_where_the_recipe_says_so(tmp_path: Path) -
     with pytest.raises(UserError) as error:
         read(tmp_path, content, reading, LABELS)
     refused(error, ["line 3", "4 fields, expected 2"])
-    one = read(tmp_path, content, {**reading, "rest": "text_a"}, LABELS)
-    assert [(example.text_a, example.label) for example in one.examples] == [("no tab", "no"), ("a\tb\t", "yes")]
+    loaded = read(tmp_path, content, {**reading, "rest": "text_a"}, LABELS)
+    assert [(example.text_a, example.label) for example in loaded.examples] == [("no tab", "no"), ("a\tb\t", "yes")]
 
 
 def test_the_second_text_may_take_the_tabs_and_what_follows_it_stays_in_its_column(tmp_path: Path) -> None:
@@ -35,28 +35,28 @@ def test_answers_are_taken_where_they_are_nearest_to_their_offset(
     tmp_path: Path, start: int, corrected: set[int]
 ) -> None:
     value = squad({**QUESTION, "answers": [{"text": "北京", "answer_start": start}]}, "北京就是北京。")
-    one = read(tmp_path, json.dumps(value), {"format": "squad"})
-    (answer,) = one.examples[0].answers
+    loaded = read(tmp_path, json.dumps(value), {"format": "squad"})
+    (answer,) = loaded.examples[0].answers
     assert {answer.start} == (corrected or {start})
-    assert sum(tally.count for tally in one.report.corrected.values()) == len(corrected)
+    assert sum(tally.count for tally in loaded.report.corrected.values()) == len(corrected)
 
 
 def test_a_question_with_an_answer_out_of_its_context_is_named_where_it_is_kept(tmp_path: Path) -> None:
     found, lost = {"text": "北京", "answer_start": 0}, {"text": "南京", "answer_start": 0}
-    one = read(tmp_path, json.dumps(squad({**QUESTION, "answers": [lost, lost, found]})), {"format": "squad"})
-    assert [answer.start for answer in one.examples[0].answers] == [None, None, 0]
-    assert one.report.lines()[1:] == [
+    loaded = read(tmp_path, json.dumps(squad({**QUESTION, "answers": [lost, lost, found]})), {"format": "squad"})
+    assert [answer.start for answer in loaded.examples[0].answers] == [None, None, 0]
+    assert loaded.report.lines()[1:] == [
         f"kept: 1 with an answer that is not in its context ({tmp_path}/train.json question Q1)"
     ]
 
 
 def test_answers_with_blanks_around_them_are_found_without(tmp_path: Path) -> None:
-    one = read(
+    loaded = read(
         tmp_path,
         json.dumps(squad({**QUESTION, "answers": [{"text": " 首都 ", "answer_start": 2}]})),
         {"format": "squad"},
     )
-    (answer,) = one.examples[0].answers
+    (answer,) = loaded.examples[0].answers
     assert (answer.text, answer.start) == ("首都", 3)
 
 
@@ -65,23 +65,23 @@ def test_answers_with_blanks_around_them_are_found_without(tmp_path: Path) -> No
 def test_columns_of_conll(tmp_path: Path, separator: str, between: str) -> None:
     lines = ["", "EU NNP B-ORG", "rejects VBZ O", "", "", "Peter NNP B-PER"]
     content = "\r\n".join(line.replace(" ", separator) + between for line in lines)
-    one = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
-    taken = [(example.tokens, example.tags) for example in one.examples]
+    loaded = read(tmp_path, content, {"format": "tagged_columns", "separator": separator}, ["B-ORG", "B-PER", "O"])
+    taken = [(example.tokens, example.tags) for example in loaded.examples]
     assert taken == [(("EU", "rejects"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
-    assert one.report.rows == one.report.examples == 2
-    assert [example.place.split()[-1] for example in one.examples] == ["2", "6"]
+    assert loaded.report.rows == loaded.report.examples == 2
+    assert [example.place.split()[-1] for example in loaded.examples] == ["2", "6"]
 
 
 def test_wide_blanks_are_tokens_of_columns(tmp_path: Path) -> None:
-    one = read(tmp_path, "\u3000\tO\n京\tB-LOC\n", {"format": "tagged_columns"}, ["B-LOC", "O"])
-    assert [(example.tokens, example.tags) for example in one.examples] == [(("\u3000", "京"), ("O", "B-LOC"))]
+    loaded = read(tmp_path, "\u3000\tO\n京\tB-LOC\n", {"format": "tagged_columns"}, ["B-LOC", "O"])
+    assert [(example.tokens, example.tags) for example in loaded.examples] == [(("\u3000", "京"), ("O", "B-LOC"))]
 
 
 def test_candidates_in_lines_of_json_are_grouped_by_their_key(tmp_path: Path) -> None:
     records = [{"sentence1": "a", "label": "no", "qid": number} for number in (7, 7, "x")]
     content = "\n".join(map(json.dumps, records))
-    one = read(tmp_path, content, {"format": "json_lines", "keys": {"group": "qid"}}, LABELS)
-    assert [example.group for example in one.examples] == ["7", "7", "x"]
+    loaded = read(tmp_path, content, {"format": "json_lines", "keys": {"group": "qid"}}, LABELS)
+    assert [example.group for example in loaded.examples] == ["7", "7", "x"]
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_a_word_of_a_text_is_the_one_at_its_offset_or_the_only_one(
         with pytest.raises(UserError, match="span2_text"):
             read(tmp_path, json.dumps(record), {"format": "wsc"}, LABELS)
         return
-    one = read(tmp_path, json.dumps(record), {"format": "wsc"}, LABELS)
-    assert (one.examples[0].pronoun.text, one.examples[0].pronoun.start) == (word, found)
-    assert sum(tally.count for tally in one.report.corrected.values()) == corrected
+    loaded = read(tmp_path, json.dumps(record), {"format": "wsc"}, LABELS)
+    assert (loaded.examples[0].pronoun.text, loaded.examples[0].pronoun.start) == (word, found)
+    assert sum(tally.count for tally in loaded.report.corrected.values()) == corrected
 
 
 WSC = {"text": "甲见乙", "target": {"span1_text": "甲", "span1_index": 0, "span2_text": "乙", "span2_index": 2}}
@@ -121,9 +121,9 @@ ONE_OF_EACH = {  # a file with the labels no, ? and yes, in this order
 @pytest.mark.parametrize("format", ONE_OF_EACH)
 def test_rows_with_dropped_labels_are_left_out_and_counted_and_others_renamed(tmp_path: Path, format: str) -> None:
     content = ONE_OF_EACH[format].replace("yes", "ja")
-    one = read(tmp_path, content, {"format": format}, LABELS, drop_labels=["?"], label_map={"ja": "yes"})
-    assert [(example.id, example.label) for example in one.examples] == [("0", "no"), ("2", "yes")]
-    assert {what: tally.count for what, tally in one.report.left_out.items()} == {"label '?'": 1}
-    assert one.report.rows == 3
+    loaded = read(tmp_path, content, {"format": format}, LABELS, drop_labels=["?"], label_map={"ja": "yes"})
+    assert [(example.id, example.label) for example in loaded.examples] == [("0", "no"), ("2", "yes")]
+    assert {what: tally.count for what, tally in loaded.report.skipped.items()} == {"label '?'": 1}
+    assert loaded.report.rows == 3
     with pytest.raises(UserError, match=r"label '\?' is not among"):
         read(tmp_path, content, {"format": format}, LABELS, label_map={"ja": "yes"})

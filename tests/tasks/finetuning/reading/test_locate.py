@@ -45,7 +45,7 @@ def test_without_a_network_the_error_gives_page_files_and_reason(
         read_sets(recipe_data("glue/cola", tmp_path / "CoLA"), "train", ["0", "1"])
     assert str(error.value) == (
         f"{tmp_path}/CoLA/train.tsv: not found; get them from https://gluebenchmark.com/tasks; "
-        f"put train.tsv, dev.tsv, test.tsv into {tmp_path}/CoLA (paddlenlp.datasets could not fetch it: "
+        f"put train.tsv, dev.tsv, test.tsv into {tmp_path}/CoLA (paddlenlp.datasets could not download it: "
         "Download from https://x failed. Retry limit reached), or set data.folder"
     )
 
@@ -64,8 +64,8 @@ def test_what_paddlenlp_downloads_is_put_into_the_folder_and_read(
     monkeypatch.setattr("paddlenlp.datasets.glue.get_path_from_url", unpack)
     data = recipe_data("glue/cola", tmp_path / "CoLA")
     for _ in range(2):
-        (one,) = read_sets(data, "train", ["0", "1"])
-        assert [example.text_a for example in one.examples] == ['They "left.']
+        (loaded,) = read_sets(data, "train", ["0", "1"])
+        assert [example.text_a for example in loaded.examples] == ['They "left.']
     assert len(asked) == 1 and asked[0].endswith("CoLA.zip")
     assert [path.name for path in (tmp_path / "CoLA").iterdir()] == ["train.tsv"]
 
@@ -80,8 +80,8 @@ def test_of_a_split_in_several_files_each_finds_its_own(
         (Path(root) / name).write_text(f'[[["s"], [{question}], "1"]]')
 
     monkeypatch.setattr("paddlenlp.datasets.c3.get_path_from_url", download)
-    (one,) = read_sets(recipe_data("clue/c3", tmp_path / "c3"), "dev", None)
-    assert [example.question for example in one.examples] == ["c3-d-dev.json", "c3-m-dev.json"]
+    (loaded,) = read_sets(recipe_data("clue/c3", tmp_path / "c3"), "dev", None)
+    assert [example.question for example in loaded.examples] == ["c3-d-dev.json", "c3-m-dev.json"]
     with pytest.raises(UserError, match=r"test1\.1\.json: not found.*does not have it"):
         read_sets(recipe_data("clue/c3", tmp_path / "c3"), "test", None)
 
@@ -97,6 +97,6 @@ def test_recipes_name_data_sets_and_splits_that_paddlenlp_has() -> None:
         builder = import_main_class(source.dataset)
         known = builder.BUILDER_CONFIGS[source.name]["splits"] if source.name else builder.SPLITS
         assert set(source.splits.values()) <= set(known), path
-        assert set(source.splits) <= set(data.names()), path
+        assert set(source.splits) <= set(data.file_names()), path
         named += 1
     assert named >= 20

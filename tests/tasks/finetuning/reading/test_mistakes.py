@@ -24,13 +24,13 @@ PAIRS = {"columns": {"text_b": "text_b"}}
         ("text_a\tlabel\na\tno\n", PAIRS, ["train.json line 1", "no column 'text_b'", "did you mean 'text_a'"]),
         ("text_a\tlabel\na\tno\nb\tNo\n", {}, ["train.json line 3", "label 'No'", "no, yes", "label_map"]),
         ("text_a\tlabel\na\tno\nb\tc\tno\n", {}, ["train.json line 3", "3 fields, expected 2", "tab"]),
-        ("text_a\tlabel\na\tno\nb\n", {}, ["train.json line 3", "1 fields, expected 2", "cut short"]),
+        ("text_a\tlabel\na\tno\nb\n", {}, ["train.json line 3", "1 fields, expected 2", "a truncated line"]),
         ("text_a\tlabel\na\tyess\n", {}, ["train.json line 2", "label 'yess'", "did you mean 'yes'"]),
         ("text_a\tlabel\na\t\n", {}, ["train.json line 2", "label ''"]),
         ("text_a\tlabel\na\tno\n", {"fields": [4, 6]}, ["train.json line 1", "2 columns, expected 4 or 6"]),
         (b"text_a\tlabel\na\tno\n\xff\tno\n", {}, ["train.json line 3", "not UTF-8"]),
         ("a\tno\n", {"header": False, "fields": [4], "columns": {"text_a": 3, "label": 1}}, ["line 1", "expected 4"]),
-        ("text_a\tlabel\na\tno\n", {"columns": {"text_a": 5}}, ["line 1", "no column 5", "counted from 0"]),
+        ("text_a\tlabel\na\tno\n", {"columns": {"text_a": 5}}, ["line 1", "no column 5", "columns are 0 to 1"]),
     ],
 )
 def test_tables(tmp_path: Path, content: str | bytes, reading: dict[str, Any], words: list[str]) -> None:
@@ -75,7 +75,7 @@ BLANKS = {"content": ["去#idiom000001#吧"], "candidates": ["百尺竿头", "�
         (
             "wsc",
             {"text": "的手机，你", "label": "no", "target": WORDS},
-            ["line 2", "span2_text '它'", "not in the text"],
+            ["line 2", "span2_text '它'", "not occur in the text"],
         ),
         (
             "wsc",
@@ -86,7 +86,7 @@ BLANKS = {"content": ["去#idiom000001#吧"], "candidates": ["百尺竿头", "�
         ("chid", {**BLANKS, "candidates": ["一"]}, ["line 2", "1 candidates"]),
         ("chid", {**BLANKS, "content": "#idiom000001#"}, ["line 2", "'content'", "a list"]),
         ("chid", {**BLANKS, "content": ["#idiom000002#"]}, ["line 2", "no answer to #idiom000002#", "archive"]),
-        ("chid", {**BLANKS, "content": ["#idiom000003#"]}, ["line 2", "answer 2 to #idiom000003#", "2 candidates"]),
+        ("chid", {**BLANKS, "content": ["#idiom000003#"]}, ["line 2", "answer 2 to #idiom000003#", "expected 0 to 1"]),
         ("chid", {**BLANKS, "content": ["#idiom000001#", "#idiom000001#"]}, ["line 2", "also that of"]),
     ],
 )
@@ -114,7 +114,7 @@ def test_files_of_one_split_are_enough(split: str) -> None:
     assert {name: data.sets(name) for name in ("train", "dev", "test")} == {  # type: ignore[arg-type]
         name: {split: (Path("a.tsv"),)} if name == split else {} for name in ("train", "dev", "test")
     }
-    assert data.names() == ["a.tsv"]
+    assert data.file_names() == ["a.tsv"]
     with pytest.raises(UserError, match="names no files; give train, dev or test"):
         check_settings(DataSettings, {}, "data")
     with pytest.raises(UserError, match=f"data: key '{split}"):
@@ -154,7 +154,11 @@ CHOICES = {"question": "哪里？", "choice": ["北京", "上海"], "answer": "�
             ["passage 0 question 0", "1 choices, expected 2 to 4"],
         ),
         ("c3", [[["句"], [{**CHOICES, "choice": list("甲乙丙丁戊")}], "1"]], ["5 choices"]),
-        ("c3", [[["句"], [{**CHOICES, "answer": "南京"}], "1"]], ["passage 0 question 0", "'南京' is none", "北京"]),
+        (
+            "c3",
+            [[["句"], [{**CHOICES, "answer": "南京"}], "1"]],
+            ["passage 0 question 0", "'南京' is not among", "北京"],
+        ),
         ("c3", [[["句"], [{"choice": ["甲", "乙"], "answer": "甲"}], "1"]], ["'question' is missing"]),
     ],
 )

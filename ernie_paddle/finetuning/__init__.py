@@ -1,0 +1,1 @@
+"""Fine-tuning runs, sweeps over seeds and grids, and their statistics."""

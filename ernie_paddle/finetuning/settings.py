@@ -1,0 +1,103 @@
+"""The recipe: the YAML file of a fine-tuning run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ernie_paddle.config import FileName, Settings, apply_overrides, check_settings, lay_over, read_config
+from ernie_paddle.errors import UserError
+from ernie_paddle.finetuning_task import Signature
+from ernie_paddle.settings import ImplSettings, TrainSettings
+
+SIZES = ("base", "large")
+
+
+class EvaluateEvery(Settings):
+    """How often fine-tuning scores the dev sets: every `steps` steps or every `epochs` epochs, and at the end.
+
+    `epochs` may be a fraction: 0.5 scores twice per epoch.
+    """
+
+    steps: int | None = Field(default=None, ge=1)
+    """Steps between two evaluations; give this or `epochs`."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Epochs between two evaluations; 0.5: twice an epoch."""
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> "EvaluateEvery":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs, and set the other to null")
+        return self
+
+    def without_effect(self, epoch_ends: Sequence[int]) -> list[str]:
+        """Return a warning if a run with these `epoch_ends` ends before the first interval does."""
+        intervals = {"steps": (self.steps, epoch_ends[-1]), "epochs": (self.epochs, len(epoch_ends))}
+        return [
+            f"evaluate_every.{unit} {every:,} is more than the {total:,} {unit} of the run: dev is scored at its end"
+            for unit, (every, total) in intervals.items()
+            if every is not None and every > total
+        ]
+
+    def points(self, epoch_ends: Sequence[int]) -> frozenset[int]:
+        """Return the steps after which the dev sets are scored. `epoch_ends` [epochs] are the last steps of epochs."""
+        total = epoch_ends[-1]
+        if self.steps is not None:
+            return frozenset({*range(self.steps, total, self.steps), total})
+        assert self.epochs is not None
+        if self.epochs * np.diff([0, *epoch_ends]).max() <= 0.5:  # rounding must not skip a step
+            return frozenset(range(1, total + 1))
+        epochs = np.arange(1, int(len(epoch_ends) / self.epochs) + 1) * self.epochs
+        steps = np.interp(epochs, np.arange(len(epoch_ends) + 1), [0, *epoch_ends])
+        return frozenset({*np.round(steps).astype(int).tolist(), total} - {0})
+
+
+class FinetuneSettings(Settings):
+    """A recipe. All sections but `impl`, `paper`, `paper_source` and `submission` decide the result."""
+
+    signature: Signature
+    """What the model expects and predicts."""
+    metric: str = "accuracy"
+    """Metric of all dev and test sets; on the first dev set it selects the best model."""
+    metric_options: dict[str, Any] = Field(default_factory=dict)
+    """The metric's own options."""
+    data: dict[str, Any]
+    """The data files; see Data."""
+    epochs: int = Field(default=1, ge=1, le=100_000)
+    """Passes over the training set."""
+    evaluate_every: EvaluateEvery = EvaluateEvery(epochs=1)
+    """When the dev sets are scored, besides the end."""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Dropout of the whole model; `null`: the model's own."""
+    train: TrainSettings | None = None
+    """Training; a recipe without it is for prediction with a model of another recipe."""
+    impl: ImplSettings = ImplSettings()
+    """What may change speed and memory, never the result."""
+    paper: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Published values in per cent, by set and metric value."""
+    paper_source: str = ""
+    """Where they were published."""
+    submission: dict[str, FileName] = Field(default_factory=dict)
+    """Names of the leaderboard's files, by set."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return everything that decides the result, as JSON."""
+        return self.model_dump(mode="json", exclude={"impl", "paper", "paper_source", "submission"})
+
+
+def load_recipe(path: Path, size: str, overrides: list[str]) -> FinetuneSettings:
+    """Read a recipe for a size of model, and apply `a.b=value` overrides.
+
+    The section of that size is laid over the rest. A recipe without sections for sizes serves all sizes.
+
+    Raises:
+        UserError: a file is missing, a key is unknown, a value has the wrong type, or only other sizes have sections.
+    """
+    tree, names = read_config(path)
+    sections = {name: tree.pop(name) for name in SIZES if name in tree}
+    if sections and size not in sections:
+        raise UserError(f"{names}: no section for the size '{size}'; there are: {', '.join(sections)}")
+    tree = apply_overrides(lay_over(sections.get(size, {}), tree), overrides)
+    return check_settings(FinetuneSettings, tree, names)

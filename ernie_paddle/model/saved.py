@@ -1,0 +1,135 @@
+"""Models on disk: parameters, configuration, vocabulary and, after fine-tuning, a signature.
+
+    model.safetensors  ernie_config.json  vocab.txt  [signature.json]  SHA256SUMS
+
+The checkpoints `step_N/` of a run are models; a fine-tuning run also has its best model in `best/`.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ernie_paddle.checksums import SUMS_FILE, check_files, write_checksums
+from ernie_paddle.config import check_settings
+from ernie_paddle.console import open_console
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, write_json
+from ernie_paddle.finetuning_task import SIGNATURE_FILE, KeptSignature
+from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
+from ernie_paddle.text.vocabulary import Vocabulary
+
+MODEL_FILE, VOCABULARY_FILE = "model.safetensors", "vocab.txt"
+OPTIMIZER_FILE = "optimizer.safetensors"  # only in checkpoints
+BEST = "best"
+STEP = "step_"  # the prefix of checkpoint folders
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parts of a checkpoint that fine-tuning, evaluation and export need; a fine-tuned model has a signature."""
+
+    config: ErnieConfig
+    vocabulary: Vocabulary
+    parameters: dict[str, np.ndarray]
+    signature: KeptSignature | None = None
+
+
+def save_model(folder: Path, model: Model) -> None:
+    """Write a model's files to a folder, and the checksums of all files in it."""
+    with safetensors_as_os_errors(folder / MODEL_FILE):
+        save_file(model.parameters, folder / MODEL_FILE)
+    model.config.save(folder / CONFIG_FILE)
+    model.vocabulary.save(folder / VOCABULARY_FILE)
+    save_signature(folder, model.signature)
+    write_checksums(folder)
+
+
+def save_signature(folder: Path, signature: KeptSignature | None) -> None:
+    """Write `signature.json` if there is a signature."""
+    if signature is not None:
+        write_json(folder / SIGNATURE_FILE, signature.model_dump(mode="json"))
+
+
+def load_model(path: Path) -> Model:
+    """Read a model, or the newest complete checkpoint of a run.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    folder = resolve(path)
+    if folder == path:  # `resolve` has checked the newest checkpoint of a run
+        check_model(folder)
+    vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
+    return Model(config, vocabulary, load_tensors(folder / MODEL_FILE), load_signature(folder))
+
+
+def load_signature(folder: Path) -> KeptSignature | None:
+    """Read the signature of a model, None if it has none. A checkpoint has the signature of its run's best model.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    folders = [folder, folder.parent / BEST] if folder.name.startswith(STEP) else [folder]
+    path = next((folder / SIGNATURE_FILE for folder in folders if (folder / SIGNATURE_FILE).is_file()), None)
+    return None if path is None else check_settings(KeptSignature, read_json(path, "signature"), str(path))
+
+
+def resolve(path: Path) -> Path:
+    """Return the folder of a model: `path` itself, unchecked, or the newest complete checkpoint in it.
+
+    Raises:
+        UserError: neither is there.
+    """
+    if (path / MODEL_FILE).is_file() or (path / SUMS_FILE).is_file():
+        return path
+    console = open_console(stderr=True)
+    checkpoint = newest(path, check_model, lambda line: console.print(f"warning: {line}", soft_wrap=True))
+    if checkpoint is None:
+        raise UserError(f"{path}: neither a model ({MODEL_FILE}) nor a run with a complete checkpoint ({STEP}N)")
+    return checkpoint
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the `step_N` folders, oldest first."""
+    numbered = [(path.name.removeprefix(STEP), path) for path in folder.glob(f"{STEP}*") if path.is_dir()]
+    return [path for _, path in sorted((int(n), path) for n, path in numbered if n.isdigit())]
+
+
+def newest(folder: Path, check: Callable[[Path], None], report: Callable[[str], None]) -> Path | None:
+    """Return the newest checkpoint that `check` accepts. Calls `report` for each one it skips."""
+    for path in reversed(checkpoints(folder)):
+        try:
+            check(path)
+        except UserError as error:
+            report(f"{path}: skipped; {error}")
+        else:
+            return path
+    return None
+
+
+def check_model(path: Path) -> None:
+    """Raise a `UserError` if a file that `load_model` reads is missing or damaged."""
+    check_files(path, [MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE], unread=[OPTIMIZER_FILE])
+
+
+def load_tensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+@contextmanager
+def safetensors_as_os_errors(path: Path) -> Iterator[None]:
+    """Turn safetensors' errors while it writes `path` into the `OSError` behind them."""
+    try:
+        yield
+    except SafetensorError as error:
+        # The library has no type for it: "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise OSError(errno.EIO, str(error).rpartition("I/O error: ")[2], str(path)) from None

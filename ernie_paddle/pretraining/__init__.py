@@ -1,0 +1,1 @@
+"""Pre-training runs: stage plans, settings, requirements, reports."""

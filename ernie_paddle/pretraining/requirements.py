@@ -1,0 +1,101 @@
+"""The requirements of a pre-training run: steps, tokens, samples and memory. Imports no Paddle.
+
+The memory of parameters, gradients and moments is exact. That of activations is an estimate of what the backward pass
+keeps.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernie_paddle.data.order import NO_LIMIT
+from ernie_paddle.data.shards import MANIFEST, Manifest
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.settings import TrainSettings
+from ernie_paddle.training.stage_plan import StagePlan
+
+FLOAT = 4  # bytes
+STATE = 4 * FLOAT  # bytes of a parameter, its gradient buffer and its two moments
+MASKED_SHARE = 0.15  # share of the tokens for which scores over the whole vocabulary are kept
+
+
+@dataclass(frozen=True)
+class TaskRequirements:
+    """The number of samples that a task has, and the number that its steps need."""
+
+    samples: int
+    samples_needed: int
+
+    @property
+    def epochs(self) -> float:
+        return self.samples_needed / self.samples
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """The requirements of a run. Tokens include padding; `tasks` holds the tasks whose shards exist."""
+
+    parameters: int
+    steps: int
+    micro_batch_tokens: int
+    micro_batches: int  # per step
+    per_device: tuple[int, int]  # fewest and most micro-batches of a step on one device
+    state_bytes: int
+    activation_bytes: int
+    tasks: dict[str, TaskRequirements]
+
+    @property
+    def step_tokens(self) -> int:
+        return self.micro_batches * self.micro_batch_tokens
+
+
+def requirements(
+    config: ErnieConfig, plan: StagePlan, train: TrainSettings, shards: Path, devices: int
+) -> Requirements:
+    """Return the requirements of a plan on `devices` devices. Samples are counted for tasks with shards in `shards`."""
+    manifests = {task: Manifest.load(shards / task) for task in plan.tasks if (shards / task / MANIFEST).is_file()}
+    length = max((manifest.max_length for manifest in manifests.values()), default=config.max_position_embeddings)
+    size = train.batch_size
+    tokens = size.tokens if size.tokens < NO_LIMIT else size.samples * length
+    parameters = parameter_count(config)
+    low_precision = 0 if train.precision == "fp32" else parameters * FLOAT // 2  # copies for matrix products
+    return Requirements(
+        parameters=parameters,
+        steps=plan.total,
+        micro_batch_tokens=tokens,
+        micro_batches=train.accumulation,
+        per_device=(train.accumulation // devices, -(-train.accumulation // devices)),
+        state_bytes=parameters * STATE + low_precision,
+        activation_bytes=activation_bytes(config, train, tokens, min(length, tokens)),
+        tasks={
+            task: TaskRequirements(manifest.count("train"), _samples_needed(plan, task, train, manifest))
+            for task, manifest in manifests.items()
+        },
+    )
+
+
+def parameter_count(config: ErnieConfig) -> int:
+    """Return the number of parameters of the encoder, its pooler and the masked-LM head. Other heads are small."""
+    hidden, inner, norm = config.hidden_size, config.ffn_size, 2 * config.hidden_size
+    rows = config.vocab_size + config.max_position_embeddings + config.sent_type_vocab_size
+    rows += config.task_type_vocab_size if config.use_task_id else 0
+    linear = hidden * hidden + hidden
+    layer = 4 * linear + (hidden * inner + inner) + (inner * hidden + hidden) + 2 * norm
+    masked_lm = linear + norm + config.vocab_size
+    return rows * hidden + norm + config.num_hidden_layers * layer + linear + masked_lm
+
+
+def activation_bytes(config: ErnieConfig, train: TrainSettings, tokens: int, length: int) -> int:
+    """Return the bytes that a micro-batch of samples of `length` tokens keeps for its backward pass."""
+    hidden = 13 * config.hidden_size + 3 * config.ffn_size  # inputs of products, norms, activations and dropouts
+    attention = 3 * config.num_attention_heads * length  # scores, weights, and weights after dropout
+    scores = 3 * MASKED_SHARE * config.vocab_size
+    width = FLOAT if train.precision == "fp32" else FLOAT // 2
+    return int(tokens * (config.num_hidden_layers * (hidden + attention) * width + scores * FLOAT))
+
+
+def _samples_needed(plan: StagePlan, task: str, train: TrainSettings, manifest: Manifest) -> int:
+    """Return the number of samples that a task's steps need. Batches are assumed to be full."""
+    steps = sum(row[plan.tasks.index(task)] for row in plan.matrix)
+    mean = manifest.count("train", "tokens") / manifest.count("train")
+    size = train.batch_size
+    return round(steps * train.accumulation * min(size.samples, size.tokens / mean))

@@ -1,0 +1,68 @@
+"""Stage plans: the number of steps of each task in each stage, and the order of the steps.
+
+Everything here is a pure function of the plan. All ranks therefore agree, and a resumed run repeats no step.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """The steps of each task in each stage: `matrix[stage][i]` steps of `tasks[i]`."""
+
+    tasks: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+    @property
+    def stages(self) -> int:
+        return len(self.matrix)
+
+    @property
+    def total(self) -> int:
+        return sum(map(sum, self.matrix))
+
+    def end_of(self, stage: int) -> int:
+        """Return the number of the stage's last step."""
+        return sum(map(sum, self.matrix[: stage + 1]))
+
+    def active(self, stage: int) -> tuple[str, ...]:
+        """Return the tasks that have steps in the stage."""
+        return tuple(task for task, count in zip(self.tasks, self.matrix[stage], strict=True) if count)
+
+    def introduced(self, stage: int) -> tuple[str, ...]:
+        """Return the tasks that have steps in the stage or an earlier one."""
+        return tuple(task for i, task in enumerate(self.tasks) if any(row[i] for row in self.matrix[: stage + 1]))
+
+
+def interleave(quotas: Sequence[int]) -> Iterator[int]:
+    """Yield index i `quotas[i]` times, evenly spread: the next index is the one furthest behind its share.
+
+    In every prefix each count differs from its share by less than one step. Ties go to the first index.
+    """
+    total, spent = sum(quotas), [0] * len(quotas)
+    for step in range(1, total + 1):
+        index = max(
+            (i for i, quota in enumerate(quotas) if spent[i] < quota),
+            key=lambda i: (quotas[i] * step - spent[i] * total, -i),
+        )
+        spent[index] += 1
+        yield index
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step: its number (from 1), its stage (from 0) and its primary task."""
+
+    number: int
+    stage: int
+    task: str
+
+
+def planned_steps(plan: StagePlan) -> Iterator[PlannedStep]:
+    """Yield all steps of a plan in order."""
+    number = 0
+    for stage, quotas in enumerate(plan.matrix):
+        for i in interleave(quotas):
+            number += 1
+            yield PlannedStep(number, stage, plan.tasks[i])

@@ -1,0 +1,98 @@
+"""Preparation of steps: from the plan to the arrays that are fed to programs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.feeding import MicroBatch, feed_of
+from ernie_paddle.data.order import BatchOrder, Cursor
+from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.errors import UserError
+from ernie_paddle.keyed_random import keyed_hash
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.settings import TrainSettings
+from ernie_paddle.task import Task
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training.stage_plan import PlannedStep
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's samples, and the columns of these samples that hold labels."""
+
+    train: SampleTable
+    validation: SampleTable
+    carried: frozenset[str]
+
+
+@dataclass(frozen=True)
+class PreparedStep:
+    """This rank's micro-batches of a step, by their number in the step.
+
+    `tasks` holds the primary task, then its auxiliary tasks. `label_counts` [tasks] are summed over the micro-batches.
+    `cursor` is the position in the primary task's samples after the step.
+    """
+
+    planned: PlannedStep
+    tasks: tuple[Task, ...]
+    micro_batches: dict[int, MicroBatch]
+    label_counts: np.ndarray
+    cursor: Cursor
+
+
+class StepPreparer:
+    """Prepares steps, as a pure function of settings, samples and cursors."""
+
+    def __init__(
+        self,
+        train: TrainSettings,
+        vocabulary: Vocabulary,
+        data: dict[str, TaskData],
+        combination: Callable[[PlannedStep], tuple[Task, ...]],
+        ranks: Ranks,
+    ):
+        """`combination` returns the primary task of a step and its auxiliary tasks. `ranks` share its micro-batches.
+
+        Raises:
+            UserError: a sample is longer than a micro-batch.
+        """
+        for name, task_data in data.items():
+            longest = int(task_data.train.lengths.max())
+            if longest > train.batch_size.tokens:
+                raise UserError(
+                    f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
+                    f"raise it to {longest} or more"
+                )
+        self.ranks = ranks
+        self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
+        self.orders = {
+            name: BatchOrder(task_data.train.lengths, train.batch_size, train.seed, name, train.group_by_length)
+            for name, task_data in data.items()
+        }
+
+    def prepare_all(self, planned: Iterator[PlannedStep], cursors: dict[str, Cursor]) -> Iterator[PreparedStep]:
+        """Prepare the planned steps in order. Each task continues at its cursor."""
+        cursors = dict(cursors)
+        for step in planned:
+            prepared = self._prepare(step, cursors.get(step.task, Cursor()))
+            cursors[step.task] = prepared.cursor
+            yield prepared
+
+    def _prepare(self, planned: PlannedStep, cursor: Cursor) -> PreparedStep:
+        tasks = self.combination(planned)
+        order, table = self.orders[planned.task], self.data[planned.task].train
+        objectives = {task.name: task.objective.in_stage(planned.stage) for task in tasks}
+        micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
+        own_numbers = self.ranks.share(range(self.train.accumulation))
+        for number in range(self.train.accumulation):
+            if number in own_numbers:
+                rows = order.batch(cursor)
+                batch = Batch.of(table.take(rows), rows)
+                key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
+                micro_batches[number], classes = feed_of(batch, objectives, self.vocabulary, key)
+                counts += [int((ids != IGNORED).sum()) for ids in classes]
+            cursor = order.after(cursor)
+        return PreparedStep(planned, tasks, micro_batches, counts, cursor)

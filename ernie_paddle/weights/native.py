@@ -1,0 +1,54 @@
+"""The layout of this project's checkpoints."""
+
+from pathlib import Path
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.finetuning_task import ModelClass
+from ernie_paddle.model.config import CONFIG_FILE
+from ernie_paddle.model.saved import (
+    MODEL_FILE,
+    STEP,
+    VOCABULARY_FILE,
+    Model,
+    checkpoints,
+    load_model,
+    resolve,
+    save_model,
+)
+from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult
+from ernie_paddle.weights.names import names_of
+from ernie_paddle.weights.release import with_task_heads
+
+
+def recognises(folder: Path) -> bool:
+    return bool(checkpoints(folder)) or ((folder / MODEL_FILE).is_file() and (folder / CONFIG_FILE).is_file())
+
+
+def read(folder: Path, config_file: Path | None) -> SourceModel:
+    """Read a checkpoint, or the newest complete checkpoint of a run.
+
+    Raises:
+        UserError: a file is missing or damaged, or `config_file` is given.
+    """
+    if config_file is not None:
+        raise UserError(f"{folder}: a checkpoint of this project, which has its configuration; remove --config")
+    path = resolve(folder)
+    model = load_model(path)
+    names = with_task_heads(names_of("ours", model.config), model.parameters, model.config)
+    vocabulary = path / VOCABULARY_FILE
+    where = path / MODEL_FILE
+    return SourceModel("ours", where, model.config, model.parameters, names, vocabulary, signature=model.signature)
+
+
+def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+    save_model(folder, model)
+    return WriteResult(len(model.parameters), [])
+
+
+LAYOUT = WeightsLayout(
+    name="ernie-paddle",
+    files=f"{MODEL_FILE} with {CONFIG_FILE}, or {STEP}N/ with them",
+    recognises=recognises,
+    read=read,
+    write=write,
+)

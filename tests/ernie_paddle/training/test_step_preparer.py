@@ -1,0 +1,98 @@
+"""Preparing steps: what the labels of a sample depend on, and how ranks share the micro-batches."""
+
+import numpy as np
+import pytest
+
+from ernie_paddle.data.order import Cursor
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.settings import LearningRateSettings, TrainSettings
+from ernie_paddle.task import Task
+from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.training.stage_plan import PlannedStep
+from ernie_paddle.training.steps import PreparedStep, StepPreparer, TaskData
+
+SAMPLES, LENGTH = 40, 32
+TRAIN = TrainSettings(batch_samples=4, accumulation=5, learning_rate=LearningRateSettings(peak=1.0))
+EPOCH = SAMPLES // (4 * 5)  # steps of one
+
+
+@pytest.fixture(scope="module")
+def data() -> TaskData:
+    ids = np.tile([1, *range(5, 5 + LENGTH - 2), 2], SAMPLES)
+    codes = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
+    labels = np.arange(SAMPLES, dtype=np.int16) % 3
+    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": codes}, labels)
+    return TaskData(SampleTable([block]), SampleTable([block]), frozenset(["bi_tags"]))
+
+
+def prepared(
+    data: TaskData, vocabulary: Vocabulary, *tasks: str, train: TrainSettings = TRAIN, ranks: Ranks | None = None
+) -> list[PreparedStep]:
+    """Two epochs of steps of the first task, which the others accompany."""
+    registered = load_plugins().pretraining_tasks
+    combination: tuple[Task, ...] = tuple(registered.get(name) for name in tasks)
+    preparer = StepPreparer(train, vocabulary, {tasks[0]: data}, lambda planned: combination, ranks or Ranks())
+    planned = (PlannedStep(number, 0, tasks[0]) for number in range(1, 2 * EPOCH + 1))
+    return list(preparer.prepare_all(planned, {}))
+
+
+def masks(steps: list[PreparedStep]) -> dict[int, tuple[int, ...]]:
+    """Where each sample has been masked, by its row."""
+    found: dict[int, tuple[int, ...]] = {}
+    for step in steps:
+        for micro_batch in step.micro_batches.values():
+            feed = micro_batch.feed
+            chosen = feed["selected"][feed["knowledge_masking@selected"]][feed["mask_labels"] >= 0]
+            for number, row in enumerate(micro_batch.rows.tolist()):
+                assert row not in found
+                found[row] = tuple(sorted((chosen[chosen // LENGTH == number] % LENGTH).tolist()))
+    return found
+
+
+def test_seed_task_and_epoch_key_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+    alone = prepared(data, toy_vocabulary, "knowledge_masking")
+    distance = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")
+    other_seed = prepared(data, toy_vocabulary, "knowledge_masking", train=TRAIN.model_copy(update={"seed": 2}))
+    variants = [masks(alone[:EPOCH]), masks(alone[EPOCH:]), masks(distance[:EPOCH]), masks(other_seed[:EPOCH])]
+    for number, one in enumerate(variants):
+        assert len(one) == SAMPLES and len(set(one.values())) > 0.9 * SAMPLES, "equal samples have masks of their own"
+        for other in variants[:number]:
+            assert sum(one[row] == other[row] for row in one) < 0.1 * SAMPLES
+
+
+def test_batches_do_not_change_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+    larger = TRAIN.model_copy(update={"batch_samples": 8, "accumulation": 1})
+    expected = masks(prepared(data, toy_vocabulary, "knowledge_masking")[:EPOCH])
+    found = masks(prepared(data, toy_vocabulary, "knowledge_masking", train=larger))
+    assert found.items() <= expected.items() and len(found) == 32
+
+
+def test_ranks_share_the_micro_batches_of_one(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+    tasks = ("sentence_distance", "knowledge_masking")
+    alone = prepared(data, toy_vocabulary, *tasks)
+    for world in (2, 3, 5):
+        shared = [prepared(data, toy_vocabulary, *tasks, ranks=Ranks(rank, world)) for rank in range(world)]
+        for whole, *parts in zip(alone, *shared, strict=True):
+            numbers = [number for part in parts for number in part.micro_batches]
+            assert sorted(numbers) == list(range(5)) and list(whole.micro_batches) == list(range(5))
+            assert sum(part.label_counts for part in parts).tolist() == whole.label_counts.tolist()
+            for part in parts:
+                assert (part.planned, part.cursor) == (whole.planned, whole.cursor)
+                for number, micro_batch in part.micro_batches.items():
+                    expected = whole.micro_batches[number].feed
+                    assert expected.keys() == micro_batch.feed.keys()
+                    assert all((micro_batch.feed[name] == expected[name]).all() for name in expected)
+
+
+def test_updates_count_the_labels_of_each_task_and_say_where_the_samples_go_on(
+    data: TaskData, toy_vocabulary: Vocabulary
+) -> None:
+    steps = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")
+    for step in steps:
+        feeds = [micro_batch.feed for micro_batch in step.micro_batches.values()]
+        masked = sum(int((feed["mask_labels"] >= 0).sum()) for feed in feeds)
+        assert step.label_counts.tolist() == [4 * 5, masked]
+    assert [step.cursor for step in steps] == [Cursor(0, 5), Cursor(1, 0), Cursor(1, 5), Cursor(2, 0)]
