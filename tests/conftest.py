@@ -96,7 +96,7 @@ def toy_model_without_dropout(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def write_plan(tmp_path: Path, toy_model: Path, toy_shards: Path) -> Callable[..., Path]:
-    """A function that writes a plan file; keyword arguments replace whole sections."""
+    """A function that writes a plan config; keyword arguments replace whole sections."""
 
     def write(**sections: Any) -> Path:
         tree = {

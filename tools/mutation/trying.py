@@ -19,8 +19,8 @@ FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tests", "tools"
 HEAVY = ("numpy", "paddle", "pyarrow", "tokenizers", "sklearn.metrics", "scipy.stats", "pydantic", "jieba", "pytest")
 
 
-class Outcome(NamedTuple):
-    """What became of a run: "passed", "failed" or "timed out", and the first test that failed, if one was reached."""
+class Trial(NamedTuple):
+    """The end of a run: "passed", "failed" or "timed out", and the first test that failed, if one was reached."""
 
     status: str
     test: str = ""
@@ -49,7 +49,7 @@ class Trier:
             text=True,
         )
 
-    def run(self, tests: list[str], seconds: float, module: str, source: str | None = None) -> Outcome:
+    def run(self, tests: list[str], seconds: float, module: str, source: str | None = None) -> Trial:
         """Run tests until one fails, for some `seconds` at most, with a module's source replaced."""
         path = self._copy / module
         whole = path.read_text()
@@ -60,7 +60,7 @@ class Trier:
             assert self._process.stdin is not None and self._process.stdout is not None
             self._process.stdin.write(json.dumps([tests, seconds]) + "\n")
             self._process.stdin.flush()
-            return Outcome(*json.loads(self._process.stdout.readline()))
+            return Trial(*json.loads(self._process.stdout.readline()))
         finally:
             path.write_text(whole)
 

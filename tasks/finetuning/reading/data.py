@@ -65,7 +65,7 @@ class DataSettings(Settings):
     label_map: dict[str, str] = Field(default_factory=dict)
     """The recipe's labels, by what stands in the files."""
     drop_labels: tuple[str, ...] = ()
-    """Labels in the files whose rows are left out."""
+    """Labels in the files whose rows are skipped."""
     train_rows: int | None = Field(default=None, ge=1)
     """Examples of the training set that are taken, from its start; `null`: all."""
     reading: Reading = TsvFormat()

@@ -1,0 +1,44 @@
+"""The words of code, configs and pages are those of the field; this holds the few that were once others."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tools", "docs")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+# What is written instead of the key.
+INSTEAD = {
+    r"updates": "steps",
+    r"(warmup|log|save)_(updates|every)": "warmup_steps, logging_steps, save_steps",
+    r"companions?|always_companion": "auxiliary tasks",
+    r"rid(e|es|ing) along": "auxiliary losses",
+    r"rectang(le|les|ular)|\w+_of_cell|cell_of_\w+": "padded layout",
+    r"leads|take_from_first|of_first|add_sums": "is_main_process, broadcast_from_rank0, broadcast, all_reduce",
+    r"left_out": "skipped_steps",
+    r"answers_are|ranks_by|chosen_on|chooser": "prediction_types, selection_metric, selected_on",
+    r"by frequency": "unigram",
+    r"kinds? of fine-tuning|FinetuningKind": "fine-tuning task",
+    r"stretch|stretches": "chunks",
+    r"span_codes|span codes": "BI tags",
+    r"settle|settled": "fit",
+    r"corpora file|plan file": "corpora config, plan config",
+    r"whole checkpoint": "complete checkpoint",
+    r"passed over|left aside|goes on from": "skipped, unused, resumes from",
+}
+
+
+@pytest.mark.parametrize("word", INSTEAD)
+def test_words_of_ours_for_what_the_field_has_a_word_for_are_not_used(word: str) -> None:
+    paths = [
+        path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".md")
+    ]
+    pattern = re.compile(rf"(?<![\w-])({word})(?![\w-])")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in [*paths, *(ROOT / page for page in PAGES)]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert len(paths) > 250 and found == [], f"write: {INSTEAD[word]}"
