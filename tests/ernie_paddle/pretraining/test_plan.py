@@ -76,6 +76,11 @@ def test_no_prefix_of_a_stage_is_a_full_step_off_its_shares() -> None:
         assert (spent == quotas).all()
 
 
+def test_of_tasks_equally_far_behind_the_first_is_next() -> None:
+    assert list(interleave([2, 2, 2])) == [0, 1, 2, 0, 1, 2]
+    assert list(interleave([1, 0, 1])) == [0, 2]
+
+
 def test_stages_follow_each_other_and_steps_are_numbered_from_one() -> None:
     plan = stage_plan(plan_of("continual_multi_task", a=10, b=7, c=9))
     steps = list(planned_steps(plan))

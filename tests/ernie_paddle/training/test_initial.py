@@ -15,7 +15,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.model import saved
 from ernie_paddle.model.saved import Model
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.initial import Initial, compare, initialise
+from ernie_paddle.training.initial import ENCODER_PREFIXES, Initial, compare, initialise
 from ernie_paddle.training.run import save
 from ernie_paddle.training.trainer import Trainer
 
@@ -48,6 +48,9 @@ def test_tensors_are_sorted_by_what_becomes_of_them() -> None:
     found = {"a": np.zeros(2), "b": np.zeros((2, 3)), "d": np.zeros(1)}
     report = compare({"a": (2,), "b": (3, 2), "c": (1,)}, found)
     assert (report.matched, report.missing, report.unexpected, report.mismatched) == (["a"], ["c"], ["d"], ["b"])
+    assert report.reinitialised == []
+    report = compare({"a": (2,), "b": (3, 2), "c": (1,)}, found, frozenset({"b", "c", "d"}))
+    assert (report.matched, report.mismatched, report.reinitialised) == (["a"], [], ["b"]), "only what both have"
 
 
 def rewritten(path: Path, out: Path, **parts: object) -> Path:
@@ -63,7 +66,11 @@ def test_models_that_do_not_fit_are_refused(
     model: Model = saved.load_model(trained)
     name = "encoder_layer_1_ffn_fc_0.w_0"
     smaller = {**model.parameters, name: model.parameters[name][:, :-1].copy()}
+    heads = ("task_embedding", "pooled_fc", "mask_lm_", "sentence_distance_fc", "capitalization_fc")
+    encoder = [key for key in model.parameters if not key.startswith(heads)]
     fewer = {key: value for key, value in model.parameters.items() if key != name}
+    for key in encoder:
+        assert key.startswith(ENCODER_PREFIXES), "each tensor of the encoder is one that must be there"
     shuffled = Vocabulary({token: 59 - i for token, i in toy_vocabulary.ids.items()})
     for out, parts, message in (
         ("shape", {"parameters": smaller}, rf"{name} has shape \[16, 63\], expected \[16, 64\]"),
