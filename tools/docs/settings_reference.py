@@ -143,7 +143,7 @@ def builder_options() -> str:
 
 
 def finetuning_options() -> str:
-    """Return the options of all finetuning tasks that have some."""
+    """Return the options of all fine-tuning tasks that have some."""
     return _options({task.name: task.Options for task in load_plugins().finetuning_tasks})
 
 
