@@ -417,10 +417,7 @@ def test_equal_titles_of_several_documents_count_as_one_title(real_text: RealTex
     assert groups > 40
 
 
-def test_a_log_without_clicked_or_without_shown_rows_is_refused(real_text: RealText, tmp_path: Path) -> None:
-    rows = [(query, title, "shown") for query, title, _ in rows_of(real_text)]
-    with pytest.raises(UserError, match="the log has no row 'clicked'"):
-        build_log(real_text, tmp_path, rows)
+def test_pairs_of_another_task_are_refused(real_text: RealText, tmp_path: Path) -> None:
     settings = {
         **real_text.settings,
         "corpora": {"log": {"path": str(tmp_path / "log.tsv"), "format": "query_titles", "language": "zh"}},

@@ -1,4 +1,4 @@
-"""Packed samples, their padded layout, and prefetching."""
+"""Batches of packed samples, their padded layout, and the feeds made of them."""
 
 import numpy as np
 

@@ -52,19 +52,20 @@ def masks(steps: list[PreparedStep]) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def test_seed_task_and_epoch_key_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+def test_seed_task_and_epoch_key_the_masks_and_the_order_of_samples(data: TaskData, toy_vocabulary: Vocabulary) -> None:
     alone = prepared(data, toy_vocabulary, "knowledge_masking")
     distance = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")
     other_seed = prepared(data, toy_vocabulary, "knowledge_masking", train=TRAIN.model_copy(update={"seed": 2}))
     variants = [masks(alone[:EPOCH]), masks(alone[EPOCH:]), masks(distance[:EPOCH]), masks(other_seed[:EPOCH])]
-    for number, one in enumerate(variants):
-        assert len(one) == SAMPLES and len(set(one.values())) > 0.9 * SAMPLES, "equal samples have masks of their own"
+    for number, found in enumerate(variants):
+        assert len(found) == SAMPLES and len(set(found.values())) > 0.9 * SAMPLES, "equal samples have different masks"
         for other in variants[:number]:
-            assert sum(one[row] == other[row] for row in one) < 0.1 * SAMPLES
+            assert sum(found[row] == other[row] for row in found) < 0.1 * SAMPLES
+            assert list(found) != list(other), "nor do they come in the same order"
 
 
 def test_batches_do_not_change_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
-    larger = TRAIN.model_copy(update={"batch_samples": 8, "accumulation": 1})
+    larger = TRAIN.model_copy(update={"batch_samples": 8, "accumulation": 1, "group_by_length": False})
     expected = masks(prepared(data, toy_vocabulary, "knowledge_masking")[:EPOCH])
     found = masks(prepared(data, toy_vocabulary, "knowledge_masking", train=larger))
     assert found.items() <= expected.items() and len(found) == 32

@@ -14,10 +14,8 @@ from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
-from ernie_paddle.ranks import Ranks
 from ernie_paddle.task import Task
-from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
-from ernie_paddle.training.steps import StepPreparer
+from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import StepResult, Trainer
 from tasks.pretraining.knowledge_masking import MaskedLanguageModelObjective
 
@@ -132,39 +130,6 @@ def test_every_micro_batch_of_a_run_has_a_dropout_of_its_own(
     assert keys[0] == keys[1], "of the run, not of the process"
     flat = [key for run in (keys[0], keys[2]) for step in run for key in step]
     assert len(set(flat)) == len(flat) == 2 * 18 * 3
-
-
-def masked(trainer: Trainer, task: str = "knowledge_masking", **train: Any) -> list[dict[int, bytes]]:
-    """Each sample of knowledge masking after masking, epoch by epoch, by its number; `task`: whose samples they are."""
-    table, steps = trainer.data["knowledge_masking"], (PlannedStep(number, 0, task) for number in range(1, 7))
-    settings = trainer.train.model_copy(update=train)
-    preparer = StepPreparer(settings, trainer.vocabulary, {task: table}, lambda _: (masking,), Ranks())
-    masking, epochs = trainer.tasks["knowledge_masking"], list[dict[int, bytes]]()
-    for step in preparer.prepare_all(steps, {}):
-        for one in step.micro_batches.values():
-            pieces = np.split(one.feed["input_ids"], np.cumsum(table.train.lengths[one.rows])[:-1])
-            for row, piece in zip(one.rows.tolist(), pieces, strict=True):
-                if all(row in epoch for epoch in epochs):
-                    epochs.append({})
-                next(epoch for epoch in epochs if row not in epoch)[row] = piece.tobytes()
-    return epochs
-
-
-def shares_equal(left: dict[int, bytes], right: dict[int, bytes]) -> float:
-    return float(np.mean([left[row] == right[row] for row in left.keys() & right.keys()]))
-
-
-def test_masks_and_order_are_drawn_anew_for_each_epoch_primary_task_and_seed_whatever_the_batches(
-    toy_trainer: Callable[..., Trainer],
-) -> None:
-    """Some short samples are equal by chance: none of their units is masked."""
-    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 6}}}, train=TRAIN)
-    first, second, *_ = masked(trainer, accumulation=4)
-    assert len(first) == 96 and len(second) > 48 and shares_equal(first, second) < 0.3
-    for apart in (masked(trainer, seed=2)[0], masked(trainer, task="another")[0]):
-        assert shares_equal(first, apart) < 0.3 and list(first) != list(apart), "nor in the same order"
-    other = masked(trainer, batch_tokens=100, accumulation=5, group_by_length=False)
-    assert shares_equal(first, other[0]) == 1.0, "of the sample and its epoch, not of its batch"
 
 
 def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
