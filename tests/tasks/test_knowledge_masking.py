@@ -85,7 +85,7 @@ def test_15_percent_of_units_80_10_10_and_any_word_in_their_place() -> None:
 
 
 def test_every_sample_and_every_place_has_draws_of_its_own() -> None:
-    """Of equal samples, and of neighbouring units, as many are chosen together as chance would have it."""
+    """Of equal samples, and of neighbouring units, as many are masked together as chance would have it."""
     ids = np.tile([1, *range(5, 35), 2], 2000)
     codes = np.tile([-1, *[0] * 30, -1], 2000)
     batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "bi_tags": codes}))
@@ -153,7 +153,7 @@ def test_units_follow_the_stages_of_ernie_1() -> None:
         assert unit_tags(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == codes
 
 
-def test_types_of_units_are_drawn_by_weight_sample_by_sample() -> None:
+def test_types_of_units_are_sampled_by_weight_for_each_sample() -> None:
     batch, weights = named_text(4000), UnitWeights(basic=1, phrase=1, entity=2)
     codes = unit_tags(batch, weights, PIECES, key=3).reshape(4000, 9)
     basic, phrase = codes[:, 7] == 0, (codes[:, 7] == 1) & (codes[:, 5] == 0)
@@ -164,8 +164,8 @@ def test_types_of_units_are_drawn_by_weight_sample_by_sample() -> None:
     assert (unit_tags(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
 
 
-def test_the_kind_of_unit_says_nothing_about_which_are_masked() -> None:
-    """A sample's kind of unit and the choice of its units are drawn apart."""
+def test_the_type_of_units_says_nothing_about_which_are_masked() -> None:
+    """A sample's type of units and its masked units are drawn with separate keys."""
     batch = named_text(20_000)
     basic = unit_tags(batch, UnitWeights(basic=1, entity=1), PIECES, key=3).reshape(20_000, 9)[:, 7] == 0
     every_token = np.where(batch.columns["bi_tags"] == -1, -1, 0)
@@ -192,7 +192,7 @@ def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
     assert masking.units == (MaskingOptions().units,) == (UnitWeights(entity=1),)
 
 
-def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
+def test_units_of_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
     def masked(options: dict[str, Any]) -> list[list[int]]:
         tasks = {"knowledge_masking": {"steps": [1, 1], "options": options}}
         trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})

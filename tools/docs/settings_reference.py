@@ -172,7 +172,7 @@ def metrics() -> str:
     for metric in load_plugins().metrics:
         values = sorted(metric.values, key=lambda value: value != metric.selection_metric)
         options = (
-            f"`{name}`" + (": " + ", ".join(f"`{one}`" for one in known) if known else "")
+            f"`{name}`" + (": " + ", ".join(f"`{value}`" for value in known) if known else "")
             for name, known in metric.options.items()
         )
         shown = ", ".join(f"`{value}`" for value in values)

@@ -39,10 +39,10 @@ def test_documents_are_sampled_by_their_sentences_without_the_excluded_one(corpu
     assert abs(distance - len(drawn)) < 4 * (2 * len(drawn)) ** 0.5
 
 
-def test_corpora_are_drawn_from_by_all_their_sentences_however_few_are_looked_at(
+def test_corpora_are_sampled_by_all_their_sentences_however_few_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a large corpus few units are drawn, of a small one all; both count by what they hold."""
+    """Of a large corpus few work items are sampled, of a small one all; both count by all their sentences."""
     monkeypatch.setattr(builder, "SAMPLED_DOCUMENTS", 60)
     for token, (name, size) in enumerate((("small", 50), ("large", 600)), 5):
         write_corpus(tmp_path / name, [Written([[token]] * (2 + i % 3)) for i in range(size)])

@@ -83,7 +83,7 @@ def test_a_fine_tuning_run_is_its_recipe_model_and_samples(
     for name, text in rows.items():
         for other in (text.replace("w5", "w6"), text.replace("yes", "no")):
             found = identity_of(toy_pretrained, {**rows, name: other})["samples"]
-            assert {one for one, digest in found.items() if digest != first["samples"][one]} == {name}
+            assert {set_name for set_name, digest in found.items() if digest != first["samples"][set_name]} == {name}
     model = saved.load_model(toy_pretrained)
     model.parameters["pooled_fc.b_0"] = np.full(16, 1e-3, np.float32)
     (tmp_path / "other").mkdir()

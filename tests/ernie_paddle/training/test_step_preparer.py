@@ -22,16 +22,16 @@ EPOCH = SAMPLES // (4 * 5)  # steps of one
 @pytest.fixture(scope="module")
 def data() -> TaskData:
     ids = np.tile([1, *range(5, 5 + LENGTH - 2), 2], SAMPLES)
-    codes = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
+    bi_tags = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
     labels = np.arange(SAMPLES, dtype=np.int16) % 3
-    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": codes}, labels)
+    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": bi_tags}, labels)
     return TaskData(SampleTable([block]), SampleTable([block]), frozenset(["bi_tags"]))
 
 
 def prepared(
     data: TaskData, vocabulary: Vocabulary, *tasks: str, train: TrainSettings = TRAIN, ranks: Ranks | None = None
 ) -> list[PreparedStep]:
-    """Two epochs of steps of the first task, which the others accompany."""
+    """Two epochs of steps of the first task, with the others as auxiliary tasks."""
     registered = load_plugins().pretraining_tasks
     combination: tuple[Task, ...] = tuple(registered.get(name) for name in tasks)
     preparer = StepPreparer(train, vocabulary, {tasks[0]: data}, lambda planned: combination, ranks or Ranks())
@@ -88,7 +88,7 @@ def test_ranks_share_the_micro_batches_of_one(data: TaskData, toy_vocabulary: Vo
                     assert all((micro_batch.feed[name] == expected[name]).all() for name in expected)
 
 
-def test_updates_count_the_labels_of_each_task_and_say_where_the_samples_go_on(
+def test_steps_count_the_labels_of_each_task_and_say_where_the_samples_continue(
     data: TaskData, toy_vocabulary: Vocabulary
 ) -> None:
     steps = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")

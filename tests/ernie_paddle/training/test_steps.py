@@ -70,26 +70,26 @@ def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     )
 
 
-def test_losses_weigh_their_task_s_weight_over_the_labels_of_the_whole_update(
+def test_losses_weigh_their_task_s_weight_over_the_labels_of_the_whole_step(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf
 ) -> None:
     combinations = set()
     for step, micro_batches in feeds_of(toy_trainer(plan=THREE, train=TRAIN)):
         names = tuple(task.name for task in step.tasks)
         combinations.add(names)
-        labels = [sum(one.labels(name) for one in micro_batches) for name in names]
+        labels = [sum(micro_batch.labels(name) for micro_batch in micro_batches) for name in names]
         assert len(micro_batches) == 3 and min(labels) > 0 and step.label_counts.tolist() == labels
-        for one in micro_batches:
-            assert one.tasks == names and one.feed[LOSS_WEIGHTS].dtype == np.float32
+        for micro_batch in micro_batches:
+            assert micro_batch.tasks == names and micro_batch.feed[LOSS_WEIGHTS].dtype == np.float32
             expected = [WEIGHTS[name] / count for name, count in zip(names, labels, strict=True)]
-            np.testing.assert_allclose(one.feed[LOSS_WEIGHTS], expected, rtol=1e-6)
-        assert step.tokens == sum(len(one.feed["input_ids"]) for one in micro_batches)
-        assert step.padded_tokens == sum(one.feed["padded_to_token"].size for one in micro_batches)
-        assert step.samples == sum((one.feed["position_ids"] == 0).sum() for one in micro_batches)
+            np.testing.assert_allclose(micro_batch.feed[LOSS_WEIGHTS], expected, rtol=1e-6)
+        assert step.tokens == sum(len(micro_batch.feed["input_ids"]) for micro_batch in micro_batches)
+        assert step.padded_tokens == sum(micro_batch.feed["padded_to_token"].size for micro_batch in micro_batches)
+        assert step.samples == sum((micro_batch.feed["position_ids"] == 0).sum() for micro_batch in micro_batches)
     assert {len(names) for names in combinations} == {2, 3}
 
 
-def test_a_task_without_labels_in_an_update_keeps_a_finite_weight(
+def test_a_task_without_labels_in_a_step_keeps_a_finite_weight(
     toy_trainer: Callable[..., Trainer],
     feeds_of: FeedsOf,
     monkeypatch: pytest.MonkeyPatch,
@@ -97,8 +97,8 @@ def test_a_task_without_labels_in_an_update_keeps_a_finite_weight(
     trainer = toy_trainer(plan=THREE, train=TRAIN)
     monkeypatch.setattr(trainer.session.collectives, "all_reduce", np.zeros_like)
     for _, micro_batches in feeds_of(trainer, 3):
-        for one in micro_batches:
-            assert one.feed[LOSS_WEIGHTS].tolist() == [WEIGHTS[name] for name in one.tasks]
+        for micro_batch in micro_batches:
+            assert micro_batch.feed[LOSS_WEIGHTS].tolist() == [WEIGHTS[name] for name in micro_batch.tasks]
 
 
 def test_ranks_together_feed_what_one_alone_does(
@@ -115,16 +115,23 @@ def test_ranks_together_feed_what_one_alone_does(
         assert len(of_first) == 2 and len(of_second) == 1
         for found, expected in zip(in_turn, micro_batches, strict=True):
             assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
-        for one in (first, second):
-            assert (one.samples, one.tokens, one.padded_tokens) == (step.samples, step.tokens, step.padded_tokens)
-            assert one.label_counts.tolist() == step.label_counts.tolist()
+        for result in (first, second):
+            assert (result.samples, result.tokens, result.padded_tokens) == (
+                step.samples,
+                step.tokens,
+                step.padded_tokens,
+            )
+            assert result.label_counts.tolist() == step.label_counts.tolist()
 
 
 def test_every_micro_batch_of_a_run_has_a_dropout_of_its_own(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf
 ) -> None:
     keys = [
-        [[one.dropout_key for one in micro_batches] for _, micro_batches in feeds_of(toy_trainer(plan=THREE, train=t))]
+        [
+            [micro_batch.dropout_key for micro_batch in micro_batches]
+            for _, micro_batches in feeds_of(toy_trainer(plan=THREE, train=t))
+        ]
         for t in (TRAIN, TRAIN, TRAIN | {"seed": 2})
     ]
     assert keys[0] == keys[1], "of the run, not of the process"
@@ -135,7 +142,7 @@ def test_every_micro_batch_of_a_run_has_a_dropout_of_its_own(
 def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Later versions that draw with the same keys go on with runs of this one."""
+    """Later versions that draw with the same keys can resume runs of this one."""
     tasks = {name: {"steps": 2} for name in ("knowledge_masking", "sentence_distance")}
     trainer = toy_trainer(plan={"strategy": "multi_task", "tasks": tasks}, train=TRAIN | {"accumulation": 2, "seed": 7})
     monkeypatch.setattr(trainer.session, "evaluate", lambda *_: np.ones(2))
@@ -161,14 +168,14 @@ def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
 
 
 def test_a_sample_as_long_as_a_micro_batch_fits_a_longer_one_is_refused(toy_trainer: Callable[..., Trainer]) -> None:
-    one = {"tasks": {"sentence_distance": {"steps": 1}}}
-    longest = int(toy_trainer(plan=one).data["sentence_distance"].train.lengths.max())
-    toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest})
+    plan = {"tasks": {"sentence_distance": {"steps": 1}}}
+    longest = int(toy_trainer(plan=plan).data["sentence_distance"].train.lengths.max())
+    toy_trainer(plan=plan, train=TRAIN | {"batch_tokens": longest})
     with pytest.raises(UserError, match=rf"batch_tokens {longest - 1}: a sample of sentence_distance has {longest} "):
-        toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest - 1})
+        toy_trainer(plan=plan, train=TRAIN | {"batch_tokens": longest - 1})
 
 
-def test_objectives_are_those_of_the_update_s_stage(
+def test_objectives_are_those_of_the_step_s_stage(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages: list[int] = []

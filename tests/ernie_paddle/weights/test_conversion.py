@@ -69,7 +69,7 @@ def test_of_a_run_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
     assert_equal(read(tmp_path / "step_9")[0], random_model())
 
 
-def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tmp_path: Path) -> None:
+def test_task_heads_stay_in_the_release_layout_and_are_named_when_not_written(tmp_path: Path) -> None:
     model = random_model()
     heads = {
         "sentence_distance_fc.w_0": np.ones((24, 3), np.float32),
