@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from ernie_paddle.config import Settings, check_settings, each_once
+from ernie_paddle.config import NoOptions, Settings, check_settings, each_once
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.metric import Metric, Scores
-from ernie_paddle.task import NoOptions, Objective
+from ernie_paddle.task import Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
 SIGNATURE_FILE = "signature.json"

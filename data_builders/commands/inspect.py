@@ -111,7 +111,7 @@ def unit_bounds(sample: SampleBlock) -> list[int]:
 
 
 def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
-    """Return a sample as text after the masking of the auxiliary tasks that are active in every batch."""
+    """Return a sample as text after the masking of the tasks that are always auxiliary."""
     batch = Batch.of(sample, np.array([row]))
     for task in registry.pretraining_tasks:
         if task.always_auxiliary:

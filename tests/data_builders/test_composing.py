@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from traced_corpora import FIRST, VOCABULARY, Shape, TracedCorpora
 
-from data_builders.builders.builder import NoOptions
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
 from data_builders.builders.sentence_distance import SentenceDistanceBuilder, SentenceDistanceOptions
 from data_builders.builders.sentence_reordering import SentenceReorderingBuilder, SentenceReorderingOptions
 from data_builders.composing import CountWorkItem, WorkItem, validation_mask
+from ernie_paddle.config import NoOptions
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
