@@ -22,8 +22,8 @@ def test_samples_are_shown_with_class_names_and_a_random_masking(
     assert len(shown) == 40 and all("[CLS]|" in line and "[SEP]" in line for line in shown)
     for label in ("0 (adjacent)", "1 (same document)", "2 (different documents)"):
         assert any(line.endswith(label) for line in shown)
-    drawn = [line for line in lines if line.startswith("   masked: ")]
-    assert len(drawn) == 40 and sum("[MASK]" in line for line in drawn) > 30  # in a short one nothing may be masked
+    masked = [line for line in lines if line.startswith("   masked: ")]
+    assert len(masked) == 40 and sum("[MASK]" in line for line in masked) > 30  # in a short one nothing may be masked
 
 
 def test_phrases_and_names_are_marked(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:

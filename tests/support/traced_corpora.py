@@ -46,10 +46,10 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
     ids = [token for split_lines in lines for line in split_lines for token in line]
     columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
     columns["input_ids"] = np.array(ids, np.int32)
-    codes = np.array(
+    bi_tags = np.array(
         [int(i % span > 0) for split_lines in lines for line in split_lines for i in range(len(line))], np.int8
     )
-    columns["bi_tags"] = columns["word_bi_tags"] = codes
+    columns["bi_tags"] = columns["word_bi_tags"] = bi_tags
     numbers = np.arange(first, first + len(documents), dtype=np.int64)
     groups = [number if d.group is None else d.group for number, d in zip(numbers, documents, strict=True)]
     return AnnotatedBlock(

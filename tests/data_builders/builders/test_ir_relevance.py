@@ -147,9 +147,9 @@ def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Id
     block, found, end = composing(item).blocks["train"], [], 0
     for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
         ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
-        border = ids.index(VOCABULARY.sep_id)
+        boundary = ids.index(VOCABULARY.sep_id)
         assert length <= MAX_LENGTH
-        found.append((label, tuple(ids[1:border]), tuple(ids[border + 1 : -1])))
+        found.append((label, tuple(ids[1:boundary]), tuple(ids[boundary + 1 : -1])))
     return found
 
 

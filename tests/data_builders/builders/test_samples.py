@@ -140,14 +140,14 @@ def test_a_reordered_sample_decodes_to_the_original_text(real_text: RealText, te
             original = [sample.segments[order.index(place)] for place in range(len(order))]
             joined = tuple(i for segment in original for i in segment)
             owner = next(text for text in texts if line(joined) in text.line)
-            borders = {0, *np.cumsum([len(s) for s in owner.sentences]).tolist()}
+            boundaries = {0, *np.cumsum([len(s) for s in owner.sentences]).tolist()}
             place = place_in(owner.line, line(joined))
-            if joined in {owner.ids[p : p + len(joined)] for p in borders}:
-                place = next(p for p in sorted(borders) if owner.ids[p : p + len(joined)] == joined)
+            if joined in {owner.ids[p : p + len(joined)] for p in boundaries}:
+                place = next(p for p in sorted(boundaries) if owner.ids[p : p + len(joined)] == joined)
             for segment in original:
-                assert place in borders, "segments begin and end where sentences do"
+                assert place in boundaries, "segments begin and end where sentences do"
                 place += len(segment)
-            assert place in borders
+            assert place in boundaries
             seen[sample.label] += 1
     assert set(seen) == set(range(9)) and max(seen.values()) - min(seen.values()) <= work_items_of(real_text), seen
 

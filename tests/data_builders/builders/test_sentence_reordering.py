@@ -61,12 +61,14 @@ def test_every_class_and_every_place_of_a_boundary_comes_as_often_as_any_other(c
     remainders = 2 * 15  # one for each split and work item; each class gets them at random
     assert max(abs(classes[label] - 1500 / 9) for label in range(9)) < 4 * (remainders / 4) ** 0.5, classes
     for count in (2, 3):
-        borders = Counter(
+        boundaries = Counter(
             tuple(segment[0][1] for segment in sentences[1:]) for _, sentences in found if len(sentences) == count
         )
         places = list(combinations(range(1, 5), count - 1))
-        share = borders.total() / len(places)
-        assert set(borders) == set(places) and max(abs(n - share) for n in borders.values()) < 4 * share**0.5, borders
+        share = boundaries.total() / len(places)
+        assert set(boundaries) == set(places) and max(abs(n - share) for n in boundaries.values()) < 4 * share**0.5, (
+            boundaries
+        )
 
 
 @pytest.mark.parametrize(("most", "classes"), [(2, 3), (3, 9), (4, 33)])

@@ -131,15 +131,15 @@ def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1
     """BERT's truncated normal: cut so, the deviation is 0.8796 of the normal's; bounds of four standard errors."""
     session, tasks = session_for(ADAM, "knowledge_masking", "sentence_distance")
     session.parameter_shapes(tasks)
-    drawn = []
+    weights = []
     for name, value in session.parameters().items():
         if value.ndim == 1:
             assert (value == (1 if name.endswith("_scale") else 0)).all(), name
         else:
-            drawn.append(value.ravel())
+            weights.append(value.ravel())
             normal = generator(3, "parameter", name).standard_normal(value.shape, dtype=np.float32)
             assert (value == 0.5 * normal)[np.abs(normal) <= 2].all(), "of seed, purpose and name"
-    values = np.concatenate(drawn) / 0.5
+    values = np.concatenate(weights) / 0.5
     assert 1.9 < np.abs(values).max() <= 2
     error = 1 / np.sqrt(2 * values.size)
     assert abs(values.std() - 0.8796) < 4 * error and abs(values.mean()) < 4 * error * np.sqrt(2)

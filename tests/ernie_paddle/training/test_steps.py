@@ -110,9 +110,9 @@ def test_ranks_together_feed_what_one_alone_does(
     alone = feeds_of(toy_trainer(plan=THREE, train=TRAIN))
     trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
     shared = together(trainers, feeds_of)
-    for (step, micro_batches), (first, of_first), (second, of_second) in zip(alone, *shared, strict=True):
-        in_turn = [of_first[0], of_second[0], of_first[1]]
-        assert len(of_first) == 2 and len(of_second) == 1
+    for (step, micro_batches), (first, fed_first), (second, fed_second) in zip(alone, *shared, strict=True):
+        in_turn = [fed_first[0], fed_second[0], fed_first[1]]
+        assert len(fed_first) == 2 and len(fed_second) == 1
         for found, expected in zip(in_turn, micro_batches, strict=True):
             assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
         for result in (first, second):
