@@ -227,7 +227,7 @@ def test_recomputed_layers_give_the_same_gradients_bit_for_bit(names: tuple[str,
 
 
 @pytest.mark.parametrize("cuda", [False, True], ids=["cpu", "gpu"])
-def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_drawn(
+def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_sampled(
     cuda: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All else is computed again, whether gradients need it themselves or for what they need."""

@@ -47,9 +47,9 @@ def test_any_type_and_shape_survives(tmp_path: Path, code: int) -> None:
 
 
 def test_other_types_are_not_written(tmp_path: Path) -> None:
-    for kind in (np.uint16, np.uint32, np.complex64):  # uint16 is not written as bfloat16
+    for dtype in (np.uint16, np.uint32, np.complex64):  # uint16 is not written as bfloat16
         with pytest.raises(ValueError, match="no LoDTensor holds"):
-            write_tensor(tmp_path / "w", np.zeros(2, kind))
+            write_tensor(tmp_path / "w", np.zeros(2, dtype))
     assert not list(tmp_path.iterdir())
 
 

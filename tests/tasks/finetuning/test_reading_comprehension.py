@@ -34,7 +34,7 @@ def test_windows_reach_every_token() -> None:
         assert len(begins) == 1 or begins[-2] + room < tokens
 
 
-def test_an_answer_near_a_border_is_found_in_the_window_that_shows_most_around_it() -> None:
+def test_an_answer_near_a_boundary_is_found_in_the_window_that_shows_most_around_it() -> None:
     context = "甲乙丙丁戊己庚辛" * 4
     short = signature(16, stride=4, max_question_length=2, max_answer_length=8)
     for start in range(len(context) - 3):

@@ -204,7 +204,7 @@ def blank(tag: int, group: str, answer: int | None = None) -> ClozeExample:
     return ClozeExample(f"#idiom{tag:06d}#", "", "甲乙", "丙", ("戊己庚辛", "丁丁丁丁", "己己己己"), answer, group, 0)
 
 
-def test_blanks_that_share_candidates_are_answered_together_and_others_apart() -> None:
+def test_blanks_that_share_candidates_are_predicted_together_and_others_apart() -> None:
     """Each blank is surest of the first candidate; those of a group need not stand one after the other."""
     groups, sureness = ["p", "q", "p", "q", "p", "r"], [2.0, 5.0, 3.0, 4.0, 1.0, 0.5]
     examples = [blank(number, group) for number, group in enumerate(groups)]
