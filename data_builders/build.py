@@ -28,10 +28,9 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.encodings import text_codec
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 ANNOTATED = "annotated"
-VOCABULARY_FILE = "vocab.txt"
 WORK_ITEMS_PER_SHARD = 16
 NO_LIMIT = 1 << 60  # samples of a shard, which holds a fixed number of work items instead
 COUNTED, WRITTEN = "counted.json", "written.json"  # records of the finished work in an unfinished folder
@@ -73,7 +72,7 @@ class BuildSettings(Settings):
     validation_share: float = Field(default=0.02, gt=0, lt=1)
     """Share of the documents that are held out."""
     spans: SpanSettings = Field(default_factory=SpanSettings)
-    """Words and names beside the built-in ones, by language."""
+    """Words and names in addition to the built-in ones, by language."""
     corpora: dict[FileName, CorpusSettings] = Field(min_length=1)
     """Corpora by name."""
     tasks: dict[str, TaskSettings] = Field(min_length=1)

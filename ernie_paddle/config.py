@@ -61,6 +61,10 @@ class Settings(BaseModel):
         return tree
 
 
+class NoOptions(Settings):
+    """The options of a task or sample builder that has none."""
+
+
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 

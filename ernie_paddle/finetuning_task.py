@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from ernie_paddle.config import Settings, check_settings, each_once
+from ernie_paddle.config import NoOptions, Settings, check_settings, each_once
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.metric import Metric, Scores
-from ernie_paddle.task import NoOptions, Objective
+from ernie_paddle.task import Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
 SIGNATURE_FILE = "signature.json"
@@ -22,7 +22,7 @@ class Signature(Settings):
     """What a fine-tuned model expects and predicts; kept beside it as `signature.json`."""
 
     task: str
-    """The finetuning task."""
+    """The fine-tuning task."""
     labels: tuple[str, ...] | None = Field(default=None, min_length=2)
     """Names of the classes in the order of their ids; `null` where there are none."""
     max_length: int = Field(ge=3)
@@ -30,7 +30,7 @@ class Signature(Settings):
     task_id: int = Field(default=0, ge=0)
     """Row of the task embedding."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """The finetuning task's own options."""
+    """The fine-tuning task's own options."""
 
     @field_validator("labels")
     @classmethod
@@ -39,7 +39,7 @@ class Signature(Settings):
 
 
 class KeptSignature(Signature):
-    """The signature of a fine-tuned model."""
+    """A signature as it is stored beside a model: with the `data` section of the recipe."""
 
     data: dict[str, Any]
     """How the files are read that the model was trained on."""

@@ -27,7 +27,7 @@ class AdamSettings(Settings):
 
 
 class LearningRateSettings(Settings):
-    """The learning-rate schedule. See `learning_rate.py` for the formulas."""
+    """The learning-rate schedule."""
 
     peak: float = Field(gt=0)
     """Highest learning rate."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from ernie_paddle.config import Settings
+from ernie_paddle.config import NoOptions, Settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
@@ -75,10 +75,6 @@ def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.
     """Pad tokens and their class ids with unlabelled tokens to a positive multiple of 8, which keeps shapes few."""
     padding = -len(tokens) % COUNT_MULTIPLE if len(tokens) else COUNT_MULTIPLE
     return np.pad(tokens, (0, padding)), np.pad(classes, (0, padding), constant_values=IGNORED)
-
-
-class NoOptions(Settings):
-    """The options of an objective that has none."""
 
 
 class Objective(ABC):

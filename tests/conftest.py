@@ -53,10 +53,10 @@ def toy_block(random: np.random.Generator, samples: int, classes: int, vocabular
     for length, label in zip(lengths, labels, strict=True):
         ids = random.integers(5, vocabulary_size, length)
         ids[0], ids[1], ids[-1] = 1, 5 + max(label, 0), 2
-        codes = (random.random(length) < 0.3).astype(int)
-        codes[1], codes[0], codes[-1] = 0, -1, -1
-        capital = np.where(codes == -1, -1, ids % 2 == 0)
-        for name, column in (("input_ids", ids), ("bi_tags", codes), ("capitalization", capital)):
+        bi_tags = (random.random(length) < 0.3).astype(int)
+        bi_tags[1], bi_tags[0], bi_tags[-1] = 0, -1, -1
+        capital = np.where(bi_tags == -1, -1, ids % 2 == 0)
+        for name, column in (("input_ids", ids), ("bi_tags", bi_tags), ("capitalization", capital)):
             pieces[name].append(column)
     columns = {name: np.concatenate(parts) for name, parts in pieces.items()}
     return SampleBlock(lengths, columns, labels.astype(np.int16))

@@ -149,7 +149,7 @@ def test_the_examples_of_the_readme_are_those_of_the_guides() -> None:
         return [*files, *(line for block in blocks if block.mark == RUN for line in block.text.splitlines())]
 
     of_guides = shown(RUNNABLE.values())
-    assert [one for one in shown([PAGES[README]]) if one not in of_guides] == []
+    assert [piece for piece in shown([PAGES[README]]) if piece not in of_guides] == []
 
 
 def test_every_block_of_shell_says_whether_it_is_run() -> None:
@@ -247,7 +247,9 @@ def expanded(path: str) -> list[str]:
     found = re.search(r"\{([^{}]*)\}", path)
     if not found:
         return [path]
-    return [one for part in found[1].split(",") for one in expanded(path[: found.start()] + part + path[found.end() :])]
+    return [
+        whole for part in found[1].split(",") for whole in expanded(path[: found.start()] + part + path[found.end() :])
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("docs/")])

@@ -79,7 +79,7 @@ def test_packages_use_only_those_below_them(package: str) -> None:
         assert ours <= MAY_USE[package], path
 
 
-def test_only_programs_and_prediction_import_paddle_themselves() -> None:
+def test_only_programs_import_paddle_themselves() -> None:
     users = {
         path.relative_to(ROOT).parts[1]
         for path in [*ROOT.glob("*/**/*.py")]

@@ -38,8 +38,8 @@ def write_command(path: Path, lines: str) -> Path:
 
 
 @pytest.mark.slow
-def test_tasks_by_name_end_in_answers_under_the_leaderboards_names(tmp_path: Path) -> None:
-    """MNLI's model also answers the diagnostic set; several seeds, of which the best answers."""
+def test_tasks_by_name_end_in_predictions_under_the_leaderboards_names(tmp_path: Path) -> None:
+    """MNLI's model also predicts the diagnostic set; of several seeds, the best one predicts."""
     data, out = tmp_path / "glue", tmp_path / "runs"
     for name, folder in (("mnli", "MNLI"), ("ax", "diagnostic")):
         BENCHMARKS[f"glue/{name}"]().write(data / folder)
@@ -47,16 +47,16 @@ def test_tasks_by_name_end_in_answers_under_the_leaderboards_names(tmp_path: Pat
     options = ("--model", "model", "--data", "glue", "--out=runs", "--seeds", "1,2", "--set", "epochs=1")
     done = run_script("finetune_glue.sh", *options, "train.batch_samples=8", "mnli", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    answers = {path.name: path.read_text().splitlines() for path in (out / "predictions").iterdir()}
-    assert set(answers) == {"MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}
-    assert all(lines[0] == "index\tprediction" and len(lines) == 25 for lines in answers.values())
+    predictions = {path.name: path.read_text().splitlines() for path in (out / "predictions").iterdir()}
+    assert set(predictions) == {"MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"}
+    assert all(lines[0] == "index\tprediction" and len(lines) == 25 for lines in predictions.values())
     best = out / "mnli" / (out / "mnli" / "best_run").read_text().strip()
-    assert (best / "submission" / "MNLI-m.tsv").read_text().splitlines() == answers["MNLI-m.tsv"]
+    assert (best / "submission" / "MNLI-m.tsv").read_text().splitlines() == predictions["MNLI-m.tsv"]
     assert not (out / "submission.zip").exists()
 
 
 @pytest.mark.slow
-def test_chinese_tasks_of_the_release_end_in_answers_by_task(tmp_path: Path) -> None:
+def test_chinese_tasks_of_the_release_end_in_predictions_by_task(tmp_path: Path) -> None:
     data = tmp_path / "data" / "ernie_zh"
     BENCHMARKS["ernie_zh/lcqmc"]().write(data / "lcqmc")
     write_small_model(tmp_path / "model", character_vocabulary(data), positions=128)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tools", "docs")
+FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tools", "docs", "tests")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # What is written instead of the key.
 INSTEAD = {
@@ -32,7 +32,10 @@ INSTEAD = {
 @pytest.mark.parametrize("word", INSTEAD)
 def test_words_of_ours_for_what_the_field_has_a_word_for_are_not_used(word: str) -> None:
     paths = [
-        path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".md")
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yaml", ".md") and path != Path(__file__)
     ]
     pattern = re.compile(rf"(?<![\w-])({word})(?![\w-])")
     found = [
@@ -41,4 +44,4 @@ def test_words_of_ours_for_what_the_field_has_a_word_for_are_not_used(word: str)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if pattern.search(line)
     ]
-    assert len(paths) > 250 and found == [], f"write: {INSTEAD[word]}"
+    assert len(paths) > 400 and found == [], f"write: {INSTEAD[word]}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from ernie_paddle.config import Settings
+from ernie_paddle.config import NoOptions, Settings
 from ernie_paddle.data.samples import IGNORED, ranges
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -30,10 +30,6 @@ class SampleDraft(NamedTuple):
     segments: list[Columns]
     label: int = IGNORED
     token_labels: Mapping[str, np.ndarray] = MappingProxyType({})
-
-
-class NoOptions(Settings):
-    """The options of a builder that has none."""
 
 
 class SampleBuilder(ABC):

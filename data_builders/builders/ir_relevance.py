@@ -47,7 +47,7 @@ class IrRelevanceOptions(Settings):
     ranked_titles: int = Field(default=4096, ge=2)
     """Documents among which BM25 ranks titles."""
     hard_ranks: int = Field(default=5, ge=1)
-    """The title of class 1 is one of so many of the best."""
+    """Best-ranked titles from which that of class 1 is sampled."""
     random_titles: Reach = "corpus"
     """Random titles come from the same `corpus`, or from all corpora of the task in the `language`."""
 

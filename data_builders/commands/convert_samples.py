@@ -17,7 +17,7 @@ from ernie_paddle.files import atomic_folder
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.outputs import output_path
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 TASK = "knowledge_masking"
 
@@ -75,7 +75,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
             if not count:
                 raise UserError(f"{source}: no line for {split}; add lines or change --validation-share")
         shards.finish()
-    vocabulary.save(out / "vocab.txt")
+    vocabulary.save(out / VOCABULARY_FILE)
     return counts
 
 

@@ -15,7 +15,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.task import TokenClassificationObjective
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 _MARKS = {NAMED_ENTITY: "*", PHRASE: "+"}
 _SIGNS = (
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         check(args.folder, args.vocab)
         return
     manifest = Manifest.load(args.folder)
-    vocabulary = Vocabulary.load(args.vocab or args.folder.parent / "vocab.txt")
+    vocabulary = Vocabulary.load(args.vocab or args.folder.parent / VOCABULARY_FILE)
     if vocabulary.digest != manifest.vocabulary_digest:
         raise UserError(f"{args.folder}: built with another vocabulary; name that one with --vocab")
     table = open_checked(args.folder, args.split)
@@ -76,7 +76,7 @@ def token_tasks(registry: Registry, manifest: Manifest) -> dict[str, TokenClassi
 def check(folder: Path, vocab: Path | None) -> None:
     """Check the shards of one task, or of all tasks in a folder; print the numbers of samples."""
     for task in task_folders(folder):
-        manifest = check_shards(task, Vocabulary.load(vocab or task.parent / "vocab.txt"))
+        manifest = check_shards(task, Vocabulary.load(vocab or task.parent / VOCABULARY_FILE))
         samples = ", ".join(f"{manifest.count(split):,} {split}" for split in SPLITS)
         print(f"{task}: valid; {samples} samples")
 
@@ -111,7 +111,7 @@ def unit_bounds(sample: SampleBlock) -> list[int]:
 
 
 def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
-    """Return a sample as text after the masking of the auxiliary tasks that are active in every batch."""
+    """Return a sample as text after the masking of the tasks that are always auxiliary."""
     batch = Batch.of(sample, np.array([row]))
     for task in registry.pretraining_tasks:
         if task.always_auxiliary:

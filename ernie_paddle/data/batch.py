@@ -57,9 +57,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class PaddedLayout:
-    """The layout that pads packed samples to one width, with one sample per row.
+    """The layout that pads packed sequences to one width, with one sequence per row.
 
-    `padded_to_token` [samples, width] is the index of the token at each position, -1 at padding. `token_to_padded`
+    `padded_to_token` [sequences, width] is the index of the token at each position, -1 at padding. `token_to_padded`
     [tokens] is row * width + column.
     """
 
@@ -68,7 +68,7 @@ class PaddedLayout:
 
     @classmethod
     def of(cls, counts: np.ndarray) -> "PaddedLayout":
-        """Return the layout of samples with these numbers of tokens."""
+        """Return the layout of sequences with these numbers of tokens."""
         longest = int(counts.max(initial=1))
         width = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE if longest > 1 else 1
         token_to_padded = ranges(np.arange(len(counts)) * width, counts)
@@ -77,5 +77,5 @@ class PaddedLayout:
         return cls(padded_to_token.reshape(len(counts), width), token_to_padded)
 
     def pad(self, column: np.ndarray, padding: int) -> np.ndarray:
-        """Pad a column [tokens] to [samples, width], with the value `padding`."""
+        """Pad a column [tokens] to [sequences, width], with the value `padding`."""
         return np.where(self.padded_to_token < 0, padding, column[self.padded_to_token]).astype(column.dtype)

@@ -66,11 +66,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class RunStatistics:
-    """Runs and their statistics, over all runs and over the runs that are not degenerate.
+    """Runs and their statistics.
 
-    `sound` covers the runs that are not degenerate; it is None if there are none. `paper` holds published values by
-    column, including sets that the runs do not have, such as a leaderboard's test set. `paper_source` names their
-    source.
+    `all` covers all runs, `sound` those that are not degenerate; `sound` is None if there are none. `paper` holds
+    published values by column, including sets that the runs do not have, such as a leaderboard's test set.
+    `paper_source` names their source.
     """
 
     runs: tuple[RunRecord, ...]

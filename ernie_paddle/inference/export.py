@@ -9,12 +9,12 @@ from ernie_paddle.children import call_in_new_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE
-from ernie_paddle.inference.predictor import MODEL_PREFIX, VOCABULARY_FILE, ExportSignature, Predictor
+from ernie_paddle.inference.predictor import MODEL_PREFIX, ExportSignature, Predictor
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.saved import load_model
 from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
 from ernie_paddle.registry import Registry
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 TOLERANCE = 1e-5
 

@@ -17,11 +17,10 @@ from ernie_paddle.files import read_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, FinetuningTask, KeptSignature, Prediction
 from ernie_paddle.programs import paddle
 from ernie_paddle.programs.devices import check_precision, cpu_threads, default_place
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 MODEL_PREFIX = "model"
 MODEL_FILES = (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams")
-VOCABULARY_FILE = "vocab.txt"
 InferencePrecision = Literal["fp32", "bf16"]
 GPU_MEMORY_MB = 256  # allocated at first; grows
 

@@ -22,9 +22,9 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
-MODEL_FILE, VOCABULARY_FILE = "model.safetensors", "vocab.txt"
+MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"  # only in checkpoints
 BEST = "best"
 STEP = "step_"  # the prefix of checkpoint folders

@@ -11,13 +11,12 @@ from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.model.saved import VOCABULARY_FILE
 from ernie_paddle.pretraining.plan import PlanSettings, TaskQuota, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 from ernie_paddle.training.initial import Initial
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog

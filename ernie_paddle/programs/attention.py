@@ -1,4 +1,4 @@
-"""Attention of packed tokens, each to the tokens of its own sample."""
+"""Attention of packed tokens, each to the tokens of its own sequence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,28 +38,28 @@ class PaddedGather:
 class SymbolicLayout(PaddedGather):
     """The padded layout of some tokens: `data.batch.PaddedLayout` as Values of a program.
 
-    `tokens`, `samples` and `width` are its sizes, as axes of feeds.
+    `tokens`, `sequences` and `width` are its sizes, as axes of feeds.
     """
 
-    def __init__(self, padded_to_token: Any, token_to_padded: Any, tokens: Size, samples: Size, width: Size):
+    def __init__(self, padded_to_token: Any, token_to_padded: Any, tokens: Size, sequences: Size, width: Size):
         super().__init__(padded_to_token)
-        self.tokens, self.samples, self.width = tokens, samples, width
+        self.tokens, self.sequences, self.width = tokens, sequences, width
         self._padded_to_token, self._token_to_padded = padded_to_token, token_to_padded
         self.score_bias = paddle.unsqueeze(self.padding_bias, [1, 2])
         self.ones = column_of_ones(token_to_padded)
 
     def pad(self, x: Any, heads: int) -> Any:
-        """Pad [tokens, hidden] to [samples, heads, width, hidden / heads]. Padding holds an arbitrary token."""
+        """Pad [tokens, hidden] to [sequences, heads, width, hidden / heads]. Padding holds an arbitrary token."""
         padded = self.gather(x, heads, int(x.shape[-1]) // heads)
         return paddle.transpose(padded, [0, 2, 1, 3])
 
     def unpad(self, x: Any) -> Any:
-        """Unpad [samples, heads, width, size] to [tokens, heads * size]."""
+        """Unpad [sequences, heads, width, size] to [tokens, heads * size]."""
         positions = paddle.reshape(paddle.transpose(x, [0, 2, 1, 3]), [-1, int(x.shape[1]) * int(x.shape[3])])
         return paddle.gather(positions, self._token_to_padded)
 
     def cu_seqlens(self) -> Any:
-        """Return the cumulative lengths of the samples in tokens, from 0, int32 [samples + 1]."""
+        """Return the cumulative lengths of the sequences in tokens, from 0, int32 [sequences + 1]."""
         counts = paddle.sum(paddle.cast(self._padded_to_token >= 0, "int32"), axis=1, dtype="int32")
         return F.pad(paddle.cumsum(counts, dtype="int32"), [1, 0])
 
@@ -88,14 +88,14 @@ def padded_attention(inputs: AttentionInputs, rate: float, dropout: Dropout) -> 
     query_layout, key_layout, heads = inputs.query_layout, inputs.key_layout, inputs.heads
     queries = query_layout.pad(inputs.queries * inputs.head_size**-0.5, heads)
     scores = paddle.matmul(queries, key_layout.pad(inputs.keys, heads), transpose_y=True)
-    sizes = (key_layout.samples, heads, query_layout.width, key_layout.width)
+    sizes = (key_layout.sequences, heads, query_layout.width, key_layout.width)
     weights = dropout(F.softmax(scores + key_layout.score_bias), rate, sizes)
     # assign restores the plain memory layout: oneDNN's gradient of the product is wrong for a transposed one
     return query_layout.unpad(paddle.assign(paddle.matmul(weights, key_layout.pad(inputs.values, heads))))
 
 
 def flash_attention(longest: int, precision: Precision) -> AttentionFunction:
-    """Return attention by FlashAttention's kernel for packed sequences, for samples of up to `longest` tokens.
+    """Return attention by FlashAttention's kernel for packed sequences, for sequences of up to `longest` tokens.
 
     The kernel supports bf16 and fp16 only. Its dropout uses the device's generator, which is seeded for every
     micro-batch.

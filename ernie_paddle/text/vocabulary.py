@@ -12,6 +12,7 @@ from tokenizers.models import WordPiece
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, read_lines
 
+VOCABULARY_FILE = "vocab.txt"  # in models, exports and folders of shards
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 CONTINUATION = "##"
 

@@ -20,13 +20,13 @@ from ernie_paddle.model.saved import (
     MODEL_FILE,
     OPTIMIZER_FILE,
     STEP,
-    VOCABULARY_FILE,
     Model,
     checkpoints,
     newest,
     safetensors_as_os_errors,
     save_model,
 )
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE
 
 STATE_FILE, LATEST = "trainer_state.json", "latest"
 LABELS = "labels"  # key of the trainer state that holds the class names of each task

@@ -12,13 +12,13 @@ def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan) ->
 
 def _warmups(settings: LearningRateSettings, plan: StagePlan) -> list[str]:
     """Return warnings about warm-ups that do not end. They name the highest rate, which is that of the last step."""
-    spans = {"the run": plan.total}
+    lengths = {"the run": plan.total}
     if settings.restart == "stage":
-        spans = {f"stage {stage + 1}": sum(row) for stage, row in enumerate(plan.matrix)}
+        lengths = {f"stage {stage + 1}": sum(row) for stage, row in enumerate(plan.matrix)}
     return [
         f"train.learning_rate.warmup_steps {settings.warmup_steps:,} is more than the {steps:,} steps of "
         f"{name}: the learning rate reaches {learning_rate(settings, steps, steps):.3g}, not {settings.peak:.3g}"
-        for name, steps in spans.items()
+        for name, steps in lengths.items()
         if warmup_steps(settings, steps) > steps
     ]
 

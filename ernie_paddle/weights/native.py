@@ -8,13 +8,13 @@ from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import (
     MODEL_FILE,
     STEP,
-    VOCABULARY_FILE,
     Model,
     checkpoints,
     load_model,
     resolve,
     save_model,
 )
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult
 from ernie_paddle.weights.names import names_of
 from ernie_paddle.weights.release import with_task_heads

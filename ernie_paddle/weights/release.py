@@ -2,7 +2,7 @@
 
 A fine-tuned model also has `label_map.json` for `--label_map_config`, {label: number}, and our `signature.json`.
 
-The release writes it with `fluid.io.save_persistables`: training checkpoints also hold the optimizer's variables.
+The release writes `params/` with `fluid.io.save_persistables`: training checkpoints also hold optimizer variables.
 """
 
 import re
@@ -14,7 +14,8 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, ModelClass
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
-from ernie_paddle.model.saved import VOCABULARY_FILE, Model, load_signature, save_signature
+from ernie_paddle.model.saved import Model, load_signature, save_signature
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE
 from ernie_paddle.weights.layout import (
     DeclaredHead,
     SourceModel,

@@ -8,8 +8,8 @@ from typing import Any
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, read_json, write_json
-from ernie_paddle.model.saved import VOCABULARY_FILE, Model
-from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary, unused_token
+from ernie_paddle.model.saved import Model
+from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, VOCABULARY_FILE, Vocabulary, unused_token
 
 CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
 SPECIAL = {

@@ -5,7 +5,6 @@ blank. Other blanks become four `[MASK]`, and all sentence ids are 0 (PaddleNLP'
 candidates are predicted together: greedily by score, with each candidate used once.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +16,9 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, tokenized
 from tasks.finetuning.multiple_choice import MultipleChoice, choices_encoded, softmax
-from tasks.finetuning.reading.chid import ChidFormat
+from tasks.finetuning.reading.chid import BLANK, ChidFormat
 
-OTHER_BLANK = re.compile(r"#idiom\d+#")
-BLANK = "[unused1]"
+BLANK_TOKEN = "[unused1]"
 IDIOM = 4  # characters
 
 
@@ -37,7 +35,7 @@ class Cloze(MultipleChoice):
     least_length = IDIOM + 4  # an idiom, three special tokens and the blank
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        blank = vocabulary.ids.get(BLANK, vocabulary.mask_id)
+        blank = vocabulary.ids.get(BLANK_TOKEN, vocabulary.mask_id)
         lefts = [pieces(example.left, vocabulary) for example in examples]
         rights = [pieces(example.right, vocabulary) for example in examples]
         sequences: list[Segments] = []
@@ -68,7 +66,7 @@ class Cloze(MultipleChoice):
 
 def pieces(text: str, vocabulary: Vocabulary) -> list[int]:
     """Return the token ids of one side of a passage, with other blanks masked."""
-    parts = tokenized(OTHER_BLANK.split(text), vocabulary)
+    parts = tokenized(BLANK.split(text), vocabulary)
     ids = list(parts[0].ids)
     for part in parts[1:]:
         ids += [vocabulary.mask_id] * IDIOM + part.ids

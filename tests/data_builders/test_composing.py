@@ -1,4 +1,4 @@
-"""Composing: what keys the draws, which documents are held out, and what a part gives whoever composes it."""
+"""Composing: what keys the draws, which documents are held out, and what a work item depends on."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from traced_corpora import FIRST, VOCABULARY, Shape, TracedCorpora
 
-from data_builders.builders.builder import NoOptions
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
 from data_builders.builders.sentence_distance import SentenceDistanceBuilder, SentenceDistanceOptions
 from data_builders.builders.sentence_reordering import SentenceReorderingBuilder, SentenceReorderingOptions
 from data_builders.composing import CountWorkItem, WorkItem, validation_mask
+from ernie_paddle.config import NoOptions
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -25,37 +25,37 @@ def corpora(tmp_path: Path) -> TracedCorpora:
     """Two corpora of documents that all have the same shape."""
     made = TracedCorpora(tmp_path)
     for name in ("one", "two"):
-        made.write(name, [Shape((4,) * 20)] * 24, per_unit=12)
+        made.write(name, [Shape((4,) * 20)] * 24, per_work_item=12)
     return made
 
 
-def test_seed_task_corpus_and_unit_key_the_draws(corpora: TracedCorpora) -> None:
+def test_seed_task_corpus_and_work_item_key_the_draws(corpora: TracedCorpora) -> None:
     """Where one of them differs alone, the same documents get other labels."""
 
     def labels(
         task: type[SentenceReorderingBuilder] = SentenceReorderingBuilder,
         seed: int = 1,
         corpus: str = "one",
-        unit: int = 0,
+        work_item: int = 0,
     ) -> list[int]:
         builder = task(40, SentenceReorderingOptions(), VOCABULARY)
         composing = corpora.composing(builder, {corpus: "zh"}, seed=seed, share=1e-9)
-        return [sample.label for sample in corpora.samples(composing, corpus=0, number=unit)]
+        return [sample.label for sample in corpora.samples(composing, corpus=0, number=work_item)]
 
-    keyed = [labels(), labels(SameSamplesOtherTask), labels(seed=2), labels(corpus="two"), labels(unit=1)]
+    keyed = [labels(), labels(SameSamplesOtherTask), labels(seed=2), labels(corpus="two"), labels(work_item=1)]
     assert {len(found) for found in keyed} == {24} and len({tuple(found) for found in keyed}) == 5
     assert labels() == labels()
 
 
-def test_a_part_gives_the_same_whatever_was_composed_before_it(corpora: TracedCorpora) -> None:
+def test_a_work_item_gives_the_same_whatever_was_composed_before_it(corpora: TracedCorpora) -> None:
     def distance() -> SentenceDistanceBuilder:
         return SentenceDistanceBuilder(31, SentenceDistanceOptions(different_documents="language"), VOCABULARY)
 
     languages = {"one": "zh", "two": "zh"}
-    parts = [WorkItem(corpus, unit) for corpus in range(2) for unit in range(2)]
+    items = [WorkItem(corpus, number) for corpus in range(2) for number in range(2)]
     several = corpora.composing(distance(), languages)
-    for part in [*parts, *reversed(parts)]:
-        found, alone = several(part), corpora.composing(distance(), languages)(part)
+    for item in [*items, *reversed(items)]:
+        found, alone = several(item), corpora.composing(distance(), languages)(item)
         assert {s: b.digest() for s, b in found.blocks.items()} == {s: b.digest() for s, b in alone.blocks.items()}
 
 
@@ -100,7 +100,7 @@ def test_running_text_holds_every_token_once_in_its_order(corpora: TracedCorpora
 
 
 def test_unknown_tokens_and_documents_without_a_sample_are_counted(corpora: TracedCorpora) -> None:
-    corpora.write("short", [Shape((4,)), Shape((3, 3)), Shape((4, 4, 4)), Shape((50, 50, 50))], per_unit=4)
+    corpora.write("short", [Shape((4,)), Shape((3, 3)), Shape((4, 4, 4)), Shape((50, 50, 50))], per_work_item=4)
     composed = corpora.composing(
         SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY), {"short": "zh"}, share=1e-9
     )(WorkItem(0, 0))
@@ -118,7 +118,7 @@ def test_unknown_tokens_and_documents_without_a_sample_are_counted(corpora: Trac
 
 def test_only_training_documents_are_counted_before_composing(corpora: TracedCorpora) -> None:
     labels = ["clicked", "shown", "shown"]
-    corpora.write("log", [Shape((4, 4), label=labels[i % 3]) for i in range(60)], per_unit=60)
+    corpora.write("log", [Shape((4, 4), label=labels[i % 3]) for i in range(60)], per_work_item=60)
     builder = IrRelevanceBuilder(31, IrRelevanceOptions(), VOCABULARY)
     counts = CountWorkItem(builder, corpora.composing(builder, {"log": "zh"}))(WorkItem(0, 0))
     held = validation_mask(np.arange(60), 0.3, seed=1)

@@ -28,9 +28,9 @@ def random_lines(count: int) -> list[str]:
     for _ in range(count):
         length = int(random.integers(3, 20))
         ids = [1, *random.integers(5, 60, length).tolist(), 2]
-        codes = [-1, 0, *random.integers(0, 2, length - 1).tolist(), -1]
+        bi_tags = [-1, 0, *random.integers(0, 2, length - 1).tolist(), -1]
         sentences = [0] * (len(ids) // 2) + [1] * (len(ids) - len(ids) // 2)
-        fields = [ids, sentences, range(len(ids)), codes, random.integers(0, 2, 1).tolist()]
+        fields = [ids, sentences, range(len(ids)), bi_tags, random.integers(0, 2, 1).tolist()]
         lines.append(";".join(" ".join(map(str, field)) for field in fields))
     return lines
 

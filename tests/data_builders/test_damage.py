@@ -25,7 +25,7 @@ UNREAD = ("vocab.txt",)
 
 
 @pytest.fixture(autouse=True)
-def _small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_work_items(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a small corpus fill several files."""
     monkeypatch.setattr(store, "CHARACTERS_PER_WORK_ITEM", 600)
     monkeypatch.setattr(store, "WORK_ITEMS_PER_FILE", 2)

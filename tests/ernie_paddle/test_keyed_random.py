@@ -19,7 +19,7 @@ def test_another_process_draws_the_same() -> None:
     assert found.strip() == " ".join(map(str, expected))
 
 
-def test_keys_differ_by_any_part_and_by_the_borders_of_parts() -> None:
+def test_keys_differ_by_any_part_and_by_where_parts_end() -> None:
     keys = [(1, "a"), (2, "a"), (1, "b"), ("1a",), (1, "a", 0), ("a", 1)]
     assert len({keyed_hash(*key) for key in keys}) == len(keys)
     assert len({generator(*key).integers(1 << 62) for key in keys}) == len(keys)
@@ -63,7 +63,7 @@ def test_uniforms_are_those_of_splitmix64() -> None:
 
 
 def test_keys_are_joined_unambiguously_and_hashed_by_blake2b() -> None:
-    """What a run has drawn, a later version draws again: runs can be gone on with."""
+    """A later version draws the same numbers, so that it can resume runs of this one."""
     joined = b"1\x1fa\x1f-3"
     assert keyed_hash(1, "a", -3) == int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "little") // 2
     philox = np.random.Philox(key=int.from_bytes(hashlib.blake2b(joined, digest_size=16).digest(), "little"))

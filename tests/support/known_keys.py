@@ -37,7 +37,7 @@ def settings_classes() -> dict[str, list[tuple[type[BaseModel], str]]]:
         "recipe": [
             (FinetuneSettings, ""),
             (DataSettings, "data"),
-            *((one, "data.reading") for one in formats),
+            *((file_format, "data.reading") for file_format in formats),
             *((task.Options, "signature.options") for task in registry.finetuning_tasks),
         ],
         "model": [(ErnieConfig, "")],

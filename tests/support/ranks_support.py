@@ -1,4 +1,4 @@
-"""Ranks that meet within one process: nothing is computed, sums are over threads."""
+"""The ranks of a job as threads of one process: nothing is computed, sums are over threads."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -46,10 +46,10 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
     ids = [token for split_lines in lines for line in split_lines for token in line]
     columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
     columns["input_ids"] = np.array(ids, np.int32)
-    codes = np.array(
+    bi_tags = np.array(
         [int(i % span > 0) for split_lines in lines for line in split_lines for i in range(len(line))], np.int8
     )
-    columns["bi_tags"] = columns["word_bi_tags"] = codes
+    columns["bi_tags"] = columns["word_bi_tags"] = bi_tags
     numbers = np.arange(first, first + len(documents), dtype=np.int64)
     groups = [number if d.group is None else d.group for number, d in zip(numbers, documents, strict=True)]
     return AnnotatedBlock(
@@ -65,12 +65,12 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
     )
 
 
-def write_corpus(folder: Path, documents: Sequence[Written], per_unit: int = 5, span: int = 1) -> None:
-    """Write an annotated corpus of `per_unit` documents a unit."""
+def write_corpus(folder: Path, documents: Sequence[Written], per_work_item: int = 5, span: int = 1) -> None:
+    """Write an annotated corpus with `per_work_item` documents in each work item."""
     folder.mkdir(parents=True)
     with pa.ipc.new_file(str(folder / "documents-00000.arrow"), SCHEMA) as writer:
-        for start in range(0, len(documents), per_unit):
-            writer.write_batch(block_of(documents[start : start + per_unit], start, span).to_arrow())
+        for start in range(0, len(documents), per_work_item):
+            writer.write_batch(block_of(documents[start : start + per_work_item], start, span).to_arrow())
     counts = CorpusCounts(len(documents), len(documents), 0, 0, 0, {})
     write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
 
@@ -101,8 +101,8 @@ class TracedCorpora:
         self.shapes: dict[str, list[Shape]] = {}
         self._places: list[Traced] = []
 
-    def write(self, name: str, shapes: Sequence[Shape], per_unit: int = 5, span: int = 1) -> None:
-        """Write a corpus of `per_unit` documents a unit, whose sentences are cut into spans of `span` tokens."""
+    def write(self, name: str, shapes: Sequence[Shape], per_work_item: int = 5, span: int = 1) -> None:
+        """Write a corpus with `per_work_item` documents in each work item and spans of `span` tokens."""
         self.shapes[name] = list(shapes)
         documents = []
         for number, shape in enumerate(shapes):
@@ -112,7 +112,7 @@ class TracedCorpora:
                 self._places += [Traced(name, number, sentence, i, before + i) for i in range(length)]
                 written.sentences.append(list(range(first, first + length)))
             documents.append(written)
-        write_corpus(self.folder / name, documents, per_unit, span)
+        write_corpus(self.folder / name, documents, per_work_item, span)
 
     def composing(
         self, builder: SampleBuilder, languages: dict[str, str], seed: int = 1, share: float = 0.3
@@ -121,10 +121,11 @@ class TracedCorpora:
         folders = tuple(self.folder / name for name in languages)
         return ComposeWorkItem(builder, folders, tuple(languages.values()), VOCABULARY, seed, share)
 
-    def samples(self, composing: ComposeWorkItem, split: str | None = None, **part: Any) -> list[TracedSample]:
-        """The samples of all units of the first corpus, or of one `WorkItem`, in one split or in both."""
-        units = [WorkItem(**part)] if part else [WorkItem(0, unit) for unit in range(composing._corpora[0].work_items)]
-        found = (composing(unit).blocks for unit in units)
+    def samples(self, composing: ComposeWorkItem, split: str | None = None, **item: Any) -> list[TracedSample]:
+        """The samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
+        every = range(composing._corpora[0].work_items)
+        items = [WorkItem(**item)] if item else [WorkItem(0, number) for number in every]
+        found = (composing(work_item).blocks for work_item in items)
         return [
             sample
             for blocks in found

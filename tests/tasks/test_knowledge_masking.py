@@ -28,10 +28,10 @@ VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(
 
 def text(samples: int, length: int = 64) -> SampleBlock:
     random = np.random.default_rng(0)
-    ids, codes = random.integers(5, 100, (samples, length)), (random.random((samples, length)) < 0.4).astype(int)
-    ids[:, 0], ids[:, -1], codes[:, 1] = 1, 2, 0
-    codes[:, [0, -1]] = -1
-    return SampleBlock(np.full(samples, length), {"input_ids": ids.ravel(), "bi_tags": codes.ravel()})
+    ids, bi_tags = random.integers(5, 100, (samples, length)), (random.random((samples, length)) < 0.4).astype(int)
+    ids[:, 0], ids[:, -1], bi_tags[:, 1] = 1, 2, 0
+    bi_tags[:, [0, -1]] = -1
+    return SampleBlock(np.full(samples, length), {"input_ids": ids.ravel(), "bi_tags": bi_tags.ravel()})
 
 
 def batch_of(block: SampleBlock) -> Batch:
@@ -45,9 +45,9 @@ def alone(batch: Batch, sample: int) -> Batch:
     return Batch(batch.rows[[sample]], np.array([1]), batch.lengths[[sample]], columns, batch.labels[[sample]])
 
 
-def units_of(codes: np.ndarray) -> np.ndarray:
+def units_of(bi_tags: np.ndarray) -> np.ndarray:
     """Number of the unit of each token, in the whole batch."""
-    return np.cumsum(codes != 1)
+    return np.cumsum(bi_tags != 1)
 
 
 def assert_share(happened: np.ndarray, expected: float) -> None:
@@ -57,19 +57,19 @@ def assert_share(happened: np.ndarray, expected: float) -> None:
 
 
 def check_statistics(batch: Batch, vocabulary: Vocabulary) -> None:
-    ids, codes = batch.columns["input_ids"], batch.columns["bi_tags"]
-    tokens, masked = mask_units(batch, codes, vocabulary, key=5)
-    chosen, real = np.isin(np.arange(batch.tokens), tokens), codes >= 0
-    assert not chosen[~real].any() and (masked[~chosen] == ids[~chosen]).all()
-    assert_share(chosen[codes == 0], 0.15)
-    units = units_of(codes)
-    whole = np.bincount(units, chosen) / np.bincount(units).clip(1)
+    ids, bi_tags = batch.columns["input_ids"], batch.columns["bi_tags"]
+    tokens, masked = mask_units(batch, bi_tags, vocabulary, key=5)
+    selected, real = np.isin(np.arange(batch.tokens), tokens), bi_tags >= 0
+    assert not selected[~real].any() and (masked[~selected] == ids[~selected]).all()
+    assert_share(selected[bi_tags == 0], 0.15)
+    units = units_of(bi_tags)
+    whole = np.bincount(units, selected) / np.bincount(units).clip(1)
     assert set(np.unique(whole)) == {0.0, 1.0}
     is_mask = masked == vocabulary.mask_id
-    replaced = chosen & ~is_mask & (masked != ids)
-    assert_share(is_mask[chosen], 0.8)
-    assert_share(replaced[chosen], 0.1 * (1 - 1 / len(vocabulary.ordinary_ids)))
-    second = np.flatnonzero(chosen & (codes == 1) & (np.roll(codes, 1) == 0))
+    replaced = selected & ~is_mask & (masked != ids)
+    assert_share(is_mask[selected], 0.8)
+    assert_share(replaced[selected], 0.1 * (1 - 1 / len(vocabulary.ordinary_ids)))
+    second = np.flatnonzero(selected & (bi_tags == 1) & (np.roll(bi_tags, 1) == 0))
     assert_share(is_mask[second] & is_mask[second - 1], 0.8**2)  # the tokens of a unit have draws of their own
     assert np.isin(masked[replaced], vocabulary.ordinary_ids).all()
     for tenth in np.array_split(vocabulary.ordinary_ids, 10):  # any word, each as often as the others
@@ -85,17 +85,17 @@ def test_15_percent_of_units_80_10_10_and_any_word_in_their_place() -> None:
 
 
 def test_every_sample_and_every_place_has_draws_of_its_own() -> None:
-    """Of equal samples, and of neighbouring units, as many are chosen together as chance would have it."""
+    """Of equal samples, and of neighbouring units, as many are masked together as chance would have it."""
     ids = np.tile([1, *range(5, 35), 2], 2000)
-    codes = np.tile([-1, *[0] * 30, -1], 2000)
-    batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "bi_tags": codes}))
-    tokens, masked = mask_units(batch, codes, VOCABULARY, key=5)
-    chosen = np.isin(np.arange(batch.tokens), tokens).reshape(2000, 32)[:, 1:-1]
-    is_mask = (masked.reshape(2000, 32)[:, 1:-1] == VOCABULARY.mask_id) & chosen
-    for drawn, share in ((chosen, 0.15), (is_mask, 0.15 * 0.8)):
-        assert_share(drawn[1:] & drawn[:-1], share**2)
-        assert_share(drawn[:, 1:] & drawn[:, :-1], share**2)
-    other, _ = mask_units(batch, codes, VOCABULARY, key=6)
+    bi_tags = np.tile([-1, *[0] * 30, -1], 2000)
+    batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "bi_tags": bi_tags}))
+    tokens, masked = mask_units(batch, bi_tags, VOCABULARY, key=5)
+    selected = np.isin(np.arange(batch.tokens), tokens).reshape(2000, 32)[:, 1:-1]
+    is_mask = (masked.reshape(2000, 32)[:, 1:-1] == VOCABULARY.mask_id) & selected
+    for events, share in ((selected, 0.15), (is_mask, 0.15 * 0.8)):
+        assert_share(events[1:] & events[:-1], share**2)
+        assert_share(events[:, 1:] & events[:, :-1], share**2)
+    other, _ = mask_units(batch, bi_tags, VOCABULARY, key=6)
     assert_share(np.isin(tokens, other), 0.15)
 
 
@@ -103,8 +103,8 @@ def test_the_same_on_the_samples_of_the_release() -> None:
     with gzip.open(released("demo_train_set.gz"), "rt") as file:
         fields = [line.split(";") for line, _ in zip(file, range(2000), strict=False)]
     rows = [(np.array(f[0].split(), int), np.array(f[3].split(), int)) for f in fields]
-    ids, codes = (np.concatenate([row[i] for row in rows]) for i in range(2))
-    block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "bi_tags": codes})
+    ids, bi_tags = (np.concatenate([row[i] for row in rows]) for i in range(2))
+    block = SampleBlock(np.array([len(row[0]) for row in rows]), {"input_ids": ids, "bi_tags": bi_tags})
     check_statistics(batch_of(block), Vocabulary.load(released("vocab_zh.txt")))
 
 
@@ -137,8 +137,8 @@ PIECES = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, "un", "##do", 
 def named_text(samples: int) -> Batch:
     """`[CLS] un ##do ##ne new york 红 色 [SEP]`: a word, a named entity, a phrase."""
     ids = np.tile([1, 5, 6, 7, 8, 9, 10, 11, 2], samples)
-    codes, kinds = np.tile([-1, 0, 1, 1, 0, 1, 0, 1, -1], samples), np.tile([-1, 0, 0, 0, 2, 2, 1, 1, -1], samples)
-    block = SampleBlock(np.full(samples, 9), {"input_ids": ids, "bi_tags": codes, "span_kinds": kinds})
+    bi_tags, kinds = np.tile([-1, 0, 1, 1, 0, 1, 0, 1, -1], samples), np.tile([-1, 0, 0, 0, 2, 2, 1, 1, -1], samples)
+    block = SampleBlock(np.full(samples, 9), {"input_ids": ids, "bi_tags": bi_tags, "span_kinds": kinds})
     return batch_of(block)
 
 
@@ -149,30 +149,30 @@ def test_units_follow_the_stages_of_ernie_1() -> None:
         "phrase": [-1, 0, 1, 1, 0, 0, 0, 1, -1],
         "entity": [-1, 0, 1, 1, 0, 1, 0, 1, -1],
     }
-    for name, codes in expected.items():
-        assert unit_tags(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == codes
+    for name, bi_tags in expected.items():
+        assert unit_tags(batch, UnitWeights(**{name: 2.0}), PIECES, key=1).tolist() == bi_tags
 
 
-def test_types_of_units_are_drawn_by_weight_sample_by_sample() -> None:
+def test_types_of_units_are_sampled_by_weight_for_each_sample() -> None:
     batch, weights = named_text(4000), UnitWeights(basic=1, phrase=1, entity=2)
-    codes = unit_tags(batch, weights, PIECES, key=3).reshape(4000, 9)
-    basic, phrase = codes[:, 7] == 0, (codes[:, 7] == 1) & (codes[:, 5] == 0)
-    for chosen, share in ((basic, 0.25), (phrase, 0.25), (~basic & ~phrase, 0.5)):
-        assert_share(chosen, share)
+    bi_tags = unit_tags(batch, weights, PIECES, key=3).reshape(4000, 9)
+    basic, phrase = bi_tags[:, 7] == 0, (bi_tags[:, 7] == 1) & (bi_tags[:, 5] == 0)
+    for selected, share in ((basic, 0.25), (phrase, 0.25), (~basic & ~phrase, 0.5)):
+        assert_share(selected, share)
     assert_share(basic[1:] & basic[:-1], 0.25**2)
     assert_share(basic & (unit_tags(batch, weights, PIECES, key=4).reshape(4000, 9)[:, 7] == 0), 0.25**2)
-    assert (unit_tags(alone(batch, 77), weights, PIECES, key=3) == codes[77]).all()
+    assert (unit_tags(alone(batch, 77), weights, PIECES, key=3) == bi_tags[77]).all()
 
 
-def test_the_kind_of_unit_says_nothing_about_which_are_masked() -> None:
-    """A sample's kind of unit and the choice of its units are drawn apart."""
+def test_the_type_of_units_says_nothing_about_which_are_masked() -> None:
+    """A sample's type of units and its masked units are drawn with separate keys."""
     batch = named_text(20_000)
     basic = unit_tags(batch, UnitWeights(basic=1, entity=1), PIECES, key=3).reshape(20_000, 9)[:, 7] == 0
     every_token = np.where(batch.columns["bi_tags"] == -1, -1, 0)
     tokens, _ = mask_units(batch, every_token, PIECES, key=3)
-    chosen = np.isin(np.arange(batch.tokens), tokens).reshape(20_000, 9)[:, 1:-1]
+    selected = np.isin(np.arange(batch.tokens), tokens).reshape(20_000, 9)[:, 1:-1]
     for place in range(7):
-        assert_share(chosen[basic, place], 0.15)
+        assert_share(selected[basic, place], 0.15)
 
 
 def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
@@ -192,7 +192,7 @@ def test_a_plan_chooses_units_for_all_stages_or_for_each() -> None:
     assert masking.units == (MaskingOptions().units,) == (UnitWeights(entity=1),)
 
 
-def test_units_chosen_in_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
+def test_units_of_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -> None:
     def masked(options: dict[str, Any]) -> list[list[int]]:
         tasks = {"knowledge_masking": {"steps": [1, 1], "options": options}}
         trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})

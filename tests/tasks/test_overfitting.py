@@ -14,7 +14,7 @@ from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Trainer
 
 SAMPLES = 32
-STEPS = {"knowledge_masking": 1000}  # masks are drawn anew each time, so that whole texts have to be learnt
+STEPS = {"knowledge_masking": 1000}  # masks are sampled anew each time, so that whole texts have to be learnt
 
 
 @pytest.mark.slow

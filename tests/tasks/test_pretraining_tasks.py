@@ -26,7 +26,7 @@ def test_ids_levels_and_classes(name: str) -> None:
     task = load_plugins().pretraining_tasks.get(name)
     level = task.objective.level
     assert (task.task_id, level, task.objective.labels and len(task.objective.labels)) == TASKS[name]
-    assert task.always_auxiliary == (name == "knowledge_masking"), "masking goes on beside every later task"
+    assert task.always_auxiliary == (name == "knowledge_masking"), "masking is auxiliary to every later task"
     if isinstance(task.objective, SentenceClassificationObjective | TokenClassificationObjective):
         assert task.objective.head == f"{name}_fc", "as the release names heads"
     assert load_plugins().sample_builders.get(name).name == name

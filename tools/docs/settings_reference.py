@@ -143,7 +143,7 @@ def builder_options() -> str:
 
 
 def finetuning_options() -> str:
-    """Return the options of all finetuning tasks that have some."""
+    """Return the options of all fine-tuning tasks that have some."""
     return _options({task.name: task.Options for task in load_plugins().finetuning_tasks})
 
 
@@ -172,7 +172,7 @@ def metrics() -> str:
     for metric in load_plugins().metrics:
         values = sorted(metric.values, key=lambda value: value != metric.selection_metric)
         options = (
-            f"`{name}`" + (": " + ", ".join(f"`{one}`" for one in known) if known else "")
+            f"`{name}`" + (": " + ", ".join(f"`{value}`" for value in known) if known else "")
             for name, known in metric.options.items()
         )
         shown = ", ".join(f"`{value}`" for value in values)

@@ -27,7 +27,7 @@ from ernie_paddle.files import write_json
 
 RESULTS = ROOT / "runs/mutate/results.json"
 CONSOLE = open_console()
-LONGER = 4  # a mutant may take so many times as long as its tests do without it, and
+LONGER = 4  # a mutant may take this many times as long as its tests do without it, and
 START = 30  # seconds more, before it counts as noticed
 LINE_EVERY = 20  # mistakes, where the output is no terminal
 

@@ -9,7 +9,7 @@ from tasks.finetuning.reading.examples import ClozeExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed
 
-BLANK = re.compile(r"#idiom\d+#")
+BLANK = re.compile(r"#idiom\d+#")  # the tag of a blank in a passage
 
 
 class ChidFormat(Format):

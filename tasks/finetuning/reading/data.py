@@ -67,7 +67,7 @@ class DataSettings(Settings):
     drop_labels: tuple[str, ...] = ()
     """Labels in the files whose rows are skipped."""
     train_rows: int | None = Field(default=None, ge=1)
-    """Examples of the training set that are taken, from its start; `null`: all."""
+    """Examples of the training set that are used, from its start; `null`: all."""
     reading: Reading = TsvFormat()
     """How the files are read; see Data formats."""
     origin: Origin = Origin()

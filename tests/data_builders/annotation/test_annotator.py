@@ -30,8 +30,8 @@ def test_the_example_sentence_of_the_release_gets_its_documented_spans() -> None
 def test_the_released_vocabulary_gives_the_released_sample() -> None:
     vocabulary = Vocabulary.load(released("vocab_zh.txt"))
     document = annotate("北京是中国首都", "zh", vocabulary)
-    codes = [-1, *document.columns.of("bi_tags").tolist(), -1]
-    assert " ".join(map(str, codes)) == "-1 0 1 0 0 1 0 1 -1"
+    bi_tags = [-1, *document.columns.of("bi_tags").tolist(), -1]
+    assert " ".join(map(str, bi_tags)) == "-1 0 1 0 0 1 0 1 -1"
     assert vocabulary.to_text(document.columns.of("input_ids").tolist()) == "北京是中国首都"
 
 

@@ -33,8 +33,8 @@ WORDS = ChineseWords()
 
 
 def words_of(text: str, finder: ChineseWords = WORDS) -> list[str]:
-    borders = [*finder(text).starts.tolist(), len(text)]
-    return [text[start:end] for start, end in pairwise(borders)]
+    bounds = [*finder(text).starts.tolist(), len(text)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 def names_in(text: str, finder: ChineseWords = WORDS) -> dict[str, int]:
@@ -174,8 +174,8 @@ def test_every_name_of_a_gazetteer_is_found_alone_and_between_other_words(real_t
 def spans(text: str) -> list[tuple[str, int]]:
     words = WORDS(text)
     continues, kinds = spans_of(words.codes)
-    borders = pairwise([*words.starts[~continues].tolist(), len(text)])
-    return [(text[start:end], kind) for (start, end), kind in zip(borders, kinds[~continues].tolist(), strict=True)]
+    bounds = pairwise([*words.starts[~continues].tolist(), len(text)])
+    return [(text[start:end], kind) for (start, end), kind in zip(bounds, kinds[~continues].tolist(), strict=True)]
 
 
 def test_phrases_are_runs_of_up_to_three_nouns_and_adjectives() -> None:

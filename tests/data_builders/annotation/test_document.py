@@ -14,10 +14,10 @@ def test_words_have_the_same_key_if_and_only_if_their_tokens_are_the_same() -> N
     words += [(0,) * count for count in range(2, 6)] + [(5,) * 100, (5,) * 99 + (6,), (6,) + (5,) * 99]
     twice = [*words, *words[::-1]]
     ids = np.array([piece for word in twice for piece in word], np.int32)
-    codes = np.array([int(i > 0) for word in twice for i in range(len(word))], np.int8)
-    found = word_keys(ids, codes)
-    assert (found[codes == 1] == 0).all(), "only the first token of a word has a key"
-    keys = found[codes == 0].tolist()
+    bi_tags = np.array([int(i > 0) for word in twice for i in range(len(word))], np.int8)
+    found = word_keys(ids, bi_tags)
+    assert (found[bi_tags == 1] == 0).all(), "only the first token of a word has a key"
+    keys = found[bi_tags == 0].tolist()
     assert keys[: len(words)] == keys[: len(words) - 1 : -1]
     assert len(set(keys)) == len(set(words)) == len(words)
-    assert len(word_keys(ids[:0], codes[:0])) == 0
+    assert len(word_keys(ids[:0], bi_tags[:0])) == 0

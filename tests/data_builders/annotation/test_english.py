@@ -31,11 +31,11 @@ def vocabulary_with(*tokens: str) -> Vocabulary:
 def spans(text: str, finder: EnglishSpans, vocabulary: Vocabulary = VOCABULARY) -> list[tuple[str, int]]:
     annotator = Annotator(vocabulary, "en", english_spans=finder)
     document = annotator.annotate([Document("0", text.split("\n"), "en", "t", title="the New York")]).document(0, 0)
-    codes, kinds = document.columns.of("bi_tags").tolist(), document.columns.of("span_kinds").tolist()
+    bi_tags, kinds = document.columns.of("bi_tags").tolist(), document.columns.of("span_kinds").tolist()
     found: list[tuple[str, int]] = []
-    for token, code, kind in zip(document.columns.of("input_ids").tolist(), codes, kinds, strict=True):
+    for token, bi_tag, kind in zip(document.columns.of("input_ids").tolist(), bi_tags, kinds, strict=True):
         word = vocabulary.tokens[token]
-        if code == 0:
+        if bi_tag == 0:
             found.append((word, kind))
         else:
             assert kind == found[-1][1], "a span has one kind"

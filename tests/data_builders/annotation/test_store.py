@@ -53,7 +53,7 @@ def test_whatever_the_documents_depend_on_changes_their_origin(tmp_path: Path, m
     assert origin(RawCorpus("b", tmp_path / "renamed.txt", TextReader(), "zh")) == origins[0]
 
 
-def test_documents_are_found_by_their_number_and_unit(tmp_path: Path) -> None:
+def test_documents_are_found_by_their_number_and_work_item(tmp_path: Path) -> None:
     """Document i has i % 3 + 1 sentences, every second one a title, and the group i // 4."""
     documents = [
         Written(
@@ -65,7 +65,7 @@ def test_documents_are_found_by_their_number_and_unit(tmp_path: Path) -> None:
         )
         for i in range(23)
     ]
-    write_corpus(tmp_path / "corpus", documents, per_unit=5)
+    write_corpus(tmp_path / "corpus", documents, per_work_item=5)
     corpus = AnnotatedCorpus.open(tmp_path / "corpus")
     assert corpus.name == "corpus" and len(corpus) == 23 and corpus.work_items == 5
     assert corpus.work_item_offsets.tolist() == [0, 5, 10, 15, 20, 23]
@@ -73,10 +73,10 @@ def test_documents_are_found_by_their_number_and_unit(tmp_path: Path) -> None:
     assert corpus.titled.tolist() == [i % 2 == 1 for i in range(23)]
     assert corpus.groups.tolist() == [i // 4 for i in range(23)] and corpus.contents.tolist() == list(range(23))
     assert corpus.second_text_hashes.tolist() == [7 * i for i in range(23)]
-    by_unit = [document for unit in range(5) for document in corpus.documents_of(unit)]
+    by_work_item = [document for number in range(5) for document in corpus.documents_of(number)]
     for i in range(23):
         assert corpus.same_group(i).tolist() == [other for other in range(23) if other // 4 == i // 4]
-        for document in (corpus.document(i), by_unit[i]):
+        for document in (corpus.document(i), by_work_item[i]):
             assert document.index == i and document.label == documents[i].label
             assert document.title.of("input_ids").tolist() == documents[i].title
             assert document.sentences == i % 3 + 1 and document.tokens == 2 * document.sentences

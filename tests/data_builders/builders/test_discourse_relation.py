@@ -117,7 +117,7 @@ def test_no_second_sentence_begins_with_its_removed_marker(real_text: RealText, 
             assert marker == NO_CONNECTIVE or not text.startswith((f"{marker} ,", f"{marker},", ",", "，")), text
 
 
-def test_rare_markers_are_left_out(real_text: RealText, tmp_path: Path) -> None:
+def test_rare_markers_are_dropped(real_text: RealText, tmp_path: Path) -> None:
     many = build_pairs(real_text, tmp_path / "many", least_per_marker=4)
     few = build_pairs(real_text, tmp_path / "few", least_per_marker=12, most_per_marker=12)
     assert set(few.labels) < set(many.labels) and few.labels[0] == NO_CONNECTIVE
@@ -177,25 +177,25 @@ def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path
 MADE = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *"however meanwhile overall instead , x y z".split()])})
 
 
-def test_pairs_are_thinned_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
+def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
     """Of one frequent marker a quarter is kept, of one not frequent all; `[no-conn]` gets as many as the former."""
     x, y, z, comma = (MADE.ids[word] for word in "xyz,")
     openings = {"however": 1200, "meanwhile": 300, "overall": 99}
     seconds = [[MADE.ids[marker], comma, x, y, z] for marker, count in openings.items() for _ in range(count)]
     seconds += [[MADE.ids["instead"], x, y, z]] * 700 + [[x, y, z]] * 700  # without a comma it is none
     seconds += [[MADE.ids["however"], comma, x, y]] * 500 + [[x, y]] * 500  # too short without the marker
-    write_corpus(tmp_path / "made", [Written([[x, y, z, x], second]) for second in seconds], per_unit=500)
+    write_corpus(tmp_path / "made", [Written([[x, y, z, x], second]) for second in seconds], per_work_item=500)
     builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(least_per_marker=100, most_per_marker=300), MADE)
     composing = ComposeWorkItem(builder, (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
-    parts = [WorkItem(0, unit) for unit in range(8)]
-    counts = sum((CountWorkItem(builder, composing)(part) for part in parts), Counter[str]())
+    items = [WorkItem(0, number) for number in range(8)]
+    counts = sum((CountWorkItem(builder, composing)(item) for item in items), Counter[str]())
     assert counts == {**openings, NO_CONNECTIVE: 1400}
     builder.fit(counts)
     assert builder.labels == (NO_CONNECTIVE, "however", "meanwhile")
     assert builder.notes == ("2 markers kept; 1 have fewer than 100 training pairs: overall 99",)
     found = Counter[int]()
-    for part in parts:
-        block = composing(part).blocks["train"]
+    for item in items:
+        block = composing(item).blocks["train"]
         found.update(block.labels.tolist())
         starts = np.cumsum(block.lengths) - block.lengths
         first_of_second = block.columns["input_ids"][starts + 6]

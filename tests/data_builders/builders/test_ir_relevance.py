@@ -135,21 +135,21 @@ MAX_LENGTH, QUERY_ROOM, TITLE_ROOM = 21, 13, 5
 def composed(
     folder: Path, documents: list[Written], options: IrRelevanceOptions, counts: Counter[str] | None = None
 ) -> list[tuple[int, Ids, Ids]]:
-    """Label, query and title of the training samples of a corpus of one unit, of which next to nothing is held out."""
-    write_corpus(folder / "made", documents, per_unit=len(documents))
+    """Label, query and title of the training samples of a corpus of one work item, almost none held out."""
+    write_corpus(folder / "made", documents, per_work_item=len(documents))
     builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
     builder.fit(counts or Counter())
     return samples_of(ComposeWorkItem(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), WorkItem(0, 0))
 
 
-def samples_of(composing: ComposeWorkItem, part: WorkItem) -> list[tuple[int, Ids, Ids]]:
-    """Label, query and title of the training samples of a part."""
-    block, found, end = composing(part).blocks["train"], [], 0
+def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Ids, Ids]]:
+    """Label, query and title of the training samples of a work item."""
+    block, found, end = composing(item).blocks["train"], [], 0
     for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
         ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
-        border = ids.index(VOCABULARY.sep_id)
+        boundary = ids.index(VOCABULARY.sep_id)
         assert length <= MAX_LENGTH
-        found.append((label, tuple(ids[1:border]), tuple(ids[border + 1 : -1])))
+        found.append((label, tuple(ids[1:boundary]), tuple(ids[boundary + 1 : -1])))
     return found
 
 
@@ -179,7 +179,7 @@ def made_documents() -> list[Written]:
 
 
 def test_titles_are_ranked_as_by_a_slow_bm25() -> None:
-    """The best first, of equal scores the earlier document, without the title that is left out."""
+    """The best first, of equal scores the earlier document, without the excluded title."""
     documents = made_documents()
     block = block_of([*documents, *documents[:20]])
     ranking = TitleRanking([block.document(number, number) for number in range(len(block))])
@@ -243,12 +243,12 @@ def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -
     """Also where a worker has ranked those of a corpus of as many documents before."""
     documents = made_documents()
     for name, titled in (("one", documents), ("two", documents[::-1])):
-        write_corpus(tmp_path / name, titled, per_unit=len(titled))
+        write_corpus(tmp_path / name, titled, per_work_item=len(titled))
     digests = []
-    for parts in ([WorkItem(0, 0), WorkItem(1, 0)], [WorkItem(1, 0)]):
+    for items in ([WorkItem(0, 0), WorkItem(1, 0)], [WorkItem(1, 0)]):
         builder = IrRelevanceBuilder(MAX_LENGTH, IrRelevanceOptions(), VOCABULARY)
         composing = ComposeWorkItem(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
-        digests.append([composing(part).blocks["train"].digest() for part in parts])
+        digests.append([composing(item).blocks["train"].digest() for item in items])
     assert digests[0][1:] == digests[1]
 
 
@@ -256,7 +256,7 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
     documents = made_documents()
     names = {"own": "en", "kin": "en", "foreign": "zh"}
     for name, titled in zip(names, (documents[:40], documents[40:80], documents[80:]), strict=True):
-        write_corpus(tmp_path / name, titled, per_unit=len(titled))
+        write_corpus(tmp_path / name, titled, per_work_item=len(titled))
     of = {tuple(d.title[:TITLE_ROOM]): i for i, part in enumerate((documents[:40], documents[40:80])) for d in part}
     for reach, expected in (("corpus", {0}), ("language", {0, 1})):
         options = IrRelevanceOptions.model_validate({"title_tokens": TITLE_ROOM, "random_titles": reach})
@@ -272,7 +272,7 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
 # ---- from a log ----
 
 
-def test_the_more_frequent_rows_of_a_log_are_thinned_to_the_number_of_the_others(tmp_path: Path) -> None:
+def test_the_more_frequent_rows_of_a_log_are_subsampled_to_the_number_of_the_others(tmp_path: Path) -> None:
     """Within four standard errors of a binomial distribution."""
     for kind, other in ((CLICKED, SHOWN), (SHOWN, CLICKED)):
         labels = [kind if i % 4 else other for i in range(2400)]
@@ -417,10 +417,7 @@ def test_equal_titles_of_several_documents_count_as_one_title(real_text: RealTex
     assert groups > 40
 
 
-def test_a_log_without_clicked_or_without_shown_rows_is_refused(real_text: RealText, tmp_path: Path) -> None:
-    rows = [(query, title, "shown") for query, title, _ in rows_of(real_text)]
-    with pytest.raises(UserError, match="the log has no row 'clicked'"):
-        build_log(real_text, tmp_path, rows)
+def test_pairs_of_another_task_are_refused(real_text: RealText, tmp_path: Path) -> None:
     settings = {
         **real_text.settings,
         "corpora": {"log": {"path": str(tmp_path / "log.tsv"), "format": "query_titles", "language": "zh"}},

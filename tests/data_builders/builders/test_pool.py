@@ -31,31 +31,31 @@ def corpus(real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_documents_are_sampled_by_their_sentences_without_the_excluded_one(corpus: AnnotatedCorpus) -> None:
     pool, document = Pool([PoolCorpus(corpus, np.arange(len(corpus)))]), corpus.document(5)
-    drawn = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 80_000))
+    sampled = Counter(other.index for other in islice(pool.others(document, 3, "corpus", generator(1)), 80_000))
     counts = corpus.sentence_counts
-    assert 5 not in drawn and set(drawn) == {i for i in range(len(corpus)) if counts[i] >= 3 and i != 5}
-    expected = {i: 80_000 * counts[i] / counts[sorted(drawn)].sum() for i in drawn}
-    distance = sum((drawn[i] - expected[i]) ** 2 / expected[i] for i in drawn)  # chi-squared
-    assert abs(distance - len(drawn)) < 4 * (2 * len(drawn)) ** 0.5
+    assert 5 not in sampled and set(sampled) == {i for i in range(len(corpus)) if counts[i] >= 3 and i != 5}
+    expected = {i: 80_000 * counts[i] / counts[sorted(sampled)].sum() for i in sampled}
+    distance = sum((sampled[i] - expected[i]) ** 2 / expected[i] for i in sampled)  # chi-squared
+    assert abs(distance - len(sampled)) < 4 * (2 * len(sampled)) ** 0.5
 
 
-def test_corpora_are_drawn_from_by_all_their_sentences_however_few_are_looked_at(
+def test_corpora_are_sampled_by_all_their_sentences_however_few_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a large corpus few units are drawn, of a small one all; both count by what they hold."""
+    """Of a large corpus few work items are sampled, of a small one all; both count by all their sentences."""
     monkeypatch.setattr(builder, "SAMPLED_DOCUMENTS", 60)
     for token, (name, size) in enumerate((("small", 50), ("large", 600)), 5):
         write_corpus(tmp_path / name, [Written([[token]] * (2 + i % 3)) for i in range(size)])
     corpora = [AnnotatedCorpus.open(tmp_path / name) for name in ("small", "large")]
     pool = Pool([PoolCorpus(corpus, np.arange(len(corpus))) for corpus in corpora])
-    drawn = Counter[int]()
+    sampled = Counter[int]()
     for key in range(40):
         others = pool.sample(generator(key)).others(corpora[0].document(0), 3, "language", generator(key, "draw"))
         found = [(int(other.columns.of("input_ids")[0]), other.index) for other in islice(others, 250)]
-        drawn.update(token for token, _ in found)
+        sampled.update(token for token, _ in found)
         assert 30 < len({index for token, index in found if token == 6}) <= 60, "so many are at hand"
     small, large = (counts[counts >= 3].sum() for counts in (corpus.sentence_counts for corpus in corpora))
-    assert abs(drawn[6] / 10_000 - large / (small + large)) < 0.015
+    assert abs(sampled[6] / 10_000 - large / (small + large)) < 0.015
 
 
 def test_each_sampled_pool_has_some_work_items_and_all_together_have_the_whole_corpus(

@@ -69,8 +69,8 @@ def samples_of(real_text: RealText, task: str, split: str) -> Iterator[Sample]:
         yield Sample(segments, columns, int(block.labels[0]))
 
 
-def parts_of_the_work(real_text: RealText) -> int:
-    """In how many parts samples are made; in each, classes differ by one sample at most."""
+def work_items_of(real_text: RealText) -> int:
+    """The number of work items over both splits; in each, classes differ by one sample at most."""
     return len(SPLITS) * sum(corpus.work_items for corpus in real_text.result.corpora.values())
 
 
@@ -140,16 +140,16 @@ def test_a_reordered_sample_decodes_to_the_original_text(real_text: RealText, te
             original = [sample.segments[order.index(place)] for place in range(len(order))]
             joined = tuple(i for segment in original for i in segment)
             owner = next(text for text in texts if line(joined) in text.line)
-            borders = {0, *np.cumsum([len(s) for s in owner.sentences]).tolist()}
+            boundaries = {0, *np.cumsum([len(s) for s in owner.sentences]).tolist()}
             place = place_in(owner.line, line(joined))
-            if joined in {owner.ids[p : p + len(joined)] for p in borders}:
-                place = next(p for p in sorted(borders) if owner.ids[p : p + len(joined)] == joined)
+            if joined in {owner.ids[p : p + len(joined)] for p in boundaries}:
+                place = next(p for p in sorted(boundaries) if owner.ids[p : p + len(joined)] == joined)
             for segment in original:
-                assert place in borders, "segments begin and end where sentences do"
+                assert place in boundaries, "segments begin and end where sentences do"
                 place += len(segment)
-            assert place in borders
+            assert place in boundaries
             seen[sample.label] += 1
-    assert set(seen) == set(range(9)) and max(seen.values()) - min(seen.values()) <= parts_of_the_work(real_text), seen
+    assert set(seen) == set(range(9)) and max(seen.values()) - min(seen.values()) <= work_items_of(real_text), seen
 
 
 # ---- sentence distance ----
@@ -170,7 +170,7 @@ def test_labels_of_sentence_distance_equal_a_recount_in_the_raw_text(real_text: 
             elsewhere = any(a.document != b.document for a, b in pairs)
             assert (touching, apart, elsewhere)[sample.label], sample
             labels[sample.label] += 1
-    assert set(labels) == {0, 1, 2} and max(labels.values()) - min(labels.values()) <= parts_of_the_work(real_text)
+    assert set(labels) == {0, 1, 2} and max(labels.values()) - min(labels.values()) <= work_items_of(real_text)
 
 
 def test_segments_of_sentence_distance_are_cut_at_sentence_boundaries_where_they_meet(real_text: RealText) -> None:

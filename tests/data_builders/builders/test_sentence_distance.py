@@ -88,7 +88,7 @@ def test_each_chunk_but_the_first_is_b_once_and_a_is_what_the_label_says(
     assert max(length for *_, length in samples) == 31, "no room is left unused"
 
 
-def test_the_label_is_drawn_before_b_is_looked_at(samples: list[TracedSample]) -> None:
+def test_the_label_is_sampled_before_b_is_looked_at(samples: list[TracedSample]) -> None:
     """B's length and place in the document have the same mean under every label, within three standard errors."""
     for measured in (lambda second: len(second), lambda second: second[0].of_document):
         values = [np.array([measured(s[1]) for label, s, _ in samples if label == wanted]) for wanted in range(3)]
@@ -149,10 +149,10 @@ def test_distant_chunks_are_all_but_the_neighbours_and_the_last_with_equal_chanc
 
 
 def test_classes_are_balanced_and_no_class_gets_more_of_the_remainders() -> None:
-    """Over many units of work, which leave a remainder each, and in no order that tells the place."""
+    """Over many work items, which leave a remainder each, and in no order that tells the place."""
     of_class, first_place = Counter[int](), Counter[int]()
-    for unit in range(3000):
-        labels = balanced_labels(7, 5, generator("remainders", unit)).tolist()
+    for number in range(3000):
+        labels = balanced_labels(7, 5, generator("remainders", number)).tolist()
         counts = Counter(labels)
         assert sorted(counts.values()) == [1, 1, 1, 2, 2]
         of_class.update(label for label in counts if counts[label] == 2)

@@ -1,4 +1,4 @@
-"""Sentence reordering over documents in which every token occurs once: runs, borders and classes."""
+"""Sentence reordering over documents in which every token occurs once: runs, boundaries and classes."""
 
 from collections import Counter
 from itertools import combinations
@@ -21,7 +21,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> TracedCorpora:
     made, random = TracedCorpora(tmp_path_factory.mktemp("reordering")), np.random.default_rng(0)
     varied = [Shape(tuple(random.integers(2, 16, random.integers(1, 16)).tolist())) for _ in range(60)]
     made.write("varied", [*varied, Shape((12, 12, 12)), Shape((12, 12, 13)), Shape((2,) * 18)])
-    made.write("even", [Shape((7,) * 5)] * 1500, per_unit=100)  # one run of five sentences each
+    made.write("even", [Shape((7,) * 5)] * 1500, per_work_item=100)  # one run of five sentences each
     return made
 
 
@@ -55,18 +55,20 @@ def test_runs_take_in_all_sentences_that_fit_and_leave_no_others_out(corpora: Tr
     assert max(sample.length for sample, _ in found) == 40, "no room is left unused"
 
 
-def test_every_class_and_every_place_of_a_border_comes_as_often_as_any_other(corpora: TracedCorpora) -> None:
+def test_every_class_and_every_place_of_a_boundary_comes_as_often_as_any_other(corpora: TracedCorpora) -> None:
     found = samples_of(corpora, "even")
     classes = Counter(sample.label for sample, _ in found)
-    remainders = 2 * 15  # one a split and unit; each class gets them at random
+    remainders = 2 * 15  # one for each split and work item; each class gets them at random
     assert max(abs(classes[label] - 1500 / 9) for label in range(9)) < 4 * (remainders / 4) ** 0.5, classes
     for count in (2, 3):
-        borders = Counter(
+        boundaries = Counter(
             tuple(segment[0][1] for segment in sentences[1:]) for _, sentences in found if len(sentences) == count
         )
         places = list(combinations(range(1, 5), count - 1))
-        share = borders.total() / len(places)
-        assert set(borders) == set(places) and max(abs(n - share) for n in borders.values()) < 4 * share**0.5, borders
+        share = boundaries.total() / len(places)
+        assert set(boundaries) == set(places) and max(abs(n - share) for n in boundaries.values()) < 4 * share**0.5, (
+            boundaries
+        )
 
 
 @pytest.mark.parametrize(("most", "classes"), [(2, 3), (3, 9), (4, 33)])

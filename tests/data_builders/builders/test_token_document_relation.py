@@ -59,8 +59,8 @@ def test_labels_equal_a_recount_by_brute_force(real_text: RealText, language: La
     documents = list(real_text.sources[language].documents())[:15]
     block = Annotator(real_text.vocabulary, language).annotate(documents)
     together = [block.document(number, number) for number in range(len(documents))]
-    outcomes = composed(together, real_text.vocabulary)
-    for document, annotated, (labels, ends) in zip(documents, together, outcomes, strict=True):
+    results = composed(together, real_text.vocabulary)
+    for document, annotated, (labels, ends) in zip(documents, together, results, strict=True):
         if not labels:
             assert annotated.tokens <= 62
             continue

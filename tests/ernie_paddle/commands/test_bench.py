@@ -33,9 +33,9 @@ def test_a_profile_counts_the_operators_of_what_ran(toy_trainer: Callable[..., T
     trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 3}}})
     step = trainer.steps()
     next(step)
-    times = {one.name: one for one in operator_times(lambda: next(step) and None)}
+    times = {operator.name: operator for operator in operator_times(lambda: next(step) and None)}
     assert times["pd_op.adamw_"].calls == len(trainer.session.parameters())
-    assert all(one.calls > 0 and one.seconds >= 0 for one in times.values())
+    assert all(operator.calls > 0 and operator.seconds >= 0 for operator in times.values())
 
 
 @pytest.mark.slow

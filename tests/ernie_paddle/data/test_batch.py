@@ -1,4 +1,4 @@
-"""Packed samples, their padded layout, and prefetching."""
+"""Batches of packed samples, their padded layout, and the feeds made of them."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def test_a_sample_may_be_several_sequences_each_with_places_from_0() -> None:
 
 
 class Drawing(SentenceClassificationObjective):
-    """Labels that tell the key they were drawn with."""
+    """Labels that tell the key they were sampled with."""
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         return Labels(np.array([0]), {self.head: np.array([key])}, np.array([key]))
@@ -71,7 +71,7 @@ def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabular
     assert (classes[0] == block.labels).all() and (classes[1] == feed["mask_labels"]).all()
 
 
-def test_a_rectangle_holds_every_token_once_in_the_row_of_its_sample() -> None:
+def test_a_padded_layout_holds_every_token_once_in_the_row_of_its_sequence() -> None:
     for lengths in ([3, 1, 5], [1], [0, 2], [8, 16, 9], [1, 1]):
         layout = PaddedLayout.of(np.array(lengths))
         width = layout.padded_to_token.shape[1]

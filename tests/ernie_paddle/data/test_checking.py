@@ -42,7 +42,9 @@ def test_opening_a_split_finds_any_damage_to_it(folder: Path) -> None:
     assert len(open_checked(folder, "train")) == 96
 
 
-@pytest.mark.parametrize("command", [["inspect"], ["baseline"], ["convert-samples", "--out", "out.gz"]])
+@pytest.mark.parametrize(
+    "command", [["inspect"], ["inspect", "--check"], ["baseline"], ["convert-samples", "--out", "out.gz"]]
+)
 def test_commands_do_not_read_damaged_shards(
     folder: Path, run: Run, toy_vocabulary: Vocabulary, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

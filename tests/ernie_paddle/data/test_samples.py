@@ -37,7 +37,16 @@ def test_any_other_value_gives_another_digest() -> None:
         changed = block()
         changed.columns[name][4] += 1
         others.append(changed)
+    ids, sentence_ids = np.array([7, 8, 9]), np.array([0, 0, 1])
+    for columns in (
+        {"input_ids": ids, "sentence_ids": sentence_ids},
+        {"input_ids": sentence_ids, "sentence_ids": ids},
+        {"input_ids": ids, "sentence_ids": sentence_ids, "more": np.zeros(3)},
+        {"input_ids": ids, "sentence_ids": sentence_ids, "most": np.zeros(3)},
+    ):
+        others.append(SampleBlock(np.array([2, 1]), columns))
     assert len({made.digest() for made in (block(), *others)}) == len(others) + 1
+    assert block().digest() == block().digest()
 
 
 def test_columns_and_labels_of_another_length_are_refused() -> None:

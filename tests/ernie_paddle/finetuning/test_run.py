@@ -58,7 +58,7 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(
     assert scored(tmp_path / "stopped") == scored(tmp_path / "straight")
 
 
-def test_a_run_goes_on_with_a_whole_best_model_only_and_warns_of_answers_to_no_set(
+def test_a_run_resumes_with_a_complete_best_model_only_and_warns_of_predictions_for_no_set(
     run: Run, toy_pretrained: Path, tmp_path: Path
 ) -> None:
     submission = {"dev": "A", "tset": "B"}
@@ -139,19 +139,19 @@ def test_dropout_of_the_recipe_takes_the_place_of_the_model_s(toy_pretrained: Pa
     assert saved.load_model(tmp_path / "run1" / "best").config.hidden_dropout_prob == 0.5
 
 
-def answers_of(run: Path) -> tuple[list[str], np.ndarray]:
+def predictions_of(run: Path) -> tuple[list[str], np.ndarray]:
     """Index and prediction of each row, and the scores."""
     rows = [line.split("\t") for line in (run / "predictions" / "dev.tsv").read_text().splitlines()[1:]]
     return [row[0] for row in rows], np.array([row[2:] for row in rows], np.float64)
 
 
-def test_answers_do_not_depend_on_how_the_data_are_batched(toy_pretrained: Path, tmp_path: Path) -> None:
+def test_predictions_do_not_depend_on_how_the_data_are_batched(toy_pretrained: Path, tmp_path: Path) -> None:
     """No learning, so that nothing but the batches of the evaluation differs."""
     found = []
     for number, size in enumerate(({"batch_samples": 1}, {"batch_samples": 7}, {"batch_tokens": 300})):
         train = {**size, "learning_rate": {"peak": 1e-12}}
         finetune(recipe_over(tmp_path, 45, epochs=1, train=train), toy_pretrained, tmp_path / f"run{number}")
-        found.append(answers_of(tmp_path / f"run{number}"))
+        found.append(predictions_of(tmp_path / f"run{number}"))
     assert found[0][0] == [str(row) for row in range(45)]
     for ids, scores in found[1:]:
         assert ids == found[0][0]
@@ -261,7 +261,7 @@ def test_a_head_that_is_insisted_on_has_to_fit(run: Run, toy_pretrained: Path, t
     assert run("finetune", recipe, "--model", tuned, "--out", tmp_path / "run", *both)[0] == 2
 
 
-def test_a_run_goes_on_only_with_the_same_head(run: Run, tuned: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_only_with_the_same_head(run: Run, tuned: Path, tmp_path: Path) -> None:
     model = without_signature(tuned, tmp_path / "unknown")
     recipe = recipe_for(tmp_path, ["a", "b"])
     finetune(recipe, model, tmp_path / "run")

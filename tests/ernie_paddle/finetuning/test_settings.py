@@ -42,7 +42,7 @@ def test_an_interval_longer_than_the_run_is_said() -> None:
 
 
 @pytest.mark.parametrize("keys", [{}, {"steps": 1, "epochs": 1}, {"steps": 0}, {"epochs": 0}])
-def test_one_unit_is_given(keys: dict[str, float]) -> None:
+def test_either_steps_or_epochs_are_given(keys: dict[str, float]) -> None:
     with pytest.raises(UserError, match="evaluate_every"):
         every(**keys)
 

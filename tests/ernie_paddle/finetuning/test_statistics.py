@@ -48,7 +48,7 @@ def test_statistics_are_numpys(five: RunStatistics) -> None:
     assert five.degenerate == 1
 
 
-def test_the_best_run_is_chosen_on_dev_alone_and_the_first_of_equal_ones(five: RunStatistics) -> None:
+def test_the_best_run_is_selected_on_dev_alone_and_the_first_of_equal_ones(five: RunStatistics) -> None:
     assert five.all.best == {"dev accuracy": 0.73, "dev f1": 0.64, "test accuracy": 0.68}  # seed 3, not 4
 
 

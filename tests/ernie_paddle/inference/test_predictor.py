@@ -119,11 +119,11 @@ def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
     ]
     expected = given if of_tokens else np.split(np.array([tokens.sum(0) for tokens in given]), np.cumsum(counts)[:-1])
     found = predictor.scores_of(block, batch_samples)
-    assert [one.tolist() for one in found] == [one.tolist() for one in expected]
+    assert [scores.tolist() for scores in found] == [scores.tolist() for scores in expected]
     assert sum(rows) == counts.sum() and len(rows) == -(-17 // batch_samples)
 
 
-def test_the_export_answers_as_the_model_it_was_made_from(finetuned: Path) -> None:
+def test_the_export_predicts_as_the_model_it_was_made_from(finetuned: Path) -> None:
     model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
     objective = CLASSIFICATION.objective(predictor.signature)
     program = InferenceProgram(model.config, objective, 0, model.vocabulary.pad_id, model.parameters)

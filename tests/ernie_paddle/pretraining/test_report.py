@@ -112,7 +112,7 @@ def test_a_page_s_tables_are_recounts_of_the_log(tmp_path: Path) -> None:
 
 def test_a_panel_a_task_has_the_losses_of_the_log() -> None:
     records = two_stages()
-    train, evaluations = ([one for one in records if one["event"] == kind] for kind in ("train", "evaluation"))
+    train, evaluations = ([record for record in records if record["event"] == kind] for kind in ("train", "evaluation"))
     panels = draw(train, evaluations).axes
     assert [panel.get_title() for panel in panels] == ["a", "b"]
     lines = [{str(line.get_label()): line.get_xydata().tolist() for line in panel.lines} for panel in panels]
@@ -121,7 +121,7 @@ def test_a_panel_a_task_has_the_losses_of_the_log() -> None:
     assert {y for line in lines for _, y in line["unigram"]} == {2.5}
 
 
-def test_a_last_line_cut_short_is_left_out_and_later_records_are_dropped(tmp_path: Path) -> None:
+def test_a_last_line_cut_short_is_ignored_and_later_records_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / LOG_FILE
     lines = [json.dumps({"event": "program", "step": step}) for step in (5, 10, 15)]
     path.write_text("\n".join(lines)[:-4])

@@ -75,7 +75,7 @@ def test_memory_is_what_a_training_step_keeps() -> None:
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
-def test_every_plan_is_whole(path: Path) -> None:
+def test_every_plan_is_complete(path: Path) -> None:
     settings = load_settings(PretrainSettings, path, [])
     registry = load_plugins()
     for task in settings.plan.tasks:

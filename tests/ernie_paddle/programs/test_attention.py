@@ -18,16 +18,16 @@ from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import Attention, ImplSettings, Precision
 
 
-def attention_within_samples(  # type: ignore[no-untyped-def]
-    queries, keys, values, query_borders, key_borders, longest_query, longest_key, scale, rate, **_
+def attention_within_sequences(  # type: ignore[no-untyped-def]
+    queries, keys, values, query_cu_seqlens, key_cu_seqlens, longest_query, longest_key, scale, rate, **_
 ) -> tuple[Any, None]:
     """What FlashAttention's kernel for varying lengths is documented to do, token by token, on any device."""
 
-    def sample_of(tokens: Any, borders: Any) -> Any:
+    def sequence_of(tokens: Any, cu_seqlens: Any) -> Any:
         numbers = paddle.arange(0, paddle.shape(tokens)[0], dtype="int32")
-        return paddle.sum(paddle.cast(numbers.unsqueeze(1) >= borders.unsqueeze(0), "int32"), axis=1)
+        return paddle.sum(paddle.cast(numbers.unsqueeze(1) >= cu_seqlens.unsqueeze(0), "int32"), axis=1)
 
-    apart = sample_of(queries, query_borders).unsqueeze(1) != sample_of(keys, key_borders).unsqueeze(0)
+    apart = sequence_of(queries, query_cu_seqlens).unsqueeze(1) != sequence_of(keys, key_cu_seqlens).unsqueeze(0)
     by_head = [paddle.transpose(x, [1, 0, 2]) for x in (queries, keys, values)]
     scores = paddle.matmul(by_head[0], by_head[1], transpose_y=True) * scale - paddle.cast(apart, "float32") * 1e9
     contexts = paddle.assign(paddle.matmul(paddle.nn.functional.softmax(scores), by_head[2]))
@@ -49,7 +49,7 @@ def flash(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         del bound.arguments["cu_seqlens_q"], bound.arguments["cu_seqlens_k"]
         given.append(bound.arguments | {name: (part.dtype, part.shape) for name, part in parts.items()})
         plain = (paddle.cast(part, "float32") for part in (queries, keys, values))
-        contexts, _ = attention_within_samples(*plain, *arguments, **options)
+        contexts, _ = attention_within_sequences(*plain, *arguments, **options)
         return paddle.cast(contexts, queries.dtype), None
 
     monkeypatch.setattr("ernie_paddle.programs.attention.flash_attn_unpadded", kernel)
@@ -59,7 +59,9 @@ def flash(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["kept", "recomputed"])
-def test_flash_attention_gives_the_loss_and_gradients_of_rectangles(flash: list[dict[str, Any]], again: bool) -> None:
+def test_flash_attention_gives_the_loss_and_gradients_of_padded_attention(
+    flash: list[dict[str, Any]], again: bool
+) -> None:
     random, found, task = np.random.default_rng(3), [], task_of("knowledge_masking")
     batch = random_batch(random, [5, 1, 9, 4])
     labels = random_labels(random, task, batch)
@@ -75,12 +77,12 @@ def test_flash_attention_gives_the_loss_and_gradients_of_rectangles(flash: list[
 
 
 def flash_attention_alone(precision: Precision, training: bool) -> tuple[list[int], int]:
-    """Build it for 2 heads of size 4; the shape of contexts, and how many Values are not to be drawn again."""
+    """Build it for 2 heads of size 4; the shape of contexts, and how many Values are not to be sampled again."""
     with new_program():
         queries, keys, values = (paddle.static.data(name, [-1, 8], "float32") for name in "qkv")
-        cells = paddle.static.data("cells", [-1, -1], "int64"), paddle.static.data("tokens", [-1], "int64")
+        padded = paddle.static.data("padded", [-1, -1], "int64"), paddle.static.data("tokens", [-1], "int64")
         layout, dropout = (
-            SymbolicLayout(*cells, ("tokens", 0), ("cells", 0), ("cells", 1)),
+            SymbolicLayout(*padded, ("tokens", 0), ("padded", 0), ("padded", 1)),
             Dropout(training, keep_masks=True),
         )
         contexts = flash_attention(12, precision)(
@@ -111,15 +113,23 @@ def test_what_a_gpu_would_be_given_is_built_with_every_attention_in_low_precisio
     monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: True)
     impl = ImplSettings(attention="flash", recompute=again)
     program = build_task_program(config, [task_of("knowledge_masking")], True, "bf16", impl)
-    assert [(one["query"][0], one["dropout"]) for one in flash] == [(paddle.bfloat16, 0.3)] * config.num_hidden_layers
+    assert [(call["query"][0], call["dropout"]) for call in flash] == [
+        (paddle.bfloat16, 0.3)
+    ] * config.num_hidden_layers
     assert program.masks == () and program.products[1] > 0
-    of_hidden = 1 + 2 * config.num_hidden_layers  # embedding, attention's output and feed-forward; drawn once
+    of_hidden = 1 + 2 * config.num_hidden_layers  # embedding, attention's output and feed-forward; sampled once
     operators = program.main.global_block().ops
     if again:
-        shares = [one.operand_source(0).get_defining_op() for one in operators if one.name() == "pd_op.bernoulli"]
+        shares = [
+            operator.operand_source(0).get_defining_op()
+            for operator in operators
+            if operator.name() == "pd_op.bernoulli"
+        ]
         assert [constant(share, 1) for share in shares] == [0.875] * of_hidden
     else:
-        assert [constant(one, 2) for one in operators if one.name() == "pd_op.dropout"] == [0.125] * of_hidden
+        assert [constant(operator, 2) for operator in operators if operator.name() == "pd_op.dropout"] == [
+            0.125
+        ] * of_hidden
 
 
 def constant(operator: Any, operand: int) -> float:

@@ -63,10 +63,10 @@ def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:
         assert found.dtype == array.dtype and found.shape == array.shape and (found == 3 * array).all()
         assert Collectives(Ranks(), CPU).all_reduce(array) is array
         assert (sums[0].broadcast(array) == 3 * array).all() and not sums[1].broadcast(array).any()
-    assert [one.all_gather(7) for one in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
+    assert [collectives.all_gather(7) for collectives in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
 
 
-def test_updates_and_logged_losses_are_of_all_ranks() -> None:
+def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     session, task = session_of_rank(0)
     session.add_gradients((task,), feed := feed_for(session, (task,), 0), 1)
     name = "encoder_layer_0_ffn_fc_0.w_0"
@@ -121,12 +121,14 @@ def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytes
     assert len(met) == 1, "ranks wait for each other in a sum"
 
 
-@pytest.mark.parametrize(("world", "met_before", "meets"), [(1, False, False), (2, False, True), (2, True, False)])
-def test_ranks_meet_once_in_dynamic_mode_and_one_alone_never(
-    world: int, met_before: bool, meets: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("world", "connected_before", "connects"), [(1, False, False), (2, False, True), (2, True, False)]
+)
+def test_ranks_connect_once_in_dynamic_mode_and_one_alone_never(
+    world: int, connected_before: bool, connects: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dynamic: list[bool] = []
-    monkeypatch.setattr(distributed, "is_initialized", lambda: met_before)
+    monkeypatch.setattr(distributed, "is_initialized", lambda: connected_before)
     monkeypatch.setattr(distributed, "init_parallel_env", lambda: dynamic.append(paddle.in_dynamic_mode()))
     collectives.connect(Ranks(0, world))
-    assert dynamic == [True] * meets and not paddle.in_dynamic_mode()
+    assert dynamic == [True] * connects and not paddle.in_dynamic_mode()

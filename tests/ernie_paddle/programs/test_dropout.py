@@ -16,12 +16,12 @@ ROWS, COLUMNS = 300, 40
 def test_masks_have_their_rate_and_depend_on_the_key_alone(tokens: int, rate: float) -> None:
     mask = Mask(Feed("dropout_3", (-1, 501), "uint8"), (("input_ids", 0), 501), rate)
     feed, longer = ({"input_ids": np.zeros(count, np.int64)} for count in (tokens, tokens + 3))
-    drawn = mask.sample(feed, key=1)
-    assert drawn.shape == (tokens, 501) and drawn.dtype == np.uint8 and set(np.unique(drawn)) == {0, 1}
-    assert abs(drawn.mean() - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / drawn.size)
-    assert (mask.sample(longer, key=1)[:tokens] == drawn).all()
-    assert (mask.sample(feed, key=2) != drawn).any()
-    assert (Mask(Feed("dropout_4", (-1, 501), "uint8"), mask.sizes, rate).sample(feed, key=1) != drawn).any()
+    sampled = mask.sample(feed, key=1)
+    assert sampled.shape == (tokens, 501) and sampled.dtype == np.uint8 and set(np.unique(sampled)) == {0, 1}
+    assert abs(sampled.mean() - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / sampled.size)
+    assert (mask.sample(longer, key=1)[:tokens] == sampled).all()
+    assert (mask.sample(feed, key=2) != sampled).any()
+    assert (Mask(Feed("dropout_4", (-1, 501), "uint8"), mask.sizes, rate).sample(feed, key=1) != sampled).any()
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25])
@@ -39,7 +39,7 @@ def test_values_are_dropped_at_the_rate_and_those_that_stay_keep_the_mean(
         outputs = [dropout(x, rate, (("x", 0), COLUMNS)) for _ in range(2)]
         gradients = [paddle.static.gradients([paddle.sum(y)], [x])[0] for y in outputs]
     assert len(dropout.masks) == (2 if kind == "cpu" else 0)
-    assert len(dropout.kept) == (2 if kind == "gpu recomputed" else 0), "what must not be drawn again"
+    assert len(dropout.kept) == (2 if kind == "gpu recomputed" else 0), "what must not be sampled again"
     paddle.seed(3)
     feed = {"x": data}
     feed |= {mask.feed.name: mask.sample(feed, key=5) for mask in dropout.masks}

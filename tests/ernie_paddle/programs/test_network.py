@@ -35,8 +35,8 @@ def numpy_loss(
 ) -> float:
     """Return the summed loss of a task, with the release's encoder in float64, sample by sample."""
     p = {name: value.astype(np.float64) for name, value in values.items()}
-    borders = batch.first_tokens[1:]
-    samples = zip(*(np.split(batch.columns[n], borders) for n in ("input_ids", "sentence_ids")), strict=True)
+    starts = batch.first_tokens[1:]
+    samples = zip(*(np.split(batch.columns[n], starts) for n in ("input_ids", "sentence_ids")), strict=True)
     outputs = [
         numpy_encode(p, config, task_id, ids, sentence_ids, i, drop) for i, (ids, sentence_ids) in enumerate(samples)
     ]
@@ -111,8 +111,8 @@ def activation(x: np.ndarray, kind: str) -> np.ndarray:
 def test_the_loss_equals_an_encoder_written_out_in_numpy(name: str, sizes: dict[str, Any]) -> None:
     session, task = session_of(**sizes), task_of(name)
     session.parameter_shapes([task])
-    spread = {n: v + np.random.default_rng(1).normal(0, 0.3, v.shape) for n, v in session.parameters().items()}
-    session.set_parameters({n: v.astype(np.float32) for n, v in spread.items()})
+    noisy = {n: v + np.random.default_rng(1).normal(0, 0.3, v.shape) for n, v in session.parameters().items()}
+    session.set_parameters({n: v.astype(np.float32) for n, v in noisy.items()})
     # equal numbers of samples and tokens may hide confused axes
     for lengths in ([1], [5], [1] * 5, [5] * 5, [8, 3, 1, 12], [2, 9]):
         random = np.random.default_rng(0)
@@ -136,13 +136,13 @@ def test_the_loss_in_training_equals_numpys_with_the_masks_of_its_key(name: str)
     feed = {**joined(batch, {name: labels}), LOSS_WEIGHTS: np.array([0.25], np.float32)}
     session.set_loss_scale(8.0)  # neither of the two changes what is said of losses
     session.add_gradients((task,), feed, dropout_key=5)
-    drawn = [mask.sample(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
+    sampled = [mask.sample(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
     layers = session.config.num_hidden_layers
-    assert len(drawn) == 1 + 3 * layers + (name != "knowledge_masking")
+    assert len(sampled) == 1 + 3 * layers + (name != "knowledge_masking")
     read = np.isin(np.arange(batch.tokens), labels.selected)  # the last layer computes these alone
 
     def drop(number: int, sample: int, x: np.ndarray) -> np.ndarray:
-        mask, stays = drawn[number], np.ones(x.shape)
+        mask, stays = sampled[number], np.ones(x.shape)
         if sample < 0:
             return x * mask / 0.8
         begin, length = batch.first_tokens[sample], batch.lengths[sample]
@@ -227,7 +227,7 @@ def test_recomputed_layers_give_the_same_gradients_bit_for_bit(names: tuple[str,
 
 
 @pytest.mark.parametrize("cuda", [False, True], ids=["cpu", "gpu"])
-def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_drawn(
+def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_sampled(
     cuda: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All else is computed again, whether gradients need it themselves or for what they need."""
@@ -243,7 +243,7 @@ def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_wha
             values = operator.operands_source() if operator.id() not in forward else []
             for value in values:
                 source = value.get_defining_op()
-                if source.id() in of_layers and not any(value.is_same(one) for one in may_be_read):
+                if source.id() in of_layers and not any(value.is_same(readable) for readable in may_be_read):
                     read.append(source.name())
 
     monkeypatch.setattr("ernie_paddle.programs.task_program.recompute_layers", recompute_and_look)

@@ -31,7 +31,7 @@ NOT_DECAYED = {
 
 @pytest.mark.parametrize("clip_norm", [0.5, None])
 def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
-    """With norms above and below the one to clip to, losses scaled and not, and one step that is left out."""
+    """With norms above and below the one to clip to, losses scaled and not, and one step that is skipped."""
     session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": clip_norm}), "knowledge_masking")
     session.parameter_shapes([masking])
     random = np.random.default_rng(0)  # biases that are not 0, so that decay would be seen
@@ -89,14 +89,14 @@ def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both() -> None:
     labels = [random_labels(random, capital, part) for part in parts]
     blocks = {name: np.concatenate([part.columns[name] for part in parts]) for name in ("input_ids", "sentence_ids")}
     whole = Batch.of(SampleBlock(np.array([8, 8, 3, 8]), blocks), np.arange(4))
-    classes = np.concatenate([one.classes for one in labels])
+    classes = np.concatenate([part_labels.classes for part_labels in labels])
     both = Labels(np.arange(whole.tokens), {"capitalization_fc_label": classes}, classes)
     weight = {LOSS_WEIGHTS: np.array([1 / len(classes)], np.float32)}
     session.add_gradients((capital,), joined(whole, {capital.name: both}) | weight, 1)
     together = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
     session.update((capital,), 0.0)
-    for part, one in zip(parts, labels, strict=True):
-        session.add_gradients((capital,), joined(part, {capital.name: one}) | weight, 1)
+    for part, part_labels in zip(parts, labels, strict=True):
+        session.add_gradients((capital,), joined(part, {capital.name: part_labels}) | weight, 1)
     for name, gradient in together.items():
         np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), gradient, rtol=1e-4, atol=1e-6)
 
@@ -131,15 +131,15 @@ def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1
     """BERT's truncated normal: cut so, the deviation is 0.8796 of the normal's; bounds of four standard errors."""
     session, tasks = session_for(ADAM, "knowledge_masking", "sentence_distance")
     session.parameter_shapes(tasks)
-    drawn = []
+    weights = []
     for name, value in session.parameters().items():
         if value.ndim == 1:
             assert (value == (1 if name.endswith("_scale") else 0)).all(), name
         else:
-            drawn.append(value.ravel())
+            weights.append(value.ravel())
             normal = generator(3, "parameter", name).standard_normal(value.shape, dtype=np.float32)
             assert (value == 0.5 * normal)[np.abs(normal) <= 2].all(), "of seed, purpose and name"
-    values = np.concatenate(drawn) / 0.5
+    values = np.concatenate(weights) / 0.5
     assert 1.9 < np.abs(values).max() <= 2
     error = 1 / np.sqrt(2 * values.size)
     assert abs(values.std() - 0.8796) < 4 * error and abs(values.mean()) < 4 * error * np.sqrt(2)

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or absent, and the newest whole one is found."""
+"""Checkpoints are complete or absent, and the newest complete one is found."""
 
 import os
 import shutil

@@ -21,7 +21,7 @@ def after_all(head_outputs: list[bool], precision: Precision = "fp16") -> LossSc
     return scale
 
 
-def test_the_scale_doubles_with_the_101st_finite_update_in_a_row() -> None:
+def test_the_scale_doubles_with_the_101st_finite_step_in_a_row() -> None:
     """The release begins with 102400 and compares strictly."""
     assert after_all([True] * 100).value == 102400
     assert after_all([True] * 101).value == 204800
@@ -30,7 +30,7 @@ def test_the_scale_doubles_with_the_101st_finite_update_in_a_row() -> None:
     assert after_all([True, False] + [True] * 100).value == 102400 != after_all([True, False] + [True] * 101).value
 
 
-def test_the_scale_shrinks_with_the_third_non_finite_update_in_a_row_down_to_a_floor() -> None:
+def test_the_scale_shrinks_with_the_third_non_finite_step_in_a_row_down_to_a_floor() -> None:
     assert after_all([False] * 2).value == 102400
     assert after_all([False] * 3).value == pytest.approx(81920)
     assert after_all([False, False, True] * 9).value == 102400
@@ -82,7 +82,7 @@ def idle_trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("precision", "patience"), [("fp32", 0), ("bf16", 10), ("fp16", 100)])
-def test_so_many_updates_in_a_row_are_left_out_before_a_run_is_given_up(
+def test_a_limited_number_of_steps_in_a_row_is_skipped_before_a_run_fails(
     idle_trainer: Callable[..., Trainer], precision: Precision, patience: int
 ) -> None:
     trainer, done = idle_trainer(precision, finite=False), 0

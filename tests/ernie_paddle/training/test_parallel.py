@@ -91,7 +91,7 @@ def test_ranks_share_all_items_evenly() -> None:
 
 
 @pytest.mark.slow
-def test_two_ranks_train_as_one_and_go_on_after_being_asked_to_stop(
+def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Dropout on, three micro-batches for two ranks; stopped and resumed the run ends with the same bits.
@@ -181,7 +181,7 @@ def test_a_rank_that_diverges_or_dies_ends_the_job_and_is_named(
 
 
 @pytest.mark.slow
-def test_two_ranks_finetune_and_answer_as_one(toy_pretrained: Path, tmp_path: Path) -> None:
+def test_two_ranks_finetune_and_predict_as_one(toy_pretrained: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     words = random.integers(0, 55, (37, 5))
     rows = "".join(f"{' '.join(f'w{word}' for word in row)}\t{('no', 'yes')[row[0] % 2]}\n" for row in words)

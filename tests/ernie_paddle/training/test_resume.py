@@ -117,7 +117,7 @@ def test_a_stop_asked_of_another_rank_while_the_last_stage_is_scored_is_heeded(
     assert stop.value.exit_code == PREEMPTED and asked == [False] and waited_at == [tmp_path / "step_2"]
 
 
-def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_whole(
+def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_complete(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Files that may not grow beyond a limit stand for the disk."""

@@ -52,7 +52,7 @@ def test_checkpoints_are_written_at_each_interval_and_end_of_a_stage_after_the_s
 
     run_stages(idle(save_steps=save_steps, logging_steps=100), tmp_path, {}, evaluate, {3, 5, 7})
     assert saved_steps(tmp_path) == steps
-    assert scored == [(number, [one for one in steps if one < number]) for number in (3, 5, 7)]
+    assert scored == [(number, [step for step in steps if step < number]) for number in (3, 5, 7)]
     logged = [record["step"] for record in read_log(tmp_path / LOG_FILE) if record["event"] == "train"]
     assert logged == sorted({*steps, 3, 5, 7}), "what was done before is logged before"
 

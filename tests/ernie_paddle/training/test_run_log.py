@@ -22,7 +22,7 @@ STAGES = {
 
 @pytest.fixture
 def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    """A trainer that computes nothing: of each task a loss of 12 and 4 right answers since the last record."""
+    """A trainer that computes nothing: of each task a loss of 12 and 4 correct predictions since the last record."""
     trainer = toy_trainer(plan=STAGES, impl={"logging_steps": 3})
     names = ("knowledge_masking", "sentence_distance")
     monkeypatch.setattr(trainer.session, "take_metrics", lambda: {name: np.array([12.0, 4.0]) for name in names})
@@ -32,7 +32,7 @@ def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 
 
 def steps_of(trainer: Trainer) -> list[StepResult]:
-    """Made-up results of all steps: the n-th has n labels of its task, 10 n tokens in 16 n cells."""
+    """Made-up results of all steps: the n-th has n labels of its task, 10 n tokens in 16 n padded positions."""
     found = []
     for planned in planned_steps(trainer.plan):
         n, tasks = planned.number, trainer.combination(planned)
@@ -47,7 +47,7 @@ def resident_bytes() -> int:
     return 1024 * int(line.split()[1])
 
 
-def test_records_sum_up_the_updates_since_the_last_one_within_a_stage(
+def test_records_sum_up_the_steps_since_the_last_one_within_a_stage(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10_000, 2))  # two seconds from look to look
@@ -78,7 +78,7 @@ def test_records_sum_up_the_updates_since_the_last_one_within_a_stage(
     assert of_distance == sum(s.planned.number for s in steps_of(trainer) if s.planned.task == "sentence_distance")
 
 
-def test_tensorboard_gets_the_figures_of_the_records(
+def test_tensorboard_gets_the_values_of_the_records(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: dict[tuple[str, int], float] = {}
@@ -110,12 +110,15 @@ def test_each_program_is_told_of_once_with_its_products(trainer: Trainer, tmp_pa
         for step in steps_of(trainer):
             log.step(step)
     programs = [record for record in read_log(tmp_path / LOG_FILE) if record["event"] == "program"]
-    found = [(one["step"], one["combination"], one["matrix_products"], one["in_low_precision"]) for one in programs]
+    found = [
+        (program["step"], program["combination"], program["matrix_products"], program["in_low_precision"])
+        for program in programs
+    ]
     both = ["sentence_distance", "knowledge_masking"]
     assert sorted(found) == [(1, ["knowledge_masking"], 10, 1), (5, both, 20, 2)]
 
 
-def test_held_out_scores_are_logged_beside_guessing(trainer: Trainer, tmp_path: Path) -> None:
+def test_held_out_scores_are_logged_beside_their_baselines(trainer: Trainer, tmp_path: Path) -> None:
     with RunLog(tmp_path, trainer) as log:
         log.evaluation(4, 0, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
         (record,) = read_log(tmp_path / LOG_FILE)  # it is there at once
@@ -124,7 +127,7 @@ def test_held_out_scores_are_logged_beside_guessing(trainer: Trainer, tmp_path: 
     assert record["tasks"] == {"knowledge_masking": values | {"uniform_loss": pytest.approx(np.log(60))}}
 
 
-def test_a_resumed_run_s_log_goes_on_after_its_last_update(trainer: Trainer, tmp_path: Path) -> None:
+def test_a_resumed_run_s_log_continues_after_its_last_step(trainer: Trainer, tmp_path: Path) -> None:
     for _ in range(2):
         with RunLog(tmp_path, trainer) as log:
             for step in steps_of(trainer)[trainer.progress.step :]:

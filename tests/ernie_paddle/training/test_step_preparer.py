@@ -22,16 +22,16 @@ EPOCH = SAMPLES // (4 * 5)  # steps of one
 @pytest.fixture(scope="module")
 def data() -> TaskData:
     ids = np.tile([1, *range(5, 5 + LENGTH - 2), 2], SAMPLES)
-    codes = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
+    bi_tags = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
     labels = np.arange(SAMPLES, dtype=np.int16) % 3
-    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": codes}, labels)
+    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": bi_tags}, labels)
     return TaskData(SampleTable([block]), SampleTable([block]), frozenset(["bi_tags"]))
 
 
 def prepared(
     data: TaskData, vocabulary: Vocabulary, *tasks: str, train: TrainSettings = TRAIN, ranks: Ranks | None = None
 ) -> list[PreparedStep]:
-    """Two epochs of steps of the first task, which the others accompany."""
+    """Two epochs of steps of the first task, with the others as auxiliary tasks."""
     registered = load_plugins().pretraining_tasks
     combination: tuple[Task, ...] = tuple(registered.get(name) for name in tasks)
     preparer = StepPreparer(train, vocabulary, {tasks[0]: data}, lambda planned: combination, ranks or Ranks())
@@ -52,19 +52,20 @@ def masks(steps: list[PreparedStep]) -> dict[int, tuple[int, ...]]:
     return found
 
 
-def test_seed_task_and_epoch_key_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+def test_seed_task_and_epoch_key_the_masks_and_the_order_of_samples(data: TaskData, toy_vocabulary: Vocabulary) -> None:
     alone = prepared(data, toy_vocabulary, "knowledge_masking")
     distance = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")
     other_seed = prepared(data, toy_vocabulary, "knowledge_masking", train=TRAIN.model_copy(update={"seed": 2}))
     variants = [masks(alone[:EPOCH]), masks(alone[EPOCH:]), masks(distance[:EPOCH]), masks(other_seed[:EPOCH])]
-    for number, one in enumerate(variants):
-        assert len(one) == SAMPLES and len(set(one.values())) > 0.9 * SAMPLES, "equal samples have masks of their own"
+    for number, found in enumerate(variants):
+        assert len(found) == SAMPLES and len(set(found.values())) > 0.9 * SAMPLES, "equal samples have different masks"
         for other in variants[:number]:
-            assert sum(one[row] == other[row] for row in one) < 0.1 * SAMPLES
+            assert sum(found[row] == other[row] for row in found) < 0.1 * SAMPLES
+            assert list(found) != list(other), "nor do they come in the same order"
 
 
 def test_batches_do_not_change_the_masks_of_a_sample(data: TaskData, toy_vocabulary: Vocabulary) -> None:
-    larger = TRAIN.model_copy(update={"batch_samples": 8, "accumulation": 1})
+    larger = TRAIN.model_copy(update={"batch_samples": 8, "accumulation": 1, "group_by_length": False})
     expected = masks(prepared(data, toy_vocabulary, "knowledge_masking")[:EPOCH])
     found = masks(prepared(data, toy_vocabulary, "knowledge_masking", train=larger))
     assert found.items() <= expected.items() and len(found) == 32
@@ -87,7 +88,7 @@ def test_ranks_share_the_micro_batches_of_one(data: TaskData, toy_vocabulary: Vo
                     assert all((micro_batch.feed[name] == expected[name]).all() for name in expected)
 
 
-def test_updates_count_the_labels_of_each_task_and_say_where_the_samples_go_on(
+def test_steps_count_the_labels_of_each_task_and_say_where_the_samples_continue(
     data: TaskData, toy_vocabulary: Vocabulary
 ) -> None:
     steps = prepared(data, toy_vocabulary, "sentence_distance", "knowledge_masking")

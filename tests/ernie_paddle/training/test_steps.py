@@ -14,10 +14,8 @@ from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS
-from ernie_paddle.ranks import Ranks
 from ernie_paddle.task import Task
-from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
-from ernie_paddle.training.steps import StepPreparer
+from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import StepResult, Trainer
 from tasks.pretraining.knowledge_masking import MaskedLanguageModelObjective
 
@@ -72,26 +70,26 @@ def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     )
 
 
-def test_losses_weigh_their_task_s_weight_over_the_labels_of_the_whole_update(
+def test_losses_weigh_their_task_s_weight_over_the_labels_of_the_whole_step(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf
 ) -> None:
     combinations = set()
     for step, micro_batches in feeds_of(toy_trainer(plan=THREE, train=TRAIN)):
         names = tuple(task.name for task in step.tasks)
         combinations.add(names)
-        labels = [sum(one.labels(name) for one in micro_batches) for name in names]
+        labels = [sum(micro_batch.labels(name) for micro_batch in micro_batches) for name in names]
         assert len(micro_batches) == 3 and min(labels) > 0 and step.label_counts.tolist() == labels
-        for one in micro_batches:
-            assert one.tasks == names and one.feed[LOSS_WEIGHTS].dtype == np.float32
+        for micro_batch in micro_batches:
+            assert micro_batch.tasks == names and micro_batch.feed[LOSS_WEIGHTS].dtype == np.float32
             expected = [WEIGHTS[name] / count for name, count in zip(names, labels, strict=True)]
-            np.testing.assert_allclose(one.feed[LOSS_WEIGHTS], expected, rtol=1e-6)
-        assert step.tokens == sum(len(one.feed["input_ids"]) for one in micro_batches)
-        assert step.padded_tokens == sum(one.feed["padded_to_token"].size for one in micro_batches)
-        assert step.samples == sum((one.feed["position_ids"] == 0).sum() for one in micro_batches)
+            np.testing.assert_allclose(micro_batch.feed[LOSS_WEIGHTS], expected, rtol=1e-6)
+        assert step.tokens == sum(len(micro_batch.feed["input_ids"]) for micro_batch in micro_batches)
+        assert step.padded_tokens == sum(micro_batch.feed["padded_to_token"].size for micro_batch in micro_batches)
+        assert step.samples == sum((micro_batch.feed["position_ids"] == 0).sum() for micro_batch in micro_batches)
     assert {len(names) for names in combinations} == {2, 3}
 
 
-def test_a_task_without_labels_in_an_update_keeps_a_finite_weight(
+def test_a_task_without_labels_in_a_step_keeps_a_finite_weight(
     toy_trainer: Callable[..., Trainer],
     feeds_of: FeedsOf,
     monkeypatch: pytest.MonkeyPatch,
@@ -99,8 +97,8 @@ def test_a_task_without_labels_in_an_update_keeps_a_finite_weight(
     trainer = toy_trainer(plan=THREE, train=TRAIN)
     monkeypatch.setattr(trainer.session.collectives, "all_reduce", np.zeros_like)
     for _, micro_batches in feeds_of(trainer, 3):
-        for one in micro_batches:
-            assert one.feed[LOSS_WEIGHTS].tolist() == [WEIGHTS[name] for name in one.tasks]
+        for micro_batch in micro_batches:
+            assert micro_batch.feed[LOSS_WEIGHTS].tolist() == [WEIGHTS[name] for name in micro_batch.tasks]
 
 
 def test_ranks_together_feed_what_one_alone_does(
@@ -112,21 +110,28 @@ def test_ranks_together_feed_what_one_alone_does(
     alone = feeds_of(toy_trainer(plan=THREE, train=TRAIN))
     trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
     shared = together(trainers, feeds_of)
-    for (step, micro_batches), (first, of_first), (second, of_second) in zip(alone, *shared, strict=True):
-        in_turn = [of_first[0], of_second[0], of_first[1]]
-        assert len(of_first) == 2 and len(of_second) == 1
+    for (step, micro_batches), (first, fed_first), (second, fed_second) in zip(alone, *shared, strict=True):
+        in_turn = [fed_first[0], fed_second[0], fed_first[1]]
+        assert len(fed_first) == 2 and len(fed_second) == 1
         for found, expected in zip(in_turn, micro_batches, strict=True):
             assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
-        for one in (first, second):
-            assert (one.samples, one.tokens, one.padded_tokens) == (step.samples, step.tokens, step.padded_tokens)
-            assert one.label_counts.tolist() == step.label_counts.tolist()
+        for result in (first, second):
+            assert (result.samples, result.tokens, result.padded_tokens) == (
+                step.samples,
+                step.tokens,
+                step.padded_tokens,
+            )
+            assert result.label_counts.tolist() == step.label_counts.tolist()
 
 
 def test_every_micro_batch_of_a_run_has_a_dropout_of_its_own(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf
 ) -> None:
     keys = [
-        [[one.dropout_key for one in micro_batches] for _, micro_batches in feeds_of(toy_trainer(plan=THREE, train=t))]
+        [
+            [micro_batch.dropout_key for micro_batch in micro_batches]
+            for _, micro_batches in feeds_of(toy_trainer(plan=THREE, train=t))
+        ]
         for t in (TRAIN, TRAIN, TRAIN | {"seed": 2})
     ]
     assert keys[0] == keys[1], "of the run, not of the process"
@@ -134,43 +139,10 @@ def test_every_micro_batch_of_a_run_has_a_dropout_of_its_own(
     assert len(set(flat)) == len(flat) == 2 * 18 * 3
 
 
-def masked(trainer: Trainer, task: str = "knowledge_masking", **train: Any) -> list[dict[int, bytes]]:
-    """Each sample of knowledge masking after masking, epoch by epoch, by its number; `task`: whose samples they are."""
-    table, steps = trainer.data["knowledge_masking"], (PlannedStep(number, 0, task) for number in range(1, 7))
-    settings = trainer.train.model_copy(update=train)
-    preparer = StepPreparer(settings, trainer.vocabulary, {task: table}, lambda _: (masking,), Ranks())
-    masking, epochs = trainer.tasks["knowledge_masking"], list[dict[int, bytes]]()
-    for step in preparer.prepare_all(steps, {}):
-        for one in step.micro_batches.values():
-            pieces = np.split(one.feed["input_ids"], np.cumsum(table.train.lengths[one.rows])[:-1])
-            for row, piece in zip(one.rows.tolist(), pieces, strict=True):
-                if all(row in epoch for epoch in epochs):
-                    epochs.append({})
-                next(epoch for epoch in epochs if row not in epoch)[row] = piece.tobytes()
-    return epochs
-
-
-def shares_equal(left: dict[int, bytes], right: dict[int, bytes]) -> float:
-    return float(np.mean([left[row] == right[row] for row in left.keys() & right.keys()]))
-
-
-def test_masks_and_order_are_drawn_anew_for_each_epoch_primary_task_and_seed_whatever_the_batches(
-    toy_trainer: Callable[..., Trainer],
-) -> None:
-    """Some short samples are equal by chance: none of their units is masked."""
-    trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 6}}}, train=TRAIN)
-    first, second, *_ = masked(trainer, accumulation=4)
-    assert len(first) == 96 and len(second) > 48 and shares_equal(first, second) < 0.3
-    for apart in (masked(trainer, seed=2)[0], masked(trainer, task="another")[0]):
-        assert shares_equal(first, apart) < 0.3 and list(first) != list(apart), "nor in the same order"
-    other = masked(trainer, batch_tokens=100, accumulation=5, group_by_length=False)
-    assert shares_equal(first, other[0]) == 1.0, "of the sample and its epoch, not of its batch"
-
-
 def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Later versions that draw with the same keys go on with runs of this one."""
+    """Later versions that draw with the same keys can resume runs of this one."""
     tasks = {name: {"steps": 2} for name in ("knowledge_masking", "sentence_distance")}
     trainer = toy_trainer(plan={"strategy": "multi_task", "tasks": tasks}, train=TRAIN | {"accumulation": 2, "seed": 7})
     monkeypatch.setattr(trainer.session, "evaluate", lambda *_: np.ones(2))
@@ -196,14 +168,14 @@ def test_every_draw_of_a_run_is_keyed_by_its_seed_purpose_and_place(
 
 
 def test_a_sample_as_long_as_a_micro_batch_fits_a_longer_one_is_refused(toy_trainer: Callable[..., Trainer]) -> None:
-    one = {"tasks": {"sentence_distance": {"steps": 1}}}
-    longest = int(toy_trainer(plan=one).data["sentence_distance"].train.lengths.max())
-    toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest})
+    plan = {"tasks": {"sentence_distance": {"steps": 1}}}
+    longest = int(toy_trainer(plan=plan).data["sentence_distance"].train.lengths.max())
+    toy_trainer(plan=plan, train=TRAIN | {"batch_tokens": longest})
     with pytest.raises(UserError, match=rf"batch_tokens {longest - 1}: a sample of sentence_distance has {longest} "):
-        toy_trainer(plan=one, train=TRAIN | {"batch_tokens": longest - 1})
+        toy_trainer(plan=plan, train=TRAIN | {"batch_tokens": longest - 1})
 
 
-def test_objectives_are_those_of_the_update_s_stage(
+def test_objectives_are_those_of_the_step_s_stage(
     toy_trainer: Callable[..., Trainer], feeds_of: FeedsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages: list[int] = []

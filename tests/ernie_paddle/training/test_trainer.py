@@ -1,4 +1,4 @@
-"""The stepping loop: auxiliary_tasks, accumulation, evaluation."""
+"""The training loop: auxiliary tasks, accumulation, evaluation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +112,7 @@ def test_scores_are_means_over_labels_beside_those_of_their_frequencies(
 ) -> None:
     score, fed = held_out(toy_trainer(), name, monkeypatch)
     labels = np.concatenate([feed[f"{name}_fc_label"] for feed in fed])
-    shares = np.array([(labels == one).sum() for one in range(3)]) / (labels >= 0).sum()
+    shares = np.array([(labels == label).sum() for label in range(3)]) / (labels >= 0).sum()
     shares = shares[shares > 0]
     assert score.labels == (labels >= 0).sum() and sum((feed["position_ids"] == 0).sum() for feed in fed) == 32
     assert (score.loss, score.accuracy) == pytest.approx((2, 0.75))
@@ -121,7 +121,7 @@ def test_scores_are_means_over_labels_beside_those_of_their_frequencies(
 
 
 @pytest.mark.parametrize(("name", "samples"), [("sentence_distance", 12), ("knowledge_masking", 32)])
-def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_update_others_with_another_seed(
+def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_step_others_with_another_seed(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, samples: int
 ) -> None:
     """Of 32 samples all are taken: masks alone tell the seed."""
@@ -129,7 +129,7 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_update_
     trainer, other = toy_trainer(train=train), toy_trainer(train=train | {"seed": 2})
 
     def tokens(trainer: Trainer) -> bytes:
-        return np.concatenate([one["input_ids"] for one in held_out(trainer, name, monkeypatch)[1]]).tobytes()
+        return np.concatenate([feed["input_ids"] for feed in held_out(trainer, name, monkeypatch)[1]]).tobytes()
 
     found = tokens(trainer)
     trainer.progress.step = 7
@@ -138,7 +138,7 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_update_
 
 @pytest.mark.parametrize("world", [1, 2, 9])
 @pytest.mark.parametrize("name", ["capitalization", "sentence_distance"])
-def test_answers_are_read_from_the_scores_of_every_sample_in_order_whichever_rank_has_them(
+def test_scores_of_every_sample_come_in_order_whichever_rank_has_them(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, world: int
 ) -> None:
     """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label; two of nine ranks have
@@ -162,7 +162,7 @@ def test_answers_are_read_from_the_scores_of_every_sample_in_order_whichever_ran
         for row, array in enumerate(found):
             ids = table.take(np.array([row])).columns["input_ids"]
             ids = ids[1:2] if name == "sentence_distance" else ids
-            assert array.tolist() == [[float(one), -float(one)] for one in ids]
+            assert array.tolist() == [[float(token), -float(token)] for token in ids]
 
 
 def test_a_score_is_of_the_samples_of_all_ranks(
@@ -175,7 +175,7 @@ def test_a_score_is_of_the_samples_of_all_ranks(
         assert sum((feed["position_ids"] == 0).sum() for feed in fed) < 32
 
 
-def test_guessing_by_frequency_has_the_entropy_of_the_classes_and_the_share_of_the_most_frequent() -> None:
+def test_the_baselines_have_the_entropy_of_the_classes_and_the_share_of_the_majority_class() -> None:
     assert baseline_scores(np.array([1, 0, 3])) == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3), 0.75))
     assert baseline_scores(np.array([0, 5])) == (0, 1) and baseline_scores(np.zeros(3)) == (0, 0)
 
@@ -186,7 +186,7 @@ def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable
         toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 59))})
 
 
-def test_chance_is_the_logarithm_of_the_classes(toy_trainer: Callable[..., Trainer]) -> None:
+def test_a_uniform_guess_has_the_logarithm_of_the_classes_as_loss(toy_trainer: Callable[..., Trainer]) -> None:
     losses = toy_trainer().uniform_losses()
     expected = {"knowledge_masking": 60, "capitalization": 2, "sentence_reordering": 9, "sentence_distance": 3}
     assert losses == pytest.approx({name: np.log(classes) for name, classes in expected.items()})

@@ -69,7 +69,7 @@ def test_of_a_run_the_newest_checkpoint_is_read(tmp_path: Path) -> None:
     assert_equal(read(tmp_path / "step_9")[0], random_model())
 
 
-def test_task_heads_stay_in_the_release_layout_and_are_named_when_left_behind(tmp_path: Path) -> None:
+def test_task_heads_stay_in_the_release_layout_and_are_named_when_not_written(tmp_path: Path) -> None:
     model = random_model()
     heads = {
         "sentence_distance_fc.w_0": np.ones((24, 3), np.float32),
@@ -172,8 +172,8 @@ def test_sizes_that_a_configuration_leaves_out_are_the_librarys_own(tmp_path: Pa
     for layout, types in (("paddlenlp", 16), ("huggingface", 2)):
         model = random_model(layer_norm_epsilon=1e-12, task_type_vocab_size=3, sent_type_vocab_size=types)
         write_model(layout, tmp_path / layout, model)
-        left_out = ("type_vocab_size", "task_type_vocab_size", "layer_norm_eps", "use_task_id", "initializer_range")
-        change(tmp_path / layout / "config.json", **dict.fromkeys(left_out))
+        omitted = ("type_vocab_size", "task_type_vocab_size", "layer_norm_eps", "use_task_id", "initializer_range")
+        change(tmp_path / layout / "config.json", **dict.fromkeys(omitted))
         assert_equal(read(tmp_path / layout)[0], model)
 
 

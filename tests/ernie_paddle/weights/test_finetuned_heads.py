@@ -68,9 +68,9 @@ def change_config(folder: Path, **values: Any) -> None:
     (folder / "config.json").write_text(json.dumps(tree))
 
 
-def written(folder: Path, layout: str, kind: str, with_signature: bool = True) -> Model:
+def written(folder: Path, layout: str, task: str, with_signature: bool = True) -> Model:
     """Write a model that was fine-tuned for this task; return it."""
-    model = finetuned_model(kind)
+    model = finetuned_model(task)
     write_model(layout, folder, model)
     if not with_signature:
         (folder / "signature.json").unlink()
@@ -81,50 +81,50 @@ def written(folder: Path, layout: str, kind: str, with_signature: bool = True) -
 
 
 @pytest.mark.parametrize("layout", OTHERS)
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_every_task_comes_back_with_head_and_signature(tmp_path: Path, kind: str, layout: str) -> None:
-    model = written(tmp_path / "out", layout, kind)
+@pytest.mark.parametrize("task", FINETUNED)
+def test_every_task_comes_back_with_head_and_signature(tmp_path: Path, task: str, layout: str) -> None:
+    model = written(tmp_path / "out", layout, task)
     found, report = read_model(tmp_path / "out")
     assert_equal(found, model)
     assert found.signature == model.signature
     assert not report.with_status(TensorStatus.UNEXPECTED)
 
 
-@pytest.mark.parametrize("kind", RELEASED)
-def test_heads_have_the_names_of_the_release(tmp_path: Path, kind: str) -> None:
-    model = written(tmp_path / "out", "release", kind)
-    weight, bias, shape = RELEASED[kind]
-    folder, head = tmp_path / "out" / "params", FINETUNED[kind].head
+@pytest.mark.parametrize("task", RELEASED)
+def test_heads_have_the_names_of_the_release(tmp_path: Path, task: str) -> None:
+    model = written(tmp_path / "out", "release", task)
+    weight, bias, shape = RELEASED[task]
+    folder, head = tmp_path / "out" / "params", FINETUNED[task].head
     np.testing.assert_array_equal(read_tensor(folder / weight)[0], model.parameters[f"{head}.w_0"])
     np.testing.assert_array_equal(read_tensor(folder / bias)[0], model.parameters[f"{head}.b_0"])
     assert list(read_tensor(folder / weight)[0].shape) == shape
     assert not list(folder.glob(f"{head}.*"))
 
 
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_classes_heads_and_labels_are_those_of_hugging_face(tmp_path: Path, kind: str) -> None:
-    model = written(tmp_path / "out", "huggingface", kind)
-    name, head, shape = HEAD_IN_HUGGINGFACE[kind]
+@pytest.mark.parametrize("task", FINETUNED)
+def test_classes_heads_and_labels_are_those_of_hugging_face(tmp_path: Path, task: str) -> None:
+    model = written(tmp_path / "out", "huggingface", task)
+    name, head, shape = HEAD_IN_HUGGINGFACE[task]
     tensors, tree = load_file(tmp_path / "out" / "model.safetensors"), config_of(tmp_path / "out")
     assert tree["architectures"] == [name]
-    assert {key: tree[key] for key in ABOUT_LABELS if key in tree} == LABELS_IN_CONFIG[kind]
+    assert {key: tree[key] for key in ABOUT_LABELS if key in tree} == LABELS_IN_CONFIG[task]
     assert list(tensors[f"{head}.weight"].shape) == shape
-    np.testing.assert_array_equal(tensors[f"{head}.weight"].T, model.parameters[f"{FINETUNED[kind].head}.w_0"])
+    np.testing.assert_array_equal(tensors[f"{head}.weight"].T, model.parameters[f"{FINETUNED[task].head}.w_0"])
     assert {other for other in tensors if not other.startswith("ernie.")} == {f"{head}.weight", f"{head}.bias"}
 
 
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, kind: str) -> None:
-    model = written(tmp_path / "out", "paddlenlp", kind)
+@pytest.mark.parametrize("task", FINETUNED)
+def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, task: str) -> None:
+    model = written(tmp_path / "out", "paddlenlp", task)
     tensors, tree = pickle.loads((tmp_path / "out" / "model_state.pdparams").read_bytes()), config_of(tmp_path / "out")
-    assert tree["architectures"] == [HEAD_IN_HUGGINGFACE[kind][0]]
-    assert {key: tree[key] for key in ABOUT_LABELS if key in tree} == LABELS_IN_CONFIG[kind]
-    np.testing.assert_array_equal(tensors["classifier.weight"], model.parameters[f"{FINETUNED[kind].head}.w_0"])
+    assert tree["architectures"] == [HEAD_IN_HUGGINGFACE[task][0]]
+    assert {key: tree[key] for key in ABOUT_LABELS if key in tree} == LABELS_IN_CONFIG[task]
+    np.testing.assert_array_equal(tensors["classifier.weight"], model.parameters[f"{FINETUNED[task].head}.w_0"])
     assert {name for name in tensors if not name.startswith("ernie.")} == {"classifier.weight", "classifier.bias"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("task", "words"),
     [
         ("cloze", "no candidate fills two blanks"),
         ("pronoun_resolution", "`_noun_`"),
@@ -133,16 +133,16 @@ def test_classes_heads_and_labels_are_those_of_paddlenlp(tmp_path: Path, kind: s
         ("sequence_labelling", "first piece"),
     ],
 )
-def test_notes_tell_what_the_other_libraries_do_not_do(tmp_path: Path, kind: str, words: str) -> None:
+def test_notes_tell_what_the_other_libraries_do_not_do(tmp_path: Path, task: str, words: str) -> None:
     for layout in OTHERS:
-        assert [note for note in write_model(layout, tmp_path / layout, finetuned_model(kind)) if words in note]
-    assert not [note for note in write_model("ernie-paddle", tmp_path / "ours", finetuned_model(kind)) if words in note]
+        assert [note for note in write_model(layout, tmp_path / layout, finetuned_model(task)) if words in note]
+    assert not [note for note in write_model("ernie-paddle", tmp_path / "ours", finetuned_model(task)) if words in note]
 
 
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_paddlenlp_has_to_be_told_the_number_of_choices(tmp_path: Path, kind: str) -> None:
-    notes = write_model("paddlenlp", tmp_path / "out", finetuned_model(kind))
-    assert any("num_choices=4" in note for note in notes) == (kind in ("multiple_choice", "cloze"))
+@pytest.mark.parametrize("task", FINETUNED)
+def test_paddlenlp_has_to_be_told_the_number_of_choices(tmp_path: Path, task: str) -> None:
+    notes = write_model("paddlenlp", tmp_path / "out", finetuned_model(task))
+    assert any("num_choices=4" in note for note in notes) == (task in ("multiple_choice", "cloze"))
 
 
 def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) -> None:
@@ -160,16 +160,16 @@ def test_a_task_id_is_said_where_the_model_has_a_task_embedding(tmp_path: Path) 
 
 @pytest.mark.parametrize("layout", ["paddlenlp", "huggingface"])
 @pytest.mark.parametrize("family", ["Ernie", "Bert"])
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_the_configuration_alone_tells_kind_and_labels(tmp_path: Path, kind: str, family: str, layout: str) -> None:
+@pytest.mark.parametrize("task", FINETUNED)
+def test_the_configuration_alone_tells_task_and_labels(tmp_path: Path, task: str, family: str, layout: str) -> None:
     """For other libraries, cloze is multiple choice and pronoun resolution is classification."""
-    model = written(tmp_path / "out", layout, kind, with_signature=False)
-    name = HEAD_IN_HUGGINGFACE[kind][0].replace("Ernie", family)
+    model = written(tmp_path / "out", layout, task, with_signature=False)
+    name = HEAD_IN_HUGGINGFACE[task][0].replace("Ernie", family)
     change_config(tmp_path / "out", architectures=[name], model_type=family.lower())
     found, report = read_model(tmp_path / "out")
     assert_equal(found, model)
     assert found.signature and model.signature
-    known = {"cloze": "multiple_choice", "pronoun_resolution": "classification"}.get(kind, kind)
+    known = {"cloze": "multiple_choice", "pronoun_resolution": "classification"}.get(task, task)
     assert (found.signature.task, found.signature.labels) == (known, model.signature.labels)
     assert found.signature.max_length == 16
     assert [note for note in report.notes if known in note and "signature.json" in note]
@@ -241,7 +241,7 @@ def test_a_token_level_head_is_not_loaded_as_one_for_sequences(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "values", "words"),
+    ("task", "values", "words"),
     [
         ("classification", {"architectures": None}, "nothing tells what cls_out was fine-tuned for"),
         ("classification", {"problem_type": "multi_label_classification"}, "multi_label_classification with 3 outputs"),
@@ -256,9 +256,9 @@ def test_a_token_level_head_is_not_loaded_as_one_for_sequences(tmp_path: Path) -
     ],
 )
 def test_a_head_of_unknown_purpose_gets_a_note_and_no_signature(
-    tmp_path: Path, kind: str, values: dict[str, Any], words: str
+    tmp_path: Path, task: str, values: dict[str, Any], words: str
 ) -> None:
-    written(tmp_path / "out", "paddlenlp", kind, with_signature=False)
+    written(tmp_path / "out", "paddlenlp", task, with_signature=False)
     change_config(tmp_path / "out", **values)
     found, report = read_model(tmp_path / "out")
     assert found.signature is None

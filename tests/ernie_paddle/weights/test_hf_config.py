@@ -175,9 +175,9 @@ def test_the_pad_id_is_the_vocabularys() -> None:
     assert from_model(moved, None)["pad_token_id"] == ids["[PAD]"] != 0
 
 
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_what_is_written_of_a_head_is_read_again(kind: str) -> None:
-    model_class = load_plugins().finetuning_tasks.get(kind).model_class
-    found = declared(from_model(finetuned_model(kind), model_class), HERE)
-    assert model_class and found.model_class == model_class.suffix and found.labels == FINETUNED[kind].labels
-    assert found.problem_type == ("regression" if kind == "regression" else None)
+@pytest.mark.parametrize("task", FINETUNED)
+def test_what_is_written_of_a_head_is_read_again(task: str) -> None:
+    model_class = load_plugins().finetuning_tasks.get(task).model_class
+    found = declared(from_model(finetuned_model(task), model_class), HERE)
+    assert model_class and found.model_class == model_class.suffix and found.labels == FINETUNED[task].labels
+    assert found.problem_type == ("regression" if task == "regression" else None)

@@ -55,9 +55,9 @@ def outputs_of_paddlenlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_inputs(folder / "make" / name, SHAPE["vocab_size"], 4)
         sizes = {key: value for key, value in SHAPE.items() if key != "task_type_vocab_size"} | keys
         (folder / "make" / name / "task.json").write_text(json.dumps({"class": name, "sizes": sizes}))
-    for kind in FINETUNED:
-        write_model("paddlenlp", folder / "load" / kind, finetuned_model(kind))
-        write_inputs(folder / "load" / kind, SHAPE["vocab_size"], 4)
+    for task in FINETUNED:
+        write_model("paddlenlp", folder / "load" / task, finetuned_model(task))
+        write_inputs(folder / "load" / task, SHAPE["vocab_size"], 4)
     for name, (settings, task_id) in EXPORTED.items():
         write_model("paddlenlp", folder / "load" / name, exported(settings))
         write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, task_id)
@@ -140,10 +140,10 @@ def assert_same_scores(model: Model, folder: Path) -> None:
     np.testing.assert_allclose(scores_of(model, folder)[chosen], answered[chosen], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("kind", FINETUNED)
-def test_a_finetuned_model_of_ours_predicts_the_same_in_paddlenlps_class(outputs_of_paddlenlp: Path, kind: str) -> None:
-    assert_same_scores(finetuned_model(kind), outputs_of_paddlenlp / "load" / kind)
-    assert_same_scores(read_model(outputs_of_paddlenlp / "load" / kind)[0], outputs_of_paddlenlp / "load" / kind)
+@pytest.mark.parametrize("task", FINETUNED)
+def test_a_finetuned_model_of_ours_predicts_the_same_in_paddlenlps_class(outputs_of_paddlenlp: Path, task: str) -> None:
+    assert_same_scores(finetuned_model(task), outputs_of_paddlenlp / "load" / task)
+    assert_same_scores(read_model(outputs_of_paddlenlp / "load" / task)[0], outputs_of_paddlenlp / "load" / task)
 
 
 @pytest.mark.parametrize("name", MADE_FINETUNED)

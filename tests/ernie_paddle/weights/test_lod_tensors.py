@@ -47,13 +47,13 @@ def test_any_type_and_shape_survives(tmp_path: Path, code: int) -> None:
 
 
 def test_other_types_are_not_written(tmp_path: Path) -> None:
-    for kind in (np.uint16, np.uint32, np.complex64):  # uint16 is not written as bfloat16
+    for dtype in (np.uint16, np.uint32, np.complex64):  # uint16 is not written as bfloat16
         with pytest.raises(ValueError, match="no LoDTensor holds"):
-            write_tensor(tmp_path / "w", np.zeros(2, kind))
+            write_tensor(tmp_path / "w", np.zeros(2, dtype))
     assert not list(tmp_path.iterdir())
 
 
-def test_levels_of_detail_are_passed_over(tmp_path: Path) -> None:
+def test_levels_of_detail_are_skipped(tmp_path: Path) -> None:
     levels = struct.pack("<IQQ2QQ3Q", 0, 2, 16, 0, 2, 24, 0, 1, 2)
     (tmp_path / "w").write_bytes(levels + HEADER[12:] + VALUES.tobytes())
     np.testing.assert_array_equal(read_tensor(tmp_path / "w")[0], VALUES)

@@ -71,9 +71,11 @@ def test_the_configuration_or_the_normalizer_tells_the_case(tmp_path: Path, lowe
     assert keeps_capitals(folder) is not lower_case
 
 
-@pytest.mark.parametrize(("layout", "kind"), [("huggingface", "BertTokenizer"), ("paddlenlp", "ErnieTokenizer")])
+@pytest.mark.parametrize(
+    ("layout", "tokenizer_class"), [("huggingface", "BertTokenizer"), ("paddlenlp", "ErnieTokenizer")]
+)
 def test_the_files_of_a_tokenizer_are_written_as_each_library_reads_them(
-    tmp_path: Path, layout: str, kind: str
+    tmp_path: Path, layout: str, tokenizer_class: str
 ) -> None:
     """A line a token, also for ids that have none: the line's number is the id."""
     model = random_model(layer_norm_epsilon=1e-12)
@@ -82,7 +84,7 @@ def test_the_files_of_a_tokenizer_are_written_as_each_library_reads_them(
     )
     write_model(layout, tmp_path / "out", holes)
     assert json.loads((tmp_path / "out" / "tokenizer_config.json").read_text()) == {
-        "tokenizer_class": kind,
+        "tokenizer_class": tokenizer_class,
         "do_lower_case": True,
         "model_max_length": 16,
         "pad_token": "[PAD]",

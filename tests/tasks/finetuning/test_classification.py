@@ -11,7 +11,7 @@ from ernie_paddle.registry import load_plugins
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.reading.examples import TextExample
 
-KIND, METRICS = Classification(), load_plugins().metrics
+TASK, METRICS = Classification(), load_plugins().metrics
 
 
 def signature(*labels: str) -> Signature:
@@ -22,23 +22,25 @@ def example(number: int, label: str | None, group: str | None = None) -> TextExa
     return TextExample(str(number), f"row {number}", "a", None, label, group)
 
 
-def test_an_answer_is_the_likeliest_label_with_the_probabilities_in_the_order_of_labels() -> None:
+def test_a_prediction_is_the_likeliest_label_with_the_probabilities_in_the_order_of_labels() -> None:
     labels, probabilities = ("x", "y", "z"), np.random.default_rng(1).dirichlet([1, 1, 1], 30)
     scores = [row[None] for row in probabilities]
-    answers = KIND.predictions([example(i, None) for i in range(30)], Encoded(None), scores, signature(*labels))  # type: ignore[arg-type]
-    assert [answer.scores for answer in answers] == probabilities.tolist()
-    assert [answer.value for answer in answers] == [max(zip(row, labels, strict=True))[1] for row in probabilities]
-    assert {answer.value for answer in answers} == set(labels)
+    predictions = TASK.predictions([example(i, None) for i in range(30)], Encoded(None), scores, signature(*labels))  # type: ignore[arg-type]
+    assert [prediction.scores for prediction in predictions] == probabilities.tolist()
+    assert [prediction.value for prediction in predictions] == [
+        max(zip(row, labels, strict=True))[1] for row in probabilities
+    ]
+    assert {prediction.value for prediction in predictions} == set(labels)
 
 
 @pytest.mark.parametrize("labels", [("0", "1"), ("1", "0"), ("no", "may be", "yes")])
 def test_candidates_are_ranked_by_the_probability_of_the_last_label(labels: tuple[str, ...]) -> None:
-    """Rows of questions are mixed; accuracy and F1 count what is answered, which need not be what is ranked first."""
+    """Rows of questions are mixed; accuracy and F1 count what is predicted, which need not be what is ranked first."""
     random = np.random.default_rng(2)
     probabilities = random.dirichlet([1] * len(labels), 40)
     groups, gold = random.integers(0, 9, 40).astype(str), random.choice(labels, 40)
     examples = [example(i, str(gold[i]), str(groups[i])) for i in range(40)]
-    answers = [Prediction(labels[row.argmax()], row.tolist()) for row in probabilities]
+    predictions = [Prediction(labels[row.argmax()], row.tolist()) for row in probabilities]
 
     reciprocal, precision = [], []
     for group in set(groups):
@@ -57,27 +59,28 @@ def test_candidates_are_ranked_by_the_probability_of_the_last_label(labels: tupl
         },
     }
     for name, values in expected.items():
-        scores = KIND.score(METRICS.get(name), {}, examples, answers, signature(*labels))
+        scores = TASK.score(METRICS.get(name), {}, examples, predictions, signature(*labels))
         assert scores.values == pytest.approx(values), name
         assert scores.selection_value == scores.values["mrr"] and scores.count == 40
 
 
 def test_the_positive_class_is_the_last_label_unless_it_is_named() -> None:
     examples = [example(i, label) for i, label in enumerate("abbab")]
-    answers = [Prediction(label) for label in "abbba"]
+    predictions = [Prediction(label) for label in "abbba"]
     f1 = {
-        name: KIND.score(METRICS.get("f1"), {"positive": name}, examples, answers, signature("a", "b")) for name in "ab"
+        name: TASK.score(METRICS.get("f1"), {"positive": name}, examples, predictions, signature("a", "b"))
+        for name in "ab"
     }
     assert {name: scores.selection_value for name, scores in f1.items()} == pytest.approx(
         {"a": 2 * 1 / (2 + 2), "b": 2 * 2 / (3 + 3)}
     )
-    assert KIND.score(METRICS.get("f1"), {}, examples, answers, signature("a", "b")) == f1["b"]
+    assert TASK.score(METRICS.get("f1"), {}, examples, predictions, signature("a", "b")) == f1["b"]
 
 
 def test_a_candidate_without_a_question_is_named_for_rankings_alone() -> None:
     labelled = ExampleSet("dev", [example(0, "y", "q"), example(1, "x"), example(2, "y")])
     for name in ("mrr", "accuracy_f1_and_mrr"):
         with pytest.raises(UserError, match=f"row 1: metric '{name}' ranks"):
-            KIND.check_gold(METRICS.get(name), labelled)
-        KIND.check_gold(METRICS.get(name), ExampleSet("dev", labelled.examples[:1]))
-    KIND.check_gold(METRICS.get("accuracy"), labelled)
+            TASK.check_gold(METRICS.get(name), labelled)
+        TASK.check_gold(METRICS.get(name), ExampleSet("dev", labelled.examples[:1]))
+    TASK.check_gold(METRICS.get("accuracy"), labelled)

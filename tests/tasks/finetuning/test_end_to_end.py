@@ -1,4 +1,4 @@
-"""Every recipe runs through on small files in its benchmark's own format: training, scores, answers, submission."""
+"""Every recipe runs through on small files in its benchmark's own format: training, scores, predictions, submission."""
 
 import csv
 import json
@@ -27,8 +27,8 @@ def run_recipe(name: str, folder: Path, overrides: list[str]) -> tuple[dict[str,
     return Finetuning(recipe.settings, model, out, load_plugins()).run(resume="no"), out
 
 
-def answered(path: Path) -> list[str]:
-    """The ids of a file of answers, in its order."""
+def predicted_ids(path: Path) -> list[str]:
+    """The ids of a file of predictions, in its order."""
     if path.suffix == ".json":
         return list(json.loads(path.read_text()))
     with open(path) as file:
@@ -37,7 +37,7 @@ def answered(path: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(BENCHMARKS) - FOR_PREDICTION))
-def test_a_recipe_runs_and_answers_every_row_in_order(name: str, tmp_path: Path) -> None:
+def test_a_recipe_runs_and_predicts_every_row_in_order(name: str, tmp_path: Path) -> None:
     made = BENCHMARKS[name]()
     sizes = [] if name == "ernie_zh/xnli" else ["train.batch_samples=8"]
     result, out = run_recipe(name, tmp_path, [*QUICK, *sizes, "dropout=0.1"])
@@ -49,9 +49,9 @@ def test_a_recipe_runs_and_answers_every_row_in_order(name: str, tmp_path: Path)
     files = {path.stem: path for path in (out / PREDICTIONS).iterdir()}
     assert set(files) == set(made.sets) - {"train"}
     for one, path in files.items():
-        ids = answered(path)
+        ids = predicted_ids(path)
         assert len(ids) == len(made.sets[one]) and ids == made.ids.get(one, ids)
-    names = {recipe.submission[one] for one in recipe.submission}
+    names = {recipe.submission[set_name] for set_name in recipe.submission}
     assert {path.stem for path in (out / SUBMISSION).glob("*")} == names
 
 

@@ -49,7 +49,7 @@ Rows = Sequence[np.ndarray]
 
 @dataclass(frozen=True)
 class Case:
-    """Examples of a kind, what their samples are to be answered, how many labels these are, and the head's size."""
+    """Examples of a task, the gold labels of their samples, the number of these labels, and the head's size."""
 
     examples: Sequence[Any]
     gold: Sequence[Any]
@@ -66,8 +66,8 @@ def text(label: str | float | None, first: str = "甲", second: str | None = Non
     return TextExample("", "", first, second, label)
 
 
-def choice(kind: type[ChoiceExample | ClozeExample], choices: str, answer: int | None) -> Any:
-    if kind is ChoiceExample:
+def choice(example_type: type[ChoiceExample | ClozeExample], choices: str, answer: int | None) -> Any:
+    if example_type is ChoiceExample:
         return ChoiceExample(choices, "", "甲乙丙丁", "戊", tuple(choices), answer)
     return ClozeExample(f"#idiom{len(choices)}#", "", "甲乙", "丙", tuple(choices), answer, choices, 0)
 
@@ -110,9 +110,11 @@ CASES = {
 }
 
 
-def signature_of(kind: FinetuningTask) -> Signature:
-    options = {"stride": 8, "max_question_length": 4} if kind.name == "reading_comprehension" else {}
-    return Signature(task=kind.name, max_length=24, labels=CASES[kind.name].labels, options=options)
+def signature_of(finetuning_task: FinetuningTask) -> Signature:
+    options = {"stride": 8, "max_question_length": 4} if finetuning_task.name == "reading_comprehension" else {}
+    return Signature(
+        task=finetuning_task.name, max_length=24, labels=CASES[finetuning_task.name].labels, options=options
+    )
 
 
 # ---- losses in numpy ----
@@ -123,12 +125,12 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(scores: np.ndarray, label: int) -> np.ndarray:
-    """Loss, and 1 where the answer is right; nothing without a label."""
+    """Loss, and 1 where the prediction is correct; nothing without a label."""
     return np.array([-np.log(softmax(scores)[label]), scores.argmax() == label], float) * (label >= 0)
 
 
 def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
-    """Summed loss and number of right answers; `logits` [sequences or tokens, outputs] of each sample."""
+    """Summed loss and number of correct predictions; `logits` [sequences or tokens, outputs] of each sample."""
     total = np.zeros(2)
     for rows, wanted in zip(logits, gold, strict=True):
         if task == "regression":
@@ -143,11 +145,17 @@ def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
     return total
 
 
-@pytest.mark.parametrize("kind", list(load_plugins().finetuning_tasks), ids=lambda kind: kind.name)
-def test_loss_right_answers_and_scores_are_those_of_a_head_written_out_in_numpy(kind: FinetuningTask) -> None:
-    case, signature, random = CASES[kind.name], signature_of(kind), np.random.default_rng(5)
-    task = Task(kind.name, 0, kind.objective(signature))
-    batch = Batch.of(kind.encode(case.examples, VOCABULARY, signature).samples, np.arange(len(case.examples)))
+@pytest.mark.parametrize(
+    "finetuning_task", list(load_plugins().finetuning_tasks), ids=lambda finetuning_task: finetuning_task.name
+)
+def test_loss_correct_predictions_and_scores_are_those_of_a_head_written_out_in_numpy(
+    finetuning_task: FinetuningTask,
+) -> None:
+    case, signature, random = CASES[finetuning_task.name], signature_of(finetuning_task), np.random.default_rng(5)
+    task = Task(finetuning_task.name, 0, finetuning_task.objective(signature))
+    batch = Batch.of(
+        finetuning_task.encode(case.examples, VOCABULARY, signature).samples, np.arange(len(case.examples))
+    )
     labels = task.objective.label(batch, VOCABULARY, key=1)
     session = Session(CONFIG, 3, AdamSettings())
     session.parameter_shapes([task])
@@ -168,7 +176,7 @@ def test_loss_right_answers_and_scores_are_those_of_a_head_written_out_in_numpy(
     logits = [rows @ p[f"{case.head}.w_0"] + p[f"{case.head}.b_0"] for rows in read]
 
     metrics, scores = session.scores(task, joined(batch, {task.name: labels}))
-    np.testing.assert_allclose(metrics, loss_and_right(kind.name, logits, case.gold), rtol=1e-4)
+    np.testing.assert_allclose(metrics, loss_and_right(finetuning_task.name, logits, case.gold), rtol=1e-4)
     assert (labels.classes >= 0).sum() == case.labelled
     expected = np.concatenate([softmax(rows) if case.labels else rows for rows in logits])
     np.testing.assert_allclose(scores, expected, atol=1e-4)
@@ -181,7 +189,9 @@ def test_dropout_of_the_models_rate_stands_before_every_head() -> None:
     """As in the release's classifier, `mrc.py` and `sequence_label.py`; masked language modelling has none."""
     registry = load_plugins()
     of_encoder = len(build_task_program(CONFIG, [registry.pretraining_tasks.get("knowledge_masking")], True).masks)
-    for kind in registry.finetuning_tasks:
-        masks = build_task_program(CONFIG, [Task(kind.name, 0, kind.objective(signature_of(kind)))], True).masks
-        assert len(masks) == of_encoder + 1, kind.name
-        assert (masks[-1].rate, masks[-1].sizes[-1]) == (0.3, 8), kind.name
+    for finetuning_task in registry.finetuning_tasks:
+        masks = build_task_program(
+            CONFIG, [Task(finetuning_task.name, 0, finetuning_task.objective(signature_of(finetuning_task)))], True
+        ).masks
+        assert len(masks) == of_encoder + 1, finetuning_task.name
+        assert (masks[-1].rate, masks[-1].sizes[-1]) == (0.3, 8), finetuning_task.name

@@ -19,11 +19,11 @@ from tasks.finetuning.reading_comprehension import (
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
-KIND = ReadingComprehension()
+TASK = ReadingComprehension()
 
 
 def signature(length: int, **options: int) -> Signature:
-    return Signature(task=KIND.name, max_length=length, options=options)
+    return Signature(task=TASK.name, max_length=length, options=options)
 
 
 def test_windows_reach_every_token() -> None:
@@ -34,12 +34,12 @@ def test_windows_reach_every_token() -> None:
         assert len(begins) == 1 or begins[-2] + room < tokens
 
 
-def test_an_answer_near_a_border_is_found_in_the_window_that_shows_most_around_it() -> None:
+def test_an_answer_near_a_boundary_is_found_in_the_window_that_shows_most_around_it() -> None:
     context = "甲乙丙丁戊己庚辛" * 4
     short = signature(16, stride=4, max_question_length=2, max_answer_length=8)
     for start in range(len(context) - 3):
         example = QuestionExample("q", "", "甲乙", context, (Answer(context[start : start + 3], start),))
-        encoded = KIND.encode([example], VOCABULARY, short)
+        encoded = TASK.encode([example], VOCABULARY, short)
         labels, ends = encoded.samples.labels, np.cumsum(encoded.samples.lengths)
         whole = [row for row, (first, _) in enumerate(labels) if first]
         assert whole and (labels[labels[:, 0] == 0] == 0).all()
@@ -51,7 +51,7 @@ def test_an_answer_near_a_border_is_found_in_the_window_that_shows_most_around_i
             if row in whole:
                 ids = encoded.samples.columns["input_ids"][ends[row] - len(table) :][first : last + 1]
                 assert "".join(VOCABULARY.tokens[i] for i in ids) == context[start : start + 3]
-        assert KIND.predictions([example], encoded, scores, short)[0].value == context[start : start + 3]
+        assert TASK.predictions([example], encoded, scores, short)[0].value == context[start : start + 3]
 
 
 # ---- most context ----
@@ -84,15 +84,15 @@ def test_a_part_at_the_edge_of_a_window_is_left_to_the_window_that_shows_more() 
     context = "甲乙丙丁戊己庚辛" * 2
     short = signature(15, stride=5, max_question_length=2, max_answer_length=3)
     example = QuestionExample("q", "", "甲乙", context, ())
-    encoded = KIND.encode([example], VOCABULARY, short)
+    encoded = TASK.encode([example], VOCABULARY, short)
     assert [len(window.offsets) for window in encoded.details] == [10, 10, 6]
     # The first window is surest that it begins at its last token, which the second shows between 4 and 5 others.
     for answer in (8, 9):
         scores = scores_at(encoded, {1: (answer - 5, answer - 5, 1.0)})
         scores[0][encoded.details[0].begin + 9, 0] = 99.0
-        assert KIND.predictions([example], encoded, scores, short)[0].value == context[answer]
+        assert TASK.predictions([example], encoded, scores, short)[0].value == context[answer]
     scores = scores_at(encoded, {0: (6, 8, 9.0), 1: (1, 2, 8.0)})  # it may end where another window shows more
-    assert KIND.predictions([example], encoded, scores, short)[0].value == context[6:9]
+    assert TASK.predictions([example], encoded, scores, short)[0].value == context[6:9]
 
 
 def test_the_best_part_is_that_of_all_pairs_which_may_begin_there() -> None:
@@ -132,7 +132,7 @@ def test_a_window_is_filled_and_the_next_begins_a_stride_later() -> None:
     """`[CLS] question [SEP] window [SEP]`, 12 tokens at most, the question cut to 2."""
     context = "甲乙丙丁戊己庚辛甲乙丙丁戊己庚辛丙"
     example = QuestionExample("q", "", "丙丁戊", context, ())
-    encoded = KIND.encode([example], VOCABULARY, signature(12, stride=4, max_question_length=2))
+    encoded = TASK.encode([example], VOCABULARY, signature(12, stride=4, max_question_length=2))
     texts = np.split(encoded.samples.columns["input_ids"], np.cumsum(encoded.samples.lengths)[:-1])
     windows = [context[0:7], context[4:11], context[8:15], context[12:17]]
     assert ["".join(VOCABULARY.tokens[int(i)] for i in ids) for ids in texts] == [
@@ -146,20 +146,20 @@ def test_a_window_is_trained_on_the_first_answer_that_the_text_holds_if_it_has_t
     context = "甲乙丙丁戊己庚辛甲乙"
     answers = (Answer("不在", None), Answer("庚辛甲", 6), Answer("甲", 0))
     example = QuestionExample("q", "", "丙", context, answers)
-    encoded = KIND.encode([example], VOCABULARY, signature(12, stride=2, max_question_length=1))
+    encoded = TASK.encode([example], VOCABULARY, signature(12, stride=2, max_question_length=1))
     assert [window.begin for window in encoded.details] == [3, 3]  # windows of eight tokens, from 0 and from 2
     assert encoded.samples.labels.tolist() == [[0, 0], [3 + 4, 3 + 6]]
-    assert KIND.gold(example) == ("不在", "庚辛甲", "甲") and KIND.gold(QuestionExample("q", "", "丙", "", ())) is None
+    assert TASK.gold(example) == ("不在", "庚辛甲", "甲") and TASK.gold(QuestionExample("q", "", "丙", "", ())) is None
 
 
 def test_every_text_has_an_answer_even_where_all_sure_ends_stand_before_all_sure_beginnings() -> None:
     short = signature(30, stride=8, max_question_length=2, max_answer_length=3, best_answers=2)
     example = QuestionExample("q", "", "甲乙", "甲乙丙丁戊己庚辛" * 2, ())
-    encoded = KIND.encode([example], VOCABULARY, short)
+    encoded = TASK.encode([example], VOCABULARY, short)
     (table,) = scores_at(encoded, {})
     begin = encoded.details[0].begin
     table[begin : begin + 3, 1], table[begin + 9 : begin + 12, 0] = 5.0, 5.0
-    assert KIND.predictions([example], encoded, [table], short)[0].value == example.context[9]
+    assert TASK.predictions([example], encoded, [table], short)[0].value == example.context[9]
 
 
 # ---- texts as they come ----
@@ -171,21 +171,21 @@ def test_blanks_letters_and_overlong_questions_leave_offsets_right() -> None:
     room = signature(40, stride=8, max_question_length=3, max_answer_length=20)
     for text in ("甲", "甲\u3000乙", "ABc", "乙ABc  丙\n丁", "。\u200b戊"):
         example = QuestionExample("q", "", "甲乙丙丁戊己", context, (Answer(text, context.index(text)),))
-        encoded = KIND.encode([example], VOCABULARY, room)
+        encoded = TASK.encode([example], VOCABULARY, room)
         first, last = encoded.samples.labels[0]
         begin = encoded.details[0].begin
         assert begin == 3 + 2  # the question is cut
         scores = scores_at(encoded, {0: (first - begin, last - begin, 5.0)})
-        assert KIND.predictions([example], encoded, scores, room)[0].value == text
+        assert TASK.predictions([example], encoded, scores, room)[0].value == text
 
 
 def test_a_text_without_a_token_is_answered_by_nothing() -> None:
     example, room = QuestionExample("q", "", "甲", " \u200b", ()), signature(140, stride=8)
-    encoded = KIND.encode([example], VOCABULARY, room)
-    assert KIND.predictions([example], encoded, scores_at(encoded, {}), room)[0].value == ""
+    encoded = TASK.encode([example], VOCABULARY, room)
+    assert TASK.predictions([example], encoded, scores_at(encoded, {}), room)[0].value == ""
 
 
 def test_a_stride_that_skips_tokens_is_refused() -> None:
     wrong = signature(100, stride=60, max_question_length=64)
     with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
-        KIND.encode([], VOCABULARY, wrong)
+        TASK.encode([], VOCABULARY, wrong)

@@ -71,8 +71,8 @@ def test_hyper_parameters_are_those_that_were_published(row: str) -> None:
             assert every == EvaluateEvery(epochs=1)
 
 
-# The release's README and PaddleNLP's README of its CLUE benchmark, in per cent: recipe, set, figure, base, large.
-FIGURES = """
+# The release's README and PaddleNLP's README of its CLUE benchmark, in per cent: recipe, set, value, base, large.
+PUBLISHED = """
 glue/cola   dev  matthews_correlation - 65.4
 glue/cola   test matthews_correlation 55.2 63.5
 glue/sst-2  dev  accuracy - 96.0
@@ -151,10 +151,10 @@ METRICS = {
 }
 
 
-def test_published_figures_are_those_of_the_readmes() -> None:
+def test_published_values_are_those_of_the_readmes() -> None:
     for column, size in ((3, "base"), (4, "large")):
         expected: dict[str, dict[str, dict[str, float]]] = {}
-        for row in (line.split() for line in FIGURES.strip().splitlines()):
+        for row in (line.split() for line in PUBLISHED.strip().splitlines()):
             if row[column] != "-":
                 expected.setdefault(row[0], {}).setdefault(row[1], {})[row[2]] = float(row[column])
         settings = {path: load_recipe(path, size).settings for path in RECIPES.glob("*/*.yaml")}
@@ -189,7 +189,7 @@ def test_dureader_is_trained_as_cmrc2018() -> None:
         assert one.signature == other.signature
 
 
-def test_published_figures_say_where_they_were_published() -> None:
+def test_published_values_say_where_they_were_published() -> None:
     averages = {"base": "74.95", "large": "77.03"}
     for path in RECIPES.glob("*/*.yaml"):
         for size, average in averages.items():

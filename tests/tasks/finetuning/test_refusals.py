@@ -120,7 +120,7 @@ def test_by_the_recipe_alone(registry: Registry, task: str, metric: str, options
         ("cloze", 8, "max_length 7: cloze needs 8"),
     ],
 )
-def test_samples_too_short_for_a_kind(registry: Registry, task: str, enough: int, words: str) -> None:
+def test_samples_too_short_for_a_task(registry: Registry, task: str, enough: int, words: str) -> None:
     registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=enough))
     with pytest.raises(UserError, match=words):
         registry.finetuning_tasks.get(task).check_signature(Signature(task=task, max_length=enough - 1))

@@ -1,4 +1,4 @@
-"""Words of any number of pieces: all are read, each word has one answer, wherever samples are cut."""
+"""Words of any number of pieces: all are read, each word has one tag, wherever samples are cut."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling, word_ra
 LETTERS = "abcdefghijklmnopqrstuvwxyzйقß甲乙丙丁戊己庚辛北京方。，"
 VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
 LABELS = ("B-X", "I-X", "B-Y", "I-Y", "O")
-KIND = SequenceLabelling()
+TASK = SequenceLabelling()
 
 
 def signature(length: int, labels: tuple[str, ...] = LABELS) -> Signature:
@@ -28,7 +28,7 @@ def samples_of(encoded: Encoded) -> list[tuple[list[str], list[int]]]:
 
 
 def encode(examples: Sequence[TaggedExample], length: int, labels: tuple[str, ...] = LABELS) -> Encoded:
-    return KIND.encode(examples, VOCABULARY, signature(length, labels))
+    return TASK.encode(examples, VOCABULARY, signature(length, labels))
 
 
 def test_every_piece_is_read_and_later_ones_are_inside_the_entity() -> None:
@@ -50,7 +50,7 @@ def test_every_piece_is_read_and_later_ones_are_inside_the_entity() -> None:
         (("NN", "VV"), {"NN": 0, "VV": 1}),
     ],
 )
-def test_later_pieces_without_a_label_are_left_out_of_the_loss(labels: tuple[str, ...], later: dict[str, int]) -> None:
+def test_later_pieces_without_a_label_have_no_loss(labels: tuple[str, ...], later: dict[str, int]) -> None:
     for tag, expected in later.items():
         ((_, tags),) = samples_of(encode([TaggedExample("0", "", ("ab", "甲"), (tag, tag))], 9, labels))
         number = labels.index(tag)
@@ -99,8 +99,8 @@ def test_every_token_has_the_tag_of_its_first_piece_wherever_samples_are_cut(len
             right = LABELS.index(next(wanted)) if next(places) else int(random.integers(len(LABELS)))
             table[row, right] = 1
         scores.append(table)
-    answers = KIND.predictions(examples, encoded, scores, signature(length))
-    assert [answer.value for answer in answers] == [example.tags for example in examples]
+    predictions = TASK.predictions(examples, encoded, scores, signature(length))
+    assert [prediction.value for prediction in predictions] == [example.tags for example in examples]
 
 
 def test_samples_begin_with_a_word_and_take_as_many_as_fit() -> None:

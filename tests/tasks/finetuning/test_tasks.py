@@ -1,4 +1,4 @@
-"""From examples to samples, and from scores to answers."""
+"""From examples to samples, and from scores to predictions."""
 
 from itertools import permutations, product
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_more_training_rows_than_there_are_is_said(rows: int, said: bool, tmp_pa
 
 
 NOTHING = Span("", 0)
-EMPTY = {  # an example of each kind of input without any text in it, unlabelled
+EMPTY = {  # an example of each type of input without any text in it, unlabelled
     "classification": TextExample("0", "", "", "", None),
     "regression": TextExample("0", "", "", None, None),
     "sequence_labelling": TaggedExample("0", "", (), None),
@@ -95,7 +95,7 @@ EMPTY = {  # an example of each kind of input without any text in it, unlabelled
 
 
 @pytest.mark.parametrize("task", load_plugins().finetuning_tasks.names())
-def test_an_example_without_text_gets_an_answer(task: str) -> None:
+def test_an_example_without_text_gets_a_prediction(task: str) -> None:
     finetuning_task = load_plugins().finetuning_tasks.get(task)
     labels = ("x", "y") if task in ("classification", "sequence_labelling", "pronoun_resolution") else None
     examples, described = [EMPTY[task]] * 2, signature(task, 256, labels)
@@ -103,11 +103,13 @@ def test_an_example_without_text_gets_an_answer(task: str) -> None:
     token_level = finetuning_task.objective(described).level == "token"
     sequences = [2] * 2 if task in ("multiple_choice", "cloze") else [1] * 2
     rows = encoded.samples.lengths.tolist() if token_level else sequences
-    answers = finetuning_task.predictions(
+    predictions = finetuning_task.predictions(
         examples, encoded, [np.zeros((count, 2), np.float32) for count in rows], described
     )
-    assert len(answers) == 2
-    assert answers[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(task, answers[0].value)
+    assert len(predictions) == 2
+    assert predictions[0].value == {"sequence_labelling": (), "reading_comprehension": ""}.get(
+        task, predictions[0].value
+    )
 
 
 FORMATS = {
@@ -123,29 +125,29 @@ ALL_FORMATS = sorted({name for names in FORMATS.values() for name in names})
 
 
 @pytest.mark.parametrize("task", FORMATS)
-def test_a_kind_reads_its_formats_and_names_them_where_it_is_given_another(task: str) -> None:
-    kind = load_plugins().finetuning_tasks.get(task)
-    assert kind.usual_data == {"reading": {"format": FORMATS[task][0]}}
+def test_a_task_reads_its_formats_and_names_them_where_it_is_given_another(task: str) -> None:
+    finetuning_task = load_plugins().finetuning_tasks.get(task)
+    assert finetuning_task.usual_data == {"reading": {"format": FORMATS[task][0]}}
     for name in ALL_FORMATS:
         data = {"train": "a", "reading": {"format": name}}
         if name in FORMATS[task]:
-            kind.check_data(data, "data")
+            finetuning_task.check_data(data, "data")
         else:
             known = ", ".join(FORMATS[task])
             with pytest.raises(UserError, match=f"data.reading.format: {task} cannot read '{name}'; known: {known}"):
-                kind.check_data(data, "data")
+                finetuning_task.check_data(data, "data")
 
 
-def test_a_regression_answers_its_number_and_is_scored_by_numbers() -> None:
+def test_a_regression_predicts_its_number_and_is_scored_by_numbers() -> None:
     examples = [TextExample(str(i), "", "甲", None, label) for i, label in enumerate((0.0, 2.5, 5.0))]
     regression, described = Regression(), signature("regression", 8)
     unlabelled = TextExample("3", "", "甲", None, None)
     labels = regression.encode([*examples, unlabelled], VOCABULARY, described).samples.labels
     assert labels.tolist() == [0.0, 2.5, 5.0, 0.0]
     scores = [np.array([[number]], np.float32) for number in (1.5, 2.0, 4.0)]
-    answers = regression.predictions(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
-    assert [(answer.value, answer.scores) for answer in answers] == [(1.5, ()), (2.0, ()), (4.0, ())]
-    found = regression.score(load_plugins().metrics.get("pearson_and_spearman"), {}, examples, answers, described)
+    predictions = regression.predictions(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
+    assert [(prediction.value, prediction.scores) for prediction in predictions] == [(1.5, ()), (2.0, ()), (4.0, ())]
+    found = regression.score(load_plugins().metrics.get("pearson_and_spearman"), {}, examples, predictions, described)
     assert found.values["pearson"] == pytest.approx(np.corrcoef([0, 2.5, 5], [1.5, 2, 4])[0, 1])
 
 
@@ -166,8 +168,8 @@ def test_choices_are_the_sequences_of_one_sample() -> None:
     assert encoded.columns["sentence_ids"][:8].tolist() == [0] * 4 + [1] * 4
     assert encoded.labels.tolist() == [1, -1]
     scores = [np.array([[0.1], [3.0]]), np.array([[2.0], [1.0], [0.0]])]
-    answers = MultipleChoice().predictions(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
-    assert [answer.value for answer in answers] == [1, 0] and sum(answers[1].scores) == pytest.approx(1)
+    predictions = MultipleChoice().predictions(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
+    assert [prediction.value for prediction in predictions] == [1, 0] and sum(predictions[1].scores) == pytest.approx(1)
 
 
 def test_probabilities_of_choices_hold_for_scores_of_any_size() -> None:
@@ -202,15 +204,15 @@ def blank(tag: int, group: str, answer: int | None = None) -> ClozeExample:
     return ClozeExample(f"#idiom{tag:06d}#", "", "甲乙", "丙", ("戊己庚辛", "丁丁丁丁", "己己己己"), answer, group, 0)
 
 
-def test_blanks_that_share_candidates_are_answered_together_and_others_apart() -> None:
+def test_blanks_that_share_candidates_are_predicted_together_and_others_apart() -> None:
     """Each blank is surest of the first candidate; those of a group need not stand one after the other."""
     groups, sureness = ["p", "q", "p", "q", "p", "r"], [2.0, 5.0, 3.0, 4.0, 1.0, 0.5]
     examples = [blank(number, group) for number, group in enumerate(groups)]
     scores = [np.array([[sure], [sure / 2], [0.0]], np.float32) for sure in sureness]
-    answers = Cloze().predictions(examples, SimpleNamespace(), scores, signature("cloze", 20))  # type: ignore[arg-type]
-    assert [answer.value for answer in answers] == [1, 0, 0, 1, 2, 0]
-    for answer, found in zip(answers, scores, strict=True):
-        assert answer.scores == pytest.approx((np.exp(found) / np.exp(found).sum())[:, 0].tolist())
+    predictions = Cloze().predictions(examples, SimpleNamespace(), scores, signature("cloze", 20))  # type: ignore[arg-type]
+    assert [prediction.value for prediction in predictions] == [1, 0, 0, 1, 2, 0]
+    for prediction, found in zip(predictions, scores, strict=True):
+        assert prediction.scores == pytest.approx((np.exp(found) / np.exp(found).sum())[:, 0].tolist())
 
 
 def test_a_window_around_the_blank_uses_all_its_room() -> None:

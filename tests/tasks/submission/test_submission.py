@@ -109,8 +109,8 @@ def test_clue_gets_json_lines_and_objects_with_the_ids_of_the_test_files(run: Ru
     ]
     chid = {"#idiom623377#": 0, "#idiom623378#": 9, "#idiom623379#": 3, "#idiom623380#": 1}
     assert json.loads(files["chid11_predict.json"]) == chid
-    answers = json.loads(files["cmrc2018_predict.json"])
-    assert answers == json.loads((clue / "predictions/cmrc2018.json").read_text())
+    predicted = json.loads(files["cmrc2018_predict.json"])
+    assert predicted == json.loads((clue / "predictions/cmrc2018.json").read_text())
     assert "“提康德罗加”" in files["cmrc2018_predict.json"]
 
 

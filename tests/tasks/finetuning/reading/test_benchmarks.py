@@ -64,7 +64,7 @@ def test_places_name_the_line_that_holds_the_example(name: str, tmp_path: Path) 
             assert all(("\x02".join(text) if isinstance(text, tuple) else text) in line for text in texts)
 
 
-def test_left_out_rows_are_named(tmp_path: Path) -> None:
+def test_skipped_rows_are_named(tmp_path: Path) -> None:
     BENCHMARKS["glue/qqp"]().write(tmp_path)
     recipe = load_recipe(RECIPES / "glue/qqp.yaml", overrides=[f"data.folder={tmp_path}"])
     (train,) = read_sets(recipe.data, "train", recipe.signature.labels)

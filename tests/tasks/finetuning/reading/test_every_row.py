@@ -1,4 +1,4 @@
-"""Files that are to be answered: an example for every row, in order, or an error that names the row."""
+"""Files that are to be predicted: an example for every row, in order, or an error that names the row."""
 
 import json
 from pathlib import Path
@@ -51,13 +51,13 @@ def test_empty_texts_are_rows_and_empty_lines_at_the_end_are_none(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_an_empty_line_between_rows_is_named_before_anything_is_answered(tmp_path: Path, name: str) -> None:
+def test_an_empty_line_between_rows_is_named_before_anything_is_predicted(tmp_path: Path, name: str) -> None:
     reading, lines = LINES[name]
     with pytest.raises(UserError, match=r"train\.json line 3: an empty line, but every row gets a prediction"):
         unlabelled(tmp_path, [*lines[:2], "", "", *lines[2:]], reading)
 
 
-def test_where_labels_are_read_empty_lines_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_where_labels_are_read_empty_lines_are_skipped_and_counted(tmp_path: Path) -> None:
     found = read(tmp_path, "text_a\tlabel\na\tno\n\nb\tyes\n\n", {"format": "tsv"}, LABELS)
     assert [example.text_a for example in found.examples] == ["a", "b"]
     assert found.report.skipped["an empty line"].count == 2

@@ -24,7 +24,10 @@ def test_the_second_text_may_take_the_tabs_and_what_follows_it_stays_in_its_colu
     content = "text_a\ttext_b\tlabel\na\tb\tno\na\tb\t\tc\tyes\n"
     reading = {"format": "tsv", "columns": {"text_b": "text_b"}, "rest": "text_b"}
     found = read(tmp_path, content, reading, LABELS).examples
-    assert [(one.text_a, one.text_b, one.label) for one in found] == [("a", "b", "no"), ("a", "b\t\tc", "yes")]
+    assert [(example.text_a, example.text_b, example.label) for example in found] == [
+        ("a", "b", "no"),
+        ("a", "b\t\tc", "yes"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ ONE_OF_EACH = {  # a file with the labels no, ? and yes, in this order
 
 
 @pytest.mark.parametrize("format", ONE_OF_EACH)
-def test_rows_with_dropped_labels_are_left_out_and_counted_and_others_renamed(tmp_path: Path, format: str) -> None:
+def test_rows_with_dropped_labels_are_skipped_and_counted_and_others_renamed(tmp_path: Path, format: str) -> None:
     content = ONE_OF_EACH[format].replace("yes", "ja")
     loaded = read(tmp_path, content, {"format": format}, LABELS, drop_labels=["?"], label_map={"ja": "yes"})
     assert [(example.id, example.label) for example in loaded.examples] == [("0", "no"), ("2", "yes")]

@@ -46,7 +46,7 @@ def test_scores_are_numbers(tmp_path: Path, score: str) -> None:
     refused(error, ["train.json line 2", f"'{score}' is not a number"])
 
 
-def test_incomplete_rows_without_labels_are_never_left_out(tmp_path: Path) -> None:
+def test_incomplete_rows_without_labels_are_never_skipped(tmp_path: Path) -> None:
     reading = {"format": "tsv", "columns": {"text_a": "text_a", "text_b": "text_b"}, "skip_incomplete": True}
     content = "text_a\ttext_b\na\tb\nc\n"
     with pytest.raises(UserError) as error:
@@ -105,7 +105,10 @@ def test_an_id_that_is_no_single_value_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path, "\n".join(lines), {"format": "json_lines"}, LABELS, labelled=[])
     refused(error, ["train.json line 2", "'id'", "a text", "[6]"])
-    assert [one.id for one in read(tmp_path, "\n".join(lines), {"format": "json_lines"}, LABELS).examples] == ["0", "1"]
+    assert [example.id for example in read(tmp_path, "\n".join(lines), {"format": "json_lines"}, LABELS).examples] == [
+        "0",
+        "1",
+    ]
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])

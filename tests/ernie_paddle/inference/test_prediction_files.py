@@ -74,7 +74,7 @@ def test_texts_are_written_by_id_as_they_are(tmp_path: Path) -> None:
     ("values", "labels", "suffix"),
     [(["a", "b"], (), ".json"), (["a", "b"], ("a", "b"), ".tsv"), ([1, 0], (), ".tsv"), ([0.5], (), ".tsv")],
 )
-def test_answers_that_are_no_texts_of_their_own_go_into_a_table(
+def test_predictions_that_are_no_free_text_go_into_a_table(
     values: list[Any], labels: tuple[str, ...], suffix: str
 ) -> None:
     assert prediction_suffix([Prediction(value) for value in values], signature(*labels)) == suffix
@@ -85,7 +85,7 @@ def test_without_examples_there_is_a_header_alone() -> None:
         assert prediction_lines([], [], described) == ["index\tprediction"]
 
 
-def test_every_example_needs_an_answer() -> None:
+def test_every_example_needs_a_prediction() -> None:
     for predictions in ([Prediction("a")], [Prediction(1)]):
         with pytest.raises(ValueError, match="shorter"):
             predictions_as_text(EXAMPLES, predictions, signature())
