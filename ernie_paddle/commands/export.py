@@ -8,7 +8,9 @@ from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a fine-tuned model, such as a run's best/")
+    parser.add_argument(
+        "model", type=Path, help="folder of a fine-tuned model, or of a fine-tuning run, for its best one"
+    )
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder to write: model files, vocab.txt, signature.json"
     )

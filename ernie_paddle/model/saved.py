@@ -84,8 +84,10 @@ def resolve(path: Path) -> Path:
     """Return the folder of a model: `path` itself, unchecked, or the newest complete checkpoint in it.
 
     Raises:
-        UserError: neither is there.
+        UserError: neither is there, or the model has another library's layout.
     """
+    if (path / "config.json").is_file() and not (path / CONFIG_FILE).is_file():
+        raise UserError(f"{path}: a model of another library; first run: ernie-paddle convert {path} --out NEW_FOLDER")
     if (path / MODEL_FILE).is_file() or (path / SUMS_FILE).is_file():
         return path
     console = open_console(stderr=True)

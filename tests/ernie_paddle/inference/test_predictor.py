@@ -62,6 +62,14 @@ def test_finetuning_learns_and_keeps_its_best_epoch(finetuned: Path) -> None:
     assert result["sets"]["dev"] == kept["sets"]["dev"] and result["step"] == kept["step"]
 
 
+def test_a_run_is_exported_as_its_best_model(finetuned: Path, tmp_path: Path) -> None:
+    main(["export", str(finetuned / "run"), "--out", str(tmp_path / "export")])
+    exports = (
+        {path.name: path.read_bytes() for path in (folder / "export").iterdir()} for folder in (finetuned, tmp_path)
+    )
+    assert next(exports) == next(exports)
+
+
 def examples_of(finetuned: Path, predictor: Predictor, rows: int) -> Sequence[Any]:
     write_rows(finetuned / "rows.tsv", rows, seed=rows)
     data = {"folder": str(finetuned), "test": "rows.tsv", "labelled": []}

@@ -92,6 +92,13 @@ def test_nothing_is_left_of_a_checkpoint_that_could_not_be_written(
     assert load_model(tmp_path).parameters.keys() == model.parameters.keys()
 
 
+def test_a_model_of_another_library_is_to_be_converted_first(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"another library; first run: ernie-paddle convert {tmp_path} --out"):
+        load_model(tmp_path)
+
+
 def test_a_folder_without_a_model_is_named(tmp_path: Path, model: Model) -> None:
     with pytest.raises(UserError, match="neither a model"):
         load_model(tmp_path)
