@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Test:
     seconds: float
     shared: dict[str, float]
     lines: dict[str, set[int]]
+
+    @cached_property
+    def breadth(self) -> int:
+        """How many lines it runs: the fewer, the more of what it checks is about each of them."""
+        return sum(map(len, self.lines.values()))
 
 
 class Tests:
@@ -62,7 +68,7 @@ class Tests:
         places = set(range(mutant.first_line, mutant.last_line + 1))
         in_module = [test for test in self._tests if mutant.module in test.lines]
         found = [test for test in in_module if test.lines[mutant.module] & places] or in_module
-        found.sort(key=lambda test: (not _mirrors(test.name, mutant.module), test.seconds))
+        found.sort(key=lambda test: (not _mirrors(test.name, mutant.module), test.breadth))
         kept: list[Test] = []
         shared: dict[str, float] = {}
         spent = 0.0

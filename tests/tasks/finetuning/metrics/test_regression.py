@@ -43,6 +43,7 @@ def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) 
     [
         (np.float32(2.5) + np.float32(1e-7) * np.arange(4, dtype=np.float32), "every row is predicted as 2.5"),
         ([0.0, 0.0, 0.0, 0.0], "every row is predicted as 0"),
+        ([5000.0, 5000.001, 5000.0, 5000.0], "every row is predicted as 5000"),
         ([1.0, float("nan"), 2.0, float("inf")], "2 of 4 rows are predicted as NaN or infinite"),
     ],
 )
