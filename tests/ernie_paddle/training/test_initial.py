@@ -82,6 +82,11 @@ def test_models_that_do_not_fit_are_refused(
             initialise(toy_trainer(plan=DISTANCE), other, Console(quiet=True))
 
 
+def test_a_head_that_the_model_lacks_cannot_be_kept(toy_trainer: Callable[..., Trainer], trained: Path) -> None:
+    with pytest.raises(UserError, match="no head to keep"):
+        initialise(toy_trainer(plan=DISTANCE), Initial(trained, "kept"), Console(quiet=True))
+
+
 def said(console: Console) -> str:
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
