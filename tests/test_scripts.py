@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from benchmark_files import BENCHMARKS
+from commands_reference import script_paths
 from small_models import character_vocabulary, write_small_model
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "tools"
-SCRIPTS = sorted(path.name for path in TOOLS.glob("*.sh") if path.read_text().startswith("#!"))  # others are sourced
+SCRIPTS = [path.name for path in script_paths()]
 FINETUNING = ["finetune_glue.sh", "finetune_clue.sh", "finetune_zh.sh"]
 
 

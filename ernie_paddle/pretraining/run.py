@@ -40,9 +40,10 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
         log.evaluation(last.number, last.stage, scores)
 
     ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
+    identity = run_identity(settings)
     with run_folder(out, trainer.ranks):
-        start(trainer, out, run_identity(settings), resume, Initial(init) if init else None)
-        run_stages(trainer, out, run_identity(settings), score_stage, ends)
+        start(trainer, out, identity, resume, Initial(init) if init else None)
+        run_stages(trainer, out, identity, score_stage, ends)
 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:

@@ -1,5 +1,6 @@
 """Small models for any text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,11 @@ from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 def character_vocabulary(folder: Path) -> Vocabulary:
     """Return all characters of a folder's files, each also as a continuation, so that no text is unknown."""
     texts = (path.read_text(encoding="utf-8", errors="ignore").lower() for path in folder.rglob("*") if path.is_file())
-    characters = sorted({character for text in texts for character in text if not character.isspace()})
+    return vocabulary_of(sorted({character for text in texts for character in text if not character.isspace()}))
+
+
+def vocabulary_of(characters: Sequence[str]) -> Vocabulary:
+    """Return a vocabulary of characters, each also as a continuation, with one unused entry."""
     pieces = [*SPECIAL_TOKENS, "[unused1]", *characters, *(f"##{character}" for character in characters)]
     return Vocabulary({piece: i for i, piece in enumerate(pieces)})
 

@@ -7,13 +7,12 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 
 from mutants import Mutant
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import write_json
+from ernie_paddle.files import sha256_of, write_json
 
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / "runs/mutate/recorded.json"
@@ -93,7 +92,7 @@ def _mirrors(test: str, module: str) -> bool:
 
 def _digest(name: str) -> str:
     path = ROOT / name
-    return sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+    return sha256_of(path) if path.exists() else ""
 
 
 def _is_current(digests: dict[str, str]) -> bool:

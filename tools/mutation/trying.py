@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 ROOT = Path(__file__).parents[2]
 MEMORY = 10 << 30  # bytes of address space; a mistake may ask for any amount
 FAILED = Path("../failed").absolute()  # beside the copy that the process runs in
-FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "tests", "tools")
+FOLDERS = ("ernie_paddle", "tasks", "data_builders", "configs", "docs", "tests", "tools")
 HEAVY = ("numpy", "paddle", "pyarrow", "tokenizers", "sklearn.metrics", "scipy.stats", "pydantic", "jieba", "pytest")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs_support import hidden_states, joined
+from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.finetuning_task import FinetuningTask, Signature
@@ -17,7 +18,6 @@ from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.reading.examples import (
     Answer,
     ChoiceExample,
@@ -30,9 +30,7 @@ from tasks.finetuning.reading.examples import (
 )
 
 LETTERS = "甲乙丙丁戊己庚辛abc_[]"
-VOCABULARY = Vocabulary(
-    {token: i for i, token in enumerate([*SPECIAL_TOKENS, "[unused1]", *LETTERS, *(f"##{c}" for c in LETTERS)])}
-)
+VOCABULARY = vocabulary_of(LETTERS)
 CONFIG = ErnieConfig(
     vocab_size=VOCABULARY.size,
     hidden_size=8,

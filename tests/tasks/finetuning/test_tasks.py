@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
 from tasks.finetuning.encoding import cut_pair
@@ -29,9 +29,7 @@ from tasks.finetuning.reading.examples import (
 from tasks.finetuning.regression import Regression
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
-VOCABULARY = Vocabulary(
-    {token: i for i, token in enumerate([*SPECIAL_TOKENS, "[unused1]", *LETTERS, *(f"##{c}" for c in LETTERS)])}
-)
+VOCABULARY = vocabulary_of(LETTERS)
 
 
 def signature(task: str, length: int, labels: tuple[str, ...] | None = None, **options: int) -> Signature:
