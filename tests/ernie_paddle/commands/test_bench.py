@@ -1,6 +1,7 @@
 """Measuring a plan."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def test_each_task_of_a_plan_is_measured_where_it_was_last_active(toy_trainer: C
     tasks = {"knowledge_masking": {"steps": [4, 1]}, "sentence_distance": {"steps": [0, 7]}}
     trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
     said: list[str] = []
+    began = time.perf_counter()
     speeds = measure(trainer, 3, said.append)
+    elapsed = time.perf_counter() - began
     assert [speed.combination for speed in speeds] == [
         ("knowledge_masking",),
         ("sentence_distance", "knowledge_masking"),
@@ -27,13 +30,16 @@ def test_each_task_of_a_plan_is_measured_where_it_was_last_active(toy_trainer: C
         assert len(speed.seconds) == 3 and min(speed.seconds) > 0
         assert 0 < speed.update_seconds < sum(speed.seconds) and speed.waiting >= 0
         assert 0 < speed.tokens <= speed.padded_tokens
+    assert sum(sum(speed.seconds) for speed in speeds) < elapsed
 
 
 def test_a_profile_counts_the_operators_of_what_ran(toy_trainer: Callable[..., Trainer]) -> None:
     trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 3}}})
     step = trainer.steps()
     next(step)
+    began = time.perf_counter()
     times = {operator.name: operator for operator in operator_times(lambda: next(step) and None)}
+    assert 1e-5 < sum(operator.seconds for operator in times.values()) < time.perf_counter() - began
     assert times["pd_op.adamw_"].calls == len(trainer.session.parameters())
     assert all(operator.calls > 0 and operator.seconds >= 0 for operator in times.values())
 

@@ -95,3 +95,12 @@ def test_ranks_begin_alike_are_compared_before_each_checkpoint_and_the_first_wri
         save(trainer, tmp_path / str(rank), {})
         assert saved_steps(tmp_path / str(rank)) == [0] * (rank == 0)
     assert events == ["broadcast_from_rank0", "check_equal", "check_equal"] * 2
+
+
+def test_a_run_that_resumes_if_it_can_says_that_there_is_nothing_to_resume(
+    idle: Callable[..., Trainer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(idle(), tmp_path, {}, resume="auto", init=None)
+    assert f"{tmp_path}: no complete checkpoint to resume from, starting a new run" in capsys.readouterr().err
+    start(idle(), tmp_path, {}, resume="no", init=None)
+    assert "resume" not in capsys.readouterr().err

@@ -136,3 +136,21 @@ def test_a_resumed_run_s_log_continues_after_its_last_step(trainer: Trainer, tmp
         trainer.progress.step = 4
     steps = [record["step"] for record in read_log(tmp_path / LOG_FILE) if record["event"] == "train"]
     assert steps == [3, 4, 6, 7]
+
+
+def test_a_resumed_run_s_events_of_later_steps_are_dropped(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard drops the events from `purge_step` on."""
+    purged: list[int] = []
+
+    def writer(folder: str, purge_step: int, **options: object) -> SummaryWriter:
+        purged.append(purge_step)
+        return SummaryWriter(folder, purge_step=purge_step, **options)
+
+    monkeypatch.setattr("ernie_paddle.training.run_log.SummaryWriter", writer)
+    for step in (0, 4):
+        trainer.progress.step = step
+        with RunLog(tmp_path, trainer):
+            pass
+    assert purged == [1, 5]

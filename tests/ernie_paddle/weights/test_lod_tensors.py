@@ -118,6 +118,8 @@ def test_an_altered_header_is_refused_or_read_in_the_same_size(tmp_path: Path) -
         (b"\x08\x05\x10\x00", "is empty"),
         (b"\x08\x07\x10\x06", "type 7"),
         (b"\x10\x06\x08\x05", "not one type and its dimensions"),
+        (b"\x10\x05\x10\x06", "not one type and its dimensions"),
+        (b"\x08\x05\x08\x06", "not one type and its dimensions"),
         (b"\x08\x05" + b"\x10\x01" * 10, "not one type and its dimensions"),
         (b"\x08\x05" + b"\x10\x01" * 200, "a description of 402 bytes"),
     ],

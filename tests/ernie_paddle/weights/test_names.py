@@ -15,6 +15,7 @@ from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.weights.lod_tensors import read_tensor
 from ernie_paddle.weights.names import Library, Part, names_of, prefix_of
+from ernie_paddle.weights.release import with_task_heads
 
 # Release (`model/ernie.py`), PaddleNLP and Hugging Face (`model.named_parameters()` of `ErnieForPreTraining`).
 # N is a layer's number; a name that ends in * stands for a weight and a bias.
@@ -104,3 +105,19 @@ def test_the_prefix_is_the_beginning_of_the_encoders_names(prefix: str) -> None:
     names = [name.theirs for name in names_of("huggingface", ErnieConfig(**SIZES, hidden_act="gelu"), prefix)]
     assert prefix_of(names) == prefix
     assert prefix_of(["classifier.weight"]) == ""
+
+
+def test_heads_of_the_release_s_tasks_are_matrices_with_a_row_per_hidden_value() -> None:
+    config = ErnieConfig(**SIZES, hidden_act="gelu")
+    shapes = {
+        "a_fc.w_0": (config.hidden_size, 3),
+        "a_fc.b_0": (3,),
+        "b_fc.w_0": (config.hidden_size, 2),
+        "flat.w_0": (config.hidden_size,),
+        "other.w_0": (config.hidden_size + 1, 3),
+        "other.b_0": (3,),
+    }
+    found = with_task_heads([], {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, config)
+    assert [(name.ours, name.theirs, name.part) for name in found] == [
+        (name, name, Part.OTHER_HEAD) for name in ("a_fc.w_0", "a_fc.b_0", "b_fc.w_0")
+    ]

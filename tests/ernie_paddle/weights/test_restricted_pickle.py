@@ -87,7 +87,7 @@ def test_a_pickle_that_calls_a_function_is_refused(tmp_path: Path, protocol: int
 class Sized:
     """An array of 6 numbers whose pickle claims another shape."""
 
-    def __init__(self, *shape: int):
+    def __init__(self, *shape: float):
         self.shape = shape
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -100,6 +100,7 @@ class Sized:
     [
         (pickle.dumps({"a": Sized(10**6, 10**6)}), "do not fit"),
         (pickle.dumps({"a": Sized(-2, -3)}), "shape"),
+        (pickle.dumps({"a": Sized(2.0, 3.0)}), "shape"),
         (b"\x80\x04B" + struct.pack("<I", 2**31), "expected 2147483648 bytes"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**40), "expected 1099511627776 bytes"),
         (b"\x80\x05\x96" + struct.pack("<Q", 2**40), "BYTEARRAY8|expected"),
