@@ -1,9 +1,9 @@
 """The interface between a fine-tuning task and the engine: examples to samples, scores to predictions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -16,6 +16,9 @@ from ernie_paddle.task import Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
 SIGNATURE_FILE = "signature.json"
+UNREAD_KEYS = ("id", "label")  # of inputs, which may also be rows of a labelled file
+
+InputType = TypeVar("InputType", bound="TaskInput")
 
 
 class Signature(Settings):
@@ -55,6 +58,49 @@ class ExampleSet:
 
 
 @dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read, in the place of its example: its id, and the error, which names file and line."""
+
+    id: str
+    error: str
+
+
+@dataclass(frozen=True)
+class ExampleStream:
+    """The examples of a set of files as they are read. `notes` returns notes like those of `ExampleSet` afterwards."""
+
+    name: str
+    examples: Iterator[Any]
+    notes: Callable[[], list[str]]
+
+
+class TaskInput(Settings):
+    """The input of a prediction: the fields of an example without its label. Each fine-tuning task has a subclass."""
+
+    @classmethod
+    def of(cls: type[InputType], given: Any, where: str) -> InputType:
+        """Return what a user gave: a mapping of fields, a sequence of fields in order, or a text, the first field.
+
+        The keys `id` and `label` are not read.
+
+        Raises:
+            UserError: a field is missing, unknown or of another type. The message begins with `where`.
+        """
+        if isinstance(given, cls):
+            return given
+        fields = list(cls.model_fields)
+        if isinstance(given, str):
+            given = (given,)
+        if isinstance(given, Mapping):
+            tree = {name: value for name, value in given.items() if name in fields or name not in UNREAD_KEYS}
+        elif isinstance(given, Sequence) and len(given) <= len(fields):
+            tree = dict(zip(fields, given, strict=False))
+        else:
+            raise UserError(f"{where}: expected a text, or up to {len(fields)} fields: {', '.join(fields)}")
+        return check_settings(cls, tree, where)
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Examples encoded as samples. `details` are what the task needs to read predictions from the samples' scores."""
 
@@ -64,13 +110,18 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for an example: a label, a number, tags, a text or the number of a choice.
+    """A model's prediction for an example. Each fine-tuning task has a subclass, which has it in words.
 
+    `value` is what metrics compare with gold labels: a label, a number, tags, a text or the number of a choice.
     `scores` are probabilities in the order of the labels or choices, empty if the task has neither.
     """
 
     value: Any
     scores: Sequence[float] = field(default_factory=tuple)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the prediction in words as plain values, for JSON."""
+        return {"prediction": self.value}
 
 
 @dataclass(frozen=True)
@@ -94,6 +145,7 @@ class FinetuningTask(ABC):
     """
 
     name: ClassVar[str]
+    Input: ClassVar[type[TaskInput]]
     Options: ClassVar[type[Settings]] = NoOptions
     model_class: ClassVar[ModelClass | None] = None
     prediction_types: ClassVar[tuple[str, ...]] = ("labels",)  # input types of the metrics that score the predictions
@@ -160,6 +212,27 @@ class FinetuningTask(ABC):
         Raises:
             UserError: a file is missing, or its content is not what the recipe says.
         """
+
+    @abstractmethod
+    def stream(
+        self, data: Mapping[str, Any], split: str, signature: Signature, skip_bad: bool = False
+    ) -> list[ExampleStream]:
+        """Return the sets that `read` reads, as they are read. Memory does not grow with files of one row per line.
+
+        With `skip_bad`, a row that cannot be read yields a `BadRow` instead of raising a `UserError`.
+        """
+
+    @abstractmethod
+    def example(self, given: Any, id: str, place: str) -> Any:
+        """Return an unlabelled example of an `Input`, which is of this task's class.
+
+        Raises:
+            UserError: the input contradicts itself. The message begins with `place`.
+        """
+
+    def belongs_together(self, example: Any, following: Any) -> bool:
+        """Check whether the predictions for two consecutive examples depend on each other."""
+        return False
 
     @abstractmethod
     def is_labelled(self, example: Any) -> bool:

@@ -1,19 +1,28 @@
 """Classification of a text or a pair of texts, from the first token (release, `finetune/classifier.py`)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ernie_paddle.data.encoding import pair, samples_of, tokenized
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import Encoded, ExampleSet, ModelClass, Prediction, Signature
+from ernie_paddle.finetuning_task import (
+    Encoded,
+    ExampleSet,
+    ModelClass,
+    Prediction,
+    Signature,
+    TaskInput,
+)
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Objective, SentenceClassificationObjective
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.encoding import pair, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
+from tasks.finetuning.reading.examples import TextExample
 from tasks.finetuning.reading.json_lines import JsonLinesFormat
 from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.tsv import TsvFormat
@@ -21,16 +30,54 @@ from tasks.finetuning.reading.tsv import TsvFormat
 RANKED = ("relevance", "judgements")  # input types of metrics that rank the candidates of a question
 
 
+class TextInput(TaskInput):
+    """A text or a pair of texts."""
+
+    text_a: str
+    """First text."""
+    text_b: str | None = None
+    """Second text of a pair."""
+
+
+@dataclass(frozen=True)
+class LabelPrediction(Prediction):
+    """A label, with the probabilities of all `labels`, in their order, as `scores`."""
+
+    labels: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return self.value
+
+    @property
+    def probability(self) -> float:
+        """The probability of the label."""
+        return self.probabilities[self.label]
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of each label."""
+        return dict(zip(self.labels, self.scores, strict=True))
+
+    def as_record(self) -> dict[str, Any]:
+        return {"prediction": self.label, "probability": self.probability, "probabilities": self.probabilities}
+
+
 class Classification(FileTask):
     """The fine-tuning task that predicts a label for a text or a pair of texts."""
 
     name = "classification"
+    Input: ClassVar[type[TaskInput]] = TextInput
     model_class: ClassVar[ModelClass | None] = ModelClass("SequenceClassification")
     prediction_types: ClassVar[tuple[str, ...]] = ("labels", *RANKED)
     formats: ClassVar[tuple[type[Format], ...]] = (TsvFormat, JsonLinesFormat)
 
     def objective(self, signature: Signature) -> Objective:
         return SentenceClassificationObjective(signature.labels, head="cls_out")
+
+    def example(self, given: Any, id: str, place: str) -> Any:
+        return TextExample(id, place, given.text_a, given.text_b, None)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         firsts = tokenized([example.text_a for example in examples], vocabulary)
@@ -51,7 +98,7 @@ class Classification(FileTask):
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Prediction]:
         names = signature.labels or ()
-        return [Prediction(names[int(row.argmax())], row.tolist()) for (row,) in scores]
+        return [LabelPrediction(names[int(row.argmax())], row.tolist(), names) for (row,) in scores]
 
     def check_gold(self, metric: Metric, labelled: ExampleSet) -> None:
         if metric.input_type not in RANKED:

@@ -11,6 +11,7 @@ from finetuning_support import LABELS, write_recipe
 from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
+from ernie_paddle.data.encoding import samples_of
 from ernie_paddle.files import read_json
 from ernie_paddle.inference import export
 from ernie_paddle.inference.predictor import Predictor, inference_config
@@ -19,7 +20,6 @@ from ernie_paddle.programs import devices
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
-from tasks.finetuning.encoding import samples_of
 
 BATCH = 8
 BF16 = 2e-2  # how far a probability may be off; it is by 0.005
