@@ -9,10 +9,13 @@ from ernie_paddle.registry import Command, Registry
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", type=Path, help="folder of a fine-tuned model, or of a fine-tuning run, for its best one"
+        "model", type=Path, help="folder of a model, or of a run: a fine-tuning run stands for its best model"
     )
     parser.add_argument(
-        "--out", type=output_folder, required=True, help="folder to write: model files, vocab.txt, signature.json"
+        "--out",
+        type=output_folder,
+        required=True,
+        help="folder to write: model files, export.json, vocab.txt, signature.json",
     )
 
 
@@ -20,12 +23,12 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.inference.export import export
 
     difference = export(args.model, args.out, registry)
-    print(f"{args.out}: written; in a new process, its scores differ from the model's by at most {difference:.1e}")
+    print(f"{args.out}: written; in a new process, its outputs differ from the model's by at most {difference:.1e}")
 
 
 COMMAND = Command(
     name="export",
-    help="write a fine-tuned model as Paddle inference files with vocabulary and signature",
+    help="write a model as Paddle inference files with vocabulary and signature",
     example="ernie-paddle export runs/reviews/best --out runs/reviews/export",
     configure=configure,
     run=run,

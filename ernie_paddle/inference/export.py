@@ -1,6 +1,8 @@
-"""Export of fine-tuned models: Paddle inference files, vocabulary and signature."""
+"""Export of models: model files for inference with their description, vocabulary and signature."""
 
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,72 +11,78 @@ from ernie_paddle.children import call_in_new_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE
-from ernie_paddle.inference.predictor import MODEL_PREFIX, ExportSignature, Predictor
+from ernie_paddle.inference.backends import inference_program, open_backend
+from ernie_paddle.inference.exported import EXPORT_FILE, MODEL_PREFIX, ExportRecord
+from ernie_paddle.inference.heads import head_of
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import BEST, load_model
-from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
+from ernie_paddle.model.saved import BEST, Model, load_model, save_signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
+if TYPE_CHECKING:
+    from ernie_paddle.programs.inference_program import InferenceProgram
+
 TOLERANCE = 1e-5
+Feed = dict[str, np.ndarray]
 
 
 def export(model_folder: Path, out: Path, registry: Registry) -> float:
-    """Export a model, then load it in a fresh process and compare its scores with those of the original program.
+    """Export a model, then load it in a fresh process and compare its outputs with those of the original program.
 
-    A fine-tuning run stands for its best model.
+    A fine-tuning run stands for its best model. A model without a signature is exported as an encoder.
 
-    Returns the largest difference, relative to the largest score if that is above 1.
+    Returns the largest difference, relative to the largest output if that is above 1.
 
     Raises:
-        UserError: the model is not fine-tuned, or the difference is above 1e-5.
+        UserError: the model cannot be exported, or the difference is above 1e-5.
     """
+    from ernie_paddle.programs.inference_program import INPUTS
+
     if (model_folder / BEST / SIGNATURE_FILE).is_file():
         model_folder = model_folder / BEST
-    path = model_folder / SIGNATURE_FILE
-    if not path.is_file():
-        raise UserError(f"{model_folder}: not a fine-tuned model, {SIGNATURE_FILE} is missing; fine-tune one first")
     model = load_model(model_folder)
-    vocabulary, signature = model.vocabulary, model.signature
-    assert signature is not None
-    task = registry.finetuning_tasks.get(signature.task, str(path))
-    try:
-        program = InferenceProgram(
-            model.config, task.objective(signature), signature.task_id, vocabulary.pad_id, model.parameters
-        )
-    except ValueError as error:
-        raise UserError(f"{model_folder}: {error}") from None
+    program = inference_program(model, head_of(model, registry), str(model_folder))
+    record = ExportRecord(
+        format="paddle",
+        inputs={feed.name: feed.dtype for feed in INPUTS},
+        outputs=program.outputs,
+        max_length=longest_input(model),
+    )
     with atomic_folder(out) as partial:
         program.save(partial / MODEL_PREFIX)
-        vocabulary.save(partial / VOCABULARY_FILE)
-        inputs = {feed.name: feed.dtype for feed in INPUTS}
-        exported = ExportSignature(**signature.model_dump(), inputs=inputs)
-        write_json(partial / SIGNATURE_FILE, exported.model_dump(mode="json"))
+        write_json(partial / EXPORT_FILE, record.model_dump(mode="json"))
+        model.vocabulary.save(partial / VOCABULARY_FILE)
+        save_signature(partial, model.signature)
         write_checksums(partial)
         try:
-            difference = _largest_difference(program, partial, vocabulary, signature.max_length)
+            difference = _largest_difference(program, partial, model.vocabulary, record.max_length)
         except RuntimeError as error:  # Paddle does not report a full disk when it writes, only when it reads
             reason = str(error).strip().split("\n")[0]
             raise UserError(
                 f"{out}: not written, Paddle cannot read its files back ({reason}); free disk space"
             ) from None
         if not difference <= TOLERANCE:
-            raise UserError(f"{out}: not written, the exported model's scores differ by {difference:.1e}")
+            raise UserError(f"{out}: not written, the exported model's outputs differ by {difference:.1e}")
     return difference
 
 
-def _largest_difference(program: InferenceProgram, folder: Path, vocabulary: Vocabulary, max_length: int) -> float:
+def longest_input(model: Model) -> int:
+    """Return the longest input in tokens: that of the signature, or the positions of the encoder."""
+    return model.signature.max_length if model.signature else model.config.max_position_embeddings
+
+
+def _largest_difference(program: "InferenceProgram", folder: Path, vocabulary: Vocabulary, max_length: int) -> float:
     feeds = [_random_feed(vocabulary, rows, length) for rows, length in ((1, 3), (4, max_length))]
-    exported_scores = call_in_new_process(_exported_scores, folder, feeds)
-    pairs = [(program.scores(feed), exported) for feed, exported in zip(feeds, exported_scores, strict=True)]
-    return max(float(np.abs(own - exported).max() / max(1.0, np.abs(own).max())) for own, exported in pairs)
+    exported = call_in_new_process(_exported_outputs, folder, feeds)
+    pairs = zip(chain.from_iterable(map(program.run, feeds)), chain.from_iterable(exported), strict=True)
+    return max(float(np.abs(ours - theirs).max() / max(1.0, np.abs(ours).max())) for ours, theirs in pairs)
 
 
-def _random_feed(vocabulary: Vocabulary, rows: int, length: int) -> dict[str, np.ndarray]:
+def _random_feed(vocabulary: Vocabulary, rows: int, length: int) -> Feed:
     ids = generator("export", rows, length).choice(vocabulary.ordinary_ids, (rows, length))
     return {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
 
 
-def _exported_scores(folder: Path, feeds: list[dict[str, np.ndarray]]) -> list[np.ndarray]:
-    predictor = Predictor(folder, on_gpu=False)  # like the original program
-    return [predictor.scores(feed) for feed in feeds]
+def _exported_outputs(folder: Path, feeds: list[Feed]) -> list[list[np.ndarray]]:
+    backend = open_backend(folder, on_gpu=False)  # like the original program
+    return [backend.run(feed) for feed in feeds]

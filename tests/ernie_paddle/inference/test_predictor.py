@@ -14,7 +14,9 @@ from ernie_paddle.cli import main
 from ernie_paddle.data.encoding import samples_of
 from ernie_paddle.files import read_json
 from ernie_paddle.inference import export
-from ernie_paddle.inference.predictor import Predictor, inference_config
+from ernie_paddle.inference.backends import inference_config
+from ernie_paddle.inference.heads import TaskHead
+from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.programs import devices
 from ernie_paddle.programs.inference_program import InferenceProgram
@@ -134,12 +136,12 @@ def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
 def test_the_export_predicts_as_the_model_it_was_made_from(finetuned: Path) -> None:
     model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
     objective = CLASSIFICATION.objective(predictor.signature)
-    program = InferenceProgram(model.config, objective, 0, model.vocabulary.pad_id, model.parameters)
+    program = InferenceProgram(model.config, TaskHead(objective), 0, model.vocabulary, model.parameters)
     random = np.random.default_rng(0)
     for shape in ((1, 3), (5, 16)):
         ids = random.integers(5, 60, shape)
         feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
-        assert np.abs(program.scores(feed) - predictor.scores(feed)).max() < 1e-5
+        assert np.abs(program.run(feed)[0] - predictor.scores(feed)).max() < 1e-5
 
 
 def predicted(
@@ -186,7 +188,7 @@ def test_an_export_whose_scores_differ_is_not_written(
     code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
     assert (code == 0) == (tmp_path / "export").exists() == written
     if not written:
-        assert_user_error(code, stderr, "not written, the exported model's scores differ by")
+        assert_user_error(code, stderr, "not written, the exported model's outputs differ by")
 
 
 def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of_large_scores(
@@ -198,13 +200,13 @@ def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of
     found = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
 
     class Program:
-        def scores(self, feed: dict[str, np.ndarray]) -> np.ndarray:
+        def run(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
             shapes.append(feed["input_ids"].shape)
             assert not np.isin(feed["input_ids"], list(range(5))).any()
-            return own[len(feed["input_ids"])]
+            return [own[len(feed["input_ids"])]]
 
     monkeypatch.setattr(
-        export, "call_in_new_process", lambda call, folder, feeds: [found[len(f["input_ids"])] for f in feeds]
+        export, "call_in_new_process", lambda call, folder, feeds: [[found[len(f["input_ids"])]] for f in feeds]
     )
 
     def largest() -> float:

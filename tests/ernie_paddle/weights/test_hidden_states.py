@@ -14,6 +14,7 @@ import pytest
 from programs_support import hidden_states
 from weights_support import FINETUNED, SIZES, finetuned_model, random_model, read_model, write_inputs, write_model
 
+from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.registry import load_plugins
@@ -126,8 +127,10 @@ def scores_of(model: Model, folder: Path) -> np.ndarray:
     assert model.signature
     given = np.load(folder / "inputs.npz")
     objective = load_plugins().finetuning_tasks.get(model.signature.task).objective(model.signature)
-    program = InferenceProgram(model.config, objective, model.signature.task_id, 0, model.parameters)
-    return program.scores({name: given[name] for name in ("input_ids", "sentence_ids")})
+    program = InferenceProgram(
+        model.config, TaskHead(objective), model.signature.task_id, model.vocabulary, model.parameters
+    )
+    return program.run({name: given[name] for name in ("input_ids", "sentence_ids")})[0]
 
 
 def assert_same_scores(model: Model, folder: Path) -> None:
