@@ -5,78 +5,31 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, Field
+from typing import Any
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.settings import SpanSettings
 from data_builders.annotation.store import annotate_corpus
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
-from data_builders.documents import Language
 from data_builders.progress import Bars
 from data_builders.readers.pairs import PairReader
 from data_builders.readers.reader import RawCorpus
 from data_builders.resumable import read_record, resumable_folder, unless_damaged
-from data_builders.workers import Engine
+from data_builders.settings import BuildSettings, CorpusSettings, TaskSettings
+from data_builders.workers import Engine, Processes
 from ernie_paddle.checksums import check_file, write_sealed
-from ernie_paddle.config import FileName, Settings, check_settings, each_once
+from ernie_paddle.config import check_settings, load_settings
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
-from ernie_paddle.registry import Registry
-from ernie_paddle.text.encodings import text_codec
+from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 ANNOTATED = "annotated"
 WORK_ITEMS_PER_SHARD = 16
 NO_LIMIT = 1 << 60  # samples of a shard, which holds a fixed number of work items instead
 COUNTED, WRITTEN = "counted.json", "written.json"  # records of the finished work in an unfinished folder
-
-
-class CorpusSettings(Settings):
-    """The location of a raw corpus and how to read it."""
-
-    path: Path
-    """File, folder or pattern."""
-    format: str
-    """Corpus format."""
-    language: Language
-    """Language of the text."""
-    encoding: Annotated[str, AfterValidator(text_codec)] | None = None
-    """Encoding of the files, any that Python knows; `null`: UTF-8."""
-    variant: str | None = None
-    """Variant of a language that is kept of a MediaWiki dump, such as `zh-tw`; `null`: the format's first."""
-
-
-class TaskSettings(Settings):
-    """The corpora from which a task's samples are built, and the options of its builder."""
-
-    corpora: Annotated[list[str], Field(min_length=1), AfterValidator(each_once)]
-    """Names of the corpora that the samples come from."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """The sample builder's own options."""
-
-
-class BuildSettings(Settings):
-    """A corpora config."""
-
-    vocab: Path
-    """Vocabulary, a token in each line."""
-    seed: int = 1
-    """Seed of everything random."""
-    max_length: int = Field(ge=8)
-    """Tokens of a sample, special tokens included, at most."""
-    validation_share: float = Field(default=0.02, gt=0, lt=1)
-    """Share of the documents that are held out."""
-    spans: SpanSettings = Field(default_factory=SpanSettings)
-    """Words and names in addition to the built-in ones, by language."""
-    corpora: dict[FileName, CorpusSettings] = Field(min_length=1)
-    """Corpora by name."""
-    tasks: dict[str, TaskSettings] = Field(min_length=1)
-    """Tasks by name."""
 
 
 @dataclass
@@ -110,6 +63,29 @@ class BuildResult:
 
     corpora: dict[str, AnnotatedCorpus]
     tasks: dict[str, TaskCounts]
+
+
+def build_samples(
+    config: BuildSettings | Path | str,
+    out: Path | str,
+    *,
+    workers: int = 1,
+    registry: Registry | None = None,
+) -> BuildResult:
+    """Annotate corpora once and write the samples of every task, as `ernie-paddle build` does on one machine.
+
+    Args:
+        config: a corpora config, or its file; `load_settings` applies overrides.
+        out: folder for the shards, one subfolder per task.
+        workers: number of processes. It does not change the shards.
+        registry: what plug-ins added; by default all that are installed.
+
+    Raises:
+        UserError: a corpus cannot be read, or a task gets no samples from its corpora.
+    """
+    settings = config if isinstance(config, BuildSettings) else load_settings(BuildSettings, Path(config), [])
+    with Processes(workers) as engine:
+        return build(settings, Path(out), engine, registry or load_plugins())
 
 
 def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry) -> BuildResult:

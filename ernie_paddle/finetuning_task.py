@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -11,14 +11,12 @@ from pydantic import Field, field_validator
 from ernie_paddle.config import NoOptions, Settings, check_settings, each_once
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 
 SIGNATURE_FILE = "signature.json"
-UNREAD_KEYS = ("id", "label")  # of inputs, which may also be rows of a labelled file
-
-InputType = TypeVar("InputType", bound="TaskInput")
 
 
 class Signature(Settings):
@@ -58,46 +56,12 @@ class ExampleSet:
 
 
 @dataclass(frozen=True)
-class BadRow:
-    """A row that could not be read, in the place of its example: its id, and the error, which names file and line."""
-
-    id: str
-    error: str
-
-
-@dataclass(frozen=True)
 class ExampleStream:
     """The examples of a set of files as they are read. `notes` returns notes like those of `ExampleSet` afterwards."""
 
     name: str
     examples: Iterator[Any]
     notes: Callable[[], list[str]]
-
-
-class TaskInput(Settings):
-    """The input of a prediction: the fields of an example without its label. Each fine-tuning task has a subclass."""
-
-    @classmethod
-    def of(cls: type[InputType], given: Any, where: str) -> InputType:
-        """Return what a user gave: a mapping of fields, a sequence of fields in order, or a text, the first field.
-
-        The keys `id` and `label` are not read.
-
-        Raises:
-            UserError: a field is missing, unknown or of another type. The message begins with `where`.
-        """
-        if isinstance(given, cls):
-            return given
-        fields = list(cls.model_fields)
-        if isinstance(given, str):
-            given = (given,)
-        if isinstance(given, Mapping):
-            tree = {name: value for name, value in given.items() if name in fields or name not in UNREAD_KEYS}
-        elif isinstance(given, Sequence) and len(given) <= len(fields):
-            tree = dict(zip(fields, given, strict=False))
-        else:
-            raise UserError(f"{where}: expected a text, or up to {len(fields)} fields: {', '.join(fields)}")
-        return check_settings(cls, tree, where)
 
 
 @dataclass(frozen=True)
@@ -149,6 +113,7 @@ class FinetuningTask(ABC):
     Options: ClassVar[type[Settings]] = NoOptions
     model_class: ClassVar[ModelClass | None] = None
     prediction_types: ClassVar[tuple[str, ...]] = ("labels",)  # input types of the metrics that score the predictions
+    scored: ClassVar[Literal["labels", "choices"] | None] = None  # what the scores of predictions belong to
     has_labels: ClassVar[bool] = True  # whether predictions are labels of the signature, one or a sequence
     least_length: ClassVar[int] = 3  # fewest tokens of a sample
 

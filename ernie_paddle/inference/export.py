@@ -10,12 +10,11 @@ from ernie_paddle.checksums import write_checksums
 from ernie_paddle.children import call_in_new_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, write_json
-from ernie_paddle.finetuning_task import SIGNATURE_FILE
 from ernie_paddle.inference.backends import inference_program, open_backend
 from ernie_paddle.inference.exported import EXPORT_FILE, MODEL_PREFIX, ExportRecord
 from ernie_paddle.inference.heads import head_of
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import BEST, Model, load_model, save_signature
+from ernie_paddle.model.saved import Model, load_model, of_run, save_signature
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
@@ -38,8 +37,7 @@ def export(model_folder: Path, out: Path, registry: Registry) -> float:
     """
     from ernie_paddle.programs.inference_program import INPUTS
 
-    if (model_folder / BEST / SIGNATURE_FILE).is_file():
-        model_folder = model_folder / BEST
+    model_folder = of_run(model_folder)
     model = load_model(model_folder)
     program = inference_program(model, head_of(model, registry), str(model_folder))
     record = ExportRecord(

@@ -80,6 +80,11 @@ def load_signature(folder: Path) -> KeptSignature | None:
     return None if path is None else check_settings(KeptSignature, read_json(path, "signature"), str(path))
 
 
+def of_run(path: Path) -> Path:
+    """Return the folder of a fine-tuning run's best model; any other path unchanged."""
+    return path / BEST if (path / BEST / SIGNATURE_FILE).is_file() else path
+
+
 def resolve(path: Path) -> Path:
     """Return the folder of a model: `path` itself, unchecked, or the newest complete checkpoint in it.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from ernie_paddle.finetuning_task import (
     ModelClass,
     Prediction,
     Signature,
-    TaskInput,
 )
+from ernie_paddle.inputs import TaskInput, TextInput
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Objective, SentenceClassificationObjective
@@ -28,15 +28,6 @@ from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.tsv import TsvFormat
 
 RANKED = ("relevance", "judgements")  # input types of metrics that rank the candidates of a question
-
-
-class TextInput(TaskInput):
-    """A text or a pair of texts."""
-
-    text_a: str
-    """First text."""
-    text_b: str | None = None
-    """Second text of a pair."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +62,7 @@ class Classification(FileTask):
     Input: ClassVar[type[TaskInput]] = TextInput
     model_class: ClassVar[ModelClass | None] = ModelClass("SequenceClassification")
     prediction_types: ClassVar[tuple[str, ...]] = ("labels", *RANKED)
+    scored: ClassVar[Literal["labels", "choices"] | None] = "labels"
     formats: ClassVar[tuple[type[Format], ...]] = (TsvFormat, JsonLinesFormat)
 
     def objective(self, signature: Signature) -> Objective:

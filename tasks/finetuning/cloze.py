@@ -13,7 +13,8 @@ import numpy as np
 
 from ernie_paddle.data.encoding import Segments, tokenized
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature, TaskInput
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.multiple_choice import ChoicePrediction, MultipleChoice, check_choices, choices_encoded, softmax

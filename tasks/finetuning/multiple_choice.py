@@ -11,7 +11,8 @@ from ernie_paddle.data.encoding import Segments, samples_of, tokenized
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.samples import IGNORED
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature, TaskInput
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -102,6 +103,7 @@ class MultipleChoice(FileTask):
         differences="the input format is not part of the model: give it `[CLS] text [SEP] question [SEP] choice [SEP]` "
         "with sentence id 0 for the text and 1 for the rest",
     )
+    scored = "choices"
     has_labels = False
     least_length = 5  # four special tokens and one of a choice
     formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)

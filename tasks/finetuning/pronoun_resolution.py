@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import Encoded, ModelClass, Signature, TaskInput
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification

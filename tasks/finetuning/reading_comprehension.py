@@ -17,7 +17,8 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.encoding import Segments, samples_of, tokenized
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature, TaskInput
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
 from ernie_paddle.text.vocabulary import Vocabulary

@@ -58,6 +58,7 @@ class Regression(Classification):
     name = "regression"
     model_class = ModelClass("SequenceClassification", problem_type="regression")
     prediction_types = ("numbers",)
+    scored = None
     has_labels = False
 
     def objective(self, signature: Signature) -> Objective:

@@ -17,7 +17,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.encoding import samples_of, tokenized
 from ernie_paddle.data.samples import IGNORED
-from ernie_paddle.finetuning_task import Encoded, InputType, ModelClass, Prediction, Signature, TaskInput
+from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import InputType, TaskInput
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Labels, Objective, TokenClassificationObjective

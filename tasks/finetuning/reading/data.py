@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ernie_paddle.config import Settings, file_name
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.c3 import C3Format
 from tasks.finetuning.reading.chid import ChidFormat
 from tasks.finetuning.reading.examples import Example

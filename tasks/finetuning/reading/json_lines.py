@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.config import Settings
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed, written_label

@@ -17,25 +17,21 @@ class Tally:
         if len(self.places) < PLACES:
             self.places.append(place)
 
-    def shown_places(self) -> str:
-        """Return the first places as text, with dots if there are more."""
-        return "; ".join(self.places) + ("; ..." if self.count > len(self.places) else "")
-
 
 @dataclass
 class Report:
     """The report on reading one set of files.
 
     `rows` is the number of rows: lines, questions or blanks. `skipped` counts rows that gave no example by reason,
-    `corrected` the corrections, `kept` the rows that were kept in spite of a defect, and `bad` those that could not be
-    read.
+    `corrected` the corrections, `kept` the rows that were kept in spite of a defect, and `bad` the number of rows that
+    could not be read.
     """
 
     rows: int = 0
     skipped: dict[str, Tally] = field(default_factory=dict)
     corrected: dict[str, Tally] = field(default_factory=dict)
     kept: dict[str, Tally] = field(default_factory=dict)
-    bad: Tally = field(default_factory=Tally)
+    bad: int = 0
 
     def skip(self, reason: str, place: str) -> None:
         self.skipped.setdefault(reason, Tally()).add(place)
@@ -49,7 +45,7 @@ class Report:
     @property
     def examples(self) -> int:
         """The number of examples."""
-        return self.rows - self.bad.count - sum(tally.count for tally in self.skipped.values())
+        return self.rows - self.bad - sum(tally.count for tally in self.skipped.values())
 
     def lines(self) -> list[str]:
         """Return the report as lines: the counts, then the notes."""
@@ -65,7 +61,6 @@ class Report:
         )
         for prefix, tallies in sections:
             for reason, tally in tallies.items():
-                lines.append(f"{prefix.format(tally.count)} {reason} ({tally.shown_places()})")
-        if self.bad.count:
-            lines.append(f"bad: {self.bad.count:,} rows ({self.bad.shown_places()})")
+                more = "; ..." if tally.count > len(tally.places) else ""
+                lines.append(f"{prefix.format(tally.count)} {reason} ({'; '.join(tally.places)}{more})")
         return lines

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
 from ernie_paddle.text.cleaning import load_json
 from ernie_paddle.text.encodings import SAMPLE_BYTES, not_utf8
@@ -156,7 +156,7 @@ class Source:
         except UserError as error:
             if not self.skip_bad:
                 raise
-            report.bad.add(place)
+            report.bad += 1
             yield BadRow(f"{self.prefix}{row}", str(error))
         else:
             yield from examples

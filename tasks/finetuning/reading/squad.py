@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.examples import Answer, Example, QuestionExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Literal
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.examples import Example, TaggedExample, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
 from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report

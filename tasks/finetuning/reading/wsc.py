@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import BadRow
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.examples import Example, ReferenceExample, Span
 from tasks.finetuning.reading.json_lines import row_id
 from tasks.finetuning.reading.report import Report
