@@ -40,10 +40,14 @@ class Signature(Settings):
 
 
 class KeptSignature(Signature):
-    """A signature as it is stored beside a model: with the `data` section of the recipe."""
+    """A signature as it is stored beside a model: with the recipe's data and metric."""
 
     data: dict[str, Any]
     """How the files are read that the model was trained on."""
+    metric: str | None = None
+    """The metric of the recipe; `null` for models that were not fine-tuned here."""
+    metric_options: dict[str, Any] = Field(default_factory=dict)
+    """The metric's own options."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from ernie_paddle.arguments import STANDARD_INPUT
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.text.cleaning import load_json
+from ernie_paddle.text.cleaning import clean, load_json
 from ernie_paddle.text.encodings import not_utf8
 
 InputType = TypeVar("InputType", bound="TaskInput")
@@ -26,7 +26,7 @@ class TaskInput(Settings):
     def of(cls: type[InputType], given: Any, where: str) -> InputType:
         """Return what a user gave: a mapping of fields, a sequence of fields in order, or a text, the first field.
 
-        The keys `id` and `label` are not read.
+        The keys `id` and `label` are not read. Lone surrogates are replaced.
 
         Raises:
             UserError: a field is missing, unknown or of another type. The message begins with `where`.
@@ -42,7 +42,7 @@ class TaskInput(Settings):
             tree = dict(zip(fields, given, strict=False))
         else:
             raise UserError(f"{where}: expected a text, or up to {len(fields)} fields: {', '.join(fields)}")
-        return check_settings(cls, tree, where)
+        return check_settings(cls, clean(tree)[0], where)
 
 
 class TextInput(TaskInput):

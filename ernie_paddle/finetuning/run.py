@@ -202,7 +202,13 @@ class Finetuning:
         )
 
     def _save_best(self, folder: Path, scores: dict[str, Any]) -> None:
-        signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
+        settings = self.settings
+        signature = KeptSignature(
+            **settings.signature.model_dump(),
+            data=settings.data,
+            metric=settings.metric,
+            metric_options=settings.metric_options,
+        )
         model = saved.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters(), signature)
         with atomic_folder(folder) as beside:
             write_json(beside / SCORES_FILE, scores)

@@ -123,9 +123,8 @@ def inference_program(model: Model, head: InferenceHead, where: str) -> "Inferen
     """
     from ernie_paddle.programs.inference_program import InferenceProgram
 
-    task_id = model.signature.task_id if model.signature else 0
     try:
-        return InferenceProgram(model.config, head, task_id, model.vocabulary, model.parameters)
+        return InferenceProgram(model.config, head, model.task_id, model.vocabulary, model.parameters)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from None
 

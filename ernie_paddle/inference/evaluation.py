@@ -1,15 +1,16 @@
 """Scores of fine-tuned models on labelled sets, without training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning.settings import SIZES, FinetuneSettings, load_recipe
-from ernie_paddle.finetuning_task import Prediction, Signature
+from ernie_paddle.finetuning_task import ExampleSet, Prediction, Signature
 from ernie_paddle.inference.backends import InferencePrecision
 from ernie_paddle.inference.batching import BATCH_TOKENS
 from ernie_paddle.inference.predictor import Predictor
-from ernie_paddle.metric import Scores
+from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.registry import Registry, load_plugins
 
 SPLITS = ("dev", "test")
@@ -56,13 +57,22 @@ def evaluate(
     labelled = [one for one in sets if all(map(task.is_labelled, one.examples))]
     if not labelled:
         raise UserError(f"data: no labelled set among {', '.join(splits)}; name files in data and data.labelled")
-    scores: dict[str, Scores] = {}
     for one in labelled:
         task.check_gold(metric, one)
-        found = [identified.prediction for identified in predictor.stream(one.examples, batch_tokens)]
-        predictions = [prediction for prediction in found if isinstance(prediction, Prediction)]
-        scores[one.name] = task.score(metric, settings.metric_options, one.examples, predictions, signature)
-    return scores
+    return {one.name: score_set(predictor, metric, settings.metric_options, one, batch_tokens) for one in labelled}
+
+
+def score_set(
+    predictor: Predictor,
+    metric: Metric,
+    options: Mapping[str, Any],
+    labelled: ExampleSet,
+    batch_tokens: int = BATCH_TOKENS,
+) -> Scores:
+    """Score a model on a labelled set. `options` are those of the metric."""
+    found = [identified.prediction for identified in predictor.stream(labelled.examples, batch_tokens)]
+    predictions = [prediction for prediction in found if isinstance(prediction, Prediction)]
+    return predictor.task.score(metric, options, labelled.examples, predictions, predictor.signature)
 
 
 def check_same_task(model: Signature, recipe: Signature, model_name: str, recipe_name: str) -> None:

@@ -18,6 +18,7 @@ from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 EXPORT_FILE = "export.json"
 MODEL_PREFIX = "model"
 ExportFormat = Literal["paddle", "onnx"]
+StoredPrecision = Literal["fp32", "int8"]
 MODEL_FILES: dict[ExportFormat, tuple[str, ...]] = {
     "paddle": (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams"),
     "onnx": (f"{MODEL_PREFIX}.onnx",),
@@ -29,7 +30,7 @@ class ExportRecord(Settings):
 
     format: ExportFormat
     """The format of the model's files."""
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: StoredPrecision
     """Precision of the stored matrices."""
     inputs: dict[str, str]
     """Dtypes of the inputs [rows, length] by name."""

@@ -44,13 +44,20 @@ class EncoderTokens(Protocol):
 
 
 class InferenceHead(Protocol):
-    """The outputs of a program by name; `reads` tells which tokens of the encoder they are made from."""
+    """What a program returns.
+
+    `outputs` are the names of its outputs in their order, with the names of their axes. `reads` tells which tokens of
+    the encoder they are made from.
+    """
+
+    @property
+    def outputs(self) -> dict[str, tuple[str, ...]]: ...
 
     @property
     def reads(self) -> Reads: ...
 
     def build(self, network: InferenceNetwork, tokens: EncoderTokens) -> dict[str, Any]:
-        """Add the head; return its outputs by name, in the order in which the program returns them."""
+        """Add the head; return its outputs by name."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,15 @@ class TaskHead:
     objective: Objective
 
     @property
+    def outputs(self) -> dict[str, tuple[str, ...]]:
+        return {"scores": ("rows", "length", "n") if self.reads == "every" else ("rows", "n")}
+
+    @property
     def reads(self) -> Reads:
         return "every" if self.objective.level == "token" else "first"
 
     def build(self, network: InferenceNetwork, tokens: EncoderTokens) -> dict[str, Any]:
-        every = self.objective.level == "token"
+        every = self.reads == "every"
         logits = self.objective.logits(network, tokens.every() if every else tokens.first())
         scores = self.objective.prediction_scores(logits)
         return {"scores": tokens.padded(scores) if every else scores}
@@ -77,6 +88,11 @@ class EncoderHead:
     has_pooler: bool = True
     reads: Reads = "every"
 
+    @property
+    def outputs(self) -> dict[str, tuple[str, ...]]:
+        tokens = {"tokens": ("rows", "length", "hidden")}
+        return {**tokens, "pooled": ("rows", "hidden")} if self.has_pooler else {**tokens}
+
     def build(self, network: InferenceNetwork, tokens: EncoderTokens) -> dict[str, Any]:
         outputs = {"tokens": tokens.padded(tokens.every())}
         return outputs | ({"pooled": network.pooled(tokens.first())} if self.has_pooler else {})
@@ -87,6 +103,10 @@ class MaskedLMHead:
     """Logits over the vocabulary at the `[MASK]` tokens, row by row: `logits` [masks, vocabulary], at least one."""
 
     reads: Reads = "mask"
+
+    @property
+    def outputs(self) -> dict[str, tuple[str, ...]]:
+        return {"logits": ("masks", "vocabulary")}
 
     def build(self, network: InferenceNetwork, tokens: EncoderTokens) -> dict[str, Any]:
         return {"logits": network.masked_lm_logits(tokens.masked())}

@@ -13,6 +13,7 @@ from ernie_paddle.inference.batching import run_batches
 from ernie_paddle.inference.exported import is_export
 from ernie_paddle.inference.heads import masked_lm_head
 from ernie_paddle.model.saved import load_model
+from ernie_paddle.text.cleaning import clean
 from ernie_paddle.text.vocabulary import CONTINUATION, Vocabulary
 
 MASK = "[MASK]"
@@ -41,7 +42,7 @@ class MaskedLM:
 
     def candidates(self, text: str, top: int, vocabulary: Vocabulary, max_length: int) -> list[MaskCandidate]:
         """Return the `top` most probable tokens for each `[MASK]`; see `Encoder.fill_mask`."""
-        parts = text.split(MASK)
+        parts = clean(text)[0].split(MASK)
         if len(parts) == 1:
             raise UserError(f"{text[:40]!r}: has no {MASK}; write it where a token is missing")
         pieces = [encoding.ids for encoding in tokenized(parts, vocabulary)]

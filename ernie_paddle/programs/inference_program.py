@@ -21,7 +21,7 @@ INPUTS = (Feed("input_ids", (-1, -1), "int64"), Feed("sentence_ids", (-1, -1), "
 
 
 class InferenceProgram:
-    """An encoder with a head for inference, with its parameters. `outputs` are the names of what it returns.
+    """An encoder with a head for inference, with its parameters.
 
     Raises:
         ValueError: `parameters` lacks some of the program's parameters.
@@ -48,11 +48,10 @@ class InferenceProgram:
             raise ValueError(f"the model lacks {', '.join(sorted(missing))}")
         for name in network.parameters:
             self._variables.set_parameter(name, parameters[name])
-        self.outputs = tuple(outputs)
-        self._fetched = list(outputs.values())
+        self._fetched = [outputs[name] for name in head.outputs]
 
     def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return the outputs for a padded batch, float32."""
+        """Return the outputs of the head for a padded batch, float32."""
         scope = self._variables.scope
         return self._executor.run(self._main, feed=dict(feed), fetch_list=self._fetched, scope=scope)
 
