@@ -11,8 +11,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {
+    "BuildSettings": "data_builders.settings",
     "Encoder": "ernie_paddle.inference.encoder",
+    "FinetuneSettings": "ernie_paddle.finetuning.settings",
     "Predictor": "ernie_paddle.inference.predictor",
+    "PretrainSettings": "ernie_paddle.pretraining.settings",
     "UserError": "ernie_paddle.errors",
     "build_samples": "data_builders.build",
     "evaluate": "ernie_paddle.inference.evaluation",

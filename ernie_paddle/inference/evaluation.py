@@ -44,11 +44,9 @@ def evaluate(
         UserError: model and recipe do not fit together, no set is labelled, or a file is missing or damaged.
     """
     registry = registry or load_plugins()
-    settings, recipe_name = recipe, "the recipe"
-    if not isinstance(settings, FinetuneSettings):
-        settings, recipe_name = load_recipe(Path(settings), size, []), str(recipe)
+    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(Path(recipe), size, [])
     predictor = Predictor.load(model, precision=precision, registry=registry)
-    check_same_task(predictor.signature, settings.signature, str(model), recipe_name)
+    check_same_task(predictor.signature, settings.signature, str(model), "the recipe")
     task, signature = predictor.task, predictor.signature
     task.check_data(settings.data, "data")
     metric = registry.metrics.get(settings.metric, "metric")
