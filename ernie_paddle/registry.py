@@ -1,4 +1,5 @@
-"""The registry of what plug-ins add to the engine: commands, tasks, metrics, readers and sample builders.
+"""The registry of what plug-ins add to the engine: commands, tasks, metrics, readers, sample builders and
+token features.
 
 A plug-in is a function `register(registry)` that is declared in the entry-point group `ernie_paddle.plugins`.
 """
@@ -79,6 +80,7 @@ class Registry:
     metrics: Catalog[Any] = field(default_factory=lambda: Catalog("metric"))
     readers: Catalog[Any] = field(default_factory=lambda: Catalog("corpus format"))
     sample_builders: Catalog[Any] = field(default_factory=lambda: Catalog("sample builder"))
+    token_features: Catalog[Any] = field(default_factory=lambda: Catalog("token feature"))
 
 
 def load_plugins() -> Registry:

@@ -15,7 +15,7 @@ from ernie_paddle.pretraining.plan import PlanSettings, TaskQuota, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import Task
+from ernie_paddle.task import Objective, Task
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 from ernie_paddle.training.initial import Initial
 from ernie_paddle.training.run import run_folder, run_stages, start
@@ -107,25 +107,42 @@ def open_task(
     if not folder.is_dir():
         raise UserError(f"{folder}: not found; the plan has the task '{task.name}', build its samples")
     manifest = Manifest.load(folder)
-    try:
-        objective = task.objective.with_labels(manifest.labels)
-    except UserError as error:
-        raise UserError(f"{folder}: {error}") from None
+    objective = _bound(task, manifest, folder)
     check_shards(folder, vocabulary, ranks)
     if manifest.max_length > config.max_position_embeddings:
         raise UserError(
             f"{folder}: samples have up to {manifest.max_length} tokens, but the model's max_position_embeddings is "
             f"{config.max_position_embeddings}; build shorter samples, or use another model"
         )
-    classes = objective.classes(vocabulary.size)
-    too_large = [label for label in manifest.label_counts if int(label) >= classes]
-    if objective.level == "sentence" and too_large:
-        raise UserError(f"{folder}: found label {too_large[0]}, but the task '{task.name}' has {classes} classes")
     for split in manifest.splits:
         if not manifest.count(split):
             raise UserError(f"{folder}: no {split} samples; build from more documents")
     train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
-    return replace(task, objective=objective), TaskData(train, validation, frozenset(manifest.carried))
+    return replace(task, objective=objective), TaskData(train, validation, manifest.label_columns)
+
+
+def _bound(task: Task, manifest: Manifest, folder: Path) -> Objective:
+    """Return a task's objective with the classes that its column of the samples has.
+
+    Raises:
+        UserError: the samples have no such column, or other classes.
+    """
+    expected = task.objective.column
+    column = manifest.column(expected.name)
+    if column is None or column.level != expected.level:
+        known = ", ".join(f"{column.name} ({column.level} level)" for column in manifest.columns) or "none"
+        raise UserError(
+            f"{folder}: the task '{task.name}' needs the {expected.level}-level column '{expected.name}'; the samples "
+            f"have: {known}; build them again"
+        )
+    try:
+        objective = task.objective.with_labels(column.labels)
+    except UserError as error:
+        raise UserError(f"{folder}: column '{column.name}': {error}") from None
+    classes = objective.classes(manifest.vocabulary_size)
+    if not objective.predicts_tokens and (too_large := [label for label in column.counts if int(label) >= classes]):
+        raise UserError(f"{folder}: found label {too_large[0]}, but the task '{task.name}' has {classes} classes")
+    return objective
 
 
 def run_identity(settings: PretrainSettings) -> dict[str, Any]:

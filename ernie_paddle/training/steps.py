@@ -8,7 +8,7 @@ import numpy as np
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeding import MicroBatch, feed_of
 from ernie_paddle.data.order import BatchOrder, Cursor
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
@@ -25,7 +25,7 @@ class TaskData:
 
     train: SampleTable
     validation: SampleTable
-    carried: frozenset[str]
+    label_columns: frozenset[str]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from pydantic import Field
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
+from ernie_paddle.data.schema import LABEL, Column, Level
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
@@ -44,14 +45,14 @@ class SpanObjective(Objective):
     """Start and end of a span of the sequence: each is a softmax over its tokens, and the loss is their mean."""
 
     level: Level = "token"
-    column = "label"
+    column = Column(LABEL, "sentence", dtype="int32")  # first and last token
     head = "cls_mrc_out"
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_start", (-1,), "int64"), Feed(f"{self.head}_end", (-1,), "int64"))
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        start, end = batch.labels.astype(np.int64).T
+        start, end = batch.sample_columns[LABEL].astype(np.int64).T
         feeds = {f"{self.head}_start": start, f"{self.head}_end": end}
         return Labels(np.arange(batch.tokens), feeds, start)
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import assert_user_error, run_command
 from programs_support import session_for
 
-from data_builders.build import BuildSettings
+from data_builders.corpora_config import BuildSettings
 from ernie_paddle.config import check_settings, load_settings, read_config
 from ernie_paddle.data.shards import Manifest
 from ernie_paddle.model.config import ErnieConfig
