@@ -155,7 +155,7 @@ def test_shards_that_do_not_fit(run: Run, write_plan: Callable[..., Path], tmp_p
     (shards / "sentence_distance" / "manifest.json").write_text('{"format_version": 1}')
     assert_user_error(*run("pretrain", plan, "--out", out), "manifest.json", "build")
     shutil.rmtree(shards / "sentence_distance")
-    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance: not found", "build its samples")
+    assert_user_error(*run("pretrain", plan, "--out", out), "sentence_distance not found", "build the samples")
     shutil.copytree(toy_shards / "sentence_distance", shards / "sentence_distance")
 
     other = Vocabulary({token: i for i, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "x"])})

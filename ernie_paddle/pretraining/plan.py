@@ -1,10 +1,14 @@
 """The `plan` section of a plan config, and the stage plan that it stands for."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ernie_paddle.config import Settings, each_once
+from ernie_paddle.config import Settings, check_settings, each_once
+from ernie_paddle.errors import UserError
+from ernie_paddle.task import Task
 from ernie_paddle.training.stage_plan import StagePlan
 
 MOST_STEPS = 1_000_000_000
@@ -78,6 +82,31 @@ def stage_plan(settings: PlanSettings) -> StagePlan:
         columns.append(column)
     rows = tuple(row for row in zip(*columns, strict=True) if any(row))
     return StagePlan(names, rows)
+
+
+def configured(task: Task, quota: TaskQuota) -> Task:
+    """Return a task with the options of a plan.
+
+    Raises:
+        UserError: an option is unknown or invalid.
+    """
+    options = check_settings(task.objective.Options, quota.options, f"plan.tasks.{task.name}.options")
+    return replace(task, objective=task.objective.configured(options))
+
+
+def auxiliary_tasks_of(plan: PlanSettings, tasks: Mapping[str, Task]) -> list[str]:
+    """Return the names of the tasks whose losses may be added to other tasks' steps.
+
+    Raises:
+        UserError: the plan names another task than a token-level one.
+    """
+    token_level = [name for name, task in tasks.items() if task.objective.level == "token"]
+    if plan.auxiliary_tasks is None:
+        return token_level
+    for name in plan.auxiliary_tasks:
+        if name not in token_level:
+            raise UserError(f"plan.auxiliary_tasks: '{name}' is not a token-level task; only those can be auxiliary")
+    return plan.auxiliary_tasks
 
 
 def plan_table(plan: StagePlan) -> list[list[str]]:
