@@ -11,14 +11,14 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
 from ernie_paddle.training.stage_plan import StagePlan
 
-MOST_STEPS = 1_000_000_000
+Steps = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Strategy = Literal["continual_multi_task", "sequential", "multi_task", "stages"]
 
 
 class TaskQuota(Settings):
     """The steps of one task, the weight of its loss, and the options of its objective."""
 
-    steps: int | list[int]
+    steps: Steps | list[Steps]
     """Steps of the task in total; with the strategy `stages`, a list with a number for each stage."""
     weight: float = Field(default=1.0, gt=0)
     """Factor of the task's loss."""
@@ -49,11 +49,6 @@ class PlanSettings(Settings):
                 raise ValueError("strategy 'stages' needs a list of steps for every task, one number per stage")
         elif any(isinstance(count, list) for count in counts):
             raise ValueError(f"strategy '{self.strategy}' takes one number of steps per task; lists need 'stages'")
-        numbers = [number for count in counts for number in (count if isinstance(count, list) else [count])]
-        if min(numbers, default=0) < 0:
-            raise ValueError("steps cannot be negative")
-        if max(numbers, default=0) > MOST_STEPS:
-            raise ValueError(f"steps of a task are at most {MOST_STEPS:,}")
         for name, count in zip(self.tasks, counts, strict=True):
             if not (sum(count) if isinstance(count, list) else count):
                 raise ValueError(f"task '{name}' has no steps; give it some, or remove it")

@@ -134,7 +134,7 @@ def test_a_last_line_cut_short_is_ignored_and_later_records_are_dropped(tmp_path
     ("line", "words"),
     [
         ('{"event": "program", "upd', "not JSON"),
-        ("[]", "valid dictionary"),
+        ("[]", "expected a mapping"),
         ("{}", "'event'"),
         ('{"event": "program"}', "'step'"),
         ('{"event": "train", "step": 5, "stage": 1}', "'steps'"),
