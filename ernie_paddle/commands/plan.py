@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.table import Table
 
 from ernie_paddle.arguments import positive
@@ -57,15 +58,15 @@ def requirements_table(needed: Requirements, precision: str, devices: int) -> Ta
     table.add_column("value", justify="right")
     fewest, most = needed.per_device
     for requirement, value in {
-        "parameters": f"{needed.parameters / 1e6:,.1f} M",
+        "parameters": f"{needed.parameters:,}",
         "steps": f"{needed.steps:,}",
         "tokens per step, at most": f"{needed.step_tokens:,}",
         "tokens per micro-batch, at most": f"{needed.micro_batch_tokens:,}",
         "micro-batches per step": f"{needed.micro_batches:,}",
         "micro-batches per step and device": f"{most:,}" if fewest == most else f"{fewest:,} or {most:,}",
         "total tokens, at most": f"{needed.steps * needed.step_tokens:,}",
-        "parameters, gradients, moments": f"{needed.state_bytes / 1e9:,.1f} GB per device",
-        "activations, about": f"{needed.activation_bytes / 1e9:,.1f} GB per device",
+        "parameters, gradients, moments": f"{decimal(needed.state_bytes)} per device",
+        "activations, about": f"{decimal(needed.activation_bytes)} per device",
     }.items():
         table.add_row(requirement, value)
     return table
