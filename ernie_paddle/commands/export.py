@@ -3,16 +3,18 @@
 import argparse
 from pathlib import Path
 
+from ernie_paddle.arguments import RUNS
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help=f"folder of a fine-tuned model or of a run; {RUNS}")
     parser.add_argument(
-        "model", type=Path, help="folder of a fine-tuned model, or of a fine-tuning run, for its best one"
-    )
-    parser.add_argument(
-        "--out", type=output_folder, required=True, help="folder to write: model files, vocab.txt, signature.json"
+        "--out",
+        type=output_folder,
+        required=True,
+        help="folder to write, new or empty: model files, vocab.txt, signature.json",
     )
 
 

@@ -11,7 +11,8 @@ from ernie_paddle.files import atomic_folder, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE
 from ernie_paddle.inference.predictor import MODEL_PREFIX, ExportSignature, Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import BEST, load_model
+from ernie_paddle.model.saved import load_model, resolve
+from ernie_paddle.outputs import check_empty
 from ernie_paddle.programs.inference_program import INPUTS, InferenceProgram
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
@@ -22,15 +23,15 @@ TOLERANCE = 1e-5
 def export(model_folder: Path, out: Path, registry: Registry) -> float:
     """Export a model, then load it in a fresh process and compare its scores with those of the original program.
 
-    A fine-tuning run stands for its best model.
+    `model_folder` may be that of a run, see `resolve`.
 
     Returns the largest difference, relative to the largest score if that is above 1.
 
     Raises:
-        UserError: the model is not fine-tuned, or the difference is above 1e-5.
+        UserError: `out` holds something, the model is not fine-tuned, or the difference is above 1e-5.
     """
-    if (model_folder / BEST / SIGNATURE_FILE).is_file():
-        model_folder = model_folder / BEST
+    check_empty(out)
+    model_folder = resolve(model_folder)
     path = model_folder / SIGNATURE_FILE
     if not path.is_file():
         raise UserError(f"{model_folder}: not a fine-tuned model, {SIGNATURE_FILE} is missing; fine-tune one first")

@@ -43,6 +43,16 @@ class PreparedStep:
     cursor: Cursor
 
 
+def check_batch_tokens(name: str, samples: SampleTable, train: TrainSettings) -> None:
+    """Raise a `UserError` if a sample of the task `name` is longer than a micro-batch."""
+    longest = int(samples.lengths.max(initial=0))
+    if longest > train.batch_size.tokens:
+        raise UserError(
+            f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
+            f"raise it to {longest} or more"
+        )
+
+
 class StepPreparer:
     """Prepares steps, as a pure function of settings, samples and cursors."""
 
@@ -60,12 +70,7 @@ class StepPreparer:
             UserError: a sample is longer than a micro-batch.
         """
         for name, task_data in data.items():
-            longest = int(task_data.train.lengths.max())
-            if longest > train.batch_size.tokens:
-                raise UserError(
-                    f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
-                    f"raise it to {longest} or more"
-                )
+            check_batch_tokens(name, task_data.train, train)
         self.ranks = ranks
         self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
         self.orders = {

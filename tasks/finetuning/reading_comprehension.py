@@ -27,6 +27,8 @@ from tasks.finetuning.reading.examples import QuestionExample
 from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.squad import SquadFormat
 
+SPECIAL_TOKENS = 3  # [CLS] and two [SEP]
+
 
 class ReadingOptions(Settings):
     """The options of reading comprehension."""
@@ -120,7 +122,7 @@ class ReadingComprehension(FileTask):
         sequences, windows, labels = list[Segments](), list[Window](), list[tuple[int, int]]()
         for number, (example, question, context) in enumerate(zip(examples, questions, contexts, strict=True)):
             question_ids = question.ids[: options.max_question_length]
-            room = signature.max_length - len(question_ids) - 3
+            room = signature.max_length - len(question_ids) - SPECIAL_TOKENS
             answer = _answer_tokens(example, context.offsets)
             begins = window_begins(len(context.ids), room, options.stride)
             best = windows_of_most_context(begins, room, len(context.ids))
@@ -155,11 +157,18 @@ def reading_options(signature: Signature) -> ReadingOptions:
         UserError: the options are unknown or invalid, or leave no room for a text.
     """
     options = check_settings(ReadingOptions, signature.options, "signature.options")
-    room = max(0, signature.max_length - options.max_question_length - 3)
+    length, question = signature.max_length, options.max_question_length
+    room = length - question - SPECIAL_TOKENS
+    if room < 1:
+        raise UserError(
+            f"signature.max_length {length}: leaves no token for the text beside a question of up to {question} tokens "
+            f"(signature.options.max_question_length) and {SPECIAL_TOKENS} special tokens; raise max_length to "
+            f"{question + SPECIAL_TOKENS + options.stride}, or lower max_question_length and stride"
+        )
     if room < options.stride:
         raise UserError(
-            f"signature.options.stride {options.stride}: more than the {room} tokens of a window; lower it, or tokens "
-            "would be skipped"
+            f"signature.options.stride {options.stride}: more than the {room} tokens of a window (max_length {length} "
+            f"less {question} of a question and {SPECIAL_TOKENS} special tokens); lower it, or tokens will be skipped"
         )
     return options
 

@@ -189,3 +189,12 @@ def test_a_stride_that_skips_tokens_is_refused() -> None:
     wrong = signature(100, stride=60, max_question_length=64)
     with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
         TASK.encode([], VOCABULARY, wrong)
+
+
+def test_a_length_that_questions_fill_is_refused_for_that_reason() -> None:
+    with pytest.raises(UserError, match=r"^signature.max_length 67: .* question of up to 64 .* max_length to 195"):
+        TASK.check_signature(signature(67))
+    for length, options in ((195, {}), (68, {"stride": 1})):
+        TASK.check_signature(signature(length, **options))
+    with pytest.raises(UserError, match="stride 2: more than the 1 tokens"):
+        TASK.check_signature(signature(68, stride=2))
