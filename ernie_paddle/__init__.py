@@ -11,7 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {
-    "BuildSettings": "data_builders.settings",
+    "BuildSettings": "data_builders.corpora_config",
     "Encoder": "ernie_paddle.inference.encoder",
     "FinetuneSettings": "ernie_paddle.finetuning.settings",
     "Predictor": "ernie_paddle.inference.predictor",

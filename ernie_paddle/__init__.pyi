@@ -1,5 +1,5 @@
 from data_builders.build import build_samples as build_samples
-from data_builders.settings import BuildSettings as BuildSettings
+from data_builders.corpora_config import BuildSettings as BuildSettings
 from ernie_paddle.config import load_settings as load_settings
 from ernie_paddle.errors import UserError as UserError
 from ernie_paddle.finetuning.run import finetune as finetune

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.build import BuildResult, TaskCounts, build, build_samples
+from data_builders.corpora_config import BuildSettings
 from data_builders.ray_engine import RayWorkers
-from data_builders.settings import BuildSettings
 from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console

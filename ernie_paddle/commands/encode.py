@@ -6,11 +6,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ernie_paddle.arguments import input_stream
+from ernie_paddle.arguments import RUNS, input_stream
 from ernie_paddle.commands.predict import add_inference_options
 from ernie_paddle.errors import UserError
 from ernie_paddle.inputs import BadRow, BadRows, read_rows
-from ernie_paddle.outputs import output_path
+from ernie_paddle.outputs import check_empty, output_path
 from ernie_paddle.registry import Command, Registry
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a model, of a run, or of the export of an encoder")
+    parser.add_argument("model", type=Path, help=f"folder of a model, of a run, or of the export of an encoder; {RUNS}")
     parser.add_argument("--input", type=input_stream, required=True, help="file of texts, or - for standard input")
     parser.add_argument(
         "--layout",
@@ -89,8 +89,7 @@ def output_format(args: argparse.Namespace) -> "VectorFormat":
     if args.release:
         if args.output is None or args.normalize:
             raise UserError("--release: needs a folder --output, and writes vectors as they are, without --normalize")
-        if args.output.exists():
-            raise UserError(f"--output {args.output}: already exists; name a new folder")
+        check_empty(args.output)
         return "release"
     suffix = args.output.suffix.removeprefix(".") if args.output else "jsonl"
     for known in ("npy", "arrow", "jsonl"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from ernie_paddle.arguments import RUNS
 from ernie_paddle.commands.predict import add_inference_options
 from ernie_paddle.config import add_overrides
 from ernie_paddle.console import open_console, print_table
@@ -17,7 +18,7 @@ from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a fine-tuned model, of its run, or of an export")
+    parser.add_argument("model", type=Path, help=f"folder of a fine-tuned model, of a run, or of an export; {RUNS}")
     parser.add_argument("recipe", type=Path, help="recipe for the model's task and labels, whose sets to score")
     parser.add_argument(
         "--splits",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from ernie_paddle.arguments import input_stream, positive
+from ernie_paddle.arguments import RUNS, input_stream, positive
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import as_json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a model with a masked-LM head, or of its run")
+    parser.add_argument("model", type=Path, help=f"folder of a model with a masked-LM head, or of a run; {RUNS}")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--text", nargs="+", action="extend", default=[], help="texts with [MASK]; each is answered with a table"

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ernie_paddle.arguments import input_stream, positive
+from ernie_paddle.arguments import RUNS, input_stream, positive
 from ernie_paddle.config import add_overrides
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
@@ -26,7 +26,7 @@ Notes = Callable[[], list[str]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a fine-tuned model, of its run, or of an export")
+    parser.add_argument("model", type=Path, help=f"folder of a fine-tuned model, of a run, or of an export; {RUNS}")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--input", type=input_stream, help="file to predict, or - for standard input")
     source.add_argument("--recipe", type=Path, help="another recipe, whose test set to predict")

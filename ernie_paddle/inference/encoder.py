@@ -20,7 +20,7 @@ from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import encoder_head
 from ernie_paddle.inference.masked_lm import MaskCandidate, MaskedLM
 from ernie_paddle.inputs import BadRow, InputRow, TextInput, input_rows
-from ernie_paddle.model.saved import load_model, of_run
+from ernie_paddle.model.saved import load_model
 from ernie_paddle.text.vocabulary import Vocabulary
 
 Pooling = Literal["mean", "cls", "pooled", "tokens"]
@@ -78,7 +78,7 @@ class Encoder:
             UserError: a file is missing or damaged, the export is that of a fine-tuned head, or the device does not
                 support the precision.
         """
-        folder = of_run(Path(path))
+        folder = Path(path)
         masked_lm = MaskedLM(folder, precision, on_gpu, threads)
         if is_export(folder):
             exported = load_export(folder)
@@ -223,7 +223,7 @@ class Encoder:
         for first, second in zip(firsts, seconds, strict=True):
             sequences.append(pair(first.ids, second.ids or None, self.max_length))
             cut.append(sum(map(len, sequences[-1])) < len(first.ids) + len(second.ids))
-        return _Chunk(checked, ids, cut, samples_of(sequences, np.zeros(len(ids), np.int16), self.vocabulary))
+        return _Chunk(checked, ids, cut, samples_of(sequences, None, self.vocabulary))
 
     def _encoded(self, chunk: "_Chunk", pooling: Pooling, normalize: bool, batch_tokens: int) -> dict[int, EncodedText]:
         """Return the texts of a chunk by the number of their sample."""

@@ -28,7 +28,8 @@ from ernie_paddle.inference.exported import (
 from ernie_paddle.inference.heads import InferenceHead, head_of
 from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import Model, load_model, of_run, save_signature
+from ernie_paddle.model.saved import Model, load_model, save_signature
+from ernie_paddle.outputs import check_empty
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 from ernie_paddle.weights import bert
@@ -58,12 +59,11 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, registry: Registry) -> "Source":
-        """Load a model; a fine-tuning run stands for its best one, and a model without a signature is an encoder.
+        """Load a model; one without a signature is an encoder.
 
         Raises:
             UserError: a file is missing or damaged, or the model lacks parameters.
         """
-        folder = of_run(folder)
         model = load_model(folder)
         head = head_of(model, registry)
         return cls(model, head, inference_program(model, head, str(folder)), registry)
@@ -96,8 +96,10 @@ def export(
         precision: that of an ONNX file's matrices.
 
     Raises:
-        UserError: the model cannot be exported in this format, or the outputs in fp32 differ by more than 1e-5.
+        UserError: `out` holds something, the model cannot be exported in this format, or the outputs in fp32 differ by
+            more than 1e-5.
     """
+    check_empty(Path(out))
     if precision == "int8" and format != "onnx":
         raise UserError(f"--precision int8: not for the format {format}; use --format onnx")
     source = Source.load(Path(model), registry or load_plugins())

@@ -51,7 +51,7 @@ class MaskedLM:
             ids += [vocabulary.mask_id, *piece]
         if len(ids) > max_length - 2:
             raise UserError(f"{text[:40]!r}: has {len(ids):,} tokens, the model takes {max_length - 2:,}")
-        samples = samples_of([[ids]], np.zeros(1, np.int16), vocabulary)
+        samples = samples_of([[ids]], None, vocabulary)
         (done,) = run_batches(self._opened(), samples, vocabulary.pad_id)
         return [
             MaskCandidate(mask, token, probability, MASK.join(parts[: mask + 1]) + token + MASK.join(parts[mask + 1 :]))

@@ -16,7 +16,7 @@ from ernie_paddle.inference.batching import BATCH_TOKENS, CHUNKS_AHEAD, in_chunk
 from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.inputs import BadRow, InputRow, input_rows
-from ernie_paddle.model.saved import load_model, of_run
+from ernie_paddle.model.saved import load_model
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -62,7 +62,7 @@ class Predictor:
             UserError: a file is missing, damaged or invalid, the model is not fine-tuned, or the device does not
                 support the precision.
         """
-        folder, tasks = of_run(Path(path)), (registry or load_plugins()).finetuning_tasks
+        folder, tasks = Path(path), (registry or load_plugins()).finetuning_tasks
 
         def described(signature: KeptSignature | None) -> tuple[FinetuningTask, KeptSignature]:
             if signature is None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ernie_paddle.data.encoding import pair, samples_of, tokenized
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import (
     Encoded,

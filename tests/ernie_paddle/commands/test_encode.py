@@ -101,7 +101,7 @@ def test_the_arrays_of_the_release_hold_pooled_first_tokens_and_all_tokens_end_t
     np.testing.assert_allclose(np.load(tmp_path / "out" / "top_layer_emb.npy"), tokens, atol=1e-6)
     for options in (["--output", tmp_path / "out"], ["--output", tmp_path / "new", "--normalize"], []):
         code, stderr = run("encode", model, "--input", texts, "--release", *options)
-        assert_user_error(code, stderr, "already exists" if options[1:2] == [tmp_path / "out"] else "--release: needs")
+        assert_user_error(code, stderr, "is not empty" if options[1:2] == [tmp_path / "out"] else "--release: needs")
 
 
 def test_bad_rows_keep_their_places_in_every_format(run: Run, model: Path, tmp_path: Path) -> None:
