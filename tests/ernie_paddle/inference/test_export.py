@@ -17,7 +17,7 @@ from weights_support import FINETUNED, finetuned_model, random_model
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import FinetuningTask
 from ernie_paddle.inference import export as export_module
-from ernie_paddle.inference.backends import OnnxBackend, model_backend, open_backend
+from ernie_paddle.inference.backends import OnnxBackend, inference_program, open_backend
 from ernie_paddle.inference.export import Exported, Format, export, random_feed
 from ernie_paddle.inference.exported import load_export, read_record
 from ernie_paddle.inference.heads import TaskHead, masked_lm_head
@@ -138,7 +138,10 @@ def test_an_onnx_file_takes_any_number_of_rows_and_tokens(
     rows, length = shape
     feed = random_feed(model.vocabulary, [length, *[max(1, length // 2)] * (rows - 1)])
     head = TaskHead(load_plugins().finetuning_tasks.get("sequence_labelling").objective(model.signature))
-    (found,), (expected,) = OnnxBackend(tmp_path / "out", threads).run(feed), model_backend(model, head, "").run(feed)
+    (found,), (expected,) = (
+        OnnxBackend(tmp_path / "out", threads).run(feed),
+        inference_program(model, head, "").run(feed),
+    )
     assert found.shape == expected.shape == (*shape, 3) and found.dtype == np.float32
     is_token = feed["input_ids"] != model.vocabulary.pad_id
     np.testing.assert_allclose(found[is_token], expected[is_token], atol=1e-5)
@@ -152,7 +155,7 @@ def test_the_masked_lm_is_the_same_in_onnx(tmp_path: Path, act: str) -> None:
     head, feed = masked_lm_head(model.parameters, ""), random_feed(model.vocabulary, [9, 4])
     feed["input_ids"][[0, 0, 1], [2, 8, 1]] = model.vocabulary.mask_id
     export_onnx.write(tmp_path / "model.onnx", model, head)
-    (found,), (expected,) = OnnxBackend(tmp_path).run(feed), model_backend(model, head, "").run(feed)
+    (found,), (expected,) = OnnxBackend(tmp_path).run(feed), inference_program(model, head, "").run(feed)
     assert found.shape == (3, model.config.vocab_size)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -237,7 +240,7 @@ def test_int8_is_smaller_and_told_by_its_scores_on_dev(exported: Export, tmp_pat
     examples = task.read(kept["data"], "dev", model.signature)[0].examples
     values = []
     for backend in (
-        model_backend(model, TaskHead(task.objective(model.signature)), ""),
+        inference_program(model, TaskHead(task.objective(model.signature)), ""),
         open_backend(tmp_path / "out"),
     ):
         blocks = [task.encode([example], model.vocabulary, model.signature).samples.columns for example in examples]
