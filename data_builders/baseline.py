@@ -1,6 +1,6 @@
 """Bag-of-words baselines for the labels of samples: logistic regression on words, without their order.
 
-For masking, whose classes are words, the baseline is a bigram model. It sees the true previous word even where a model
+For a task that predicts tokens, the baseline is a bigram model. It sees the true previous word even where a model
 sees `[MASK]`.
 
 A model that does not beat its baseline has learned nothing about order. On a task about order or distance, a baseline
@@ -14,7 +14,8 @@ import numpy as np
 from scipy import sparse
 
 from ernie_paddle.data.checking import open_checked
-from ernie_paddle.data.samples import IGNORED, SampleBlock
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.data.shards import Manifest, SampleTable
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.task import Task
@@ -35,14 +36,15 @@ def measure(folder: Path, task: Task, seed: int) -> Score:
     """
     manifest = Manifest.load(folder)
     blocks = [_sample(open_checked(folder, split), task, seed) for split in ("train", "validation")]
-    if task.objective.column == "bi_tags":
-        train_pairs, held_out_pairs = (_bigrams(block) for block in blocks)
+    objective = task.objective
+    if objective.predicts_tokens:
+        train_pairs, held_out_pairs = (_bigrams(block, objective.column.name) for block in blocks)
         labels = held_out_pairs[:, 1]
         probabilities = _bigram_probabilities(train_pairs, held_out_pairs, manifest.vocabulary_size)
     else:
-        features_of = _sample_features if task.objective.level == "sentence" else _token_features
+        features_of = _sample_features if objective.level == "sentence" else _token_features
         (train, train_labels), (held_out, labels) = (
-            features_of(block, task.objective.column, manifest.vocabulary_size) for block in blocks
+            features_of(block, objective.column.name, manifest.vocabulary_size) for block in blocks
         )
         classes = int(max(train_labels.max(), labels.max())) + 1
         probabilities = _regression_probabilities(train, train_labels, held_out, classes, seed)
@@ -78,7 +80,7 @@ def _sample_features(block: SampleBlock, column: str, vocabulary_size: int) -> t
     lengths = np.zeros((len(block), MAX_SEGMENTS), np.float32)
     np.add.at(lengths, (sample, segment), 1 / 64)
     present = (lengths > 0).astype(np.float32)
-    return sparse.hstack([words, lengths, present], format="csr"), block.labels.astype(np.int64)
+    return sparse.hstack([words, lengths, present], format="csr"), block.sample_columns[column].astype(np.int64)
 
 
 def _token_features(block: SampleBlock, column: str, vocabulary_size: int) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -97,10 +99,10 @@ def _token_features(block: SampleBlock, column: str, vocabulary_size: int) -> tu
     return sparse.hstack(matrices, format="csr"), labels[positions]
 
 
-def _bigrams(block: SampleBlock) -> np.ndarray:
-    """Return the pairs of adjacent tokens whose second token has a BI tag [pairs, 2]."""
+def _bigrams(block: SampleBlock, column: str) -> np.ndarray:
+    """Return the pairs of adjacent tokens whose second token has a label [pairs, 2]."""
     ids = block.columns["input_ids"].astype(np.int64)
-    positions = np.flatnonzero(block.columns["bi_tags"] != IGNORED)
+    positions = np.flatnonzero(block.columns[column] != IGNORED)
     return np.stack([ids[positions - 1], ids[positions]], axis=1)
 
 

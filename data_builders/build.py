@@ -1,82 +1,36 @@
 """Build all samples of a corpora config: annotate every corpus once, then compose task by task."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import AfterValidator, Field
+from typing import Any
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.settings import SpanSettings
+from data_builders.annotation.features import TokenFeature
 from data_builders.annotation.store import annotate_corpus
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
-from data_builders.documents import Language
+from data_builders.corpora_config import BuildSettings, builder_of, features_of, raw_corpus
 from data_builders.progress import Bars
-from data_builders.readers.pairs import PairReader
 from data_builders.readers.reader import RawCorpus
 from data_builders.resumable import read_record, resumable_folder, unless_damaged
 from data_builders.workers import Engine
 from ernie_paddle.checksums import check_file, write_sealed
-from ernie_paddle.config import FileName, Settings, check_settings, each_once
+from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
+from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry
-from ernie_paddle.text.encodings import text_codec
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 ANNOTATED = "annotated"
 WORK_ITEMS_PER_SHARD = 16
 NO_LIMIT = 1 << 60  # samples of a shard, which holds a fixed number of work items instead
 COUNTED, WRITTEN = "counted.json", "written.json"  # records of the finished work in an unfinished folder
-
-
-class CorpusSettings(Settings):
-    """The location of a raw corpus and how to read it."""
-
-    path: Path
-    """File, folder or pattern."""
-    format: str
-    """Corpus format."""
-    language: Language
-    """Language of the text."""
-    encoding: Annotated[str, AfterValidator(text_codec)] | None = None
-    """Encoding of the files, any that Python knows; `null`: UTF-8."""
-    variant: str | None = None
-    """Variant of a language that is kept of a MediaWiki dump, such as `zh-tw`; `null`: the format's first."""
-
-
-class TaskSettings(Settings):
-    """The corpora from which a task's samples are built, and the options of its builder."""
-
-    corpora: Annotated[list[str], Field(min_length=1), AfterValidator(each_once)]
-    """Names of the corpora that the samples come from."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """The sample builder's own options."""
-
-
-class BuildSettings(Settings):
-    """A corpora config."""
-
-    vocab: Path
-    """Vocabulary, a token in each line."""
-    seed: int = 1
-    """Seed of everything random."""
-    max_length: int = Field(ge=8)
-    """Tokens of a sample, special tokens included, at most."""
-    validation_share: float = Field(default=0.02, gt=0, lt=1)
-    """Share of the documents that are held out."""
-    spans: SpanSettings = Field(default_factory=SpanSettings)
-    """Words and names in addition to the built-in ones, by language."""
-    corpora: dict[FileName, CorpusSettings] = Field(min_length=1)
-    """Corpora by name."""
-    tasks: dict[str, TaskSettings] = Field(min_length=1)
-    """Tasks by name."""
 
 
 @dataclass
@@ -90,8 +44,8 @@ class TaskCounts:
         unknown_tokens: `[UNK]` tokens in all samples.
         unsuitable: documents without a sample, by reason.
         notes: remarks of the builder for the user.
-        labels: samples by class id.
-        classes: names of the classes in the order of their ids.
+        labels: samples by class id, if they have one label each.
+        classes: names of these classes in the order of their ids.
     """
 
     documents: int = 0
@@ -122,49 +76,16 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
     """
     vocabulary = Vocabulary.load(settings.vocab)
-    raw = {name: _raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
+    features = {name: features_of(name, task, registry) for name, task in settings.tasks.items()}
+    raw = {name: raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
     settings.spans.check({corpus.language for corpus in raw.values()})
-    builders = [_builder(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
+    builders = [builder_of(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
     with locked_folder(out), Bars() as bars:
-        running = _Build(settings, raw, vocabulary, out, engine, bars)
+        running = _Build(settings, raw, features, vocabulary, out, engine, bars)
         annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
         tasks = {builder.name: running.compose(builder, annotated) for builder in builders}
         vocabulary.save(out / VOCABULARY_FILE)
     return BuildResult(annotated, tasks)
-
-
-def _raw_corpus(name: str, corpus: CorpusSettings, registry: Registry) -> RawCorpus:
-    reader = registry.readers.get(corpus.format, f"corpora.{name}.format")
-    if corpus.variant is not None:
-        if corpus.variant not in reader.variants:
-            known = (
-                f"one of {', '.join(reader.variants)}" if reader.variants else f"none for the format '{reader.name}'"
-            )
-            raise UserError(f"corpora.{name}.variant: '{corpus.variant}', expected {known}")
-        reader = reader.in_variant(corpus.variant)
-    return RawCorpus(name, corpus.path, reader, corpus.language, corpus.encoding)
-
-
-def _builder(
-    name: str,
-    task: TaskSettings,
-    settings: BuildSettings,
-    raw: dict[str, RawCorpus],
-    vocabulary: Vocabulary,
-    registry: Registry,
-) -> SampleBuilder:
-    builder = registry.sample_builders.get(name, "tasks")
-    for corpus_name in task.corpora:
-        where = f"tasks.{name}.corpora: '{corpus_name}'"
-        if corpus_name not in raw:
-            raise UserError(f"{where} is not among the corpora: {', '.join(raw)}")
-        language, reader = raw[corpus_name].language, raw[corpus_name].reader
-        if language not in builder.languages:
-            raise UserError(f"{where} is in '{language}', the task is for {builder.languages}")
-        if builder.pairs and isinstance(reader, PairReader) and reader.name != builder.pairs:
-            raise UserError(f"{where} holds pairs of the format '{reader.name}', the task takes '{builder.pairs}'")
-    options = check_settings(builder.Options, task.options, f"tasks.{name}.options")
-    return builder(settings.max_length, options, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -173,6 +94,7 @@ class _Build:
 
     settings: BuildSettings
     raw: dict[str, RawCorpus]
+    features: dict[str, tuple[TokenFeature, ...]]
     vocabulary: Vocabulary
     out: Path
     engine: Engine
@@ -182,9 +104,17 @@ class _Build:
         """Annotate a corpus unless it is annotated already."""
         show = self.bars.bar(f"annotating {corpus.name}", corpus.size)
         folder = self.out / ANNOTATED / corpus.name
-        annotated = annotate_corpus(corpus, self.settings.spans, self.vocabulary, folder, self.engine, show)
+        annotated = annotate_corpus(
+            corpus, self.settings.spans, self._features(corpus), self.vocabulary, folder, self.engine, show
+        )
         show(corpus.size)
         return annotated
+
+    def _features(self, corpus: RawCorpus) -> list[TokenFeature]:
+        """Return the token features that the tasks of a corpus need, in the order of their names."""
+        tasks = [name for name, task in self.settings.tasks.items() if corpus.name in task.corpora]
+        by_name = {feature.name: feature for task in tasks for feature in self.features[task]}
+        return [by_name[name] for name in sorted(by_name)]
 
     def compose(self, builder: SampleBuilder, annotated: dict[str, AnnotatedCorpus]) -> TaskCounts:
         """Write the shards of a task unless they are there already."""
@@ -193,8 +123,10 @@ class _Build:
         folder = self.out / builder.name
         if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length):
             return TaskCounts(**manifest.counts)
+        features = (*SPANS, *(feature.column for feature in self.features[builder.name]))
         compose = ComposeWorkItem(
             builder,
+            features,
             tuple(self.out / ANNOTATED / corpus.name for corpus in corpora),
             tuple(self.raw[corpus.name].language for corpus in corpora),
             self.vocabulary,
@@ -212,7 +144,7 @@ class _Build:
                 self.vocabulary.size,
                 self.settings.max_length,
                 origin,
-                builder.labels,
+                _columns(builder, features),
                 NO_LIMIT,
             )
             dropped, unknown_tokens = self._write(compose, items, shards, partial / WRITTEN)
@@ -274,8 +206,26 @@ class _Build:
             "options": builder.options.model_dump(mode="json"),
             "seed": self.settings.seed,
             "validation_share": self.settings.validation_share,
-            "corpora": {corpus.name: corpus.origin for corpus in corpora},
+            "corpora": {corpus.name: self._corpus_origin(builder.name, corpus) for corpus in corpora},
         }
+
+    def _corpus_origin(self, task: str, corpus: AnnotatedCorpus) -> dict[str, Any]:
+        """Return the origin of a corpus, of whose token features only the task's own count."""
+        names = {feature.name for feature in self.features[task]}
+        features = {name: version for name, version in corpus.origin["features"].items() if name in names}
+        return corpus.origin | {"features": features}
+
+
+def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column, ...]:
+    """Return all columns of a builder's samples.
+
+    Raises:
+        UserError: it declares a column twice, and differently.
+    """
+    try:
+        return unique_columns([*features, *builder.columns])
+    except ValueError as error:
+        raise UserError(f"sample builder '{builder.name}': {error}") from None
 
 
 def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
@@ -309,6 +259,7 @@ def _resume(record: Path, shards: ShardWriter) -> dict[str, Any] | None:
 def _counts(
     builder: SampleBuilder, documents: int, manifest: Manifest, dropped: Counter[str], unknown_tokens: int
 ) -> TaskCounts:
+    column = manifest.column(LABEL)
     return TaskCounts(
         documents=documents,
         samples={split: manifest.count(split) for split in SPLITS},
@@ -316,8 +267,8 @@ def _counts(
         unknown_tokens=unknown_tokens,
         unsuitable=dict(dropped),
         notes=list(builder.notes),
-        labels=manifest.label_counts,
-        classes=manifest.labels,
+        labels=column.counts if column else {},
+        classes=list(column.labels) if column else [],
     )
 
 

@@ -1,6 +1,7 @@
 """Build the samples of one task from annotated documents, one work item at a time."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.document import SAMPLE_COLUMNS, AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.builders.builder import CountingBuilder, Pool, PoolCorpus, SampleBuilder, SampleDraft
-from ernie_paddle.data.samples import IGNORED, TOKEN_COLUMNS, SampleBlock, ranges
+from ernie_paddle.data.samples import SampleBlock, ranges
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS, LABEL, SENTENCE_IDS, Column, of_level
 from ernie_paddle.data.shards import SPLITS
+from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator, keyed_hash, uniforms
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -46,11 +49,13 @@ class ComposeWorkItem:
     Random draws are keyed by seed, task, corpus and work item. The samples do not depend on which worker builds them.
 
     Attributes:
+        features: the columns that are copied from the annotation.
         folders: the task's annotated corpora.
         languages: the language of each corpus.
     """
 
     builder: SampleBuilder
+    features: tuple[Column, ...]
     folders: tuple[Path, ...]
     languages: tuple[str, ...]
     vocabulary: Vocabulary
@@ -64,9 +69,9 @@ class ComposeWorkItem:
         for split, documents in self._by_split(item).items():
             pool = self._pools[item.corpus][split].sample(random)
             drafts = self.builder.compose(documents, pool, random, dropped)
-            blocks[split] = to_samples(drafts, self.vocabulary)
+            blocks[split] = to_samples(drafts, self.features, self.builder.columns, self.vocabulary)
         self.release_pages()
-        unknown = sum(int((block.columns["input_ids"] == self.vocabulary.unk_id).sum()) for block in blocks.values())
+        unknown = sum(int((block.columns[INPUT_IDS] == self.vocabulary.unk_id).sum()) for block in blocks.values())
         return BuiltWorkItem(blocks, dropped, unknown)
 
     def release_pages(self) -> None:
@@ -133,8 +138,19 @@ def validation_mask(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
     return uniforms(keyed_hash(seed, "validation"), groups) < share
 
 
-def to_samples(drafts: list[SampleDraft], vocabulary: Vocabulary) -> SampleBlock:
-    """Convert drafts to samples: `[CLS]`, then each segment followed by `[SEP]`; sentence ids number the segments."""
+def to_samples(
+    drafts: list[SampleDraft], features: Sequence[Column], own: Sequence[Column], vocabulary: Vocabulary
+) -> SampleBlock:
+    """Convert drafts to samples: `[CLS]`, then each segment followed by `[SEP]`; sentence ids number the segments.
+
+    Args:
+        drafts: the drafts.
+        features: the columns that are copied from the segments.
+        own: the columns that the drafts give values for.
+        vocabulary: the vocabulary of the segments.
+    """
+    if LABEL not in [column.name for column in own] and any(draft.label != IGNORED for draft in drafts):
+        raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
     segments = [segment for draft in drafts for segment in draft.segments]
     counts = np.array([len(draft.segments) for draft in drafts], np.int64)
     tokens = np.array([segment.tokens for segment in segments], np.int64)
@@ -142,23 +158,38 @@ def to_samples(drafts: list[SampleDraft], vocabulary: Vocabulary) -> SampleBlock
     has_cls = (numbers == 0).astype(np.int64)  # [CLS] precedes a sample's first segment
     ends = np.cumsum(tokens + has_cls + 1)  # each segment with its [SEP]
     total = int(ends[-1]) if len(ends) else 0
-    columns = {name: np.full(total, IGNORED, dtype) for name, dtype in TOKEN_COLUMNS.items()}
-    columns["sentence_ids"][:] = np.repeat(numbers, tokens + has_cls + 1)
+    token_columns = [*features, *of_level(own, "token")]
+    columns = {column.name: np.full(total, IGNORED, column.dtype) for column in token_columns}
+    columns[SENTENCE_IDS] = np.repeat(numbers, tokens + has_cls + 1).astype(np.int8)
+    columns[INPUT_IDS] = np.full(total, vocabulary.sep_id, np.int32)
     starts = ends - 1 - tokens
     cls_positions = starts[has_cls > 0] - 1
-    columns["input_ids"][ends - 1] = vocabulary.sep_id
-    columns["input_ids"][cls_positions] = vocabulary.cls_id
-    _copy_segments(columns, segments, starts, tokens)
-    for name in drafts[0].token_labels if drafts else ():
-        columns[name][ranges(starts, tokens)] = np.concatenate([draft.token_labels[name] for draft in drafts])
-    lengths = np.diff(cls_positions, append=total)
-    return SampleBlock(lengths, columns, np.array([draft.label for draft in drafts], np.int16))
+    columns[INPUT_IDS][cls_positions] = vocabulary.cls_id
+    _copy_segments([INPUT_IDS, *(column.name for column in features)], columns, segments, starts, tokens)
+    if drafts:
+        target = ranges(starts, tokens)
+        for column in of_level(own, "token"):
+            columns[column.name][target] = np.concatenate([_values(draft, column) for draft in drafts])
+    sample_columns = {
+        column.name: np.array([_values(draft, column) for draft in drafts], np.int64)
+        for column in of_level(own, "sentence")
+    }
+    return SampleBlock(np.diff(cls_positions, append=total), columns, sample_columns)
+
+
+def _values(draft: SampleDraft, column: Column) -> np.ndarray | int:
+    """Return the values of a column that its builder fills."""
+    if column.name == LABEL:
+        return draft.label
+    if column.name not in draft.columns:
+        raise UserError(f"column '{column.name}': a sample has no values for it; mend its builder")
+    return draft.columns[column.name]
 
 
 def _copy_segments(
-    columns: dict[str, np.ndarray], segments: list[Columns], starts: np.ndarray, tokens: np.ndarray
+    names: list[str], columns: dict[str, np.ndarray], segments: list[Columns], starts: np.ndarray, tokens: np.ndarray
 ) -> None:
-    """Copy segments into `columns` at `starts`; `tokens` are their lengths [segments]."""
+    """Copy columns of segments into `columns` at `starts`; `tokens` are their lengths [segments]."""
     by_source: dict[int, list[int]] = {}
     for number, segment in enumerate(segments):
         by_source.setdefault(id(segment.flat), []).append(number)
@@ -166,5 +197,5 @@ def _copy_segments(
         flat = segments[numbers[0]].flat
         source = ranges(np.array([segments[number].start for number in numbers]), tokens[numbers])
         target = ranges(starts[numbers], tokens[numbers])
-        for name in SAMPLE_COLUMNS:
+        for name in names:
             columns[name][target] = flat[name].take(source)

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 
+from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ernie_paddle.console import open_console
 
-MEGABYTE = 1_000_000
 SECONDS_BETWEEN_LINES = 30
 
 
@@ -39,10 +39,11 @@ class Bars(AbstractContextManager["Bars"]):
 
         def show(done: float) -> None:
             speed = done / max(clock.elapsed(), 1e-9)
-            self._progress.update(bar, completed=done, description=f"{title}  {speed / MEGABYTE:.2f} MB/s")
+            shown = f"{decimal(round(speed), precision=2)}/s"
+            self._progress.update(bar, completed=done, description=f"{title}  {shown}")
             if not self._console.is_terminal and done < total and clock.due():
                 left = time.strftime("%H:%M:%S", time.gmtime((total - done) / max(speed, 1e-9)))
-                self._console.print(f"{title}: {done / total:.0%}, {speed / MEGABYTE:.2f} MB/s, {left} left")
+                self._console.print(f"{title}: {done / total:.0%}, {shown}, {left} left")
 
         return show
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_paddle.data.samples import IGNORED, SampleBlock
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS, LABEL, SENTENCE_IDS, Column
 from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
 from ernie_paddle.text.vocabulary import Vocabulary
 
+COLUMNS = (BI_TAGS, Column(LABEL, "sentence", dtype="int16"))  # of the samples
 FIELDS = ("token_ids", "sentence_ids", "position_ids", "bi_tags", "label")
 LINES_PER_BLOCK = 4096
 
@@ -69,18 +72,21 @@ def _parsed(line: str, where: str, vocabulary: Vocabulary) -> list[np.ndarray]:
     for name, value, minimum, maximum in zip(FIELDS, values, (0, 0, 0, IGNORED, 0), maxima, strict=True):
         if value.min() < minimum or value.max() > maximum:
             raise UserError(f"{where}: {name} from {value.min()} to {value.max()}, expected {minimum} to {maximum}")
+    if (np.diff(values[1]) < 0).any():
+        raise UserError(f"{where}: sentence_ids fall; the sentences of a sample must be numbered in their order")
     return values
 
 
 def _block(rows: list[list[np.ndarray]]) -> SampleBlock:
     ids, sentence_ids, _, bi_tags, labels = (np.concatenate(column) for column in zip(*rows, strict=True))
-    columns = {"input_ids": ids, "sentence_ids": sentence_ids, "bi_tags": bi_tags}
-    return SampleBlock(np.array([len(row[0]) for row in rows]), columns, labels.astype(np.int16))
+    columns = {INPUT_IDS: ids, SENTENCE_IDS: sentence_ids, BI_TAGS.name: bi_tags}
+    return SampleBlock(np.array([len(row[0]) for row in rows]), columns, {LABEL: labels})
 
 
 def _lines(block: SampleBlock) -> Iterator[str]:
     ends = np.cumsum(block.lengths)
-    for start, end, label in zip(ends - block.lengths, ends, block.labels.tolist(), strict=True):
-        columns = [block.columns[name][start:end].tolist() for name in ("input_ids", "sentence_ids", "bi_tags")]
+    labels = block.sample_columns.get(LABEL, np.zeros(len(block), np.int64))
+    for start, end, label in zip(ends - block.lengths, ends, labels.tolist(), strict=True):
+        columns = [block.columns[name][start:end].tolist() for name in (INPUT_IDS, SENTENCE_IDS, BI_TAGS.name)]
         columns.insert(2, list(range(end - start)))
         yield ";".join([*(" ".join(map(str, column)) for column in columns), str(max(label, 0))]) + "\n"

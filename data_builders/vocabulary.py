@@ -1,21 +1,63 @@
-"""Training of a WordPiece vocabulary on raw corpora."""
+"""Training of a WordPiece vocabulary on raw corpora.
 
+The trainer of the tokenizers library breaks ties at random: it leaves out any of the characters that are equally
+frequent, numbers the pieces of words in the order of a hash map, and prefers pairs of pieces with low numbers. Here the
+characters are counted and numbered first, which leaves no tie open.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
-from tokenizers import BertWordPieceTokenizer
+from tokenizers import Tokenizer
+from tokenizers.trainers import WordPieceTrainer
 
 from data_builders.readers.files import PACKED_SUFFIXES
 from data_builders.readers.reader import RawCorpus, Reader
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
-ALPHABET_SHARE = 0.75  # maximum share of single characters; Chinese has thousands
+CHARACTER_SHARE = 0.75  # maximum share of single characters while there are pieces of words; Chinese has thousands
+LEAST_COUNT = 2  # occurrences of a piece of several characters
+
+
+@dataclass(frozen=True)
+class Characters:
+    """The counts of characters at the beginning of words and later in words. Every Chinese character is a word."""
+
+    first: Counter[str]
+    later: Counter[str]
+
+    @classmethod
+    def count(cls, texts: Iterator[str], tokenizer: Tokenizer) -> "Characters":
+        """Count the characters of texts as `tokenizer` normalises and splits them."""
+        characters = cls(Counter(), Counter())
+        for text in texts:
+            normalised = tokenizer.normalizer.normalize_str(text)
+            words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
+            characters.first.update(word[0] for word in words)
+            characters.later.update("".join(word[1:] for word in words))
+        return characters
+
+    def ranked(self) -> list[str]:
+        """Return the characters from the most to the least frequent; equally frequent ones in code-point order."""
+        counts = self.first + self.later
+        return sorted(counts, key=lambda character: (-counts[character], character))
+
+    def pieces(self, character: str) -> list[str]:
+        """Return the vocabulary entries of a character: itself and, if it occurs later in words, its continuation."""
+        return [character, CONTINUATION + character] if character in self.later else [character]
 
 
 def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: str | None = None) -> Vocabulary:
-    """Train a lower-cased vocabulary of at most `size` entries, special tokens first; Chinese is split into characters.
+    """Train a lower-cased vocabulary of `size` entries, which depends on nothing but the texts of the corpora.
+
+    The entries are the special tokens, the most frequent characters (at most three quarters) and merged pieces of words
+    (WordPiece as in the tokenizers library). Chinese is split into characters. When no merged piece occurs twice, the
+    next most frequent characters take the remaining entries. There are fewer entries only if characters run out, too.
 
     Args:
         encoding: the encoding of all corpora; None for UTF-8.
@@ -25,15 +67,34 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
     """
     if size < 10 * len(SPECIAL_TOKENS):
         raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
-    trainer = BertWordPieceTokenizer(lowercase=True)
-    trainer.train_from_iterator(
-        _paragraphs(corpora, encoding),
+    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer()
+    characters = Characters.count(_paragraphs(corpora, encoding), tokenizer)
+    ranked = characters.ranked()
+    kept = list(_most_frequent(characters, ranked, int(size * CHARACTER_SHARE)))
+    numbered = sorted(chain.from_iterable(map(characters.pieces, kept)), key=lambda piece: (len(piece), piece))
+    trainer = WordPieceTrainer(
         vocab_size=size,
-        limit_alphabet=int(size * ALPHABET_SHARE),
-        special_tokens=list(SPECIAL_TOKENS),
+        min_frequency=LEAST_COUNT,
+        initial_alphabet=kept,
+        limit_alphabet=len(kept),
+        special_tokens=[*SPECIAL_TOKENS, *numbered],  # the trainer numbers these first, in this order
         show_progress=False,
     )
-    return Vocabulary(trainer.get_vocab())
+    tokenizer.train_from_iterator(_paragraphs(corpora, encoding), trainer)
+    ids = tokenizer.get_vocab()
+    entries = sorted(ids, key=lambda token: ids[token])
+    others = chain.from_iterable(map(characters.pieces, ranked[len(kept) :]))
+    entries += islice(others, size - len(entries))
+    return Vocabulary({token: i for i, token in enumerate(entries)})
+
+
+def _most_frequent(characters: Characters, ranked: list[str], entries: int) -> Iterator[str]:
+    """Yield the most frequent characters whose pieces take at most `entries` entries."""
+    for character in ranked:
+        entries -= len(characters.pieces(character))
+        if entries < 0:
+            return
+        yield character
 
 
 def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
+RUNS = "a fine-tuning run stands for its best model, a pre-training run for its newest complete checkpoint"
 MOST_SEED = 2**32 - 1
 Resume = Literal["no", "yes", "auto"]
 

@@ -47,15 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from ernie_paddle.files import os_errors_naming
             from ernie_paddle.registry import load_plugins
 
-            registry = load_plugins()
-            args = _parser(registry).parse_args(arguments)
+            broken: list[UserError] = []
+            registry = load_plugins(broken.append)
+            _report(name, broken)
+            args = _parser(registry).parse_args(arguments)  # with --help it ends here
+            if broken:
+                _exit(MISTAKE)
             command = registry.commands.get(args.command)
             name, advice = f"ernie-paddle {command.name}", command.after_stop
             command.run(args, registry)
             with os_errors_naming("standard output"):
                 sys.stdout.flush()
     except UserError as error:
-        _exit(MISTAKE, f"{name}: {error}")
+        _report(name, [error])
+        _exit(MISTAKE)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _pipe_is_closed(sys.stdout):
             _exit(PIPE_CLOSED)
@@ -84,6 +89,12 @@ def _parser(registry: "Registry") -> Parser:
         )
         command.configure(subparser)
     return parser
+
+
+def _report(name: str, errors: Sequence[UserError]) -> None:
+    """Print each line of each error on standard error."""
+    for line in (line for error in errors for line in str(error).splitlines()):
+        print(f"{name}: {line}", file=sys.stderr)
 
 
 def _exit(code: int, message: str = "") -> NoReturn:

@@ -4,19 +4,19 @@ import argparse
 import copy
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
+from ernie_paddle.config_errors import BOOLEANS, MISREAD, annotation_parts, explain
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_text
-from ernie_paddle.registry import nearest
 
 SHIPPED = Path(__file__).with_name("configs")  # a link in the repository, a folder in the installed package
 EXTENDS = "extends"
 Names = TypeVar("Names", list[str], tuple[str, ...])
-BOOLEANS = "YAML reads yes, no, on, off, true and false as booleans"
 
 
 def file_name(name: str) -> str:
@@ -53,11 +53,14 @@ class Settings(BaseModel):
         """Reject values that pydantic would silently convert: a boolean to 0 or 1, an empty text to the folder `.`."""
         for name, field in cls.model_fields.items():
             value = tree.get(name) if isinstance(tree, dict) else None
-            values, types = value if isinstance(value, list) else [value], _parts(field.annotation)
+            values, types = value if isinstance(value, list) else [value], list(annotation_parts(field.annotation))
+            reason = ""
             if any(isinstance(value, bool) for value in values) and _is_number(types):
-                raise ValueError(f"{name}: found a boolean, expected a number; {BOOLEANS}")
+                reason = f"expected a number, found a boolean; {BOOLEANS}"
             if "" in values and Path in types:
-                raise ValueError(f"{name}: an empty text is no path")
+                reason = "an empty text is no path"
+            if reason:
+                raise PydanticCustomError(MISREAD, "{reason}", {"key": name, "reason": reason})
         return tree
 
 
@@ -192,41 +195,10 @@ def check_settings(settings_type: type[SettingsType], tree: dict[str, Any], wher
     try:
         return settings_type.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{where}: {_explain(settings_type, error)}") from None
-
-
-def _explain(settings_type: type[BaseModel], error: ValidationError) -> str:
-    errors = error.errors()
-    # A mistyped key is unknown, and often its correct name is missing: report the unknown key.
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{nearest(str(first['loc'][-1]), _known_keys(settings_type, first['loc'][:-1]))}"
-    if first["type"] == "missing":
-        return f"key '{key}' is missing"
-    reason = first["msg"]
-    if isinstance(first["input"], bool) and first["type"] == "string_type":
-        reason += f"; {BOOLEANS}: put the word in quotes"
-    return f"key '{key}': {reason}" if key else reason
-
-
-def _known_keys(settings_type: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    models = [settings_type]
-    for part in path:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        types = [candidate for field in fields for candidate in _parts(field.annotation)]
-        # A part that is not a field is a key of a mapping, or the discriminator of a union of models.
-        chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
-        models = [part for part in types if isinstance(part, type) and issubclass(part, BaseModel)] or chosen or models
-    return list(models[0].model_fields)
+        raise UserError(f"{where}: {explain(settings_type, tree, error)}") from None
 
 
 def _is_number(types: list[Any]) -> bool:
     """Check that the parts of an annotation accept numbers, but neither booleans nor mappings."""
     accepted = {get_origin(part) or part for part in types if isinstance(get_origin(part) or part, type)}
     return bool({int, float} & accepted) and not {bool, dict} & accepted
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """Return an annotation and, recursively, its arguments."""
-    return [annotation, *(part for inner in get_args(annotation) for part in _parts(inner))]

@@ -20,7 +20,7 @@ def open_console(stderr: bool = False, quiet: bool = False) -> Console:
 def print_warnings(console: Console, warnings: Iterable[str]) -> None:
     """Print a line per warning."""
     for warning in warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
 
 def print_table(console: Console, table: Table) -> None:

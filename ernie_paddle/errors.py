@@ -4,5 +4,5 @@
 class UserError(Exception):
     """An error that the user can fix; the message says what is wrong, where, and what to do.
 
-    The command line prints it as one line without a traceback and exits with code 2.
+    The command line prints it without a traceback and exits with code 2. Each line of the message is a mistake.
     """

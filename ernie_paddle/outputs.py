@@ -1,4 +1,4 @@
-"""Types of command-line options that name outputs, which are checked before a command starts its work."""
+"""Checks of outputs before a command starts its work, most of them types of command-line options."""
 
 import argparse
 import os
@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ernie_paddle.errors import UserError
 
 
 def output_file(text: str) -> Path:
@@ -29,6 +31,12 @@ def output_folder(text: str) -> Path:
 def output_path(text: str) -> Path:
     """Return the path of a file or folder to write."""
     return output_folder(text) if os.path.isdir(text) else output_file(text)
+
+
+def check_empty(folder: Path) -> None:
+    """Raise a `UserError` if a folder holds anything. Commands that write a folder as a whole would replace it."""
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: is not empty; name a new folder, or remove this one")
 
 
 def _path(text: str) -> Path:

@@ -5,19 +5,19 @@ Nothing here imports Paddle: an objective builds its part of a program through a
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from ernie_paddle.config import NoOptions, Settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
-from ernie_paddle.data.samples import IGNORED, LABEL_COLUMN
+from ernie_paddle.data.schema import IGNORED, LABEL, Column, Level
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
-Level = Literal["token", "sentence"]
 COUNT_MULTIPLE = 8
 
 
@@ -80,13 +80,15 @@ def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.
 class Objective(ABC):
     """A head and its loss on top of the shared encoder.
 
-    `level` says whether labels belong to tokens or to the whole sequence, and `column` which sample column holds them.
-    `Options` are the settings that a plan may choose. `labels` name the classes, None if they have no names.
+    `level` says whether it reads tokens or whole sequences, and `column` which column of samples holds its labels.
+    `labels` name the classes, None if they have no names or the samples name them. `predicts_tokens` tells that the
+    classes are the vocabulary. `Options` are the settings that a plan may choose.
     """
 
     level: Level
-    column: str
+    column: Column
     labels: tuple[str, ...] | None = None
+    predicts_tokens: ClassVar[bool] = False
     Options: ClassVar[type[Settings]] = NoOptions
 
     def configured(self, options: Settings) -> "Objective":
@@ -125,7 +127,7 @@ class Objective(ABC):
         """Return the number of classes. A uniform guess has loss ln(classes)."""
 
     def with_labels(self, labels: Sequence[str]) -> "Objective":
-        """Return this objective for samples whose classes have these names, empty if the samples name no classes.
+        """Return this objective for samples whose column has these labels, empty if the classes have no names.
 
         Raises:
             UserError: the objective has other classes.
@@ -146,37 +148,34 @@ class Task:
     always_auxiliary: bool = False
 
 
-class SentenceClassificationObjective(Objective):
-    """Classification of the whole sequence by its pooled first token, with cross entropy."""
+class ClassificationObjective(Objective):
+    """Classification with cross entropy, of tokens or of whole sequences."""
 
-    level: Level = "sentence"
-    column = LABEL_COLUMN
-
-    def __init__(self, labels: Sequence[str] | None, head: str):
+    def __init__(self, labels: Sequence[str] | None, column: Column, head: str):
         """Name the classes, or None if the samples name them; `head` is the prefix of the head's parameters."""
         self.labels = None if labels is None else tuple(labels)
+        self.level, self.column = column.level, column
         self.head = head
 
-    def with_labels(self, labels: Sequence[str]) -> "SentenceClassificationObjective":
+    @property
+    def label_feed(self) -> str:
+        return f"{self.head}_label"
+
+    def with_labels(self, labels: Sequence[str]) -> "ClassificationObjective":
         if self.labels is not None and labels and tuple(labels) != self.labels:
             raise UserError(f"classes {', '.join(labels)}; the task has {', '.join(self.labels)}")
         if self.labels is None and not labels:
             raise UserError("the shards name no classes; build them again")
-        return SentenceClassificationObjective(self.labels or labels, self.head)
+        bound = copy(self)
+        bound.labels = self.labels or tuple(labels)
+        return bound
 
     def feeds(self) -> tuple[Feed, ...]:
-        return (Feed(f"{self.head}_label", (-1,), "int64"),)
-
-    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        labels = batch.labels.astype(np.int64)
-        return Labels(batch.first_tokens, {f"{self.head}_label": labels}, labels)
+        return (Feed(self.label_feed, (-1,), "int64"),)
 
     def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
         logits = self.logits(network, outputs)
-        return HeadOutput(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
-
-    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
-        return network.sentence_logits(outputs, self.head, self.classes(0))
+        return HeadOutput(*network.cross_entropy(logits, inputs[self.label_feed]), logits)
 
     def prediction_scores(self, logits: Any) -> Any:
         return logits.softmax()
@@ -187,36 +186,33 @@ class SentenceClassificationObjective(Objective):
         return len(self.labels)
 
 
-class TokenClassificationObjective(Objective):
-    """Classification of every labelled token, with cross entropy."""
+class SentenceClassificationObjective(ClassificationObjective):
+    """Classification of the whole sequence by its pooled first token, with cross entropy."""
 
-    level: Level = "token"
-    labels: tuple[str, ...]
-
-    def __init__(self, labels: Sequence[str], column: str, head: str):
-        """Name the classes; `column` is the sample column with the labels, `head` the prefix of the parameters."""
-        self.labels = tuple(labels)
-        self.column = column
-        self.head = head
-
-    def feeds(self) -> tuple[Feed, ...]:
-        return (Feed(f"{self.head}_label", (-1,), "int64"),)
+    def __init__(self, labels: Sequence[str] | None, head: str, column: str = LABEL):
+        """Name the classes, or None if the samples name them; `head` is the prefix of the head's parameters."""
+        super().__init__(labels, Column(column, "sentence", tuple(labels or ()), "int16"), head)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        column = batch.columns[self.column]
-        tokens = np.flatnonzero(column != IGNORED)
-        tokens, labels = pad_labels(tokens, column[tokens].astype(np.int64))
-        return Labels(tokens, {f"{self.head}_label": labels}, labels)
-
-    def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:
-        logits = self.logits(network, outputs)
-        return HeadOutput(*network.cross_entropy(logits, inputs[f"{self.head}_label"]), logits)
+        labels = batch.sample_columns[self.column.name].astype(np.int64)
+        return Labels(batch.first_tokens, {self.label_feed: labels}, labels)
 
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
-        return network.token_logits(outputs, self.head, len(self.labels))
+        return network.sentence_logits(outputs, self.head, self.classes(0))
 
-    def prediction_scores(self, logits: Any) -> Any:
-        return logits.softmax()
 
-    def classes(self, vocabulary_size: int) -> int:
-        return len(self.labels)
+class TokenClassificationObjective(ClassificationObjective):
+    """Classification of every labelled token, with cross entropy."""
+
+    def __init__(self, labels: Sequence[str] | None, column: str, head: str):
+        """Name the classes, or None if the samples name them; `head` is the prefix of the head's parameters."""
+        super().__init__(labels, Column(column, "token", tuple(labels or ()), "int16"), head)
+
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        column = batch.columns[self.column.name]
+        tokens = np.flatnonzero(column != IGNORED)
+        tokens, labels = pad_labels(tokens, column[tokens].astype(np.int64))
+        return Labels(tokens, {self.label_feed: labels}, labels)
+
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
+        return network.token_logits(outputs, self.head, self.classes(0))

@@ -11,10 +11,13 @@ from finetuning_support import pretrain_toy
 from helpers import Run, write_model
 from real_text_support import RealText, make_real_text
 
+from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle.cli import main
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import Column
 from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.spans import SPANS
 from ernie_paddle.pretraining.run import build_trainer
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
@@ -49,17 +52,18 @@ def toy_block(random: np.random.Generator, samples: int, classes: int, vocabular
     """Samples with a pattern to learn: the token after the first tells the label, capitals are even tokens."""
     lengths = random.integers(6, 25, samples)
     labels = random.integers(0, classes, samples) if classes else np.full(samples, -1)
-    pieces: dict[str, list[np.ndarray]] = {"input_ids": [], "bi_tags": [], "capitalization": []}
+    pieces: dict[str, list[np.ndarray]] = {"input_ids": [], "bi_tags": [], "span_kinds": [], "capitalization": []}
     for length, label in zip(lengths, labels, strict=True):
         ids = random.integers(5, vocabulary_size, length)
         ids[0], ids[1], ids[-1] = 1, 5 + max(label, 0), 2
         bi_tags = (random.random(length) < 0.3).astype(int)
         bi_tags[1], bi_tags[0], bi_tags[-1] = 0, -1, -1
         capital = np.where(bi_tags == -1, -1, ids % 2 == 0)
-        for name, column in (("input_ids", ids), ("bi_tags", bi_tags), ("capitalization", capital)):
+        span_kinds = np.full(length, -1)
+        for name, column in zip(pieces, (ids, bi_tags, span_kinds, capital), strict=True):
             pieces[name].append(column)
     columns = {name: np.concatenate(parts) for name, parts in pieces.items()}
-    return SampleBlock(lengths, columns, labels.astype(np.int16))
+    return SampleBlock(lengths, columns, {"label": labels})
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +78,9 @@ def toy_shards(tmp_path_factory: pytest.TempPathFactory, toy_vocabulary: Vocabul
     for number, task in enumerate(TOY_TASKS):
         random = np.random.default_rng(number)
         vocabulary, names = toy_vocabulary, labels.get(task, [])
-        shards = ShardWriter(folder / task, task, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, names, 64)
+        columns = [*SPANS, CAPITALIZATION.column]
+        columns += [Column("label", "sentence", tuple(names))] if names else []
+        shards = ShardWriter(folder / task, task, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, columns, 64)
         for split, samples in (("train", 96), ("validation", 32)):
             shards.write(split, toy_block(random, samples, len(names), vocabulary.size))
         shards.finish()

@@ -1,4 +1,4 @@
-"""Annotate documents with sentences, tokens, spans and capitalisation: the costly pass, done once."""
+"""Annotate documents with sentences, tokens, spans and token features: the costly pass, done once."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,10 +9,12 @@ import numpy as np
 from data_builders.annotation import chinese, english
 from data_builders.annotation.characters import cases, code_points
 from data_builders.annotation.document import COLUMNS, AnnotatedBlock
+from data_builders.annotation.features import AnnotatedWords, TokenFeature
 from data_builders.annotation.sentences import sentences
 from data_builders.annotation.tokenizing import BlockTokenizer, Tokens
 from data_builders.documents import Document, Language, hash_of
-from ernie_paddle.data.samples import BEGIN, INSIDE
+from ernie_paddle.data.schema import INPUT_IDS
+from ernie_paddle.data.spans import BEGIN, BI_TAGS, INSIDE, SPAN_KINDS
 from ernie_paddle.text.vocabulary import Vocabulary
 
 ANNOTATION_VERSION = 4  # must be incremented when the same documents are annotated differently
@@ -26,6 +28,7 @@ class Annotator:
     language: Language
     chinese_words: chinese.ChineseWords = field(default_factory=chinese.ChineseWords)
     english_spans: english.EnglishSpans = field(default_factory=english.EnglishSpans)
+    features: tuple[TokenFeature, ...] = ()
 
     @property
     def spans(self) -> chinese.ChineseWords | english.EnglishSpans:
@@ -58,7 +61,7 @@ class Annotator:
             title_lengths=line_lengths[is_title].astype(np.int32),
             sentence_counts=np.bincount(owner[filled], minlength=len(documents)).astype(np.int64),
             sentence_lengths=line_lengths[filled].astype(np.int32),
-            columns={"input_ids": tokens.ids} | columns,
+            columns={INPUT_IDS: tokens.ids} | columns,
             entries_found=frozenset(self.spans.entries_found),
         )
 
@@ -75,7 +78,7 @@ class Annotator:
 
     def _english_words(self, text: str) -> english.Words:
         tokens, points = self._tokenizer(text), code_points(text)
-        return _english_words(text, tokens, _opens_line(_lines(tokens, points)), cases()(points))
+        return _english_words(text, tokens, _opens_line(_lines(tokens, points)), points)
 
     def _sentences(self, document: Document) -> list[str]:
         if document.label is not None:
@@ -89,16 +92,20 @@ class Annotator:
         points = code_points(text)
         line = _lines(tokens, points)
         opens_line = _opens_line(line)
-        case = cases()(points).astype(np.int8)
         if not len(tokens.ids):
-            columns = {name: np.empty(0, np.int8) for name in COLUMNS if name != "input_ids"}
+            columns = {name: np.empty(0, np.int8) for name in COLUMNS if name != INPUT_IDS}
+            columns |= {feature.name: np.empty(0, feature.column.dtype) for feature in self.features}
         elif self.language == "zh":
-            columns = self._chinese(text, tokens, opens_line, case)
+            columns = self._chinese(text, points, tokens, opens_line)
         else:
-            columns = self._english(text, tokens, opens_line, case)
+            columns = self._english(text, points, tokens, opens_line)
         return tokens, columns, np.bincount(line, minlength=len(lines))
 
-    def _chinese(self, text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> dict[str, np.ndarray]:
+    def _features(self, words: AnnotatedWords, own_word: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the token features [tokens]; `own_word` is the number of each token's word [tokens]."""
+        return {feature.name: feature.of_words(words, self.language)[own_word] for feature in self.features}
+
+    def _chinese(self, text: str, points: np.ndarray, tokens: Tokens, opens_line: np.ndarray) -> dict[str, np.ndarray]:
         """Annotate Chinese: a word begins at the first token of a jieba word, unless that token is a `##` piece."""
         words = self.chinese_words(text)
         continues, kinds = chinese.spans_of(words.codes)
@@ -110,28 +117,50 @@ class Annotator:
         begins[1:] |= opens[1:] & (span[1:] != span[:-1])
         first_of_word = np.flatnonzero(opens)
         own_word = np.cumsum(opens) - 1
+        numbers = word[first_of_word]
+        span_kinds = kinds[word[begins]][np.cumsum(begins) - 1]
+        annotated = AnnotatedWords(
+            text,
+            points,
+            tokens.starts[first_of_word],
+            np.append(words.starts[1:], len(points))[numbers],
+            opens_line[first_of_word],
+            ~begins[first_of_word],
+            span_kinds[first_of_word],
+            lambda written: self.chinese_words.tags(written, words.codes[numbers]),
+        )
         return {
-            "bi_tags": np.where(begins, BEGIN, INSIDE).astype(np.int8),
-            "span_kinds": kinds[word[begins]][np.cumsum(begins) - 1],
-            "capitalization": case[tokens.starts[first_of_word]][own_word],
+            BI_TAGS.name: np.where(begins, BEGIN, INSIDE).astype(np.int8),
+            SPAN_KINDS.name: span_kinds,
             "word_bi_tags": np.where(opens, BEGIN, INSIDE).astype(np.int8),
-            "word_classes": words.classes[word[first_of_word]][own_word],
+            "word_classes": words.classes[numbers][own_word],
+            **self._features(annotated, own_word),
         }
 
-    def _english(self, text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> dict[str, np.ndarray]:
+    def _english(self, text: str, points: np.ndarray, tokens: Tokens, opens_line: np.ndarray) -> dict[str, np.ndarray]:
         """Annotate English: a span is a word, a phrase or a named entity."""
         opens = tokens.opens_word | opens_line
-        words = _english_words(text, tokens, opens_line, case)
+        words = _english_words(text, tokens, opens_line, points)
         continues, kinds = self.english_spans(words)
         word = np.cumsum(opens) - 1
         begins = opens.copy()
         begins[opens] = ~continues
+        annotated = AnnotatedWords(
+            text,
+            points,
+            words.starts,
+            words.ends,
+            words.opens_sentence,
+            continues,
+            kinds,
+            lambda written: [""] * len(written),
+        )
         return {
-            "bi_tags": np.where(begins, BEGIN, INSIDE).astype(np.int8),
-            "span_kinds": kinds[word],
-            "capitalization": case[words.starts][word],
+            BI_TAGS.name: np.where(begins, BEGIN, INSIDE).astype(np.int8),
+            SPAN_KINDS.name: kinds[word],
             "word_bi_tags": np.where(opens, BEGIN, INSIDE).astype(np.int8),
             "word_classes": english.word_classes(words.lower)[word],
+            **self._features(annotated, word),
         }
 
     @cached_property
@@ -168,7 +197,7 @@ def _opens_line(line: np.ndarray) -> np.ndarray:
     return np.diff(line, prepend=-1) > 0
 
 
-def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, case: np.ndarray) -> english.Words:
+def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, points: np.ndarray) -> english.Words:
     opens = np.flatnonzero(tokens.opens_word | opens_line)
     starts, ends = tokens.starts[opens], tokens.ends[np.append(opens[1:], len(tokens.ids)) - 1]
-    return english.Words(text, starts, ends, case[starts] == 1, opens_line[opens])
+    return english.Words(text, starts, ends, cases()(points[starts]) == 1, opens_line[opens])

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 
 _UNKNOWN = np.iinfo(np.int32).min
 _POINTS = 0x110000

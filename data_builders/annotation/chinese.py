@@ -30,7 +30,7 @@ from data_builders.annotation.chinese_lexicon import (
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
 from data_builders.annotation.lexicon import Entry
 from data_builders.annotation.matching import TextMatcher
-from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.files import read_text
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ DIGIT, LATIN, NUMERAL_CHARACTER, DASH, AFTER_NUMBER, DETERMINER, CLASSIFIER, NOT
     1 << bit for bit in range(len(_SETS))
 )
 
+UNKNOWN_TAG = "x"
 # Categories by the first two letters of jieba's tags, or by the first letter.
 _TAGS = {
     **dict.fromkeys(("c", "d", "e", "f", "o", "p", "u", "y"), FUNCTION),
@@ -80,7 +81,7 @@ _TAGS = {
     "ns": PLACE,
     "nt": ORGANISATION,
     "nz": NAME,
-    "x": UNKNOWN,
+    UNKNOWN_TAG: UNKNOWN,
 }
 
 
@@ -139,6 +140,18 @@ class ChineseWords:
         )
         return _refined(text, np.cumsum(lengths) - lengths, lengths, codes, listed, tagged)
 
+    def tags(self, words: list[str], codes: np.ndarray) -> list[str]:
+        """Return a tag of jieba for each word, given its category [words]; `x` for a word without one.
+
+        The tags agree with the categories: numbers are `m`, and a person's name that the rules reject is `x`.
+        """
+        known = self._known_tags
+        if len(known) > MAX_CACHED:
+            known.clear()
+        for word in set(words).difference(known):
+            known[word] = self._tag(word)
+        return [_agreeing(known[word], code) for word, code in zip(words, codes.tolist(), strict=True)]
+
     def _cut(self, text: str) -> list[str]:
         """Cut a text with jieba, except for the entries that jieba cannot find."""
         words: list[str] = []
@@ -150,15 +163,25 @@ class ChineseWords:
 
     def _code(self, word: str) -> int:
         """Return the category of a word, by the tag of its entry or else by jieba's tag."""
-        if word in self._codes_of_entries:
-            return self._codes_of_entries[word]
+        code = code_of(self._tag(word))
+        frequent = word not in self._tags_of_entries and code == PERSON and word in _frequent_words()
+        return OTHER if frequent else code
+
+    def _tag(self, word: str) -> str:
+        """Return the tag of a word's entry, or else jieba's; `x` for a word that jieba cuts."""
+        if word in self._tags_of_entries:
+            return self._tags_of_entries[word]
         tagged = self._jieba.tag(word)
-        code = code_of(tagged[0][1]) if len(tagged) == 1 else UNKNOWN
-        return OTHER if code == PERSON and word in _frequent_words() else code
+        return str(tagged[0][1]) if len(tagged) == 1 else UNKNOWN_TAG
 
     @cached_property
     def _known_codes(self) -> dict[str, int]:
         """A cache of the categories of words."""
+        return {}
+
+    @cached_property
+    def _known_tags(self) -> dict[str, str]:
+        """A cache of the tags of words."""
         return {}
 
     @cached_property
@@ -184,8 +207,8 @@ class ChineseWords:
         return frozenset(entry.word for entry in self.entries if entry.tag)
 
     @cached_property
-    def _codes_of_entries(self) -> dict[str, int]:
-        return {entry.word: code_of(entry.tag) for entry in (*_built_in(), *self.entries) if entry.tag}
+    def _tags_of_entries(self) -> dict[str, str]:
+        return {entry.word: entry.tag for entry in (*_built_in(), *self.entries) if entry.tag}
 
 
 def spans_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,6 +230,15 @@ def spans_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def code_of(tag: str) -> int:
     """Return the category of one of jieba's tags."""
     return _TAGS.get(tag[:2], _TAGS.get(tag[:1], OTHER))
+
+
+def _agreeing(tag: str, code: int) -> str:
+    """Return a word's tag, corrected by its category."""
+    if code == NUMERAL:
+        return "m"
+    if code == PERSON:
+        return tag if code_of(tag) == PERSON else "nr"
+    return UNKNOWN_TAG if code_of(tag) == PERSON else tag
 
 
 def _refined(

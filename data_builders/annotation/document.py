@@ -8,16 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ernie_paddle.data.samples import BEGIN
+from ernie_paddle.data.schema import INPUT_IDS, Column
+from ernie_paddle.data.spans import BEGIN, SPANS
 
-SAMPLE_COLUMNS: dict[str, np.dtype] = {
-    "input_ids": np.dtype(np.int32),
-    "bi_tags": np.dtype(np.int8),
-    "span_kinds": np.dtype(np.int8),
-    "capitalization": np.dtype(np.int8),
-}
+# The columns of every annotation; those of token features follow.
 # `word_bi_tags`: BI tags of whole words. `word_classes`: the class of the word that a token belongs to.
-COLUMNS = SAMPLE_COLUMNS | {"word_bi_tags": np.dtype(np.int8), "word_classes": np.dtype(np.int8)}
+COLUMNS: dict[str, np.dtype] = {
+    INPUT_IDS: np.dtype(np.int32),
+    **{column.name: np.dtype(column.dtype) for column in SPANS},
+    "word_bi_tags": np.dtype(np.int8),
+    "word_classes": np.dtype(np.int8),
+}
 ORDINARY_WORD, STOP_WORD, PUNCTUATION = 0, 1, 2
 WORD_KEYS = "word_keys"
 _SENTENCES = "sentence_lengths"
@@ -25,21 +26,29 @@ _MAX_PIECES = 128  # of a word; the order of later pieces does not count
 with np.errstate(over="ignore"):  # overflow is intended
     _POWERS = np.full(_MAX_PIECES, 0x9E3779B97F4A7C15, np.uint64).cumprod()  # odd, so that no power becomes 0
 
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("content", pa.int64(), nullable=False),
-        pa.field("group", pa.int64(), nullable=False),
-        pa.field("second_text", pa.int64(), nullable=False),
-        pa.field("label", pa.string(), nullable=True),
-        pa.field("title_length", pa.int32(), nullable=False),
-        pa.field(_SENTENCES, pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
-    ]
-    + [
-        pa.field(name, pa.list_(pa.field("item", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
-        for name, dtype in COLUMNS.items()
-    ]
+_DOCUMENT_FIELDS = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("content", pa.int64(), nullable=False),
+    pa.field("group", pa.int64(), nullable=False),
+    pa.field("second_text", pa.int64(), nullable=False),
+    pa.field("label", pa.string(), nullable=True),
+    pa.field("title_length", pa.int32(), nullable=False),
+    pa.field(_SENTENCES, pa.list_(pa.field("item", pa.int32(), nullable=False)), nullable=False),
 )
+
+
+def arrow_schema(features: Sequence[Column] = ()) -> pa.Schema:
+    """Return the schema of annotated documents with these token features."""
+    dtypes = COLUMNS | {column.name: np.dtype(column.dtype) for column in features}
+    return pa.schema(
+        [
+            *_DOCUMENT_FIELDS,
+            *(
+                pa.field(name, pa.list_(pa.field("item", pa.from_numpy_dtype(dtype), nullable=False)), nullable=False)
+                for name, dtype in dtypes.items()
+            ),
+        ]
+    )
 
 
 class FlatColumns(dict[str, np.ndarray]):
@@ -56,7 +65,7 @@ class FlatColumns(dict[str, np.ndarray]):
 
 
 class Columns(NamedTuple):
-    """A view of tokens `start` to `end` of flat columns, which are named as in `COLUMNS`."""
+    """A view of tokens `start` to `end` of flat columns: those of `COLUMNS` and of token features."""
 
     flat: Mapping[str, np.ndarray]
     start: int
@@ -115,7 +124,7 @@ class AnnotatedBlock:
         title_lengths: tokens of the title [documents].
         sentence_counts: [documents].
         sentence_lengths: tokens of each sentence, titles excluded [sentences].
-        columns: the columns of `COLUMNS` [tokens]; the title of a document precedes its sentences.
+        columns: those of `COLUMNS` and of token features [tokens]; the title of a document precedes its sentences.
         entries_found: the user's words and names that occur in the documents; they are not stored.
     """
 
@@ -171,8 +180,8 @@ class AnnotatedBlock:
             self.entries_found,
         )
 
-    def to_arrow(self) -> pa.RecordBatch:
-        """Return a record batch of `SCHEMA`."""
+    def to_arrow(self, schema: pa.Schema) -> pa.RecordBatch:
+        """Return a record batch of an `arrow_schema`."""
         sentence_offsets = pa.array(self.sentence_offsets.astype(np.int32))
         token_offsets = pa.array(self.token_offsets.astype(np.int32))
         lengths = pa.array(self.sentence_lengths)
@@ -183,19 +192,20 @@ class AnnotatedBlock:
             pa.array(self.second_text_hashes),
             pa.array(self.labels, pa.string()),
             pa.array(self.title_lengths),
-            pa.ListArray.from_arrays(sentence_offsets, lengths, type=SCHEMA.field(_SENTENCES).type),
+            pa.ListArray.from_arrays(sentence_offsets, lengths, type=schema.field(_SENTENCES).type),
         ]
         arrays += [
-            pa.ListArray.from_arrays(token_offsets, pa.array(self.columns[name]), type=SCHEMA.field(name).type)
-            for name in COLUMNS
+            pa.ListArray.from_arrays(token_offsets, pa.array(self.columns[name]), type=schema.field(name).type)
+            for name in schema.names[len(_DOCUMENT_FIELDS) :]
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> "AnnotatedBlock":
         """Read the documents of a record batch; token columns are views of the mapped file."""
         sentence_lengths = batch.column(_SENTENCES)
-        columns = {name: batch.column(name).flatten().to_numpy(zero_copy_only=True) for name in COLUMNS}
+        names = batch.schema.names[len(_DOCUMENT_FIELDS) :]
+        columns = {name: batch.column(name).flatten().to_numpy(zero_copy_only=True) for name in names}
         labels = batch.column("label")
         return cls(
             batch.column("id"),

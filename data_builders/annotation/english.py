@@ -14,7 +14,7 @@ import numpy as np
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
 from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS, ENGLISH_OPENERS
 from data_builders.annotation.matching import SequenceMatcher
-from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 
 
 @dataclass(frozen=True)

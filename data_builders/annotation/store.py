@@ -7,8 +7,8 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from data_builders.annotation.annotated_corpus import JSON, AnnotatedCorpus, CorpusCounts, map_file, record_batches
 from data_builders.annotation.annotator import ANNOTATION_VERSION, Annotator
-from data_builders.annotation.document import SCHEMA, AnnotatedBlock
+from data_builders.annotation.document import AnnotatedBlock, arrow_schema
+from data_builders.annotation.features import TokenFeature
 from data_builders.annotation.settings import SpanSettings
 from data_builders.documents import Record
 from data_builders.readers.files import digest
@@ -37,7 +38,9 @@ CHECKSUM = "documents_sha256"
 PHRASES = "phrases.txt"
 
 
-def corpus_origin(corpus: RawCorpus, spans: SpanSettings, vocabulary: Vocabulary) -> dict[str, Any]:
+def corpus_origin(
+    corpus: RawCorpus, spans: SpanSettings, features: Sequence[TokenFeature], vocabulary: Vocabulary
+) -> dict[str, Any]:
     """Return everything that the annotated documents depend on; those of another origin are made again."""
     size, sha256 = digest(corpus.files)
     return {
@@ -49,6 +52,7 @@ def corpus_origin(corpus: RawCorpus, spans: SpanSettings, vocabulary: Vocabulary
         "language": corpus.language,
         "vocabulary": vocabulary.digest,
         "spans": spans.origin(corpus),
+        "features": {feature.name: feature.version for feature in features},
         "annotation_version": ANNOTATION_VERSION,
         "characters_per_work_item": CHARACTERS_PER_WORK_ITEM,
     }
@@ -70,6 +74,7 @@ class AnnotateWorkItem:
 def annotate_corpus(
     corpus: RawCorpus,
     spans: SpanSettings,
+    features: Sequence[TokenFeature],
     vocabulary: Vocabulary,
     folder: Path,
     engine: Engine,
@@ -83,11 +88,11 @@ def annotate_corpus(
     Raises:
         UserError: the corpus cannot be read or holds no text.
     """
-    origin = corpus_origin(corpus, spans, vocabulary)
+    origin = corpus_origin(corpus, spans, features, vocabulary)
     if unless_damaged(_is_finished, folder, origin):
         return AnnotatedCorpus.open(folder)
     with resumable_folder(folder, origin) as partial:
-        annotator = spans.annotator(corpus, vocabulary)
+        annotator = replace(spans.annotator(corpus, vocabulary), features=tuple(features))
         if annotator.english_spans.phrases:
             with atomic_write(partial / PHRASES) as file:
                 file.writelines(f"{' '.join(words)}\n" for words in annotator.english_spans.phrases)
@@ -171,13 +176,14 @@ class _Annotation:
         """Write blocks without their duplicates as record batches, then the record beside them."""
         counts: Counter[str] = Counter()
         entries_found: set[str] = set()
-        with atomic_write(path, "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        schema = arrow_schema([feature.column for feature in self._annotator.features])
+        with atomic_write(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for block in blocks:
                 is_new = _first_seen(block.contents, self._seen)
                 counts[DUPLICATE] += int((~is_new).sum())
                 block = block if is_new.all() else block.keep(is_new)
                 if len(block):
-                    writer.write_batch(block.to_arrow())
+                    writer.write_batch(block.to_arrow(schema))
                 counts.update(_block_counts(block, self._annotator.vocabulary))
                 entries_found |= block.entries_found
                 self._progress(self._bytes_read)

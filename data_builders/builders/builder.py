@@ -11,8 +11,10 @@ import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle.config import NoOptions, Settings
-from ernie_paddle.data.samples import IGNORED, ranges
+from ernie_paddle.data.samples import ranges
+from ernie_paddle.data.schema import IGNORED, LABEL, Column
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -23,13 +25,13 @@ class Unsuitable(Exception):
 class SampleDraft(NamedTuple):
     """A sample before special tokens are added: `[CLS]`, then each segment followed by `[SEP]`.
 
-    Sentence ids number the segments from 0. `token_labels` are further columns that the builder fills, with one value
-    for each token of the segments.
+    Sentence ids number the segments from 0. `columns` are the values of further columns that the builder declares: an
+    array with one value for each token of the segments, or a number for a sentence-level column.
     """
 
     segments: list[Columns]
     label: int = IGNORED
-    token_labels: Mapping[str, np.ndarray] = MappingProxyType({})
+    columns: Mapping[str, np.ndarray | int] = MappingProxyType({})
 
 
 class SampleBuilder(ABC):
@@ -39,6 +41,7 @@ class SampleBuilder(ABC):
         name: the task's name.
         version: must be incremented when the same documents give different samples.
         languages: the languages for which the task is defined.
+        features: the token features that the samples carry besides the spans, which all samples have.
         pairs: the format of labelled pairs whose labels the builder reads; None if it reads none.
         Options: the settings under `tasks.<name>.options`.
     """
@@ -46,6 +49,7 @@ class SampleBuilder(ABC):
     name: ClassVar[str]
     version: ClassVar[int]
     languages: ClassVar[tuple[str, ...]]
+    features: ClassVar[tuple[str, ...]] = (CAPITALIZATION.name,)
     pairs: ClassVar[str | None] = None
     Options: ClassVar[type[Settings]] = NoOptions
 
@@ -64,6 +68,11 @@ class SampleBuilder(ABC):
     def labels(self) -> tuple[str, ...]:
         """The names of the classes of `SampleDraft.label` in the order of their ids; empty without labels."""
         return ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that the builder itself fills: by default `label`, if it names classes."""
+        return (Column(LABEL, "sentence", self.labels, "int16"),) if self.labels else ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument
+from data_builders.annotation.features import CAPITALIZATION
 from data_builders.builders.builder import DocumentBuilder, Pool, SampleDraft, Unsuitable
 from data_builders.builders.knowledge_masking import running_text
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 
 
 class CapitalizationBuilder(DocumentBuilder):
@@ -23,7 +24,7 @@ class CapitalizationBuilder(DocumentBuilder):
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
 
     def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[SampleDraft]:
-        if (document.columns.of("capitalization") == IGNORED).all():
+        if (document.columns.of(CAPITALIZATION.name) == IGNORED).all():
             raise Unsuitable("no cased word")
         drafts = running_text(document, self.max_length)
-        return [draft for draft in drafts if (draft.segments[0].of("capitalization") != IGNORED).any()]
+        return [draft for draft in drafts if (draft.segments[0].of(CAPITALIZATION.name) != IGNORED).any()]

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
-from ernie_paddle.data.samples import BEGIN
+from ernie_paddle.data.spans import BEGIN
 
 
 def token_chunks(document: AnnotatedDocument, limit: int) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from data_builders.builders.chunks import first_tokens, last_tokens
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
-from ernie_paddle.data.samples import BEGIN
+from ernie_paddle.data.spans import BEGIN
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 

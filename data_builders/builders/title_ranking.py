@@ -3,7 +3,8 @@
 import numpy as np
 
 from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns, word_keys
-from ernie_paddle.data.samples import BEGIN, ranges
+from ernie_paddle.data.samples import ranges
+from ernie_paddle.data.spans import BEGIN
 
 MAX_CANDIDATES = 50  # best titles that are sorted by score
 

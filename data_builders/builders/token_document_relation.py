@@ -16,7 +16,10 @@ from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS,
 from data_builders.builders.builder import Pool, SampleBuilder, SampleDraft
 from data_builders.builders.chunks import token_chunks
 from ernie_paddle.config import Settings
-from ernie_paddle.data.samples import BEGIN, IGNORED
+from ernie_paddle.data.schema import IGNORED, Column
+from ernie_paddle.data.spans import BEGIN
+
+RELATION = Column("token_document", "token", ("here only", "elsewhere too"))
 
 Choice = Literal["label", "ignore"]
 
@@ -40,6 +43,10 @@ class TokenDocumentRelationBuilder(SampleBuilder):
     languages: ClassVar[tuple[str, ...]] = ("en", "zh")
     Options: ClassVar[type[Settings]] = TokenDocumentRelationOptions
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (RELATION,)
+
     def compose(
         self, documents: Sequence[AnnotatedDocument], pool: Pool, random: np.random.Generator, dropped: Counter[str]
     ) -> list[SampleDraft]:
@@ -53,7 +60,7 @@ class TokenDocumentRelationBuilder(SampleBuilder):
         labels = self._labels([columns for columns, _ in usable], segments)
         ends = np.cumsum([segment.tokens for segment in segments]).tolist()
         return [
-            SampleDraft([segment], token_labels={"token_document": labels[end - segment.tokens : end]})
+            SampleDraft([segment], columns={RELATION.name: labels[end - segment.tokens : end]})
             for segment, end in zip(segments, ends, strict=True)
         ]
 

@@ -61,7 +61,7 @@ def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
             accuracies.append(f"{model['accuracy']:.1%}" if model else "-")
             losses.append(f"{model['loss']:.3f}" if model else "-")
         result.add_row(name, f"{row.labels:,}", *accuracies, *losses)
-    result.caption = "accuracies, then losses; for knowledge_masking of a bigram model"
+    result.caption = "accuracies, then losses; of a bigram model for tasks that predict tokens"
     return result
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.table import Table
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.build import BuildResult, BuildSettings, TaskCounts, build
+from data_builders.build import BuildResult, TaskCounts, build
+from data_builders.corpora_config import BuildSettings
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
 from ernie_paddle.arguments import positive

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.composing import validation_mask
-from data_builders.release_lines import read_blocks, write_lines
+from data_builders.release_lines import COLUMNS, read_blocks, write_lines
 from ernie_paddle.arguments import share
 from ernie_paddle.data.checking import open_checked
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import INPUT_IDS
 from ernie_paddle.data.shard_writing import ShardWriter
-from ernie_paddle.data.shards import SPLITS, SampleTable
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder
 from ernie_paddle.keyed_random import keyed_hash
@@ -41,6 +43,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         if args.out.suffix != ".gz":
             raise UserError(f"--out {args.out}: shards are written as gzipped lines; name a file that ends in .gz")
         table = open_checked(args.source, args.split)
+        if Manifest.load(args.source).column(BI_TAGS.name) is None:
+            raise UserError(f"{args.source}: its samples have no column '{BI_TAGS.name}', which the lines need")
         write_lines(args.out, table)
         print(f"{args.out}: {len(table):,} samples")
         return
@@ -64,7 +68,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
     origin = {"release_lines": source.name, "validation_share": validation_share}
     counts = dict.fromkeys(SPLITS, 0)
     with atomic_folder(out / TASK) as partial:
-        shards = ShardWriter(partial, TASK, vocabulary.digest, vocabulary.size, max_length, origin)
+        shards = ShardWriter(partial, TASK, vocabulary.digest, vocabulary.size, max_length, origin, COLUMNS)
         for block in read_blocks(source, vocabulary):
             in_validation = validation_mask(_contents(block), validation_share, seed=1)
             for i, split in enumerate(SPLITS):
@@ -81,7 +85,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
 
 def _contents(block: SampleBlock) -> np.ndarray:
     """Return a hash of each sample's token ids [samples]."""
-    pieces = np.split(block.columns["input_ids"], np.cumsum(block.lengths)[:-1])
+    pieces = np.split(block.columns[INPUT_IDS], np.cumsum(block.lengths)[:-1])
     return np.array([keyed_hash(piece.tobytes().hex()) for piece in pieces], np.int64)
 
 

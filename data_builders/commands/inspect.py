@@ -1,20 +1,24 @@
 """`ernie-paddle inspect`."""
 
 import argparse
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 from ernie_paddle.arguments import positive, seed
+from ernie_paddle.console import open_console
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.checking import check_shards, open_checked
-from ernie_paddle.data.samples import BEGIN, IGNORED, NAMED_ENTITY, PHRASE, SampleBlock
-from ernie_paddle.data.shards import SPLITS, Manifest, task_folders
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS, Column, of_level
+from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest, task_folders
+from ernie_paddle.data.spans import BEGIN, BI_TAGS, NAMED_ENTITY, PHRASE, SPAN_KINDS, SPANS, WORD
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.task import TokenClassificationObjective
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 _MARKS = {NAMED_ENTITY: "*", PHRASE: "+"}
@@ -25,7 +29,7 @@ _SIGNS = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="folder of a task, such as runs/quickstart/shards/sentence_distance")
+    parser.add_argument("folder", type=Path, help="folder of a task, of a task; of several tasks for an overview")
     parser.add_argument("--n", type=positive, default=3, help="number of samples to show (default: 3)")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--vocab", type=Path, help="vocabulary (default: vocab.txt beside the folder)")
@@ -38,39 +42,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.check:
         check(args.folder, args.vocab)
-        return
+    elif (args.folder / MANIFEST).is_file():
+        show_samples(args, registry)
+    else:
+        open_console().print(overview(task_folders(args.folder)))
+
+
+def show_samples(args: argparse.Namespace, registry: Registry) -> None:
+    """Print some samples of a task."""
     manifest = Manifest.load(args.folder)
     vocabulary = Vocabulary.load(args.vocab or args.folder.parent / VOCABULARY_FILE)
     if vocabulary.digest != manifest.vocabulary_digest:
         raise UserError(f"{args.folder}: built with another vocabulary; name that one with --vocab")
     table = open_checked(args.folder, args.split)
-    print(f"{manifest.task}, {args.split}: {len(table):,} samples with {', '.join(manifest.carried)}")
-    labelled = token_tasks(registry, manifest)
+    print(f"{manifest.task}, {args.split}: {len(table):,} samples with {', '.join(c.name for c in manifest.columns)}")
     print(_SIGNS)
-    if labelled:
-        print(f"token labels: {'; '.join(map(named_classes, labelled, labelled.values()))}; no number: no label")
+    labelled = [column for column in manifest.columns if column.has_labels and column.declaration not in SPANS]
+    token_columns = of_level(labelled, "token")
+    if token_columns:
+        print(f"token labels: {'; '.join(map(named_classes, token_columns))}; no number: no label")
     for row in range(min(args.n, len(table))):
         sample = table.take(np.array([row]))
-        print(f"\n{row}: {described(sample, vocabulary, manifest.labels)}")
-        for name, objective in labelled.items():
-            if (sample.columns[objective.column] != IGNORED).any():
-                print(f"   {name}: {with_token_labels(sample, objective.column, vocabulary)}")
+        print(f"\n{row}: {described(sample, vocabulary, of_level(labelled, 'sentence'))}")
+        for column in token_columns:
+            if (sample.columns[column.name] != IGNORED).any():
+                print(f"   {column.name}: {with_token_labels(sample, column.name, vocabulary)}")
         print(f"   masked: {masked(sample, row, vocabulary, registry, args.seed)}")
 
 
-def named_classes(task: str, objective: TokenClassificationObjective) -> str:
-    """Return the name of a task and its classes as `/number label`."""
-    return f"{task} " + ", ".join(f"/{number} {label}" for number, label in enumerate(objective.labels))
+def overview(folders: list[Path]) -> Table:
+    """Return a table of the samples of several tasks."""
+    table = Table("task", title="samples")
+    for column in ("train", "validation", "tokens", "bytes per token"):
+        table.add_column(column, justify="right")
+    table.add_column("columns")
+    for folder in folders:
+        manifest = Manifest.load(folder)
+        counts = {what: sum(manifest.count(split, what) for split in SPLITS) for what in ("tokens", "bytes")}
+        table.add_row(
+            manifest.task,
+            *(f"{manifest.count(split):,}" for split in SPLITS),
+            f"{counts['tokens']:,}",
+            f"{counts['bytes'] / max(counts['tokens'], 1):.1f}",
+            ", ".join(column.name for column in manifest.columns),
+        )
+    return table
 
 
-def token_tasks(registry: Registry, manifest: Manifest) -> dict[str, TokenClassificationObjective]:
-    """Return the objectives of the tasks for whose labels these shards have a column, by task name."""
-    objectives = {task.name: task.objective for task in registry.pretraining_tasks}
-    return {
-        name: objective
-        for name, objective in objectives.items()
-        if isinstance(objective, TokenClassificationObjective) and objective.column in manifest.carried
-    }
+def named_classes(column: Column) -> str:
+    """Return the name of a column and its classes as `/number label`."""
+    return f"{column.name} " + ", ".join(f"/{number} {label}" for number, label in enumerate(column.labels))
 
 
 def check(folder: Path, vocab: Path | None) -> None:
@@ -81,21 +102,28 @@ def check(folder: Path, vocab: Path | None) -> None:
         print(f"{task}: valid; {samples} samples")
 
 
-def described(sample: SampleBlock, vocabulary: Vocabulary, labels: list[str]) -> str:
-    """Return a sample as text with `|` between masking units, `*` before named entities and `+` before phrases."""
-    columns = sample.columns
+def described(sample: SampleBlock, vocabulary: Vocabulary, columns: Sequence[Column]) -> str:
+    """Return a sample as text with `|` between masking units, and its values of the sentence-level `columns`.
+
+    `*` stands before named entities and `+` before phrases.
+    """
     units = []
     for start, end in pairwise(unit_bounds(sample)):
-        mark = _MARKS.get(int(columns["span_kinds"][start]), "")
-        units.append(mark + vocabulary.to_text(columns["input_ids"][start:end].tolist()))
-    label = int(sample.labels[0])
-    named = f"{label} ({labels[label]})" if 0 <= label < len(labels) else str(label)
-    return "|".join(units) + ("" if label == IGNORED else f"   label {named}")
+        kind = int(sample.columns[SPAN_KINDS.name][start]) if SPAN_KINDS.name in sample.columns else WORD
+        units.append(_MARKS.get(kind, "") + vocabulary.to_text(sample.columns[INPUT_IDS][start:end].tolist()))
+    labels = [f"   {column.name} {named_label(sample, column)}" for column in columns]
+    return "|".join(units) + "".join(labels)
+
+
+def named_label(sample: SampleBlock, column: Column) -> str:
+    """Return the class id of a sample, and the name of its class if it has one."""
+    label = int(sample.sample_columns[column.name][0])
+    return f"{label} ({column.labels[label]})" if 0 <= label < len(column.labels) else str(label)
 
 
 def with_token_labels(sample: SampleBlock, column: str, vocabulary: Vocabulary) -> str:
     """Return a sample as text with `/label` after the tokens of a unit that have the same label."""
-    ids, labels = sample.columns["input_ids"], sample.columns[column]
+    ids, labels = sample.columns[INPUT_IDS], sample.columns[column]
     changes = np.flatnonzero(np.diff(labels)) + 1
     pieces = []
     for start, end in pairwise(sorted({*unit_bounds(sample), *changes.tolist()})):
@@ -105,23 +133,27 @@ def with_token_labels(sample: SampleBlock, column: str, vocabulary: Vocabulary) 
 
 
 def unit_bounds(sample: SampleBlock) -> list[int]:
-    """Return where the masking units and special tokens of a sample begin, and where the last ends."""
-    bi_tags = sample.columns["bi_tags"]
-    return [*np.flatnonzero((bi_tags == BEGIN) | (bi_tags == IGNORED)).tolist(), len(bi_tags)]
+    """Return where the masking units and special tokens of a sample begin, and where the last ends.
+
+    Without spans, each token is a unit.
+    """
+    tokens = int(sample.lengths.sum())
+    bi_tags = sample.columns.get(BI_TAGS.name, np.full(tokens, BEGIN))
+    return [*np.flatnonzero((bi_tags == BEGIN) | (bi_tags == IGNORED)).tolist(), tokens]
 
 
 def masked(sample: SampleBlock, row: int, vocabulary: Vocabulary, registry: Registry, seed: int) -> str:
     """Return a sample as text after the masking of the tasks that are always auxiliary."""
     batch = Batch.of(sample, np.array([row]))
     for task in registry.pretraining_tasks:
-        if task.always_auxiliary:
+        if task.always_auxiliary and task.objective.column.name in batch.columns:
             task.objective.label(batch, vocabulary, keyed_hash(seed, task.name))
-    return vocabulary.to_text(batch.columns["input_ids"].tolist())
+    return vocabulary.to_text(batch.columns[INPUT_IDS].tolist())
 
 
 COMMAND = Command(
     name="inspect",
-    help="show samples of a task as text with their masking units, labels and masks, or check every value",
+    help="show samples as text with their masking units, labels and masks, an overview, or check every value",
     example="ernie-paddle inspect runs/quickstart/shards/sentence_distance --n 3\n"
     "  ernie-paddle inspect --check runs/quickstart/shards",
     configure=configure,

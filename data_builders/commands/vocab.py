@@ -1,6 +1,7 @@
 """`ernie-paddle vocab`."""
 
 import argparse
+import sys
 
 from data_builders.vocabulary import corpus_argument, train_vocabulary
 from ernie_paddle.arguments import positive
@@ -15,7 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "corpora", nargs="+", metavar="CORPUS", help="FORMAT:PATH, or a path whose suffix determines the format"
     )
     parser.add_argument(
-        "--size", type=positive, required=True, help="maximum number of entries, special tokens included"
+        "--size",
+        type=positive,
+        required=True,
+        help="number of entries, special tokens included; fewer if the corpora have too few characters and word pieces",
     )
     parser.add_argument("--encoding", help="encoding of all corpora, a Python codec such as gb18030 (default: utf-8)")
     parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, one token per line")
@@ -29,6 +33,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     vocabulary = train_vocabulary([corpus_argument(corpus, registry) for corpus in args.corpora], args.size, encoding)
     vocabulary.save(args.out)
     print(f"{args.out}: {vocabulary.size:,} entries")
+    if vocabulary.size < args.size:
+        print("note: fewer than --size: the corpora have no more characters and pieces", file=sys.stderr)
 
 
 COMMAND = Command(

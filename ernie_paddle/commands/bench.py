@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.filesize import decimal
 from rich.table import Table
 
 from ernie_paddle.arguments import positive
@@ -107,8 +108,8 @@ def consume(steps: "Iterator[StepResult]") -> None:
 
 def speed_table(speeds: "Sequence[Speed]", trainer: "Trainer") -> Table:
     """Return a table with the time and throughput of each combination of tasks."""
-    memory = trainer.session.memory_bytes() / 1e9
-    table = Table("tasks", title=f"{trainer.train.precision}, {memory:.1f} GB of memory in use")
+    memory = decimal(trainer.session.memory_bytes())
+    table = Table("tasks", title=f"{trainer.train.precision}, {memory} of memory in use")
     for column in ("ms/step", "update program", "waiting for data", "tokens/s", "attention padding"):
         table.add_column(column, justify="right")
     for speed in speeds:

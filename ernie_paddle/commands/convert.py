@@ -3,17 +3,18 @@
 import argparse
 from pathlib import Path
 
+from ernie_paddle.arguments import RUNS
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
-from ernie_paddle.outputs import output_folder
+from ernie_paddle.outputs import check_empty, output_folder
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise, write_model
 from ernie_paddle.weights.heads import corrected
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="folder of a model in any of the layouts")
-    parser.add_argument("--out", type=output_folder, required=True, help="folder to write; must not exist")
+    parser.add_argument("source", type=Path, help=f"folder of a model in any of the layouts; {RUNS}")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder to write, new or empty")
     parser.add_argument("--to", choices=LAYOUTS, default="ernie-paddle", help="layout to write (default: ernie-paddle)")
     parser.add_argument("--vocab", type=Path, help="vocabulary to use instead of the source's vocab.txt")
     parser.add_argument("--config", type=Path, help="configuration to use instead of the source's, in the same layout")
@@ -31,8 +32,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     source, target = recognise(args.source), LAYOUTS[args.to]
     if source is target:
         raise UserError(f"{args.source}: already has the layout {source.name}; choose another with --to")
-    if args.out.exists():
-        raise UserError(f"{args.out}: already exists; name a new folder")
+    check_empty(args.out)
     console = open_console()
     console.print(f"{args.source}: layout {source.name}, {source.files}", soft_wrap=True)
     model, report = read_source(source, args.source, args.config, args.vocab, registry)

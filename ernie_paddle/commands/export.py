@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
+from ernie_paddle.arguments import RUNS
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="folder of a model or a run; a fine-tuning run stands for its best")
-    parser.add_argument("--out", type=output_folder, required=True, help="folder to write")
+    parser.add_argument("model", type=Path, help=f"folder of a model or of a run; {RUNS}")
+    parser.add_argument("--out", type=output_folder, required=True, help="folder to write, new or empty")
     parser.add_argument(
         "--format",
         choices=("paddle", "onnx", "bert"),

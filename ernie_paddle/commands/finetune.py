@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.arguments import Resume, add_resume
+from ernie_paddle.arguments import RUNS, Resume, add_resume
 from ernie_paddle.config import add_overrides
 from ernie_paddle.finetuning.settings import SIZES, FinetuneSettings, load_recipe
 from ernie_paddle.outputs import output_folder
@@ -12,9 +12,7 @@ from ernie_paddle.registry import Command, Registry
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", type=Path, help="recipe: a YAML file with signature, data, metric, epochs and train")
-    parser.add_argument(
-        "--model", type=Path, required=True, help="folder of a model, or of a run to use its newest checkpoint"
-    )
+    parser.add_argument("--model", type=Path, required=True, help=f"folder of a model or of a run; {RUNS}")
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder of the run; its best/ holds the best model"
     )

@@ -3,12 +3,15 @@
 import argparse
 from pathlib import Path
 
+from rich.filesize import decimal
 from rich.table import Table
 
 from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_warnings
+from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.pretraining.checking import check_plan
 from ernie_paddle.pretraining.plan import plan_table, stage_plan
 from ernie_paddle.pretraining.requirements import Requirements, requirements
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -24,9 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(PretrainSettings, args.plan, args.set)
-    for name in settings.plan.tasks:
-        registry.pretraining_tasks.get(name, f"{args.plan}: plan.tasks")
-    plan = stage_plan(settings.plan)
+    plan, check = stage_plan(settings.plan), check_plan(settings, registry)
+    warnings = open_console(stderr=True)
+    print_warnings(warnings, filter(None, [check.not_built]))
+    if check.mistakes:
+        raise UserError("\n".join(check.mistakes))
     table = Table("task", title=f"steps of each task in each stage ({settings.plan.strategy})")
     for stage in range(plan.stages):
         table.add_column(f"stage {stage + 1}", justify="right")
@@ -37,7 +42,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     needed = requirements(config, plan, settings.train, settings.data.shards, args.devices)
     console = open_console()
     console.print(table, requirements_table(needed, settings.train.precision, args.devices))
-    print_warnings(open_console(stderr=True), without_effect(settings.train, settings.impl, plan))
+    print_warnings(warnings, without_effect(settings.train, settings.impl, plan))
     if needed.per_device[0] < needed.per_device[1]:
         console.print(
             f"{args.devices} devices cannot share {needed.micro_batches} micro-batches evenly; "
@@ -53,15 +58,15 @@ def requirements_table(needed: Requirements, precision: str, devices: int) -> Ta
     table.add_column("value", justify="right")
     fewest, most = needed.per_device
     for requirement, value in {
-        "parameters": f"{needed.parameters / 1e6:,.1f} M",
+        "parameters": f"{needed.parameters:,}",
         "steps": f"{needed.steps:,}",
         "tokens per step, at most": f"{needed.step_tokens:,}",
         "tokens per micro-batch, at most": f"{needed.micro_batch_tokens:,}",
         "micro-batches per step": f"{needed.micro_batches:,}",
         "micro-batches per step and device": f"{most:,}" if fewest == most else f"{fewest:,} or {most:,}",
         "total tokens, at most": f"{needed.steps * needed.step_tokens:,}",
-        "parameters, gradients, moments": f"{needed.state_bytes / 1e9:,.1f} GB per device",
-        "activations, about": f"{needed.activation_bytes / 1e9:,.1f} GB per device",
+        "parameters, gradients, moments": f"{decimal(needed.state_bytes)} per device",
+        "activations, about": f"{decimal(needed.activation_bytes)} per device",
     }.items():
         table.add_row(requirement, value)
     return table

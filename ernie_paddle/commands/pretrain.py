@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.arguments import add_resume
+from ernie_paddle.arguments import RUNS, add_resume
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     start = parser.add_mutually_exclusive_group()
     add_resume(start)
-    start.add_argument("--init", type=Path, help="initialise from a model's parameters (not its step and moments)")
+    start.add_argument(
+        "--init", type=Path, help=f"folder of a model or of a run to take parameters from, not step and moments; {RUNS}"
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:

@@ -14,7 +14,7 @@ LENGTH_MULTIPLE = 8  # of the width of padded layouts: shapes stay few and suit 
 class Batch:
     """Packed samples: no token is padding.
 
-    `rows` [samples] are the samples' row numbers in their table, `columns` are each [tokens], `labels` are
+    `rows` [samples] are the samples' row numbers in their table, `columns` are each [tokens], `sample_columns` are each
     [samples, ...]. A sample is one sequence of tokens or several: `sequences` [samples] counts them and `lengths`
     [sequences] are their lengths in tokens.
     """
@@ -23,7 +23,7 @@ class Batch:
     sequences: np.ndarray
     lengths: np.ndarray
     columns: dict[str, np.ndarray]
-    labels: np.ndarray
+    sample_columns: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, block: SampleBlock, rows: np.ndarray) -> "Batch":
@@ -33,7 +33,7 @@ class Batch:
             starts = np.append(np.flatnonzero(block.columns[SEQUENCE_STARTS]), block.lengths.sum())
             lengths = np.diff(starts)
             sequences = np.diff(np.searchsorted(starts, np.append(0, np.cumsum(block.lengths))))
-        return cls(rows, sequences, lengths, dict(block.columns), block.labels)
+        return cls(rows, sequences, lengths, dict(block.columns), block.sample_columns)
 
     @cached_property
     def first_tokens(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch, PaddedLayout
 from ernie_paddle.data.feeds import selected_feed
+from ernie_paddle.data.schema import INPUT_IDS, SENTENCE_IDS
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.task import Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -43,8 +44,8 @@ def encoder_feed(batch: Batch, labels: Mapping[str, Labels]) -> dict[str, np.nda
     token_layout = PaddedLayout.of(batch.lengths)
     selected_layout = PaddedLayout.of(np.add.reduceat(is_selected.astype(np.int64), batch.first_tokens))
     return {
-        "input_ids": batch.columns["input_ids"].astype(np.int64),
-        "sentence_ids": batch.columns["sentence_ids"].astype(np.int64),
+        "input_ids": batch.columns[INPUT_IDS].astype(np.int64),
+        "sentence_ids": batch.columns[SENTENCE_IDS].astype(np.int64),
         "position_ids": batch.positions,
         "padded_to_token": token_layout.padded_to_token,
         "token_to_padded": token_layout.token_to_padded,

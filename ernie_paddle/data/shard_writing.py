@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from ernie_paddle.checksums import check_file
-from ernie_paddle.data.samples import IGNORED, SCHEMA, TOKEN_COLUMNS, SampleBlock
-from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import INPUT_IDS, Column
+from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo, StoredColumn
+from ernie_paddle.data.storage import Storage
+from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, sha256_of
-
-_INPUT_COLUMNS = ("input_ids", "sentence_ids")
 
 
 @dataclass
@@ -25,27 +26,28 @@ class _SplitWriter:
 
     folder: Path
     split: str
+    storage: Storage
     metadata: dict[str, str]
     shards: list[ShardInfo] = field(default_factory=list)
     pending: list[pa.RecordBatch] = field(default_factory=list)
     pending_samples: int = 0
 
     def add(self, block: SampleBlock) -> None:
-        self.pending.append(block.to_arrow())
+        self.pending.append(self.storage.to_arrow(block))
         self.pending_samples += len(block)
 
     def flush(self, samples: int) -> None:
         """Write the first pending samples to a file."""
-        table = pa.Table.from_batches(self.pending, SCHEMA)
-        first = table.slice(0, samples).combine_chunks().to_batches()[0]
-        batch = SampleBlock.from_arrow(first).to_arrow()  # its offsets start at 0, whatever those of the slice
+        schema = self.storage.schema
+        table = pa.Table.from_batches(self.pending, schema)
+        batch = self.storage.compacted(table.slice(0, samples).combine_chunks().to_batches()[0])
         rest = table.slice(samples)
         self.pending, self.pending_samples = rest.to_batches(), rest.num_rows
         name = f"{self.split}/shard-{len(self.shards):05d}.arrow"
         path = self.folder / name
-        with atomic_write(path, "wb") as file, pa.ipc.new_file(file, SCHEMA.with_metadata(self.metadata)) as writer:
+        with atomic_write(path, "wb") as file, pa.ipc.new_file(file, schema.with_metadata(self.metadata)) as writer:
             writer.write_batch(batch)
-        tokens = len(batch.column("input_ids").flatten())
+        tokens = len(batch.column(INPUT_IDS).flatten())
         self.shards.append(ShardInfo(name, samples, tokens, path.stat().st_size, sha256_of(path)))
 
 
@@ -64,35 +66,46 @@ class ShardWriter:
         vocabulary_size: int,
         max_length: int,
         origin: dict[str, Any],
-        labels: Sequence[str] = (),
+        columns: Sequence[Column],
         samples_per_shard: int = 65536,
     ):
+        """`columns` are declared columns that every sample has; the order of the shards is theirs."""
         self._folder = folder
+        self._task = task
+        self._columns = tuple(columns)
         self._samples_per_shard = samples_per_shard
-        self._label_counts: Counter[str] = Counter()
-        self._carried: set[str] = set()
+        self._counts: dict[str, Counter[str]] = {column.name: Counter() for column in columns}
         self._manifest: dict[str, Any] = {
             "task": task,
             "vocabulary_digest": vocabulary_digest,
             "vocabulary_size": vocabulary_size,
             "max_length": max_length,
             "origin": origin,
-            "labels": list(labels),
         }
+        storage = Storage(self._columns, vocabulary_size)
         metadata = {"task": task, "vocabulary_digest": vocabulary_digest, "format_version": str(FORMAT_VERSION)}
-        metadata |= {key: str(value) for key, value in origin.items()}
-        self._splits = {split: _SplitWriter(folder, split, metadata) for split in SPLITS}
+        metadata |= {"columns": storage.metadata()} | {key: str(value) for key, value in origin.items()}
+        self._splits = {split: _SplitWriter(folder, split, storage, metadata) for split in SPLITS}
 
     def write(self, split: str, block: SampleBlock) -> None:
-        """Write samples to a split."""
+        """Write samples to a split.
+
+        Raises:
+            UserError: the samples are not as their columns are declared.
+        """
         if not len(block):
             return
-        labels, counts = np.unique(block.labels, return_counts=True)
-        self._label_counts.update({str(label): int(count) for label, count in zip(labels, counts, strict=True)})
-        unseen = [name for name in TOKEN_COLUMNS if name not in _INPUT_COLUMNS and name not in self._carried]
-        self._carried |= {name for name in unseen if (block.columns[name] != IGNORED).any()}
         writer = self._splits[split]
-        writer.add(block)
+        try:
+            writer.add(block)
+        except ValueError as error:
+            raise UserError(f"samples of {self._task}: {error}; mend their builder") from None
+        for column in self._columns:
+            values = (block.columns if column.level == "token" else block.sample_columns)[column.name]
+            found, counts = np.unique(values, return_counts=True)
+            self._counts[column.name].update(
+                {str(value): int(count) for value, count in zip(found, counts, strict=True)}
+            )
         while writer.pending_samples >= self._samples_per_shard:
             writer.flush(self._samples_per_shard)
 
@@ -105,7 +118,7 @@ class ShardWriter:
     def state(self) -> dict[str, Any]:
         """Return what was written up to the last cut, for `restore` in another process."""
         shards = {split: [asdict(shard) for shard in writer.shards] for split, writer in self._splits.items()}
-        return {"shards": shards, "label_counts": dict(self._label_counts), "carried": sorted(self._carried)}
+        return {"shards": shards, "counts": {name: dict(counts) for name, counts in self._counts.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume after what another process wrote.
@@ -118,15 +131,15 @@ class ShardWriter:
             check_file(self._folder / shard.file, shard.sha256)
         for split, writer in self._splits.items():
             writer.shards = shards[split]
-        self._label_counts = Counter(state["label_counts"])
-        self._carried = set(state["carried"])
+        self._counts = {name: Counter(counts) for name, counts in state["counts"].items()}
 
     def manifest(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
         """Return the manifest of what was written, with these `counts`."""
         return Manifest(
             **self._manifest,
-            carried=sorted(self._carried),
-            label_counts=dict(sorted(self._label_counts.items(), key=lambda item: int(item[0]))),
+            columns=[
+                StoredColumn(**asdict(column), counts=_sorted(self._counts[column.name])) for column in self._columns
+            ],
             splits={split: writer.shards for split, writer in self._splits.items()},
             counts=dict(counts),
         )
@@ -137,3 +150,8 @@ class ShardWriter:
         manifest = self.manifest(counts)
         manifest.save(self._folder)
         return manifest
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts in the order of the values that they count."""
+    return dict(sorted(counts.items(), key=lambda item: int(item[0])))

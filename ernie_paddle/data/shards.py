@@ -1,10 +1,11 @@
-"""Shards: Arrow files of samples and a manifest, with one folder per task.
+"""Shards: Arrow files of samples and a manifest, with one folder per task; `storage.py` describes the files.
 
 <folder>/manifest.json
 <folder>/train/shard-00000.arrow ...
 <folder>/validation/shard-00000.arrow ...
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from ernie_paddle.checksums import read_sealed, write_sealed
-from ernie_paddle.data.samples import SCHEMA, SampleBlock, ranges
+from ernie_paddle.data.samples import SampleBlock, joined
+from ernie_paddle.data.schema import IGNORED, Column
+from ernie_paddle.data.storage import Storage, StoredBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation")
 
@@ -34,12 +37,31 @@ class ShardInfo:
 
 
 @dataclass(frozen=True)
+class StoredColumn(Column):
+    """A declared column, and how often each of its values occurs in both splits, as text."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))  # a list in JSON
+        super().__post_init__()
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any value is a class id."""
+        return any(count for value, count in self.counts.items() if value != str(IGNORED))
+
+    @property
+    def declaration(self) -> Column:
+        return Column(self.name, self.level, self.labels, self.dtype)
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The contents of a task's folder, and what they were built from.
 
-    `origin` describes the build: version, settings, seed, digest of the corpora. `carried` names the token columns that
-    hold labels. `label_counts` counts the values of `label` over both splits; `labels` names the classes in the order
-    of their ids, if the builder names them. `counts` are the builder's counts of used and skipped documents.
+    `origin` describes the build: version, settings, seed, digest of the corpora. `columns` are the samples' columns
+    besides token ids and sentence ids. `counts` are the builder's counts of used and skipped documents.
     """
 
     task: str
@@ -47,16 +69,27 @@ class Manifest:
     vocabulary_size: int
     max_length: int
     origin: dict[str, Any]
-    carried: list[str]
-    label_counts: dict[str, int]
+    columns: list[StoredColumn]
     splits: dict[str, list[ShardInfo]]
-    labels: list[str] = field(default_factory=list)
     counts: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json` with its checksum."""
         write_sealed(folder / MANIFEST, asdict(self))
+
+    @property
+    def storage(self) -> Storage:
+        return Storage([column.declaration for column in self.columns], self.vocabulary_size)
+
+    @property
+    def label_columns(self) -> frozenset[str]:
+        """The names of the columns in which any sample or token has a label."""
+        return frozenset(column.name for column in self.columns if column.has_labels)
+
+    def column(self, name: str) -> StoredColumn | None:
+        """Return the column of this name, None if the samples have none."""
+        return next((column for column in self.columns if column.name == name), None)
 
     def count(self, split: str, what: str = "samples") -> int:
         return sum(getattr(shard, what) for shard in self.splits[split])
@@ -79,9 +112,13 @@ class Manifest:
         except UserError as error:
             raise UserError(f"{error}; build the shards again") from None
         try:
-            shards = tree.pop("splits")
-            return cls(**tree, splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS})
-        except (TypeError, KeyError) as error:
+            shards, columns = tree.pop("splits"), tree.pop("columns")
+            return cls(
+                **tree,
+                columns=[StoredColumn(**column) for column in columns],
+                splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS},
+            )
+        except (TypeError, KeyError, ValueError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None
 
 
@@ -101,10 +138,9 @@ def task_folders(folder: Path) -> list[Path]:
 class SampleTable:
     """Random access to samples by row number, in memory-mapped shards or blocks in memory."""
 
-    def __init__(self, blocks: list[SampleBlock]):
+    def __init__(self, blocks: Sequence[SampleBlock | StoredBlock]):
         self._blocks = blocks
         self._first_row = np.concatenate([[0], np.cumsum([len(block) for block in blocks])]).astype(np.int64)
-        self._offsets = [np.concatenate([[0], np.cumsum(block.lengths)]) for block in blocks]
         self.lengths = np.concatenate([block.lengths for block in blocks]) if blocks else np.empty(0, np.int64)
 
     @classmethod
@@ -115,7 +151,7 @@ class SampleTable:
             UserError: a shard is missing, has another size than in the manifest, or is not Arrow.
         """
         manifest = Manifest.load(folder)
-        return cls([block for shard in manifest.splits[split] for block in read_shard(folder, shard)])
+        return cls([block for shard in manifest.splits[split] for block in read_shard(folder, shard, manifest.storage)])
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
@@ -123,28 +159,21 @@ class SampleTable:
     def take(self, rows: np.ndarray) -> SampleBlock:
         """Return the samples at these rows, in this order."""
         rows = np.asarray(rows, np.int64)
-        lengths = self.lengths[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        like = self._blocks[0]
-        columns = {name: np.empty(starts[-1], column.dtype) for name, column in like.columns.items()}
-        labels = np.empty((len(rows), *like.labels.shape[1:]), like.labels.dtype)
         block_of_row = np.searchsorted(self._first_row, rows, side="right") - 1
-        for number in np.unique(block_of_row):
-            chosen = np.flatnonzero(block_of_row == number)
-            block, local = self._blocks[number], rows[chosen] - self._first_row[number]
-            labels[chosen] = block.labels[local]
-            source = ranges(self._offsets[number][local], lengths[chosen])
-            target = ranges(starts[chosen], lengths[chosen])
-            for name, column in columns.items():
-                column[target] = block.columns[name][source]
-        return SampleBlock(lengths, columns, labels)
+        numbers = np.unique(block_of_row).tolist() or [0]
+        chosen = [np.flatnonzero(block_of_row == number) for number in numbers]
+        parts = [
+            self._blocks[number].parts(rows[positions] - self._first_row[number])
+            for number, positions in zip(numbers, chosen, strict=True)
+        ]
+        return self._blocks[0].unpacked(parts[0] if len(parts) == 1 else joined(parts, np.concatenate(chosen)))
 
 
-def read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
+def read_shard(folder: Path, shard: ShardInfo, storage: Storage) -> list[StoredBlock]:
     """Map one file into memory.
 
     Raises:
-        UserError: it is missing, has another size than in the manifest, or is not Arrow.
+        UserError: it is missing, has another size or other columns than in the manifest, or is not Arrow.
     """
     path = folder / shard.file
     try:
@@ -154,9 +183,12 @@ def read_shard(folder: Path, shard: ShardInfo) -> list[SampleBlock]:
                 f"{path}: {size} bytes, its manifest says {shard.bytes}; the shard is damaged, build it again"
             )
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if not reader.schema.equals(SCHEMA):
-            raise UserError(f"{path}: columns differ from this program's; build the shards again")
-        return [SampleBlock.from_arrow(reader.get_batch(i)) for i in range(reader.num_record_batches)]
+        if not reader.schema.equals(storage.schema):
+            raise UserError(f"{path}: its columns are not those of its manifest; build it again")
+        blocks = [StoredBlock(storage, reader.get_batch(i)) for i in range(reader.num_record_batches)]
+        if not all(block.is_consistent for block in blocks):
+            raise UserError(f"{path}: its columns differ in length; build it again")
+        return blocks
     except FileNotFoundError:
         raise UserError(f"{path}: shard named in the manifest is missing; build it again") from None
     except (OSError, pa.ArrowInvalid) as error:

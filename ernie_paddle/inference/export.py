@@ -14,7 +14,7 @@ from ernie_paddle.checksums import write_checksums
 from ernie_paddle.children import call_in_new_process
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, write_json
-from ernie_paddle.finetuning_task import SIGNATURE_FILE, ExampleSet, FinetuningTask
+from ernie_paddle.finetuning_task import ExampleSet, FinetuningTask
 from ernie_paddle.inference.backends import INSTALL_ONNX, inference_program, open_backend
 from ernie_paddle.inference.exported import (
     EXPORT_FILE,
@@ -27,7 +27,8 @@ from ernie_paddle.inference.exported import (
 from ernie_paddle.inference.heads import InferenceHead, head_of
 from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import BEST, Model, load_model, save_signature
+from ernie_paddle.model.saved import Model, load_model, resolve, save_signature
+from ernie_paddle.outputs import check_empty
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 from ernie_paddle.weights import bert
@@ -57,12 +58,12 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, registry: Registry) -> "Source":
-        """Load a model; a fine-tuning run stands for its best one, and a model without a signature is an encoder.
+        """Load a model, or that of a run (see `resolve`); one without a signature is an encoder.
 
         Raises:
             UserError: a file is missing or damaged, or the model lacks parameters.
         """
-        folder = folder / BEST if (folder / BEST / SIGNATURE_FILE).is_file() else folder
+        folder = resolve(folder)
         model = load_model(folder)
         head = head_of(model, registry)
         return cls(model, head, inference_program(model, head, str(folder)), registry)
@@ -84,8 +85,10 @@ def export(
     Differences are relative to the largest output if that is above 1.
 
     Raises:
-        UserError: the model cannot be exported in this format, or the outputs in fp32 differ by more than 1e-5.
+        UserError: `out` holds something, the model cannot be exported in this format, or the outputs in fp32 differ by
+            more than 1e-5.
     """
+    check_empty(out)
     if precision == "int8" and format != "onnx":
         raise UserError(f"--precision int8: not for the format {format}; use --format onnx")
     source = Source.load(folder, registry)

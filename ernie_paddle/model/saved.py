@@ -70,13 +70,13 @@ def save_signature(folder: Path, signature: KeptSignature | None) -> None:
 
 
 def load_model(path: Path) -> Model:
-    """Read a model, or the newest complete checkpoint of a run.
+    """Read a model or that of a run, as `resolve` finds it.
 
     Raises:
         UserError: a file is missing or damaged.
     """
     folder = resolve(path)
-    if folder == path:  # `resolve` has checked the newest checkpoint of a run
+    if folder == path:  # `resolve` has checked the model of a run
         check_model(folder)
     vocabulary, config = Vocabulary.load(folder / VOCABULARY_FILE), ErnieConfig.load(folder / CONFIG_FILE)
     return Model(config, vocabulary, load_tensors(folder / MODEL_FILE), load_signature(folder))
@@ -94,15 +94,21 @@ def load_signature(folder: Path) -> KeptSignature | None:
 
 
 def resolve(path: Path) -> Path:
-    """Return the folder of a model: `path` itself, unchecked, or the newest complete checkpoint in it.
+    """Return the folder of the model that a path stands for.
+
+    A model's folder, which is not checked here, stands for itself, a fine-tuning run for its best model, and a
+    pre-training run for its newest complete checkpoint.
 
     Raises:
-        UserError: neither is there, or the model has another library's layout.
+        UserError: none of them is there, the best model is damaged, or the model has another library's layout.
     """
     if (path / "config.json").is_file() and not (path / CONFIG_FILE).is_file():
         raise UserError(f"{path}: a model of another library; first run: ernie-paddle convert {path} --out NEW_FOLDER")
     if (path / MODEL_FILE).is_file() or (path / SUMS_FILE).is_file():
         return path
+    if (best := path / BEST).is_dir():
+        check_model(best)
+        return best
     console = open_console(stderr=True)
     checkpoint = newest(path, check_model, lambda line: console.print(f"warning: {line}", soft_wrap=True))
     if checkpoint is None:

@@ -1,20 +1,24 @@
 """The `plan` section of a plan config, and the stage plan that it stands for."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ernie_paddle.config import Settings, each_once
+from ernie_paddle.config import Settings, check_settings, each_once
+from ernie_paddle.errors import UserError
+from ernie_paddle.task import Task
 from ernie_paddle.training.stage_plan import StagePlan
 
-MOST_STEPS = 1_000_000_000
+Steps = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Strategy = Literal["continual_multi_task", "sequential", "multi_task", "stages"]
 
 
 class TaskQuota(Settings):
     """The steps of one task, the weight of its loss, and the options of its objective."""
 
-    steps: int | list[int]
+    steps: Steps | list[Steps]
     """Steps of the task in total; with the strategy `stages`, a list with a number for each stage."""
     weight: float = Field(default=1.0, gt=0)
     """Factor of the task's loss."""
@@ -45,11 +49,6 @@ class PlanSettings(Settings):
                 raise ValueError("strategy 'stages' needs a list of steps for every task, one number per stage")
         elif any(isinstance(count, list) for count in counts):
             raise ValueError(f"strategy '{self.strategy}' takes one number of steps per task; lists need 'stages'")
-        numbers = [number for count in counts for number in (count if isinstance(count, list) else [count])]
-        if min(numbers, default=0) < 0:
-            raise ValueError("steps cannot be negative")
-        if max(numbers, default=0) > MOST_STEPS:
-            raise ValueError(f"steps of a task are at most {MOST_STEPS:,}")
         for name, count in zip(self.tasks, counts, strict=True):
             if not (sum(count) if isinstance(count, list) else count):
                 raise ValueError(f"task '{name}' has no steps; give it some, or remove it")
@@ -78,6 +77,31 @@ def stage_plan(settings: PlanSettings) -> StagePlan:
         columns.append(column)
     rows = tuple(row for row in zip(*columns, strict=True) if any(row))
     return StagePlan(names, rows)
+
+
+def configured(task: Task, quota: TaskQuota) -> Task:
+    """Return a task with the options of a plan.
+
+    Raises:
+        UserError: an option is unknown or invalid.
+    """
+    options = check_settings(task.objective.Options, quota.options, f"plan.tasks.{task.name}.options")
+    return replace(task, objective=task.objective.configured(options))
+
+
+def auxiliary_tasks_of(plan: PlanSettings, tasks: Mapping[str, Task]) -> list[str]:
+    """Return the names of the tasks whose losses may be added to other tasks' steps.
+
+    Raises:
+        UserError: the plan names another task than a token-level one.
+    """
+    token_level = [name for name, task in tasks.items() if task.objective.level == "token"]
+    if plan.auxiliary_tasks is None:
+        return token_level
+    for name in plan.auxiliary_tasks:
+        if name not in token_level:
+            raise UserError(f"plan.auxiliary_tasks: '{name}' is not a token-level task; only those can be auxiliary")
+    return plan.auxiliary_tasks
 
 
 def plan_table(plan: StagePlan) -> list[list[str]]:

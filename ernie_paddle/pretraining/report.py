@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def _page(run: Path, train: list[Record], evaluations: list[Record], results: di
     steps, tokens = train[-1]["step"], sum(record["tokens"] for record in train)
     seconds = sum(record["seconds"] for record in train)
     parts = [
-        f"<p>{steps:,} steps, {tokens:,} tokens, {seconds / 60:,.1f} minutes of training, "
+        f"<p>{steps:,} steps, {tokens:,} tokens, {timedelta(seconds=round(seconds))} of training, "
         f"{tokens / seconds:,.0f} tokens/s.</p>",
         f'<img alt="losses per task" src="data:image/png;base64,{image}">',
         _steps_table(train),

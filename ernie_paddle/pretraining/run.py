@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.arguments import Resume
-from ernie_paddle.config import check_settings
 from ernie_paddle.data.checking import check_shards
-from ernie_paddle.data.shards import MANIFEST, Manifest, SampleTable
+from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.pretraining.plan import PlanSettings, TaskQuota, stage_plan
+from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocabulary_file
+from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Task
-from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.initial import Initial
 from ernie_paddle.training.run import run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -47,22 +47,21 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
 
 
 def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
-    """Open the shards, check that they match plan and model, and return a trainer at step 0."""
-    registered = {name: registry.pretraining_tasks.get(name, "plan.tasks") for name in settings.plan.tasks}
-    config = ErnieConfig.load(settings.model.config)
-    vocabulary = Vocabulary.load(settings.data.vocab or settings.data.shards / VOCABULARY_FILE)
-    if vocabulary.size > config.vocab_size:
-        raise UserError(
-            f"{settings.model.config}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
-            "entries of the vocabulary; raise it, or use another vocabulary"
-        )
-    for name, task in registered.items():
-        config.check_task_id(task.task_id, f"{settings.model.config}: task '{name}'")
+    """Open the shards, check that they match plan and model, and return a trainer at step 0.
+
+    Raises:
+        UserError: settings, shards and vocabulary do not match, or samples are missing or damaged.
+    """
+    check = check_plan(settings, registry)
+    if mistakes := [*filter(None, [check.not_built]), *check.mistakes]:
+        raise UserError("\n".join(mistakes))
+    config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(vocabulary_file(settings))
     ranks = Ranks.of_this_process()
     opened = {
-        name: open_task(settings.data.shards, task, config, vocabulary, ranks) for name, task in registered.items()
+        name: open_task(settings.data.shards, registry.pretraining_tasks.get(name), vocabulary, ranks)
+        for name in settings.plan.tasks
     }
-    tasks = {name: _configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
+    tasks = {name: configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
     return Trainer(
         config,
         vocabulary,
@@ -77,55 +76,19 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
     )
 
 
-def _configured(task: Task, quota: TaskQuota) -> Task:
-    options = check_settings(task.objective.Options, quota.options, f"plan.tasks.{task.name}.options")
-    return replace(task, objective=task.objective.configured(options))
-
-
-def auxiliary_tasks_of(plan: PlanSettings, tasks: dict[str, Task]) -> list[str]:
-    """Return the names of the tasks whose losses may be added to other tasks' steps."""
-    token_level = [name for name, task in tasks.items() if task.objective.level == "token"]
-    if plan.auxiliary_tasks is None:
-        return token_level
-    for name in plan.auxiliary_tasks:
-        if name not in token_level:
-            raise UserError(f"plan.auxiliary_tasks: '{name}' is not a token-level task; only those can be auxiliary")
-    return plan.auxiliary_tasks
-
-
-def open_task(
-    shards: Path, task: Task, config: ErnieConfig, vocabulary: Vocabulary, ranks: Ranks | None = None
-) -> tuple[Task, TaskData]:
+def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | None = None) -> tuple[Task, TaskData]:
     """Open a task's samples, and return the task bound to their classes.
 
     Every file is checked against its checksum and every value against its range. `ranks` share this work.
 
     Raises:
-        UserError: the samples are missing or damaged, or do not match the task, the model or the vocabulary.
+        UserError: the samples are missing or damaged, or do not match the vocabulary.
     """
     folder = shards / task.name
-    if not folder.is_dir():
-        raise UserError(f"{folder}: not found; the plan has the task '{task.name}', build its samples")
-    manifest = Manifest.load(folder)
-    try:
-        objective = task.objective.with_labels(manifest.labels)
-    except UserError as error:
-        raise UserError(f"{folder}: {error}") from None
-    check_shards(folder, vocabulary, ranks)
-    if manifest.max_length > config.max_position_embeddings:
-        raise UserError(
-            f"{folder}: samples have up to {manifest.max_length} tokens, but the model's max_position_embeddings is "
-            f"{config.max_position_embeddings}; build shorter samples, or use another model"
-        )
-    classes = objective.classes(vocabulary.size)
-    too_large = [label for label in manifest.label_counts if int(label) >= classes]
-    if objective.level == "sentence" and too_large:
-        raise UserError(f"{folder}: found label {too_large[0]}, but the task '{task.name}' has {classes} classes")
-    for split in manifest.splits:
-        if not manifest.count(split):
-            raise UserError(f"{folder}: no {split} samples; build from more documents")
+    manifest = check_shards(folder, vocabulary, ranks)
     train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
-    return replace(task, objective=objective), TaskData(train, validation, frozenset(manifest.carried))
+    bound = replace(task, objective=bound_objective(task, manifest, folder))
+    return bound, TaskData(train, validation, manifest.label_columns)
 
 
 def run_identity(settings: PretrainSettings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import paddle
 from paddle.nn import functional as F
 
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.attention import (
     AttentionFunction,

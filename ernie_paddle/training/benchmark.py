@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import INPUT_IDS
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
@@ -85,8 +86,9 @@ def masked_lm_trainer(
     )
     shape = (samples, length)
     ids = generator("benchmark", *shape).choice(vocabulary.ordinary_ids, prod(shape))
-    block = SampleBlock(np.full(samples, length), {"input_ids": ids, "bi_tags": np.zeros(prod(shape))})
     tasks = {task.name: task for task in registry.pretraining_tasks if task.always_auxiliary}
+    columns = {task.objective.column.name: np.zeros(prod(shape), np.int8) for task in tasks.values()}
+    block = SampleBlock(np.full(samples, length), {INPUT_IDS: ids, **columns})
     table = SampleTable([block])
     data = {name: TaskData(table, table, frozenset()) for name in tasks}
     plan = StagePlan(tuple(tasks), (tuple(1 for _ in tasks),))

@@ -92,7 +92,7 @@ def initialise(trainer: Trainer, initial: Initial, console: Console) -> LoadRepo
     trainer.session.set_parameters({name: model.parameters[name] for name in report.matched})
     initialised = ", ".join([*report.missing, *report.reinitialised]) or "none"
     console.print(
-        f"{path}: {len(report.matched)} tensors loaded; newly initialised: {initialised}; "
+        f"{folder}: {len(report.matched)} tensors loaded; newly initialised: {initialised}; "
         f"unused: {', '.join(report.unexpected) or 'none'}",
         soft_wrap=True,
     )

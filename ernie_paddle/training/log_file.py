@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from ernie_paddle.checksums import read_sealed, write_sealed
+from ernie_paddle.config_errors import explain
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import as_json, atomic_write
 
@@ -73,15 +74,18 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def _record(line: bytes, where: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-        event = str(record.get("event")) if isinstance(record, dict) else ""
-        RECORD_TYPES.get(event, LogRecord).model_validate(record)
-    except (ValueError, RecursionError, TypeError) as error:
-        fault = error.errors()[0] if isinstance(error, ValidationError) else None
-        reason = f"key '{'.'.join(map(str, fault['loc']))}': {fault['msg']}" if fault else "not JSON"
-        raise UserError(
-            f"{where}: damaged ({reason}); remove the line, or remove the file to resume without it"
-        ) from None
+    except (ValueError, RecursionError):
+        raise _damaged(where, "not JSON") from None
+    record_type = RECORD_TYPES.get(str(record.get("event")), LogRecord) if isinstance(record, dict) else LogRecord
+    try:
+        record_type.model_validate(record)
+    except ValidationError as error:
+        raise _damaged(where, explain(record_type, record, error)) from None
     return dict(record)
+
+
+def _damaged(where: str, reason: str) -> UserError:
+    return UserError(f"{where}: damaged ({reason}); remove the line, or remove the file to resume without it")
 
 
 def drop_records_after(path: Path, step: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeding import MicroBatch, feed_of
 from ernie_paddle.data.order import BatchOrder, Cursor
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
@@ -25,7 +25,7 @@ class TaskData:
 
     train: SampleTable
     validation: SampleTable
-    carried: frozenset[str]
+    label_columns: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class PreparedStep:
     micro_batches: dict[int, MicroBatch]
     label_counts: np.ndarray
     cursor: Cursor
+
+
+def check_batch_tokens(name: str, samples: SampleTable, train: TrainSettings) -> None:
+    """Raise a `UserError` if a sample of the task `name` is longer than a micro-batch."""
+    longest = int(samples.lengths.max(initial=0))
+    if longest > train.batch_size.tokens:
+        raise UserError(
+            f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
+            f"raise it to {longest} or more"
+        )
 
 
 class StepPreparer:
@@ -60,12 +70,7 @@ class StepPreparer:
             UserError: a sample is longer than a micro-batch.
         """
         for name, task_data in data.items():
-            longest = int(task_data.train.lengths.max())
-            if longest > train.batch_size.tokens:
-                raise UserError(
-                    f"train.batch_tokens {train.batch_tokens:,}: a sample of {name} has {longest:,} tokens; "
-                    f"raise it to {longest} or more"
-                )
+            check_batch_tokens(name, task_data.train, train)
         self.ranks = ranks
         self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
         self.orders = {

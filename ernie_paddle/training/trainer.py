@@ -12,7 +12,7 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeding import MicroBatch, feed_of
 from ernie_paddle.data.order import Cursor, cut_batches
 from ernie_paddle.data.prefetch import prefetch
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator, keyed_hash
@@ -99,14 +99,15 @@ class Trainer:
         """Return the primary task, then the auxiliary tasks whose labels the primary task's samples have."""
         active = set(self.plan.active(planned.stage))
         introduced = set(self.plan.introduced(planned.stage))
-        carried = self.data[planned.task].carried
+        label_columns = self.data[planned.task].label_columns
         auxiliary_tasks = (self.tasks[name] for name in self.auxiliary_tasks if name != planned.task)
         return (
             self.tasks[planned.task],
             *(
                 task
                 for task in auxiliary_tasks
-                if task.name in (introduced if task.always_auxiliary else active) and task.objective.column in carried
+                if task.name in (introduced if task.always_auxiliary else active)
+                and task.objective.column.name in label_columns
             ),
         )
 

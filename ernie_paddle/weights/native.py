@@ -6,6 +6,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import ModelClass
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import (
+    BEST,
     MODEL_FILE,
     STEP,
     Model,
@@ -21,11 +22,12 @@ from ernie_paddle.weights.release import with_task_heads
 
 
 def recognises(folder: Path) -> bool:
-    return bool(checkpoints(folder)) or ((folder / MODEL_FILE).is_file() and (folder / CONFIG_FILE).is_file())
+    models = (folder, folder / BEST, *checkpoints(folder))
+    return any((model / MODEL_FILE).is_file() and (model / CONFIG_FILE).is_file() for model in models)
 
 
 def read(folder: Path, config_file: Path | None) -> SourceModel:
-    """Read a checkpoint, or the newest complete checkpoint of a run.
+    """Read a model or that of a run, as `resolve` finds it.
 
     Raises:
         UserError: a file is missing or damaged, or `config_file` is given.
@@ -47,7 +49,7 @@ def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteRe
 
 LAYOUT = WeightsLayout(
     name="ernie-paddle",
-    files=f"{MODEL_FILE} with {CONFIG_FILE}, or {STEP}N/ with them",
+    files=f"{MODEL_FILE} with {CONFIG_FILE}, or {BEST}/ or {STEP}N/ with them",
     recognises=recognises,
     read=read,
     write=write,

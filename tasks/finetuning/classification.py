@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ExampleSet, ModelClass, Prediction, Signature
 from ernie_paddle.metric import Metric

@@ -7,6 +7,7 @@ import numpy as np
 from tokenizers import Encoding
 
 from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock
+from ernie_paddle.data.schema import LABEL
 from ernie_paddle.text.vocabulary import Vocabulary
 
 Segments = Sequence[Sequence[int]]  # token ids of the texts of one sequence, without special tokens
@@ -41,11 +42,12 @@ def pair(first: Sequence[int], second: Sequence[int] | None, max_length: int) ->
 
 
 def samples_of(
-    sequences: Sequence[Segments], labels: np.ndarray, vocabulary: Vocabulary, counts: np.ndarray | None = None
+    sequences: Sequence[Segments], labels: np.ndarray | None, vocabulary: Vocabulary, counts: np.ndarray | None = None
 ) -> SampleBlock:
     """Return sequences as samples. The first text of a sequence has sentence id 0, all others 1.
 
-    `counts` [samples] are the numbers of sequences of each sample, 1 by default. `labels` [samples, ...].
+    `counts` [samples] are the numbers of sequences of each sample, 1 by default. `labels` [samples, ...] become the
+    column `label`.
     """
     ids, sentence_ids = array("i"), array("b")  # lists would need ten times the memory
     lengths = np.empty(len(sequences), np.int64)
@@ -62,9 +64,10 @@ def samples_of(
         "input_ids": np.array(ids, np.int32),
         "sentence_ids": np.array(sentence_ids, np.int8),
     }
+    sample_columns = {} if labels is None else {LABEL: labels}
     if counts is None:
-        return SampleBlock(lengths, columns, labels)
+        return SampleBlock(lengths, columns, sample_columns)
     starts = np.zeros(len(ids), np.int8)
     starts[np.cumsum(lengths) - lengths] = 1
     sample_lengths = np.add.reduceat(lengths, np.cumsum(counts) - counts)
-    return SampleBlock(sample_lengths, {**columns, SEQUENCE_STARTS: starts}, labels)
+    return SampleBlock(sample_lengths, {**columns, SEQUENCE_STARTS: starts}, sample_columns)

@@ -7,10 +7,10 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch, PaddedLayout
 from ernie_paddle.data.feeds import Feed
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED, LABEL, Column, Level
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
@@ -22,14 +22,14 @@ class MultipleChoiceObjective(Objective):
     """A choice among a sample's sequences: each has a score, from its pooled first token (softmax, cross entropy)."""
 
     level: Level = "sentence"
-    column = "label"
+    column = Column(LABEL, "sentence")
     head = "cls_out"
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed("sequence_of_choice", (-1, -1), "int64"), Feed(f"{self.head}_label", (-1,), "int64"))
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        labels = batch.labels.astype(np.int64)
+        labels = batch.sample_columns[LABEL].astype(np.int64)
         choices = PaddedLayout.of(batch.sequences).padded_to_token
         feeds = {"sequence_of_choice": choices, f"{self.head}_label": labels}
         return Labels(batch.first_tokens, feeds, labels)

@@ -15,16 +15,19 @@ from pydantic import Field
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
+from ernie_paddle.data.schema import LABEL, Column, Level
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
 from tasks.finetuning.reading.examples import QuestionExample
 from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.squad import SquadFormat
+
+SPECIAL_TOKENS = 3  # [CLS] and two [SEP]
 
 
 class ReadingOptions(Settings):
@@ -44,14 +47,14 @@ class SpanObjective(Objective):
     """Start and end of a span of the sequence: each is a softmax over its tokens, and the loss is their mean."""
 
     level: Level = "token"
-    column = "label"
+    column = Column(LABEL, "sentence", dtype="int32")  # first and last token
     head = "cls_mrc_out"
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_start", (-1,), "int64"), Feed(f"{self.head}_end", (-1,), "int64"))
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        start, end = batch.labels.astype(np.int64).T
+        start, end = batch.sample_columns[LABEL].astype(np.int64).T
         feeds = {f"{self.head}_start": start, f"{self.head}_end": end}
         return Labels(np.arange(batch.tokens), feeds, start)
 
@@ -119,7 +122,7 @@ class ReadingComprehension(FileTask):
         sequences, windows, labels = list[Segments](), list[Window](), list[tuple[int, int]]()
         for number, (example, question, context) in enumerate(zip(examples, questions, contexts, strict=True)):
             question_ids = question.ids[: options.max_question_length]
-            room = signature.max_length - len(question_ids) - 3
+            room = signature.max_length - len(question_ids) - SPECIAL_TOKENS
             answer = _answer_tokens(example, context.offsets)
             begins = window_begins(len(context.ids), room, options.stride)
             best = windows_of_most_context(begins, room, len(context.ids))
@@ -154,11 +157,18 @@ def reading_options(signature: Signature) -> ReadingOptions:
         UserError: the options are unknown or invalid, or leave no room for a text.
     """
     options = check_settings(ReadingOptions, signature.options, "signature.options")
-    room = max(0, signature.max_length - options.max_question_length - 3)
+    length, question = signature.max_length, options.max_question_length
+    room = length - question - SPECIAL_TOKENS
+    if room < 1:
+        raise UserError(
+            f"signature.max_length {length}: leaves no token for the text beside a question of up to {question} tokens "
+            f"(signature.options.max_question_length) and {SPECIAL_TOKENS} special tokens; raise max_length to "
+            f"{question + SPECIAL_TOKENS + options.stride}, or lower max_question_length and stride"
+        )
     if room < options.stride:
         raise UserError(
-            f"signature.options.stride {options.stride}: more than the {room} tokens of a window; lower it, or tokens "
-            "would be skipped"
+            f"signature.options.stride {options.stride}: more than the {room} tokens of a window (max_length {length} "
+            f"less {question} of a question and {SPECIAL_TOKENS} special tokens); lower it, or tokens will be skipped"
         )
     return options
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
+from ernie_paddle.data.schema import LABEL, Column, Level
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
 from tasks.finetuning.classification import Classification
 
@@ -20,14 +21,14 @@ class RegressionObjective(Objective):
     """A number for the whole sequence, from the pooled first token, with the squared error as loss."""
 
     level: Level = "sentence"
-    column = "label"
+    column = Column(LABEL, "sentence")
     head = "cls_out"
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_label", (-1,), "float32"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        numbers = batch.labels.astype(np.float32)
+        numbers = batch.sample_columns[LABEL].astype(np.float32)
         return Labels(batch.first_tokens, {f"{self.head}_label": numbers}, np.zeros(len(numbers), np.int64))
 
     def build(self, network: HeadNetwork, outputs: Any, inputs: dict[str, Any]) -> HeadOutput:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
@@ -31,8 +31,8 @@ class SequenceLabellingObjective(TokenClassificationObjective):
     """A tag for every token. Tokens without a tag do not count in the loss."""
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        labels = batch.columns[self.column].astype(np.int64)
-        return Labels(np.arange(batch.tokens), {f"{self.head}_label": labels}, labels)
+        labels = batch.columns[self.column.name].astype(np.int64)
+        return Labels(np.arange(batch.tokens), {self.label_feed: labels}, labels)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class SequenceLabelling(FileTask):
                 sequences.append([sequence])
                 tags += [IGNORED, *labels, IGNORED]
                 chunks.append(TextChunk(number, begin, np.array(positions, np.int64)))
-        samples = samples_of(sequences, np.full(len(sequences), IGNORED, np.int16), vocabulary)
+        samples = samples_of(sequences, None, vocabulary)
         samples.columns[TAGS] = np.array(tags, np.int16)
         return Encoded(samples, chunks)
 

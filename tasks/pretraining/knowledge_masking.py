@@ -19,10 +19,11 @@ from pydantic import Field, model_validator
 from ernie_paddle.config import Settings
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
-from ernie_paddle.data.samples import BEGIN, IGNORED, INSIDE, NAMED_ENTITY
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS, Level
+from ernie_paddle.data.spans import BEGIN, BI_TAGS, INSIDE, NAMED_ENTITY, SPAN_KINDS
 from ernie_paddle.keyed_random import keyed_hash, uniforms
 from ernie_paddle.registry import Registry
-from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Level, Objective, Task, pad_labels
+from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective, Task, pad_labels
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MASKED_SHARE = 0.15
@@ -57,7 +58,8 @@ class MaskedLanguageModelObjective(Objective):
     """Cross entropy over the vocabulary at masked positions, with output weights tied to the word embedding."""
 
     level: Level = "token"
-    column = "bi_tags"
+    column = BI_TAGS
+    predicts_tokens: ClassVar[bool] = True
     Options: ClassVar[type[Settings]] = MaskingOptions
 
     def __init__(self, units: Sequence[UnitWeights] = (UnitWeights(entity=1),)):
@@ -75,9 +77,9 @@ class MaskedLanguageModelObjective(Objective):
         return (Feed("mask_labels", (-1,), "int64"),)
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
-        ids = batch.columns["input_ids"]
+        ids = batch.columns[INPUT_IDS]
         bi_tags = unit_tags(batch, self.units[-1], vocabulary, key)
-        selected, batch.columns["input_ids"] = mask_units(batch, bi_tags, vocabulary, key)
+        selected, batch.columns[INPUT_IDS] = mask_units(batch, bi_tags, vocabulary, key)
         tokens, labels = pad_labels(selected, ids[selected].astype(np.int64))
         return Labels(tokens, {"mask_labels": labels}, labels)
 
@@ -94,12 +96,12 @@ class MaskedLanguageModelObjective(Objective):
 
 def unit_tags(batch: Batch, weights: UnitWeights, vocabulary: Vocabulary, key: int) -> np.ndarray:
     """Return the BI tags [tokens] of the units to mask, with a type of units drawn for each sample."""
-    entity = batch.columns["bi_tags"]
+    entity = batch.columns[BI_TAGS.name]
     if not weights.basic + weights.phrase:
         return entity
-    inside = vocabulary.continues_word[batch.columns["input_ids"]]
+    inside = vocabulary.continues_word[batch.columns[INPUT_IDS]]
     basic = np.where(entity == IGNORED, IGNORED, np.where(inside, INSIDE, BEGIN))
-    phrase = np.where(batch.columns["span_kinds"] == NAMED_ENTITY, basic, entity)
+    phrase = np.where(batch.columns[SPAN_KINDS.name] == NAMED_ENTITY, basic, entity)
     shares = np.cumsum([weights.basic, weights.phrase, weights.entity])
     unit_type = np.searchsorted(shares / shares[-1], uniforms(keyed_hash(key, "units"), batch.rows), side="right")
     return np.choose(np.repeat(unit_type, batch.lengths), [basic, phrase, entity])
@@ -111,7 +113,7 @@ def mask_units(batch: Batch, bi_tags: np.ndarray, vocabulary: Vocabulary, key: i
     `bi_tags` [tokens] are 0 at the first token of a unit, 1 inside, -1 at special tokens.
     Returns the numbers of the tokens to predict, and the ids with those tokens masked.
     """
-    ids = batch.columns["input_ids"]
+    ids = batch.columns[INPUT_IDS]
     row, column = batch.row_of_token, batch.positions
     first = np.maximum.accumulate(np.where(bi_tags == BEGIN, np.arange(len(ids)), -1))
     first = np.where(first < np.repeat(batch.first_tokens, batch.lengths), -1, first)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from real_text_support import RealText
 
+from data_builders.annotation.features import CAPITALIZATION
 from data_builders.baseline import measure
 from ernie_paddle.cli import main
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.task import SentenceClassificationObjective, Task, TokenClassificationObjective
 
@@ -21,7 +23,7 @@ TASK = Task("toy", 8, SentenceClassificationObjective(["first", "second", "third
 def write(folder: Path, leak: str) -> Path:
     """Write samples of two segments whose label depends on a word, a length, the order of words, or nothing."""
     random = np.random.default_rng(0)
-    shards = ShardWriter(folder, "toy", "digest", 50, 24, {}, ["first", "second", "third"])
+    shards = ShardWriter(folder, "toy", "digest", 50, 24, {}, [TASK.objective.column])
     for split, samples in (("train", 1500), ("validation", 300)):
         labels = random.integers(0, 3, samples)
         ids, sentence_ids, lengths = [], [], []
@@ -41,7 +43,7 @@ def write(folder: Path, leak: str) -> Path:
             sentence_ids.append(np.repeat([0, 1], [len(first) + 2, len(second) + 1]))
             lengths.append(len(ids[-1]))
         columns = {"input_ids": np.concatenate(ids), "sentence_ids": np.concatenate(sentence_ids)}
-        shards.write(split, SampleBlock(np.array(lengths), columns, labels.astype(np.int16)))
+        shards.write(split, SampleBlock(np.array(lengths), columns, {"label": labels}))
     shards.finish()
     return folder
 
@@ -62,7 +64,7 @@ def test_the_baseline_learns_from_words_and_lengths_but_not_from_order(
 def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[int]]]]:
     """Samples of one segment whose tokens are labelled by the word so many places away; and their ids."""
     random = np.random.default_rng(1)
-    shards = ShardWriter(folder, "toy", "digest", 20, 24, {})
+    shards = ShardWriter(folder, "toy", "digest", 20, 24, {}, [BI_TAGS, CAPITALIZATION.column])
     written: dict[str, list[list[int]]] = {}
     for split, samples in (("train", 300), ("validation", 60)):
         written[split] = [[1, *random.integers(5, 20, 12).tolist(), 2] for _ in range(samples)]

@@ -15,7 +15,8 @@ from helpers import needs_ray
 from real_text_support import RealText
 
 from data_builders.annotation import store
-from data_builders.build import BuildResult, BuildSettings, build
+from data_builders.build import BuildResult, build
+from data_builders.corpora_config import BuildSettings
 from data_builders.demo import peoples_daily
 from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
@@ -223,5 +224,5 @@ def test_manifests_record_the_origin_of_the_shards(real_text: RealText) -> None:
             "corpora": {name: corpus.origin for name, corpus in real_text.result.corpora.items()},
         }
         assert manifest.origin["corpora"]["zh"]["language"] == "zh" and manifest.max_length == 96
-        assert ("capitalization" in manifest.carried) and ("bi_tags" in manifest.carried)
+        assert {"bi_tags", "span_kinds", "capitalization"} <= manifest.label_columns
         assert all(manifest.splits[split] for split in SPLITS)

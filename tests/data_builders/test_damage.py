@@ -10,7 +10,8 @@ from small_models import character_vocabulary
 
 from data_builders import build as building
 from data_builders.annotation import store
-from data_builders.build import BuildSettings, build
+from data_builders.build import build
+from data_builders.corpora_config import BuildSettings
 from data_builders.workers import Processes
 from ernie_paddle.checksums import write_sealed
 from ernie_paddle.config import check_settings

@@ -1,6 +1,7 @@
 """Showing and checking shards."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def test_each_token_is_shown_with_its_label(
 ) -> None:
     main(["inspect", str(real_text.shards / task), "--n", "15"])
     lines = capsys.readouterr().out.splitlines()
-    assert "named entity" in lines[1] and "[MASK]" in lines[1] and f"{task} {classes}" in lines[2]
-    shown = [line.strip().removeprefix(f"{task}: ") for line in lines if line.startswith(f"   {task}: ")]
+    assert "named entity" in lines[1] and "[MASK]" in lines[1] and f"{column} {classes}" in lines[2]
+    shown = [line.strip().removeprefix(f"{column}: ") for line in lines if line.startswith(f"   {column}: ")]
     assert len(shown) > 10
     table = SampleTable.open(real_text.shards / task, "train")
     samples = [table.take(np.array([row])).columns for row in range(15)]
@@ -61,6 +62,21 @@ def test_each_token_is_shown_with_its_label(
     assert found == expected
 
 
+def test_a_folder_of_several_tasks_is_shown_as_a_table(
+    real_text: RealText, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["inspect", str(real_text.shards)])
+    lines = capsys.readouterr().out.splitlines()
+    for task, counts in real_text.result.tasks.items():
+        (row,) = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith(f"│ {task} ")]
+        tokens = sum(counts.tokens.values())
+        size = sum(path.stat().st_size for path in (real_text.shards / task).rglob("*.arrow"))
+        numbers = [f"{n:,}" for n in (counts.samples["train"], counts.samples["validation"], tokens)]
+        assert row[:5] == [task, *numbers, f"{size / tokens:.1f}"]
+        assert row[5].startswith("bi_tags, span_kinds, capitalization")
+
+
 def test_valid_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", "--check", str(real_text.shards)])
     lines = capsys.readouterr().out.splitlines()
@@ -68,29 +84,33 @@ def test_valid_shards_pass_the_check(real_text: RealText, capsys: pytest.Capture
 
 
 def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int) -> Path:
-    """Shards of sentence distance with one changed value in a row, and a manifest with matching checksums."""
+    """Shards of sentence distance with one changed value in a row, and a manifest with matching checksums.
+
+    The writer is told of more tokens and classes than there are, so that it accepts the value.
+    """
     folder = real_text.shards / "sentence_distance"
     manifest = Manifest.load(folder)
+    declared = manifest.columns
     shutil.copy(real_text.shards / "vocab.txt", out / "vocab.txt")
     shards = ShardWriter(
         out / "sentence_distance",
         manifest.task,
         manifest.vocabulary_digest,
-        manifest.vocabulary_size,
+        100_000,
         manifest.max_length,
         manifest.origin,
-        manifest.labels,
+        [replace(c.declaration, labels=(*c.labels, "more") if c.name == "label" else c.labels) for c in declared],
         samples_per_shard=50,
     )
     for split in SPLITS:
         table = SampleTable.open(folder, split)
         block = table.take(np.arange(len(table)))
         if column == "label":
-            block.labels[row] = value
+            block.sample_columns["label"][row] = value
         else:
             block.columns[column][int(block.lengths[:row].sum()) + 2] = value
         shards.write(split, block)
-    shards.finish()
+    replace(shards.finish(), columns=declared).save(out / "sentence_distance")
     return out / "sentence_distance"
 
 

@@ -17,4 +17,4 @@ def test_a_log_file_gets_lines_with_speed_and_time_left(
         show(2_000_000)
         show(4_000_000)
     line = capsys.readouterr().err.strip()
-    assert line.startswith("annotating text: 50%") and "MB/s" in line and line.endswith("left")
+    assert line.startswith("annotating text: 50%") and "B/s" in line and line.endswith("left")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from helpers import released
 
-from data_builders.build import BuildSettings
+from data_builders.corpora_config import BuildSettings
 from ernie_paddle.config import load_settings
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.settings import PretrainSettings

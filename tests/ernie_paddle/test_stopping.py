@@ -231,7 +231,7 @@ def test_paddle_leaves_the_signals_to_the_command_line(number: int, code: int, n
         command = registry.Command("train", "", "", lambda parser: None, run, "do it again")
         plugins = registry.Registry()
         plugins.commands.add("train", command)
-        registry.load_plugins = lambda: plugins
+        registry.load_plugins = lambda report: plugins
         cli.main(["train"])
     """
     for moment in ("before", "after"):
@@ -254,7 +254,7 @@ def ended(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         {script}
         plugins = registry.Registry()
         plugins.commands.add("c", registry.Command("c", "", "", lambda parser: None, run, "do it again"))
-        registry.load_plugins = lambda: plugins
+        registry.load_plugins = lambda report: plugins
         sys.argv[1:] = ["c"]
         cli.main()
     """

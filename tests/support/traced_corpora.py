@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_builders.annotation.annotated_corpus import JSON, CorpusCounts
-from data_builders.annotation.document import COLUMNS, SCHEMA, AnnotatedBlock
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock, arrow_schema
 from data_builders.builders.builder import SampleBuilder
 from data_builders.composing import ComposeWorkItem, WorkItem
 from ernie_paddle.checksums import write_sealed
@@ -68,9 +68,10 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
 def write_corpus(folder: Path, documents: Sequence[Written], per_work_item: int = 5, span: int = 1) -> None:
     """Write an annotated corpus with `per_work_item` documents in each work item."""
     folder.mkdir(parents=True)
-    with pa.ipc.new_file(str(folder / "documents-00000.arrow"), SCHEMA) as writer:
+    schema = arrow_schema()
+    with pa.ipc.new_file(str(folder / "documents-00000.arrow"), schema) as writer:
         for start in range(0, len(documents), per_work_item):
-            writer.write_batch(block_of(documents[start : start + per_work_item], start, span).to_arrow())
+            writer.write_batch(block_of(documents[start : start + per_work_item], start, span).to_arrow(schema))
     counts = CorpusCounts(len(documents), len(documents), 0, 0, 0, {})
     write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
 
@@ -119,7 +120,7 @@ class TracedCorpora:
     ) -> ComposeWorkItem:
         """What composes the samples of corpora, given with their languages."""
         folders = tuple(self.folder / name for name in languages)
-        return ComposeWorkItem(builder, folders, tuple(languages.values()), VOCABULARY, seed, share)
+        return ComposeWorkItem(builder, (), folders, tuple(languages.values()), VOCABULARY, seed, share)
 
     def samples(self, composing: ComposeWorkItem, split: str | None = None, **item: Any) -> list[TracedSample]:
         """The samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
@@ -136,8 +137,8 @@ class TracedCorpora:
 
     def traced(self, block: SampleBlock) -> Iterator[TracedSample]:
         """The samples of a block; special tokens are where they belong."""
-        end = 0
-        for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
+        end, labels = 0, block.sample_columns.get("label", np.full(len(block), -1))
+        for length, label in zip(block.lengths.tolist(), labels.tolist(), strict=True):
             ids = block.columns["input_ids"][end : end + length].tolist()
             number = block.columns["sentence_ids"][end : end + length].tolist()
             end += length

@@ -42,7 +42,7 @@ def alone(batch: Batch, sample: int) -> Batch:
     """One sample of a batch as a batch."""
     tokens = slice(batch.first_tokens[sample], batch.first_tokens[sample] + batch.lengths[sample])
     columns = {name: column[tokens] for name, column in batch.columns.items()}
-    return Batch(batch.rows[[sample]], np.array([1]), batch.lengths[[sample]], columns, batch.labels[[sample]])
+    return Batch(batch.rows[[sample]], np.array([1]), batch.lengths[[sample]], columns, {})
 
 
 def units_of(bi_tags: np.ndarray) -> np.ndarray:

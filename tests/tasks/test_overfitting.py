@@ -31,7 +31,7 @@ def test_32_samples_are_learnt_by_heart(name: str, real_text: RealText) -> None:
         attention_probs_dropout_prob=0.0,
         initializer_range=0.125,
     )
-    task, data = open_task(real_text.shards, load_plugins().pretraining_tasks.get(name), config, real_text.vocabulary)
+    task, data = open_task(real_text.shards, load_plugins().pretraining_tasks.get(name), real_text.vocabulary)
     rows = np.linspace(0, len(data.train) - 1, SAMPLES).astype(int)
     if name == "knowledge_masking":
         rows = np.argsort(data.train.lengths, kind="stable")[:SAMPLES]

@@ -41,7 +41,7 @@ def test_labels_mean_the_same_to_tasks_and_builders() -> None:
     assert LABELS == DISTANCE and [name.split()[0] for name in DISTANCE] == ["adjacent", "same", "different"]
     assert [name.split(",")[0] for name in RELEVANCE] == ["clicked", "shown", "random"]
     tasks = load_plugins().pretraining_tasks
-    columns = {name: tasks.get(name).objective.column for name in ("capitalization", "token_document_relation")}
+    columns = {name: tasks.get(name).objective.column.name for name in ("capitalization", "token_document_relation")}
     assert columns == {"capitalization": CapitalizationBuilder.name, "token_document_relation": "token_document"}
     assert tasks.get("capitalization").objective.labels == ("lower-case", "capitalized")
     assert tasks.get("token_document_relation").objective.labels == ("here only", "elsewhere too")

@@ -14,7 +14,8 @@ from typing import Any
 
 from rich.table import Table
 
-from data_builders.build import BuildSettings, build
+from data_builders.build import build
+from data_builders.corpora_config import BuildSettings
 from data_builders.demo import peoples_daily
 from data_builders.readers.text import TitledTextReader
 from data_builders.vocabulary import train_vocabulary

@@ -13,14 +13,15 @@ import numpy as np
 from batches import IGNORED, read_batches, write_batch
 from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
 
-from data_builders.build import BuildSettings, build
+from data_builders.build import build
+from data_builders.corpora_config import BuildSettings
 from data_builders.demo import peoples_daily
 from data_builders.readers.text import TitledTextReader
 from data_builders.vocabulary import train_vocabulary
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.samples import IGNORED as UNLABELLED
+from ernie_paddle.data.schema import IGNORED as UNLABELLED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.files import write_json
 from ernie_paddle.keyed_random import generator

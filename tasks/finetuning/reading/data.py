@@ -37,7 +37,7 @@ Reading = Annotated[
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _named(value: Any) -> Any:

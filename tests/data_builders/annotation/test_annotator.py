@@ -7,15 +7,20 @@ from real_text_support import RealText
 
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.chinese import ChineseWords
-from data_builders.annotation.document import COLUMNS, AnnotatedBlock, AnnotatedDocument
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock, AnnotatedDocument, arrow_schema
+from data_builders.annotation.features import CAPITALIZATION
 from data_builders.annotation.sentences import sentences
 from data_builders.documents import Document, Language
-from ernie_paddle.data.samples import NAMED_ENTITY
+from ernie_paddle.data.spans import NAMED_ENTITY
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
 def annotate(text: str, language: Language, vocabulary: Vocabulary) -> AnnotatedDocument:
-    return Annotator(vocabulary, language).annotate([Document("0", [text], language, "test")]).document(0, 0)
+    return annotator_of(vocabulary, language).annotate([Document("0", [text], language, "test")]).document(0, 0)
+
+
+def annotator_of(vocabulary: Vocabulary, language: Language) -> Annotator:
+    return Annotator(vocabulary, language, features=(CAPITALIZATION,))
 
 
 def vocabulary_of(*tokens: str) -> Vocabulary:
@@ -49,7 +54,7 @@ def test_capitalisation_labels_equal_the_case_of_words_in_the_raw_text(real_text
     tokenizer = vocabulary.tokenizer()
     checked = 0
     for document in list(real_text.sources["en"].documents())[:5]:
-        annotated = Annotator(vocabulary, "en").annotate([document]).document(0, 0)
+        annotated = annotator_of(vocabulary, "en").annotate([document]).document(0, 0)
         expected: list[int] = []
         for sentence in (s for p in document.paragraphs for s in sentences(p, "en")):
             encoding = tokenizer.encode(sentence, add_special_tokens=False)
@@ -68,7 +73,7 @@ def test_only_latin_words_of_chinese_text_have_capitalisation_labels(real_text: 
     tokenizer, words = real_text.vocabulary.tokenizer(), ChineseWords()
     labelled = checked = 0
     for document in list(real_text.sources["zh"].documents())[:60]:
-        annotated = Annotator(real_text.vocabulary, "zh").annotate([document]).document(0, 0)
+        annotated = annotator_of(real_text.vocabulary, "zh").annotate([document]).document(0, 0)
         expected = []
         for sentence in (s for p in document.paragraphs for s in sentences(p, "zh")):
             begins = set(words(sentence).starts.tolist())
@@ -104,7 +109,7 @@ def test_titles_and_labelled_pairs_are_kept_apart_from_running_text() -> None:
     plain = Document("0", ["天津不是首都。"], "zh", "t", title="北京 是首都")
     pair = Document("1", ["北京。首都", "天津。"], "zh", "t", label="clicked")
     block = Annotator(vocabulary, "zh").annotate([plain, pair])
-    block = AnnotatedBlock.from_arrow(block.to_arrow())
+    block = AnnotatedBlock.from_arrow(block.to_arrow(arrow_schema()))
     first, second = block.document(0, 7), block.document(1, 8)
     assert vocabulary.to_text(first.title.of("input_ids").tolist()) == "北京是首都" and first.label is None
     assert vocabulary.to_text(first.columns.of("input_ids").tolist()) == "天津不是首都。" and first.index == 7

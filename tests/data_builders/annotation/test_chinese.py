@@ -27,7 +27,7 @@ from data_builders.annotation.chinese import (
 from data_builders.annotation.chinese_lexicon import COMMON_WORDS, ORGANISATIONS, PERSONS, PLACES
 from data_builders.annotation.lexicon import TAGS, Entry
 from data_builders.annotation.sentences import sentences
-from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 
 WORDS = ChineseWords()
 

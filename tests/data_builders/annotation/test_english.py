@@ -16,7 +16,7 @@ from data_builders.annotation.settings import SpanSettings
 from data_builders.documents import Document
 from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader
-from ernie_paddle.data.samples import NAMED_ENTITY, PHRASE, WORD
+from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 

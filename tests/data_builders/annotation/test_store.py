@@ -8,6 +8,7 @@ from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation import store
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
+from data_builders.annotation.features import CAPITALIZATION
 from data_builders.annotation.settings import SpanSettings
 from data_builders.annotation.store import corpus_origin
 from data_builders.readers.mediawiki import MediaWikiReader
@@ -26,7 +27,7 @@ def test_whatever_the_documents_depend_on_changes_their_origin(tmp_path: Path, m
     wiki = MediaWikiReader()
 
     def origin(source: RawCorpus, spans: SpanSettings | None = None, vocabulary: Vocabulary = VOCABULARY) -> object:
-        return corpus_origin(source, spans or SpanSettings(), vocabulary)
+        return corpus_origin(source, spans or SpanSettings(), [CAPITALIZATION], vocabulary)
 
     first = RawCorpus("a", one, TextReader(), "zh")
     origins = [

@@ -4,7 +4,7 @@ import numpy as np
 
 from data_builders.annotation.document import AnnotatedDocument, Columns
 from data_builders.builders.chunks import sentence_chunks, token_chunks
-from ernie_paddle.data.samples import BEGIN, INSIDE
+from ernie_paddle.data.spans import BEGIN, INSIDE
 
 
 def document_of(lengths: list[int], tags: np.ndarray) -> AnnotatedDocument:

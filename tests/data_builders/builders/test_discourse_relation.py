@@ -12,10 +12,11 @@ from traced_corpora import VOCABULARY, Shape, TracedCorpora, Written, write_corp
 
 from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.sentences import sentences
-from data_builders.build import BuildSettings, build
+from data_builders.build import build
 from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
 from data_builders.builders.discourse_relation import DiscourseRelationBuilder, DiscourseRelationOptions
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
+from data_builders.corpora_config import BuildSettings
 from data_builders.documents import Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
@@ -36,6 +37,13 @@ def build_pairs(real_text: RealText, out: Path, **options: int) -> Manifest:
     return Manifest.load(out / "discourse_relation")
 
 
+def labels_of(manifest: Manifest) -> list[str]:
+    """The names of the classes of the samples."""
+    column = manifest.column("label")
+    assert column is not None
+    return list(column.labels)
+
+
 def pairs_in(real_text: RealText, folder: Path, split: str) -> Iterator[Pair]:
     manifest, table = Manifest.load(folder), SampleTable.open(folder, split)
     special = [real_text.vocabulary.cls_id, real_text.vocabulary.sep_id]
@@ -43,7 +51,7 @@ def pairs_in(real_text: RealText, folder: Path, split: str) -> Iterator[Pair]:
         block = table.take(np.array([row]))
         ids, segment = block.columns["input_ids"], block.columns["sentence_ids"]
         first, second = (tuple(ids[(segment == n) & ~np.isin(ids, special)].tolist()) for n in range(2))
-        yield manifest.labels[block.labels[0]], first, second
+        yield labels_of(manifest)[block.sample_columns["label"][0]], first, second
 
 
 def opening(sentence: str, language: Language) -> tuple[str, str]:
@@ -88,7 +96,7 @@ def built(real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_pairs_and_markers_are_those_of_the_raw_text(real_text: RealText, built: Path) -> None:
     found = Counter(pair for split in SPLITS for pair in pairs_in(real_text, built, split))
     expected = recount(real_text)
-    kept = set(Manifest.load(built).labels)
+    kept = set(labels_of(Manifest.load(built)))
     assert len(kept) > 5 and kept & set(ENGLISH) and kept & set(CHINESE_MARKERS)
     short = {pair for pair in found if max(map(len, pair[1:])) < 198}
     assert short <= expected.keys()
@@ -120,7 +128,7 @@ def test_no_second_sentence_begins_with_its_removed_marker(real_text: RealText, 
 def test_rare_markers_are_dropped(real_text: RealText, tmp_path: Path) -> None:
     many = build_pairs(real_text, tmp_path / "many", least_per_marker=4)
     few = build_pairs(real_text, tmp_path / "few", least_per_marker=12, most_per_marker=12)
-    assert set(few.labels) < set(many.labels) and few.labels[0] == NO_CONNECTIVE
+    assert set(labels_of(few)) < set(labels_of(many)) and labels_of(few)[0] == NO_CONNECTIVE
     with pytest.raises(UserError, match="no marker has 100000 training pairs"):
         build_pairs(real_text, tmp_path / "none", least_per_marker=100000)
     assert not (tmp_path / "none" / "discourse_relation").exists()
@@ -148,7 +156,7 @@ def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText
         }
         build(check_settings(BuildSettings, settings, "settings"), tmp_path / name, Processes(1), load_plugins())
         folder = tmp_path / name / "discourse_relation"
-        labels = Manifest.load(folder).labels
+        labels = labels_of(Manifest.load(folder))
         found = Counter(pair for split in SPLITS for pair in pairs_in(real_text, folder, split))
         assert Counter({pair: n for pair, n in found.items() if pair[0].startswith("sense")}) == expected
         senses = ["sense 0", "sense 1", "sense 2"]
@@ -186,7 +194,7 @@ def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) ->
     seconds += [[MADE.ids["however"], comma, x, y]] * 500 + [[x, y]] * 500  # too short without the marker
     write_corpus(tmp_path / "made", [Written([[x, y, z, x], second]) for second in seconds], per_work_item=500)
     builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(least_per_marker=100, most_per_marker=300), MADE)
-    composing = ComposeWorkItem(builder, (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
+    composing = ComposeWorkItem(builder, (), (tmp_path / "made",), ("en",), MADE, 1, 1e-9)
     items = [WorkItem(0, number) for number in range(8)]
     counts = sum((CountWorkItem(builder, composing)(item) for item in items), Counter[str]())
     assert counts == {**openings, NO_CONNECTIVE: 1400}
@@ -196,11 +204,13 @@ def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) ->
     found = Counter[int]()
     for item in items:
         block = composing(item).blocks["train"]
-        found.update(block.labels.tolist())
+        found.update(block.sample_columns["label"].tolist())
         starts = np.cumsum(block.lengths) - block.lengths
         first_of_second = block.columns["input_ids"][starts + 6]
         kept = np.isin(first_of_second, [x, MADE.ids["instead"]])
-        assert kept.all() and (block.labels[first_of_second != x] == 0).all(), "marker and comma are taken away"
+        assert kept.all() and (block.sample_columns["label"][first_of_second != x] == 0).all(), (
+            "marker and comma are taken away"
+        )
     assert found[2] == 300
     assert abs(found[0] - 300) < 4 * (1400 * (3 / 14) * (11 / 14)) ** 0.5
     assert abs(found[1] - 300) < 4 * (1200 * (1 / 4) * (3 / 4)) ** 0.5

@@ -15,10 +15,12 @@ from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, Columns
-from data_builders.build import BuildSettings, build
+from data_builders.annotation.features import CAPITALIZATION
+from data_builders.build import build
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
 from data_builders.composing import ComposeWorkItem, WorkItem
+from data_builders.corpora_config import BuildSettings
 from data_builders.readers.pairs import CLICKED, SHOWN
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
@@ -38,7 +40,7 @@ def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
         block = table.take(np.array([row]))
         ids, segment = block.columns["input_ids"], block.columns["sentence_ids"]
         query, title = (tuple(ids[segment == n].tolist()) for n in range(2))
-        yield int(block.labels[0]), query[1:-1], title[:-1]
+        yield int(block.sample_columns["label"][0]), query[1:-1], title[:-1]
 
 
 def words_of(columns: Columns) -> list[tuple[int, int, Ids]]:
@@ -57,7 +59,7 @@ def documents(real_text: RealText) -> dict[Ids, AnnotatedDocument]:
     """Documents of both languages by their titles' ids."""
     found: dict[Ids, AnnotatedDocument] = {}
     for language, source in real_text.sources.items():
-        annotator = Annotator(real_text.vocabulary, language)
+        annotator = Annotator(real_text.vocabulary, language, features=(CAPITALIZATION,))
         for document in source.documents():
             annotated = annotator.annotate([document]).document(0, 0)
             title = tuple(annotated.title.of("input_ids").tolist())
@@ -139,13 +141,13 @@ def composed(
     write_corpus(folder / "made", documents, per_work_item=len(documents))
     builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
     builder.fit(counts or Counter())
-    return samples_of(ComposeWorkItem(builder, (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), WorkItem(0, 0))
+    return samples_of(ComposeWorkItem(builder, (), (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), WorkItem(0, 0))
 
 
 def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Ids, Ids]]:
     """Label, query and title of the training samples of a work item."""
     block, found, end = composing(item).blocks["train"], [], 0
-    for length, label in zip(block.lengths.tolist(), block.labels.tolist(), strict=True):
+    for length, label in zip(block.lengths.tolist(), block.sample_columns["label"].tolist(), strict=True):
         ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
         boundary = ids.index(VOCABULARY.sep_id)
         assert length <= MAX_LENGTH
@@ -247,7 +249,7 @@ def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -
     digests = []
     for items in ([WorkItem(0, 0), WorkItem(1, 0)], [WorkItem(1, 0)]):
         builder = IrRelevanceBuilder(MAX_LENGTH, IrRelevanceOptions(), VOCABULARY)
-        composing = ComposeWorkItem(builder, (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
+        composing = ComposeWorkItem(builder, (), (tmp_path / "one", tmp_path / "two"), ("en", "en"), VOCABULARY, 1, 0.3)
         digests.append([composing(item).blocks["train"].digest() for item in items])
     assert digests[0][1:] == digests[1]
 
@@ -263,7 +265,7 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
         builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
         folders = tuple(tmp_path / name for name in names)
         found = samples_of(
-            ComposeWorkItem(builder, folders, tuple(names.values()), VOCABULARY, 1, 1e-9), WorkItem(0, 0)
+            ComposeWorkItem(builder, (), folders, tuple(names.values()), VOCABULARY, 1, 1e-9), WorkItem(0, 0)
         )
         titles = [{of[title] for label, _, title in found if label == wanted} for wanted in range(3)]
         assert titles == [{0}, {0}, expected]

@@ -11,9 +11,10 @@ from traced_corpora import Written, write_corpus
 
 from data_builders.annotation import store
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.build import BuildSettings, build
+from data_builders.build import build
 from data_builders.builders import builder
 from data_builders.builders.builder import Pool, PoolCorpus
+from data_builders.corpora_config import BuildSettings
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.keyed_random import generator

@@ -31,7 +31,7 @@ def composed(
     for document in documents:
         first, last = document.columns.start, document.columns.end
         own = [draft for draft in drafts if first <= draft.segments[0].start < last]
-        labels = [label for draft in own for label in draft.token_labels["token_document"].tolist()]
+        labels = [label for draft in own for label in draft.columns["token_document"].tolist()]
         found.append((labels, [draft.segments[0].end - first for draft in own]))
     return found
 

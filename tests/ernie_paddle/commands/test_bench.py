@@ -57,7 +57,7 @@ def test_the_command_measures_plans_and_random_tokens(tmp_path: Path, toy_shards
     out = tmp_path / "bench.json"
     done = run_command("bench", tmp_path / "plan.yaml", "--steps", "2", "--profile", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "the whole plan" in done.stdout and "pd_op.adamw_" in done.stdout
+    assert "the whole plan" in done.stdout and "pd_op." in done.stdout
     found = json.loads(out.read_text())
     assert [len(speed["seconds"]) for speed in found["speeds"]] == [2, 2] and found["operators"]
     done = run_command("bench", "--model", model, "--length", "20", "--steps", "1", "--set", "train.accumulation=2")

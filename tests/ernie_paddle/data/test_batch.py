@@ -53,7 +53,7 @@ def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabular
     block = SampleBlock(
         np.full(50, 20),
         {"input_ids": np.tile(np.arange(1, 21), 50), "bi_tags": np.tile([-1, *[0] * 18, -1], 50)},
-        np.arange(50, dtype=np.int16) % 3,
+        {"label": np.arange(50, dtype=np.int16) % 3},
     )
     block.columns["sentence_ids"][:] = np.tile(np.repeat([0, 1], 10), 50)
     micro_batch, classes = feed_of(Batch.of(block, np.arange(100, 150)), objectives, toy_vocabulary, 1)
@@ -68,7 +68,7 @@ def test_programs_are_fed_the_masked_tokens_of_a_batch(toy_vocabulary: Vocabular
     assert (micro_batch.tokens, micro_batch.padded_tokens) == (1000, 50 * 24) and (
         micro_batch.rows == np.arange(100, 150)
     ).all()
-    assert (classes[0] == block.labels).all() and (classes[1] == feed["mask_labels"]).all()
+    assert (classes[0] == block.sample_columns["label"]).all() and (classes[1] == feed["mask_labels"]).all()
 
 
 def test_a_padded_layout_holds_every_token_once_in_the_row_of_its_sequence() -> None:

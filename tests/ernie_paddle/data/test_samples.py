@@ -3,27 +3,29 @@
 import numpy as np
 import pytest
 
-from ernie_paddle.data.samples import TOKEN_COLUMNS, SampleBlock, ranges
+from ernie_paddle.data.samples import SampleBlock, ranges
 
 
 def block(
     ids: tuple[int, ...] = (1, 5, 2, 1, 6, 7, 2), lengths: tuple[int, ...] = (3, 4), labels: tuple[int, ...] = (0, 1)
 ) -> SampleBlock:
-    return SampleBlock(np.array(lengths), {"input_ids": np.array(ids)}, np.array(labels, np.int16))
+    columns = {"input_ids": np.array(ids), "part": np.arange(len(ids))}
+    return SampleBlock(np.array(lengths), columns, {"label": np.array(labels, np.int16)})
 
 
-def test_columns_that_are_not_given_are_filled() -> None:
+def test_all_tokens_are_in_sentence_0_unless_sentence_ids_are_given() -> None:
     made = SampleBlock(np.array([3, 4]), {"input_ids": np.arange(7)})
-    assert set(made.columns) == set(TOKEN_COLUMNS) and made.labels.tolist() == [-1, -1]
-    for name, dtype in TOKEN_COLUMNS.items():
-        assert made.columns[name].dtype == dtype
-        expected = {"input_ids": list(range(7)), "sentence_ids": [0] * 7}.get(name, [-1] * 7)
-        assert made.columns[name].tolist() == expected
+    assert made.columns["sentence_ids"].tolist() == [0] * 7 and set(made.columns) == {"input_ids", "sentence_ids"}
+    given = SampleBlock(np.array([2]), {"input_ids": np.arange(2), "sentence_ids": np.array([0, 1])})
+    assert given.columns["sentence_ids"].tolist() == [0, 1] and given.columns["input_ids"].dtype == np.int32
 
 
-def test_blocks_come_back_from_arrow() -> None:
-    found = SampleBlock.from_arrow(block().to_arrow())
-    assert found.digest() == block().digest() and found.lengths.tolist() == [3, 4]
+def test_samples_are_taken_in_any_order_with_all_their_columns() -> None:
+    taken = block(lengths=(3, 1, 3), labels=(7, 8, 9)).take(np.array([2, 0, 2]))
+    assert taken.lengths.tolist() == [3, 3, 3] and taken.sample_columns["label"].tolist() == [9, 7, 9]
+    assert taken.columns["part"].tolist() == [4, 5, 6, 0, 1, 2, 4, 5, 6]
+    assert taken.columns["input_ids"].tolist() == [6, 7, 2, 1, 5, 2, 6, 7, 2]
+    assert len(block().take(np.array([], int))) == 0
 
 
 def test_any_other_value_gives_another_digest() -> None:
@@ -33,7 +35,7 @@ def test_any_other_value_gives_another_digest() -> None:
         block(lengths=(4, 3)),
         block(labels=(1, 0)),
     ]
-    for name in set(TOKEN_COLUMNS) - {"input_ids"}:
+    for name in ("part", "sentence_ids"):
         changed = block()
         changed.columns[name][4] += 1
         others.append(changed)
@@ -49,10 +51,10 @@ def test_any_other_value_gives_another_digest() -> None:
     assert block().digest() == block().digest()
 
 
-def test_columns_and_labels_of_another_length_are_refused() -> None:
+def test_columns_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="column input_ids holds"):
         block(lengths=(3, 3))
-    with pytest.raises(ValueError, match="3 labels for 2 samples"):
+    with pytest.raises(ValueError, match="column label holds 3 values for 2 samples"):
         block(labels=(0, 1, 2))
 
 

@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import Column
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import Manifest, SampleTable, task_folders
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
+
+COLUMNS = (BI_TAGS, Column("empty", "token"), Column("label", "sentence"))
 
 
 def random_block(samples: int, seed: int = 0) -> SampleBlock:
     random = np.random.default_rng(seed)
     lengths = random.integers(1, 9, samples)
     ids = random.integers(0, 99, int(lengths.sum()))
-    return SampleBlock(lengths, {"input_ids": ids, "bi_tags": ids % 2}, random.integers(0, 12, samples))
+    columns = {"input_ids": ids, "bi_tags": ids % 2, "empty": np.full(len(ids), -1)}
+    return SampleBlock(lengths, columns, {"label": random.integers(0, 12, samples)})
 
 
 def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
@@ -27,7 +32,7 @@ def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
 
 
 def write(folder: Path, block: SampleBlock, piece: int, samples_per_shard: int = 40) -> Path:
-    shards = ShardWriter(folder, "a_task", "digest", 99, 8, {"seed": 1}, (), samples_per_shard)
+    shards = ShardWriter(folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS, samples_per_shard)
     for start in range(0, len(block), piece):
         shards.write("train", part(block, start, start + piece))
     shards.write("validation", part(block, 0, 3))
@@ -41,10 +46,12 @@ def test_rows_come_back_as_written_in_any_order(tmp_path: Path) -> None:
     rows = np.random.default_rng(1).permutation(150)[:70]
     taken, ends = table.take(rows), np.cumsum(block.lengths)
     starts, place = ends - block.lengths, 0
-    assert (taken.lengths == block.lengths[rows]).all() and (taken.labels == block.labels[rows]).all()
+    assert (taken.lengths == block.lengths[rows]).all() and (
+        taken.sample_columns["label"] == block.sample_columns["label"][rows]
+    ).all()
     for row in rows:
         length = block.lengths[row]
-        for name in ("input_ids", "bi_tags", "capitalization", "sentence_ids"):
+        for name in ("input_ids", "bi_tags", "empty", "sentence_ids"):
             expected = block.columns[name][starts[row] : ends[row]]
             assert (taken.columns[name][place : place + length] == expected).all()
         place += length
@@ -64,9 +71,12 @@ def test_the_manifest_counts_samples_tokens_and_labels(tmp_path: Path) -> None:
     assert manifest.count("train") == 150 and manifest.count("validation") == 3
     assert manifest.count("train", "tokens") == block.lengths.sum()
     assert [shard.samples for shard in manifest.splits["train"]] == [40, 40, 40, 30]
-    assert manifest.carried == ["bi_tags"]
-    labels = Counter([*block.labels.tolist(), *block.labels[:3].tolist()])
-    assert list(manifest.label_counts.items()) == [(str(label), labels[label]) for label in sorted(labels)]
+    assert manifest.label_columns == {"bi_tags", "label"}
+    assert [column.declaration for column in manifest.columns] == list(COLUMNS)
+    assert manifest.column("empty").counts == {"-1": block.lengths.sum() + block.lengths[:3].sum()}
+    assert manifest.column("missing") is None
+    labels = Counter([*block.sample_columns["label"].tolist(), *block.sample_columns["label"][:3].tolist()])
+    assert list(manifest.column("label").counts.items()) == [(str(label), labels[label]) for label in sorted(labels)]
     assert max(labels) >= 10, "labels are in the order of their numbers"
     for shard in manifest.splits["train"]:
         assert (tmp_path / shard.file).stat().st_size == shard.bytes
@@ -81,7 +91,7 @@ def test_manifests_of_another_format_and_changed_ones_are_refused(tmp_path: Path
     path = tmp_path / "manifest.json"
     tree = json.loads(path.read_text())
     for change, message in (
-        ({"format_version": 1}, "format version 1, this program reads 2"),
+        ({"format_version": 1}, "format version 1, this program reads 3"),
         ({"task": "b"}, "changed"),
     ):
         path.write_text(json.dumps(tree | change))
@@ -127,14 +137,14 @@ def test_another_process_resumes_after_a_cut(tmp_path: Path) -> None:
     """Cut, state and restore give the same files and manifest as a single writer."""
     block = random_block(90)
     for folder in ("once", "twice"):
-        shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1})
+        shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS)
         shards.write("train", part(block, 0, 50))
         shards.cut()
         if folder == "twice":
             state = json.loads(json.dumps(shards.state()))
             shards.write("train", part(block, 3, 7))  # lost with the process
             assert not (tmp_path / folder / "manifest.json").exists()
-            shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1})
+            shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS)
             shards.restore(state)
         shards.write("train", part(block, 50, 90))
         shards.write("validation", part(block, 0, 3))

@@ -1,6 +1,8 @@
 """Fine-tuning runs."""
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from finetuning_support import write_recipe
 from helpers import Run, assert_user_error, run_command
+from safetensors.numpy import load_file
 
 from ernie_paddle.checksums import write_checksums
 from ernie_paddle.cli import main
@@ -39,7 +42,7 @@ def test_a_run_that_diverges_ends_in_one_line_and_keeps_no_best_model(toy_pretra
 def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, bytes]:
     """Run a recipe; the files of its newest checkpoint."""
     main(["finetune", str(recipe), "--model", str(model), "--out", str(out), *options])
-    newest = saved.resolve(out)
+    newest = saved.checkpoints(out)[-1]
     return {name: (newest / name).read_bytes() for name in (saved.MODEL_FILE, saved.OPTIMIZER_FILE)}
 
 
@@ -49,7 +52,7 @@ def test_a_resumed_run_ends_with_the_bits_of_one_never_stopped(
 ) -> None:
     recipe = recipe_over(tmp_path, 64, dropout=0.2, impl={"save_steps": 3}, evaluate_every=every)
     straight = finetune(recipe, toy_pretrained, tmp_path / "straight")
-    assert saved.resolve(tmp_path / "straight").name == "step_12"
+    assert saved.checkpoints(tmp_path / "straight")[-1].name == "step_12"
     shutil.copytree(tmp_path / "straight", tmp_path / "stopped")
     shutil.rmtree(tmp_path / "stopped" / "step_12")
     assert finetune(recipe, toy_pretrained, tmp_path / "stopped", "--resume") == straight
@@ -268,3 +271,42 @@ def test_a_run_resumes_only_with_the_same_head(run: Run, tuned: Path, tmp_path: 
     arguments = ("finetune", recipe, "--model", model, "--out", tmp_path / "run", "--resume")
     assert run(*arguments)[0] == 0
     assert_user_error(*run(*arguments, "--keep-head"), "head was 'new' and is 'kept' now")
+
+
+def test_every_command_takes_the_best_model_of_a_run(
+    run: Run, write_plan: Callable[..., Path], tuned: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tuned.parent, tmp_path / "run"))
+    model = saved.load_model(folder / "best")
+    words = np.full_like(model.parameters["word_embedding"], 0.5)
+    best = replace(model, parameters=model.parameters | {"word_embedding": words})
+    saved.save_model(folder / "best", best)  # unlike the newest checkpoint
+
+    assert run("convert", folder, "--to", "huggingface", "--out", tmp_path / "converted")[0] == 0
+    tensors = load_file(tmp_path / "converted" / "model.safetensors")
+    assert (tensors["ernie.embeddings.word_embeddings.weight"] == 0.5).all()
+
+    assert run("export", folder, "--out", tmp_path / "export")[0] == 0
+    assert run("export", folder / "best", "--out", tmp_path / "export_of_best")[0] == 0
+    exports = [(tmp_path / name / "SHA256SUMS").read_text() for name in ("export", "export_of_best")]
+    assert exports[0] == exports[1]
+
+    recipe = recipe_for(tmp_path, ["no", "yes"])
+    code, stderr = run("finetune", recipe, "--model", folder, "--out", tmp_path / "tuned_again")
+    assert code == 0 and f"{folder}/best: " in stderr and "tensors loaded" in stderr
+    plan = write_plan(
+        model={"config": str(folder / "best" / "ernie_config.json")},
+        plan={"tasks": {"knowledge_masking": {"steps": 1}}},
+    )
+    code, stderr = run("pretrain", plan, "--init", folder, "--out", tmp_path / "pretrained")
+    assert code == 0 and f"{folder}/best: " in stderr and "tensors loaded" in stderr
+
+
+def test_a_folder_that_holds_something_is_no_place_for_an_export(run: Run, tuned: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run("export", tuned, "--out", out)[0] == 0, "an empty folder will do"
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert_user_error(*run("export", tuned, "--out", out), f"{out}: is not empty", "name a new folder")
+    assert_user_error(*run("convert", tuned, "--to", "huggingface", "--out", out), f"{out}: is not empty")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -96,7 +96,7 @@ def test_stages_follow_each_other_and_steps_are_numbered_from_one() -> None:
         ({"strategy": "stages", "tasks": {"a": {"steps": 3}}}, "list of steps"),
         ({"strategy": "multi_task", "tasks": {"a": {"steps": [3]}}}, "one number of steps per task"),
         ({"strategy": "stages", "tasks": {"a": {"steps": [1, 2]}, "b": {"steps": [1]}}}, "list of steps"),
-        ({"tasks": {"a": {"steps": -1}}}, "negative"),
+        ({"tasks": {"a": {"steps": -1}}}, "tasks.a.steps.: expected at least 0, found -1"),
         ({"tasks": {"a": {"steps": 1}}, "auxiliary_tasks": ["b"]}, "not among"),
         ({"tasks": {}}, "tasks"),
     ],

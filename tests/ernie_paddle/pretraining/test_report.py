@@ -93,7 +93,7 @@ def test_a_page_s_tables_are_recounts_of_the_log(tmp_path: Path) -> None:
     evaluations = write_report(tmp_path, {}, tmp_path / "page.html")
     assert evaluations == [record for record in two_stages() if record["event"] == "evaluation"]
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "5 steps, 1,500 tokens, 2.5 minutes of training, 10 tokens/s" in page
+    assert "5 steps, 1,500 tokens, 0:02:30 of training, 10 tokens/s" in page
     rows = [re.findall(r"<t[dh]>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
     assert rows == [
         ["task", "stage 1", "stage 2"],
@@ -134,7 +134,7 @@ def test_a_last_line_cut_short_is_ignored_and_later_records_are_dropped(tmp_path
     ("line", "words"),
     [
         ('{"event": "program", "upd', "not JSON"),
-        ("[]", "valid dictionary"),
+        ("[]", "expected a mapping"),
         ("{}", "'event'"),
         ('{"event": "program"}', "'step'"),
         ('{"event": "train", "step": 5, "stage": 1}', "'steps'"),

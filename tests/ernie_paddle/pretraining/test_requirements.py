@@ -7,7 +7,8 @@ import pytest
 from helpers import assert_user_error, run_command
 from programs_support import session_for
 
-from data_builders.build import BuildSettings
+from data_builders.corpora_config import BuildSettings
+from ernie_paddle.commands.plan import requirements_table
 from ernie_paddle.config import check_settings, load_settings, read_config
 from ernie_paddle.data.shards import Manifest
 from ernie_paddle.model.config import ErnieConfig
@@ -94,6 +95,20 @@ def test_the_plans_of_the_ablation_differ_in_their_strategy_alone() -> None:
     assert {name.removeprefix("ablation_") for name in trees} == {t["plan"].pop("strategy") for t in trees.values()}
     assert len(trees) == 3 and all(tree == trees["ablation_sequential"] for tree in trees.values())
     assert trees["ablation_sequential"]["plan"]["auxiliary_tasks"] == [], "masking in its own steps only"
+
+
+def test_small_and_large_memory_have_fitting_units() -> None:
+    shown = {}
+    for name in ("quickstart", "ernie_2.0_large_en"):
+        config = ErnieConfig.load(ROOT / f"configs/models/{name}.json")
+        train = TrainSettings(batch_tokens=128, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
+        needed = requirements(config, StagePlan(("t",), ((5,),)), train, Path("nowhere"), 1)
+        table = requirements_table(needed, "fp32", 1)
+        shown[name] = dict(zip(*(list(column.cells) for column in table.columns), strict=True))
+        assert shown[name]["parameters"] == f"{needed.parameters:,}"
+    memory = {name: cells["parameters, gradients, moments"] for name, cells in shown.items()}
+    assert memory["quickstart"].endswith(" MB per device") and float(memory["quickstart"].split()[0]) > 1
+    assert memory["ernie_2.0_large_en"].startswith("5.4 GB")
 
 
 def test_the_plan_command_tells_what_each_device_gets() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,22 @@ def test_nothing_is_left_of_a_checkpoint_that_could_not_be_written(
         save(tmp_path, 12, model)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step_7"]
     assert load_model(tmp_path).parameters.keys() == model.parameters.keys()
+
+
+def test_a_fine_tuning_run_stands_for_its_best_model(tmp_path: Path, model: Model) -> None:
+    save(tmp_path, 7, model)
+    best = replace(model, parameters={name: values + 1 for name, values in model.parameters.items()})
+    (tmp_path / "best").mkdir()
+    saved.save_model(tmp_path / "best", best)
+    save(tmp_path, 12, model)
+    assert saved.resolve(tmp_path) == tmp_path / "best"
+    loaded = load_model(tmp_path).parameters["word_embedding"]
+    assert loaded.tobytes() == best.parameters["word_embedding"].tobytes()
+    assert saved.resolve(tmp_path / "step_7") == tmp_path / "step_7", "a checkpoint that is named is taken"
+    with damaged(tmp_path / "best" / saved.MODEL_FILE, np.random.default_rng(0)):
+        for read in (saved.resolve, load_model):
+            with pytest.raises(UserError, match=r"best/model\.safetensors: damaged"):
+                read(tmp_path)
 
 
 def test_a_model_of_another_library_is_to_be_converted_first(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def output_of(process: "subprocess.Popen[str]", log: Path) -> str:
 
 
 def tensors_of(run: Path) -> dict[str, np.ndarray]:
-    folder = saved.resolve(run)
+    folder = saved.checkpoints(run)[-1]
     return saved.load_tensors(folder / saved.MODEL_FILE) | saved.load_tensors(folder / saved.OPTIMIZER_FILE)
 
 

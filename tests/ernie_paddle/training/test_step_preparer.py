@@ -24,7 +24,7 @@ def data() -> TaskData:
     ids = np.tile([1, *range(5, 5 + LENGTH - 2), 2], SAMPLES)
     bi_tags = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
     labels = np.arange(SAMPLES, dtype=np.int16) % 3
-    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": bi_tags}, labels)
+    block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": bi_tags}, {"label": labels})
     return TaskData(SampleTable([block]), SampleTable([block]), frozenset(["bi_tags"]))
 
 

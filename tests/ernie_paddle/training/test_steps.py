@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ranks_support import together, trainers_of_ranks
 
-from ernie_paddle.data.samples import IGNORED
+from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.programs.task_program import LOSS_WEIGHTS

@@ -418,5 +418,5 @@ def test_the_number_of_tensors_is_that_of_the_files(tmp_path: Path, layout: str)
 
 
 def test_an_existing_folder_is_not_overwritten(run: Run, source: Path) -> None:
-    assert_user_error(*run("convert", source, "--out", source), "already exists")
+    assert_user_error(*run("convert", source, "--out", source), "is not empty")
     assert recognise(source).name == "huggingface"

@@ -40,7 +40,7 @@ def test_an_answer_near_a_boundary_is_found_in_the_window_that_shows_most_around
     for start in range(len(context) - 3):
         example = QuestionExample("q", "", "甲乙", context, (Answer(context[start : start + 3], start),))
         encoded = TASK.encode([example], VOCABULARY, short)
-        labels, ends = encoded.samples.labels, np.cumsum(encoded.samples.lengths)
+        labels, ends = encoded.samples.sample_columns["label"], np.cumsum(encoded.samples.lengths)
         whole = [row for row, (first, _) in enumerate(labels) if first]
         assert whole and (labels[labels[:, 0] == 0] == 0).all()
         scores = []
@@ -148,7 +148,7 @@ def test_a_window_is_trained_on_the_first_answer_that_the_text_holds_if_it_has_t
     example = QuestionExample("q", "", "丙", context, answers)
     encoded = TASK.encode([example], VOCABULARY, signature(12, stride=2, max_question_length=1))
     assert [window.begin for window in encoded.details] == [3, 3]  # windows of eight tokens, from 0 and from 2
-    assert encoded.samples.labels.tolist() == [[0, 0], [3 + 4, 3 + 6]]
+    assert encoded.samples.sample_columns["label"].tolist() == [[0, 0], [3 + 4, 3 + 6]]
     assert TASK.gold(example) == ("不在", "庚辛甲", "甲") and TASK.gold(QuestionExample("q", "", "丙", "", ())) is None
 
 
@@ -172,7 +172,7 @@ def test_blanks_letters_and_overlong_questions_leave_offsets_right() -> None:
     for text in ("甲", "甲\u3000乙", "ABc", "乙ABc  丙\n丁", "。\u200b戊"):
         example = QuestionExample("q", "", "甲乙丙丁戊己", context, (Answer(text, context.index(text)),))
         encoded = TASK.encode([example], VOCABULARY, room)
-        first, last = encoded.samples.labels[0]
+        first, last = encoded.samples.sample_columns["label"][0]
         begin = encoded.details[0].begin
         assert begin == 3 + 2  # the question is cut
         scores = scores_at(encoded, {0: (first - begin, last - begin, 5.0)})
@@ -189,3 +189,12 @@ def test_a_stride_that_skips_tokens_is_refused() -> None:
     wrong = signature(100, stride=60, max_question_length=64)
     with pytest.raises(UserError, match="stride 60: more than the 33 tokens"):
         TASK.encode([], VOCABULARY, wrong)
+
+
+def test_a_length_that_questions_fill_is_refused_for_that_reason() -> None:
+    with pytest.raises(UserError, match=r"^signature.max_length 67: .* question of up to 64 .* max_length to 195"):
+        TASK.check_signature(signature(67))
+    for length, options in ((195, {}), (68, {"stride": 1})):
+        TASK.check_signature(signature(length, **options))
+    with pytest.raises(UserError, match="stride 2: more than the 1 tokens"):
+        TASK.check_signature(signature(68, stride=2))

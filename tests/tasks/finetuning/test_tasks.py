@@ -53,7 +53,7 @@ def test_texts_stand_between_special_tokens_with_their_sentence_ids() -> None:
     text = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"]]
     assert text == [*"[CLS] 甲 乙 [SEP] 丙 丁 [SEP]".split(), *"[CLS] 甲 乙 丙 丁 戊 [SEP]".split()]
     assert encoded.columns["sentence_ids"].tolist() == [0, 0, 0, 0, 1, 1, 1, *[0] * 7]
-    assert encoded.labels.tolist() == [1, -1] and encoded.lengths.tolist() == [7, 7]
+    assert encoded.sample_columns["label"].tolist() == [1, -1] and encoded.lengths.tolist() == [7, 7]
 
 
 def test_a_second_text_without_a_token_is_as_none() -> None:
@@ -140,7 +140,7 @@ def test_a_regression_predicts_its_number_and_is_scored_by_numbers() -> None:
     examples = [TextExample(str(i), "", "甲", None, label) for i, label in enumerate((0.0, 2.5, 5.0))]
     regression, described = Regression(), signature("regression", 8)
     unlabelled = TextExample("3", "", "甲", None, None)
-    labels = regression.encode([*examples, unlabelled], VOCABULARY, described).samples.labels
+    labels = regression.encode([*examples, unlabelled], VOCABULARY, described).samples.sample_columns["label"]
     assert labels.tolist() == [0.0, 2.5, 5.0, 0.0]
     scores = [np.array([[number]], np.float32) for number in (1.5, 2.0, 4.0)]
     predictions = regression.predictions(examples, SimpleNamespace(), scores, described)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def test_choices_are_the_sequences_of_one_sample() -> None:
     first = [VOCABULARY.tokens[i] for i in encoded.columns["input_ids"][:8]]
     assert first == "[CLS] 甲 乙 [SEP] 戊 [SEP] 己 [SEP]".split()
     assert encoded.columns["sentence_ids"][:8].tolist() == [0] * 4 + [1] * 4
-    assert encoded.labels.tolist() == [1, -1]
+    assert encoded.sample_columns["label"].tolist() == [1, -1]
     scores = [np.array([[0.1], [3.0]]), np.array([[2.0], [1.0], [0.0]])]
     predictions = MultipleChoice().predictions(examples, SimpleNamespace(), scores, signature("multiple_choice", 8))  # type: ignore[arg-type]
     assert [prediction.value for prediction in predictions] == [1, 0] and sum(predictions[1].scores) == pytest.approx(1)

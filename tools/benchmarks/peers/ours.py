@@ -17,6 +17,7 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeding import encoder_feed
 from ernie_paddle.data.order import NO_LIMIT, BatchOrder, BatchSize, Cursor
 from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.schema import LABEL
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.session import Session
@@ -43,7 +44,8 @@ def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[
         for key in ("ids", "labels")
     )
     # The masked tokens are an additional column, which no task reads.
-    samples = SampleBlock(lengths, {"input_ids": ids, "masked": masked}, np.zeros(len(lengths), np.int16))
+    columns = {"input_ids": ids, "masked": masked}
+    samples = SampleBlock(lengths, columns, {LABEL: np.zeros(len(lengths), np.int16)})
     table = SampleTable([samples])
     session = Session(ErnieConfig.load(config), 1, AdamSettings(), precision)  # type: ignore[arg-type]
     step_tokens = round(float(np.mean([batch["lengths"].sum() for batch in batches])))

@@ -1,0 +1,152 @@
+"""Checks that plan, model, vocabulary and samples fit together, before a run. Imports no Paddle.
+
+The values of samples are not read here; `ernie_paddle.data.checking` does that when a run opens them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+from ernie_paddle.errors import UserError
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.registry import Registry
+from ernie_paddle.settings import TrainSettings
+from ernie_paddle.task import Objective, Task
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.training.steps import check_batch_tokens
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PlanCheck:
+    """The mistakes of a plan config, one line each.
+
+    `not_built` names the files of `data.shards` that `build` has yet to write, empty if all are there.
+    """
+
+    mistakes: list[str]
+    not_built: str
+
+
+def check_plan(settings: PretrainSettings, registry: Registry) -> PlanCheck:
+    """Find every mistake of a plan config for which `pretrain` would refuse it, apart from damaged samples."""
+    mistakes: list[str] = []
+
+    def tried(
+        function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result | None:
+        """Return the function's result, or None and a new mistake."""
+        try:
+            return function(*args, **kwargs)
+        except UserError as error:
+            mistakes.append(str(error))
+            return None
+
+    plan, data, where = settings.plan, settings.data, settings.model.config
+    tasks = {name: task for name in plan.tasks if (task := tried(registry.pretraining_tasks.get, name, "plan.tasks"))}
+    for name, task in tasks.items():
+        tried(configured, task, plan.tasks[name])
+    if len(tasks) == len(plan.tasks):
+        tried(auxiliary_tasks_of, plan, tasks)
+    config = tried(ErnieConfig.load, where)
+    needed = [*tasks] if data.vocab else [VOCABULARY_FILE, *tasks]
+    absent = [name for name in needed if not (data.shards / name).exists()]
+    vocabulary = None if VOCABULARY_FILE in absent else tried(Vocabulary.load, vocabulary_file(settings))
+    if config:
+        for name, task in tasks.items():
+            tried(config.check_task_id, task.task_id, f"{where}: task '{name}'")
+    if config and vocabulary and vocabulary.size > config.vocab_size:
+        mistakes.append(
+            f"{where}: vocab_size {config.vocab_size} is less than the {vocabulary.size} "
+            "entries of the vocabulary; raise it, or use another vocabulary"
+        )
+    for name, task in tasks.items():
+        if name not in absent:
+            mistakes += _sample_mistakes(data.shards / name, task, config, vocabulary, settings.train)
+    if not mistakes and not absent:
+        mistakes += _auxiliary_mistakes(data.shards, [tasks[name] for name in auxiliary_tasks_of(plan, tasks)], tasks)
+    not_built = f"{data.shards}: {', '.join(absent)} not found; build the samples of the plan's tasks" if absent else ""
+    return PlanCheck(mistakes, not_built)
+
+
+def vocabulary_file(settings: PretrainSettings) -> Path:
+    """Return the path of a plan's vocabulary."""
+    return settings.data.vocab or settings.data.shards / VOCABULARY_FILE
+
+
+def _sample_mistakes(
+    folder: Path, task: Task, config: ErnieConfig | None, vocabulary: Vocabulary | None, train: TrainSettings
+) -> Iterator[str]:
+    """Yield the mistakes of a task's samples that their manifest and their lengths tell."""
+    try:
+        manifest = Manifest.load(folder)
+        tables = {split: SampleTable.open(folder, split) for split in SPLITS}
+    except UserError as error:
+        yield str(error)
+        return
+    if vocabulary and manifest.vocabulary_digest != vocabulary.digest:
+        yield (
+            f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
+            f"this one has {vocabulary.size}); build the shards again or use their vocabulary"
+        )
+    if config and manifest.max_length > config.max_position_embeddings:
+        yield (
+            f"{folder}: samples have up to {manifest.max_length} tokens, but the model's max_position_embeddings is "
+            f"{config.max_position_embeddings}; build shorter samples, or use another model"
+        )
+    yield from (
+        f"{folder}: no {split} samples; build from more documents" for split in SPLITS if not len(tables[split])
+    )
+    try:
+        check_batch_tokens(task.name, tables["train"], train)
+    except UserError as error:
+        yield str(error)
+    try:
+        bound_objective(task, manifest, folder)
+    except UserError as error:
+        yield str(error)
+
+
+def _auxiliary_mistakes(shards: Path, auxiliary_tasks: Sequence[Task], names: Iterable[str]) -> Iterator[str]:
+    """Yield the tasks whose samples have other classes in an auxiliary task's column than its own samples."""
+    manifests = {name: Manifest.load(shards / name) for name in names}
+    for task in auxiliary_tasks:
+        column = task.objective.column.name
+        own = manifests[task.name].column(column)
+        for name, manifest in manifests.items():
+            other = manifest.column(column)
+            if own and other and other.has_labels and other.labels != own.labels:
+                yield (
+                    f"{shards / name}: column '{column}' has other classes than the samples of '{task.name}', which is "
+                    "an auxiliary task; build both again"
+                )
+
+
+def bound_objective(task: Task, manifest: Manifest, folder: Path) -> Objective:
+    """Return a task's objective with the classes that its column of the samples has.
+
+    Raises:
+        UserError: the samples have no such column, or other classes.
+    """
+    expected = task.objective.column
+    column = manifest.column(expected.name)
+    if column is None or column.level != expected.level:
+        known = ", ".join(f"{column.name} ({column.level} level)" for column in manifest.columns) or "none"
+        raise UserError(
+            f"{folder}: the task '{task.name}' needs the {expected.level}-level column '{expected.name}'; the samples "
+            f"have: {known}; build them again"
+        )
+    try:
+        objective = task.objective.with_labels(column.labels)
+    except UserError as error:
+        raise UserError(f"{folder}: column '{column.name}': {error}") from None
+    classes = objective.classes(manifest.vocabulary_size)
+    if not objective.predicts_tokens and (too_large := [label for label in column.counts if int(label) >= classes]):
+        raise UserError(f"{folder}: found label {too_large[0]}, but the task '{task.name}' has {classes} classes")
+    return objective
