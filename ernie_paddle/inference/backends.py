@@ -3,6 +3,8 @@
 import os
 import threading
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -104,15 +106,46 @@ def model_backend(
     precision: InferencePrecision = "fp32",
     threads: int | None = None,
 ) -> Backend:
-    """Open a model that is not exported, with a head.
+    """Open a model that is not exported, with a head, in the fastest back end: on CPUs onnxruntime if it is installed.
 
     Raises:
         UserError: the model lacks parameters of the head, or the device does not support the precision. The message
             begins with `where`.
     """
-    with TemporaryDirectory(prefix="ernie-paddle-") as folder:
-        inference_program(model, head, where).save(Path(folder) / MODEL_PREFIX)
-        return PaddleBackend(Path(folder), on_gpu, precision, threads)
+    with TemporaryDirectory(prefix="ernie-paddle-") as temporary:
+        folder = Path(temporary)
+        if precision == "fp32" and not (on_gpu and is_gpu_build()) and write_onnx(folder, model, head, where):
+            return OnnxBackend(folder, threads)
+        inference_program(model, head, where).save(folder / MODEL_PREFIX)
+        return PaddleBackend(folder, on_gpu, precision, threads)
+
+
+def write_onnx(folder: Path, model: Model, head: InferenceHead, where: str) -> bool:
+    """Write a model as an ONNX file if that is possible; return whether it is.
+
+    Raises:
+        UserError: the model lacks parameters of the head. The message begins with `where`.
+    """
+    if not (find_spec("onnx") and find_spec("onnxruntime")):
+        return False
+    from ernie_paddle.inference import export_onnx
+
+    try:
+        export_onnx.write(folder / MODEL_FILES["onnx"][0], model, head)
+    except export_onnx.CannotExport:
+        return False
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    return True
+
+
+def is_gpu_build() -> bool:
+    """Return whether Paddle's package for GPUs is installed, without importing it."""
+    try:
+        version("paddlepaddle-gpu")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def inference_program(model: Model, head: InferenceHead, where: str) -> "InferenceProgram":

@@ -28,7 +28,7 @@ from ernie_paddle.inference.exported import (
 from ernie_paddle.inference.heads import InferenceHead, head_of
 from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.model.saved import Model, load_model, save_signature
+from ernie_paddle.model.saved import Model, load_model, resolve, save_signature
 from ernie_paddle.outputs import check_empty
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
@@ -59,11 +59,12 @@ class Source:
 
     @classmethod
     def load(cls, folder: Path, registry: Registry) -> "Source":
-        """Load a model; one without a signature is an encoder.
+        """Load a model, or that of a run (see `resolve`); one without a signature is an encoder.
 
         Raises:
             UserError: a file is missing or damaged, or the model lacks parameters.
         """
+        folder = resolve(folder)
         model = load_model(folder)
         head = head_of(model, registry)
         return cls(model, head, inference_program(model, head, str(folder)), registry)

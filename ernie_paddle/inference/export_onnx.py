@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import ernie_paddle
 from ernie_paddle.errors import UserError
@@ -31,7 +31,8 @@ def write(path: Path, model: Model, head: InferenceHead) -> None:
     Inputs are `input_ids` and `sentence_ids`, int64 [rows, length] with any sizes. `[PAD]` is padding.
 
     Raises:
-        UserError: the model lacks parameters, is too large for one file, or its head has unknown operators.
+        CannotExport: the model is too large for one file, or its head has unknown operators.
+        UserError: it lacks parameters.
     """
     model = model.without_task_embedding()
     graph = Graph(model.parameters)
@@ -42,6 +43,10 @@ def write(path: Path, model: Model, head: InferenceHead) -> None:
             f"--format onnx: {size / 1e9:.1f} GB of parameters, an ONNX file holds 2 GB; use another format"
         )
     onnx.save(graph.proto({name: outputs[name] for name in head.outputs}, head.outputs), path)
+
+
+class CannotExport(UserError):
+    """A model that has no place in an ONNX file."""
 
 
 class Value:
@@ -97,15 +102,17 @@ class Graph:
         named = [helper.make_node("Identity", [value.name], [name]) for name, value in outputs.items()]
         inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in INPUTS]
         results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, axes[name]) for name in outputs]
-        tensors = [numpy_helper.from_array(value, name) for name, value in self.initializers.items()]
-        graph = helper.make_graph(self._nodes + named, "ernie", inputs, results, tensors)
-        return helper.make_model(
-            graph,
+        model = helper.make_model(
+            helper.make_graph(self._nodes + named, "ernie", inputs, results),
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="ernie-paddle",
             producer_version=ernie_paddle.__version__,
         )
+        for name, value in self.initializers.items():  # added last, since the helpers copy what they are given
+            data_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+            model.graph.initializer.add(name=name, dims=value.shape, data_type=data_type, raw_data=value.tobytes())
+        return model
 
 
 class Layers:
@@ -226,7 +233,7 @@ def quantize(source: Path, target: Path) -> None:
     quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
 
 
-def _unknown(name: str) -> UserError:
-    return UserError(
+def _unknown(name: str) -> CannotExport:
+    return CannotExport(
         f"--format onnx: the model's head calls {name}(), which has no counterpart there; use --format paddle"
     )

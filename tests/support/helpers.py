@@ -18,6 +18,9 @@ RELEASE = Path(
     os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
 )
 
+needs_onnx = pytest.mark.skipif(
+    find_spec("onnxruntime") is None, reason="onnxruntime is not installed: pip install -e '.[onnx]'"
+)
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[ray]'")
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -160,16 +161,14 @@ def test_commands_predict_the_same_in_every_layout_and_process(tuned: Callable[[
     program = f"from ernie_paddle.cli import main\nfor command in {commands!r}: main(command)"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for task in TASKS:
-        paths = sorted(tmp_path.glob(f"{task}_*.jsonl"))
-        assert len(paths) == 4 and len({path.read_bytes() for path in paths}) == 1
-        ids = [{"index": example.id} for example in tuned(task).examples]
-        expected = [id | record for id, record in zip(ids, records_of(tuned(task).predictions), strict=True)]
-        assert_close(lines_of(paths[0]), json.loads(json.dumps(expected)))
-        model_here = Predictor.load(tuned(task).model)
-        here = records_of(model_here.predict([given(task, example) for example in tuned(task).examples]))
-        there = [{key: line[key] for key in line if key != "index"} for line in lines_of(paths[0])]
-        assert json.loads(json.dumps(here)) == there
+    for task, name in product(TASKS, ("model", "export")):
+        made = tuned(task)
+        recipe, rows = (lines_of(tmp_path / f"{task}_{name}_{layout}.jsonl") for layout in ("recipe", "rows"))
+        assert recipe == rows and [line.pop("index") for line in rows] == [example.id for example in made.examples]
+        assert_close(rows, json.loads(json.dumps(records_of(made.predictions))))
+        predictor = Predictor.load(getattr(made, name))
+        here = records_of(predictor.predict([given(task, example) for example in made.examples]))
+        assert json.loads(json.dumps(here)) == rows
 
 
 def test_a_recipes_test_set_is_predicted_as_a_file(tuned: Callable[[str], Tuned], tmp_path: Path) -> None:

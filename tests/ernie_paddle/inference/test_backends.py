@@ -2,17 +2,23 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+from typing import Any
 
 import numpy as np
+import paddle
 import pytest
+from helpers import needs_onnx
 from programs_support import hidden_states
 from scipy.special import erf
-from weights_support import random_model
+from weights_support import finetuned_model, random_model
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.backends import Backend, cpu_threads, model_backend
-from ernie_paddle.inference.heads import encoder_head, masked_lm_head
+from ernie_paddle.inference import backends
+from ernie_paddle.inference.backends import Backend, InferencePrecision, cpu_threads, model_backend
+from ernie_paddle.inference.heads import InferenceHead, TaskHead, encoder_head, masked_lm_head
 from ernie_paddle.model.saved import Model
+from ernie_paddle.task import SentenceClassificationObjective
 
 MODEL = random_model(use_task_id=True)
 
@@ -32,14 +38,27 @@ def states_of(feed: dict[str, np.ndarray]) -> np.ndarray:
     return hidden_states(MODEL.config, MODEL.parameters, feed["input_ids"], feed["sentence_ids"], 0, vocabulary.pad_id)
 
 
-@pytest.fixture(scope="module")
-def encoder() -> Backend:
-    return model_backend(MODEL, encoder_head(MODEL.parameters), "here")
+LIBRARIES = ["PaddleBackend", pytest.param("OnnxBackend", marks=needs_onnx)]
 
 
-@pytest.fixture(scope="module")
-def masked_lm() -> Backend:
-    return model_backend(MODEL, masked_lm_head(MODEL.parameters, "here"), "here")
+def opened(library: str, model: Model, head: InferenceHead) -> Backend:
+    """Open a model in one of the libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        if library == "PaddleBackend":
+            patch.setattr(backends, "write_onnx", lambda *arguments: False)
+        backend = model_backend(model, head, "here")
+    assert type(backend).__name__ == library
+    return backend
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def encoder(request: pytest.FixtureRequest) -> Backend:
+    return opened(request.param, MODEL, encoder_head(MODEL.parameters))
+
+
+@pytest.fixture(scope="module", params=LIBRARIES)
+def masked_lm(request: pytest.FixtureRequest) -> Backend:
+    return opened(request.param, MODEL, masked_lm_head(MODEL.parameters, "here"))
 
 
 @pytest.mark.parametrize("lengths", [[1], [16], [3, 16, 1], [9, 9]])
@@ -81,18 +100,56 @@ def without(*names: str) -> Model:
     return replace(MODEL, parameters={name: v for name, v in MODEL.parameters.items() if not name.startswith(names)})
 
 
-def test_a_model_without_a_pooler_returns_its_tokens_alone() -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_model_without_a_pooler_returns_its_tokens_alone(library: str) -> None:
     model = without("pooled_fc")
-    (tokens,) = model_backend(model, encoder_head(model.parameters), "here").run(feed_of([5]))
+    (tokens,) = opened(library, model, encoder_head(model.parameters)).run(feed_of([5]))
     assert tokens.shape == (1, 5, MODEL.config.hidden_size)
 
 
-def test_a_model_that_lacks_a_head_or_a_layer_is_named() -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_model_that_lacks_a_head_or_a_layer_is_named(library: str) -> None:
     with pytest.raises(UserError, match=r"here: .*no masked-LM head"):
         masked_lm_head(without("mask_lm_").parameters, "here")
     model = without("encoder_layer_0_ffn_fc_0")
-    with pytest.raises(UserError, match="here: the model lacks encoder_layer_0_ffn_fc_0"):
-        model_backend(model, encoder_head(model.parameters), "here")
+    with pytest.raises(UserError, match=r"here: .*model lacks encoder_layer_0_ffn_fc_0"):
+        opened(library, model, encoder_head(model.parameters))
+
+
+@needs_onnx
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("on_gpu", [True, False])
+@pytest.mark.parametrize("gpu_build", [True, False])
+def test_onnxruntime_runs_models_in_fp32_on_cpus(
+    monkeypatch: pytest.MonkeyPatch, precision: InferencePrecision, on_gpu: bool, gpu_build: bool
+) -> None:
+    def installed_version(name: str) -> str:
+        if name == "paddlepaddle-gpu" and not gpu_build:
+            raise PackageNotFoundError(name)
+        return "3.3"
+
+    monkeypatch.setattr(backends, "version", installed_version)
+    monkeypatch.setattr(backends, "PaddleBackend", lambda folder, *arguments: "Paddle")
+    monkeypatch.setattr(backends, "OnnxBackend", lambda folder, *arguments: "ONNX")
+    found = model_backend(MODEL, encoder_head(MODEL.parameters), "here", on_gpu, precision)
+    assert str(found) == ("ONNX" if precision == "fp32" and not (on_gpu and gpu_build) else "Paddle")
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_without_the_extra_paddle_runs_models(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == missing else name)
+    assert type(model_backend(MODEL, encoder_head(MODEL.parameters), "here")).__name__ == "PaddleBackend"
+
+
+@needs_onnx
+def test_a_head_that_onnx_does_not_know_is_run_by_paddle() -> None:
+    class Sigmoid(SentenceClassificationObjective):
+        def prediction_scores(self, logits: Any) -> Any:
+            return paddle.nn.functional.sigmoid(logits) if isinstance(logits, paddle.pir.Value) else logits.sigmoid()
+
+    model = finetuned_model("classification")
+    backend = model_backend(model, TaskHead(Sigmoid(("a", "b", "c"), "cls_out")), "here")
+    assert type(backend).__name__ == "PaddleBackend" and backend.run(feed_of([5]))[0].shape == (1, 3)
 
 
 def test_threads_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

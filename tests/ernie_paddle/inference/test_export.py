@@ -17,7 +17,7 @@ from weights_support import FINETUNED, finetuned_model, random_model
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import FinetuningTask
 from ernie_paddle.inference import export as export_module
-from ernie_paddle.inference.backends import OnnxBackend, model_backend, open_backend
+from ernie_paddle.inference.backends import OnnxBackend, inference_program, open_backend
 from ernie_paddle.inference.export import Exported, Format, export, random_feed
 from ernie_paddle.inference.exported import load_export, read_record
 from ernie_paddle.inference.heads import TaskHead, masked_lm_head
@@ -44,7 +44,8 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Export:
     monkeypatch.setattr(export_module, "call_in_new_process", lambda function, *arguments: function(*arguments))
 
     def exported(model: Model, *options: Any) -> Exported:
-        shutil.rmtree(tmp_path / "model", ignore_errors=True)
+        for name in ("model", "out"):
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
         (tmp_path / "model").mkdir()
         save_model(tmp_path / "model", model)
         return export(tmp_path / "model", tmp_path / "out", load_plugins(), *options)
@@ -138,7 +139,10 @@ def test_an_onnx_file_takes_any_number_of_rows_and_tokens(
     rows, length = shape
     feed = random_feed(model.vocabulary, [length, *[max(1, length // 2)] * (rows - 1)])
     head = TaskHead(load_plugins().finetuning_tasks.get("sequence_labelling").objective(model.signature))
-    (found,), (expected,) = OnnxBackend(tmp_path / "out", threads).run(feed), model_backend(model, head, "").run(feed)
+    (found,), (expected,) = (
+        OnnxBackend(tmp_path / "out", threads).run(feed),
+        inference_program(model, head, "").run(feed),
+    )
     assert found.shape == expected.shape == (*shape, 3) and found.dtype == np.float32
     is_token = feed["input_ids"] != model.vocabulary.pad_id
     np.testing.assert_allclose(found[is_token], expected[is_token], atol=1e-5)
@@ -152,7 +156,7 @@ def test_the_masked_lm_is_the_same_in_onnx(tmp_path: Path, act: str) -> None:
     head, feed = masked_lm_head(model.parameters, ""), random_feed(model.vocabulary, [9, 4])
     feed["input_ids"][[0, 0, 1], [2, 8, 1]] = model.vocabulary.mask_id
     export_onnx.write(tmp_path / "model.onnx", model, head)
-    (found,), (expected,) = OnnxBackend(tmp_path).run(feed), model_backend(model, head, "").run(feed)
+    (found,), (expected,) = OnnxBackend(tmp_path).run(feed), inference_program(model, head, "").run(feed)
     assert found.shape == (3, model.config.vocab_size)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -201,11 +205,12 @@ def test_without_the_libraries_one_line_says_how_to_install_them(
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.delitem(sys.modules, "ernie_paddle.inference.export_onnx")
     monkeypatch.delattr("ernie_paddle.inference.export_onnx")
-    with pytest.raises(UserError, match=rf"{missing} is not installed: pip install 'ernie-paddle\[onnx\]'"):
-        exported(finetuned_model("classification"), "onnx")
     if missing == "onnxruntime":
         with pytest.raises(UserError, match=r"needs onnxruntime: pip install 'ernie-paddle\[onnx\]'"):
             open_backend(tmp_path / "out")
+    with pytest.raises(UserError, match=rf"{missing} is not installed: pip install 'ernie-paddle\[onnx\]'"):
+        exported(finetuned_model("classification"), "onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_an_onnx_file_is_not_run_in_bf16(exported: Export, tmp_path: Path) -> None:
@@ -237,11 +242,13 @@ def test_int8_is_smaller_and_told_by_its_scores_on_dev(exported: Export, tmp_pat
     examples = task.read(kept["data"], "dev", model.signature)[0].examples
     values = []
     for backend in (
-        model_backend(model, TaskHead(task.objective(model.signature)), ""),
+        inference_program(model, TaskHead(task.objective(model.signature)), ""),
         open_backend(tmp_path / "out"),
     ):
         blocks = [task.encode([example], model.vocabulary, model.signature).samples.columns for example in examples]
-        feeds = [{name: block[name][None] for name in ("input_ids", "sentence_ids")} for block in blocks]
+        feeds = [
+            {name: block[name][None].astype(np.int64) for name in ("input_ids", "sentence_ids")} for block in blocks
+        ]
         right = [int(backend.run(feed)[0].argmax()) == i % 3 for i, feed in enumerate(feeds)]
         values.append(f"accuracy {100 * sum(right) / 40:.2f}")
     assert found.notes == (f"dev: {values[0]} in fp32, {values[1]} in int8",)
