@@ -85,7 +85,7 @@ def build_samples(
     Raises:
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
     """
-    settings = config if isinstance(config, BuildSettings) else load_settings(BuildSettings, Path(config), [])
+    settings = config if isinstance(config, BuildSettings) else load_settings(BuildSettings, config)
     with Processes(workers) as engine:
         return build(settings, Path(out), engine, registry or load_plugins())
 

@@ -273,7 +273,7 @@ def finetune(
     Raises:
         UserError: recipe, data and model do not fit together, or a file is missing or damaged.
     """
-    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(Path(recipe), size, [])
+    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(recipe, size)
     run = Finetuning(settings, Path(model), Path(out), registry or load_plugins(), from_scratch, keep_head)
     return run.run(resume)
 

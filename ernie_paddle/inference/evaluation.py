@@ -44,7 +44,7 @@ def evaluate(
         UserError: model and recipe do not fit together, no set is labelled, or a file is missing or damaged.
     """
     registry = registry or load_plugins()
-    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(Path(recipe), size, [])
+    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(recipe, size)
     predictor = Predictor.load(model, precision=precision, registry=registry)
     check_same_task(predictor.signature, settings.signature, str(model), "the recipe")
     task, signature = predictor.task, predictor.signature

@@ -48,7 +48,7 @@ def pretrain(
     Raises:
         UserError: settings, shards, vocabulary or checkpoint do not match.
     """
-    settings = plan if isinstance(plan, PretrainSettings) else load_settings(PretrainSettings, Path(plan), [])
+    settings = plan if isinstance(plan, PretrainSettings) else load_settings(PretrainSettings, plan)
     out = Path(out)
     trainer = build_trainer(settings, registry or load_plugins())
 
