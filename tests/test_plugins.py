@@ -68,7 +68,7 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
     model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
     plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
     for arguments in (
-        ["build", "--plan", corpora_config, "--out", shards],
+        ["build", "--corpora", corpora_config, "--out", shards],
         ["pretrain", plan, "--out", run, "--set", "train.batch_tokens=1024"],
     ):
         command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
