@@ -76,7 +76,7 @@ def built(ernie: Installed, real_text: RealText, tmp_path_factory: pytest.TempPa
     corpora["tasks"]["knowledge_masking"]["features"] = ["part_of_speech"]
     corpora["tasks"]["document_opening"]["corpora"] = ["zh", "en"]
     (folder / "corpora.yaml").write_text(yaml.safe_dump(corpora))
-    ernie("build", "--plan", folder / "corpora.yaml", "--out", folder / "shards", "--workers", "2")
+    ernie("build", "--corpora", folder / "corpora.yaml", "--out", folder / "shards", "--workers", "2")
     return folder / "shards"
 
 

@@ -143,7 +143,8 @@ class ChineseWords:
     def tags(self, words: list[str], codes: np.ndarray) -> list[str]:
         """Return a tag of jieba for each word, given its category [words]; `x` for a word without one.
 
-        The tags agree with the categories: numbers are `m`, and what jieba takes for a name but the rules do not is `x`.
+        The tags agree with the categories: numbers are `m`, and words that jieba takes for names but the rules do not
+        are `x`.
         """
         known = self._known_tags
         if len(known) > MAX_CACHED:
