@@ -13,6 +13,7 @@ from ernie_paddle.commands import (
     predict,
     pretrain,
     report,
+    tasks,
 )
 from ernie_paddle.registry import Registry
 
@@ -21,6 +22,7 @@ def register(registry: Registry) -> None:
     """Add the engine's commands."""
     for module in (
         config,
+        tasks,
         plan,
         bench,
         pretrain,
