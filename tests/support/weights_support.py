@@ -63,10 +63,10 @@ FINETUNED = {
 }
 
 
-def finetuned_model(task: str) -> Model:
+def finetuned_model(task: str, **settings: Any) -> Model:
     """Return a model as fine-tuning saves it: an encoder, a head with its pooler if it needs one, and a signature."""
     tuned = FINETUNED[task]
-    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12)
+    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12, **settings)
     absent = ("mask_lm_", "pooled_fc") if tuned.of_tokens else ("mask_lm_",)
     parameters = {name: values for name, values in model.parameters.items() if not name.startswith(absent)}
     signature = KeptSignature(task=task, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})
