@@ -256,6 +256,6 @@ def test_exporting_and_predicting_with_the_wrong_folder(run: Run, toy_pretrained
     (model / "signature.json").write_text(json.dumps(signature))
     assert_user_error(*run("export", model, "--out", out), "lacks", "cls_out")
     assert left_in(out) == [] and not out.exists()
-    assert_user_error(*run("predict", model, "--input", model / "vocab.txt"), "not an exported model")
+    assert_user_error(*run("predict", model, "--input", model / "vocab.txt"), "lacks", "cls_out")
     assert_user_error(*run("report", tmp_path, "--out", tmp_path / "page.html"), str(tmp_path))
     assert not (tmp_path / "page.html").exists()

@@ -16,6 +16,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, write_json
 from ernie_paddle.finetuning_task import ExampleSet, FinetuningTask
 from ernie_paddle.inference.backends import INSTALL_ONNX, inference_program, open_backend
+from ernie_paddle.inference.evaluation import score_set
 from ernie_paddle.inference.exported import (
     EXPORT_FILE,
     MODEL_FILES,
@@ -78,21 +79,32 @@ class Exported:
 
 
 def export(
-    folder: Path, out: Path, registry: Registry, format: Format = "paddle", precision: StoredPrecision = "fp32"
+    model: Path | str,
+    out: Path | str,
+    registry: Registry | None = None,
+    format: Format = "paddle",
+    precision: StoredPrecision = "fp32",
 ) -> Exported:
     """Export a model, then compare what the written files compute in a fresh process with what the model computes.
 
     Differences are relative to the largest output if that is above 1.
 
+    Args:
+        model: folder of a model or a run; a fine-tuning run stands for its best model.
+        out: folder to write.
+        registry: what plug-ins added; by default all that are installed.
+        format: Paddle's files, an ONNX file, or a Hugging Face folder that opens as plain BERT.
+        precision: that of an ONNX file's matrices.
+
     Raises:
         UserError: `out` holds something, the model cannot be exported in this format, or the outputs in fp32 differ by
             more than 1e-5.
     """
-    check_empty(out)
+    check_empty(Path(out))
     if precision == "int8" and format != "onnx":
         raise UserError(f"--precision int8: not for the format {format}; use --format onnx")
-    source = Source.load(folder, registry)
-    with atomic_folder(out) as partial:
+    source = Source.load(Path(model), registry or load_plugins())
+    with atomic_folder(Path(out)) as partial:
         write, run = FORMATS[format]
         notes = write(partial, source)
         try:
@@ -202,10 +214,9 @@ def score(folder: Path, source: Source, examples: ExampleSet) -> str:
     """Return the metric values of the exported model in `folder` on a labelled set, in per cent."""
     signature = source.model.signature
     assert signature is not None and signature.metric is not None
-    task: FinetuningTask = source.registry.finetuning_tasks.get(signature.task)
-    predictions = Predictor(folder, on_gpu=False).predict(task, examples.examples)
+    predictor = Predictor.load(folder, on_gpu=False, registry=source.registry)
     metric = source.registry.metrics.get(signature.metric)
-    scores = task.score(metric, signature.metric_options, examples.examples, predictions, signature)
+    scores = score_set(predictor, metric, signature.metric_options, examples)
     return ", ".join(f"{name} {100 * value:.2f}" for name, value in scores.values.items())
 
 

@@ -20,16 +20,17 @@ def load_json(text: str) -> tuple[Any, int]:
         RecursionError: nested too deeply.
     """
     value = json.loads(text)
-    return _clean(value) if _ESCAPED_SURROGATE.search(text) else (value, 0)
+    return clean(value) if _ESCAPED_SURROGATE.search(text) else (value, 0)
 
 
-def _clean(value: Any) -> tuple[Any, int]:
+def clean(value: Any) -> tuple[Any, int]:
+    """Replace lone surrogates in the strings and keys of a plain value; return it and how many were replaced."""
     if isinstance(value, str):
         return _SURROGATE.subn(REPLACEMENT, value)
-    if isinstance(value, list):
-        items = [_clean(item) for item in value]
+    if isinstance(value, list | tuple):
+        items = [clean(item) for item in value]
         return [item for item, _ in items], sum(count for _, count in items)
     if isinstance(value, dict):
-        pairs = [(_clean(key), _clean(item)) for key, item in value.items()]
+        pairs = [(clean(key), clean(item)) for key, item in value.items()]
         return {key: item for (key, _), (item, _) in pairs}, sum(a + b for (_, a), (_, b) in pairs)
     return value, 0

@@ -3,7 +3,7 @@
 Fields are not quoted: quotation marks are part of the text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,9 @@ from pydantic import model_validator
 
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
-from tasks.finetuning.reading.examples import TextExample
+from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
 
@@ -66,20 +67,23 @@ class TsvFormat(TsvLayout, Format):
     remove_spaces: bool = False
     """Remove the blanks of segmented Chinese, as the release does."""
 
-    def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         layout = self if source.labelled else self.unlabelled or self
         lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
         # In a file with one column, an empty line is a row with an empty text.
         one_column = source.every_row and table.widths == (1,)
-        for row, place, line in source.rows(lines, report, empty_is_row=one_column):
+
+        def read(row: int, place: str, line: str) -> Sequence[TextExample]:
             fields = line.split("\t")
             if len(fields) < min(table.widths) and self.skip_incomplete and source.labelled:
                 report.skip("too few fields", place)
-            else:
-                example = self._example(table.values(fields, self.rest, place), f"{row}", place, source, report)
-                if example:
-                    yield example
+                return ()
+            example = self._example(table.values(fields, self.rest, place), f"{row}", place, source, report)
+            return (example,) if example else ()
+
+        for row, place, line in source.rows(lines, report, empty_is_row=one_column):
+            yield from source.attempt(row, place, line, report, read)
 
     def _example(
         self, values: dict[str, str], row: str, place: str, source: Source, report: Report
@@ -113,13 +117,15 @@ class _Table:
     widths: tuple[int, ...]
 
     @classmethod
-    def of(cls, layout: TsvLayout, header: tuple[str, str] | None, source: Source) -> "_Table":
+    def of(cls, layout: TsvLayout, header: tuple[str, str | UserError] | None, source: Source) -> "_Table":
         columns = _columns_to_read(layout.columns, source.labelled)
         if not layout.header:
             return cls({role: int(column) for role, column in columns.items()}, layout.fields)
         if header is None:
             raise UserError(f"{source.path}: empty file; download it again")
         place, line = header
+        if isinstance(line, UserError):
+            raise line
         names = line.split("\t")
         if layout.fields and len(names) not in layout.fields:
             counts = _or(layout.fields)

@@ -9,12 +9,12 @@ import pytest
 from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.encoding import cut_pair
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.registry import load_plugins
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
-from tasks.finetuning.encoding import cut_pair
 from tasks.finetuning.multiple_choice import MultipleChoice, fitted, softmax
 from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
