@@ -8,8 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from batches import text_steps
-from ernie_paddle.inference.encoder import Encoder
 from stepping import serve
+
+from ernie_paddle.inference.encoder import Encoder
 
 
 def main() -> None:
