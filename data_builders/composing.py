@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import CountingBuilder, Pool, PoolCorpus, SampleBuilder, SampleDraft
 from ernie_paddle.data.samples import SampleBlock, ranges
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS, LABEL, SENTENCE_IDS, Column, of_level
@@ -187,7 +187,11 @@ def _values(draft: SampleDraft, column: Column) -> np.ndarray | int:
 
 
 def _copy_segments(
-    names: list[str], columns: dict[str, np.ndarray], segments: list[Columns], starts: np.ndarray, tokens: np.ndarray
+    names: list[str],
+    columns: dict[str, np.ndarray],
+    segments: list[TokenColumns],
+    starts: np.ndarray,
+    tokens: np.ndarray,
 ) -> None:
     """Copy columns of segments into `columns` at `starts`; `tokens` are their lengths [segments]."""
     by_source: dict[int, list[int]] = {}

@@ -38,9 +38,6 @@ class RegressionObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 1
-
 
 class Regression(Classification):
     """The fine-tuning task that predicts a number for a text or a pair of texts."""

@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ernie_paddle.metric import Scores
+
 Run = Callable[..., tuple[int, str]]
+Scorer = Callable[..., Scores]  # by a metric of the registry: name, gold, predicted, options
 RELEASE = Path(
     os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
 )

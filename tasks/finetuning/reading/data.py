@@ -15,7 +15,7 @@ from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.json_lines import JsonLinesFormat
 from tasks.finetuning.reading.locate import Origin, located
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Labels, Source
+from tasks.finetuning.reading.source import LabelSet, Source
 from tasks.finetuning.reading.squad import SquadFormat
 from tasks.finetuning.reading.tagged import TaggedColumnsFormat, TaggedRowsFormat
 from tasks.finetuning.reading.tsv import TsvFormat
@@ -111,11 +111,11 @@ def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) ->
     if unknown:
         raise UserError(f"data.label_map: '{unknown[0]}' is not among the recipe's labels: {', '.join(labels or ())}")
     names = None if labels is None else tuple(labels)
-    known_labels = Labels(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
+    known_labels = LabelSet(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
     return [_read_set(data, split, name, files, known_labels) for name, files in data.sets(split).items()]
 
 
-def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ...], labels: Labels) -> LoadedSet:
+def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ...], labels: LabelSet) -> LoadedSet:
     report, examples = Report(), list[Example]()
     paths = located(data.folder, files, data.origin, data.file_names())
     for path in paths:

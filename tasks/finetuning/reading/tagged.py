@@ -8,7 +8,7 @@ from ernie_paddle.errors import UserError
 from tasks.finetuning.reading.examples import TaggedExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
-from tasks.finetuning.reading.tsv import Columns, TsvFormat
+from tasks.finetuning.reading.tsv import TsvColumns, TsvFormat
 
 SEPARATOR = "\x02"
 WHITESPACE = " \t"
@@ -21,7 +21,7 @@ class TaggedRowsFormat(Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[TaggedExample]:
         # The tags of a row are not one label, so they are read as a second text.
-        rows = TsvFormat(columns=Columns(text_b="label" if source.labelled else None))
+        rows = TsvFormat(columns=TsvColumns(text_b="label" if source.labelled else None))
         unlabelled = replace(source, labelled=False)
         for row in rows.examples(unlabelled, report):
             tokens = row.text_a.split(SEPARATOR) if row.text_a else []

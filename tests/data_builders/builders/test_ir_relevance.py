@@ -14,7 +14,7 @@ from real_text_support import RealText
 from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation.annotator import Annotator
-from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, Columns
+from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, TokenColumns
 from data_builders.annotation.features import CAPITALIZATION
 from data_builders.build import build
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
@@ -43,7 +43,7 @@ def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
         yield int(block.sample_columns["label"][0]), query[1:-1], title[:-1]
 
 
-def words_of(columns: Columns) -> list[tuple[int, int, Ids]]:
+def words_of(columns: TokenColumns) -> list[tuple[int, int, Ids]]:
     """The ordinary words: first token, token after the last, ids."""
     begins = [*np.flatnonzero(columns.of("word_bi_tags") == 0).tolist(), columns.tokens]
     ids, classes = columns.of("input_ids").tolist(), columns.of("word_classes").tolist()

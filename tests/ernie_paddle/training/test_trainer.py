@@ -8,11 +8,15 @@ import pytest
 from helpers import write_model
 from ranks_support import together, trainers_of_ranks
 
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
-from ernie_paddle.training.evaluation import Score, baseline_scores
+from ernie_paddle.training.evaluation import Score, baseline_scores, score_row
 from ernie_paddle.training.stage_plan import planned_steps
+from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Trainer
+from tasks.finetuning.multiple_choice import MultipleChoiceObjective
 
 DISTANCE_LAST = {"tasks": {name: {"steps": 6} for name in ("knowledge_masking", "capitalization", "sentence_distance")}}
 LABELS = {"knowledge_masking": "mask_labels"}
@@ -118,6 +122,25 @@ def test_scores_are_means_over_labels_beside_those_of_their_frequencies(
     assert (score.loss, score.accuracy) == pytest.approx((2, 0.75))
     entropy = -(shares * np.log(shares)).sum()
     assert (score.unigram_loss, score.majority_accuracy) == pytest.approx((entropy, shares.max()))
+
+
+def test_choices_among_any_number_of_sequences_are_scored_without_baselines(
+    toy_trainer: Callable[..., Trainer],
+) -> None:
+    """Samples of 2 to 7 sequences have as many classes, so that no frequency and no uniform guess is one of classes."""
+    random, counts, trainer = np.random.default_rng(1), np.arange(2, 8), toy_trainer()
+    ids = np.tile([1, 7, 2], counts.sum())
+    columns = {"input_ids": ids, "sequence_starts": (ids == 1).astype(int)}
+    samples = SampleTable([SampleBlock(counts * 3, columns, {"label": random.integers(0, counts)})])
+    trainer.tasks["choice"] = Task("choice", 8, MultipleChoiceObjective())
+    trainer.data["choice"] = TaskData(samples, samples, frozenset())
+    score = trainer.evaluate("choice")
+    assert score.labels == len(counts) and (score.unigram_loss, score.majority_accuracy) == (None, None)
+    assert score.loss == pytest.approx(np.log(counts).mean(), rel=1e-3), "equal sequences have equal scores"
+    losses = trainer.uniform_losses()
+    assert losses["choice"] is None and losses["sentence_distance"] == pytest.approx(np.log(3))
+    shown = score_row({**vars(score), "uniform_loss": losses["choice"]})
+    assert [shown[i] for i in (1, 2, 4)] == ["-"] * 3 and shown[0] == f"{score.loss:.3f}" and shown[5] == "6"
 
 
 @pytest.mark.parametrize(("name", "samples"), [("sentence_distance", 12), ("knowledge_masking", 32)])
