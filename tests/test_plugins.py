@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers import Run, assert_user_error, write_model
+from helpers import Run, assert_user_error
 from real_text_support import RealText
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Command, Registry, load_plugins
 from ernie_paddle.task import SentenceClassificationObjective, Task
+from ernie_paddle.testing import write_toy_model
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 PLUGIN = '''
@@ -65,7 +66,7 @@ def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
     corpora_config = tmp_path / "corpora.yaml"
     corpora_config.write_text(yaml.safe_dump(corpora))
     tasks = {"knowledge_masking": {"steps": 3}, "text_language": {"steps": 150}}
-    model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
+    model = write_toy_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
     plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
     for arguments in (
         ["build", "--plan", corpora_config, "--out", shards],

@@ -1,6 +1,5 @@
-"""The command line in a process, damaged files and small model configurations."""
+"""The command line in a process, damaged files and files that are not here."""
 
-import json
 import os
 import resource
 import subprocess
@@ -47,21 +46,6 @@ def files_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
-    """Write the configuration of a tiny model."""
-    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}
-    tree = {
-        "vocab_size": vocabulary_size,
-        "hidden_act": "gelu",
-        "initializer_range": 0.25,
-        "use_task_id": True,
-        **tiny,
-        **sizes,
-    }
-    path.write_text(json.dumps(tree))
-    return path
 
 
 def released(name: str) -> Path:

@@ -1,24 +1,23 @@
 """Annotated corpora in which every token occurs once, so that a sample's tokens tell where each was taken from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-from data_builders.annotation.annotated_corpus import JSON, CorpusCounts
-from data_builders.annotation.document import COLUMNS, AnnotatedBlock, arrow_schema
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock
 from data_builders.builders.builder import SampleBuilder
 from data_builders.composing import ComposeWorkItem, WorkItem
-from ernie_paddle.checksums import write_sealed
+from data_builders.testing import write_annotated
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SPLITS
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS
 
 FIRST = len(SPECIAL_TOKENS)
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"t{i}" for i in range(30_000))])})
+VOCABULARY = toy_vocabulary(f"t{i}" for i in range(30_000))
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,8 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
 
 def write_corpus(folder: Path, documents: Sequence[Written], per_work_item: int = 5, span: int = 1) -> None:
     """Write an annotated corpus with `per_work_item` documents in each work item."""
-    folder.mkdir(parents=True)
-    schema = arrow_schema()
-    with pa.ipc.new_file(str(folder / "documents-00000.arrow"), schema) as writer:
-        for start in range(0, len(documents), per_work_item):
-            writer.write_batch(block_of(documents[start : start + per_work_item], start, span).to_arrow(schema))
-    counts = CorpusCounts(len(documents), len(documents), 0, 0, 0, {})
-    write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
+    starts = range(0, len(documents), per_work_item)
+    write_annotated(folder, (block_of(documents[start : start + per_work_item], start, span) for start in starts))
 
 
 class Traced(NamedTuple):

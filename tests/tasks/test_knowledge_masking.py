@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.testing import toy_vocabulary
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import Trainer
@@ -23,7 +24,7 @@ from tasks.pretraining.knowledge_masking import (
     unit_tags,
 )
 
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(95))])})
+VOCABULARY = toy_vocabulary(f"w{i}" for i in range(95))
 
 
 def text(samples: int, length: int = 64) -> SampleBlock:
@@ -131,7 +132,7 @@ def test_labels_are_the_tokens_that_stood_there_padded_to_a_multiple_of_8() -> N
 
 # ---- which units ----
 
-PIECES = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, "un", "##do", "##ne", "new", "york", "红", "色"])})
+PIECES = toy_vocabulary(["un", "##do", "##ne", "new", "york", "红", "色"])
 
 
 def named_text(samples: int) -> Batch:

@@ -18,10 +18,11 @@ from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader
 from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.errors import UserError
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 SENTENCE = "the machine learning group of New York State met machine learning fans"
-VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.fromkeys(SENTENCE.lower().split()), "."])})
+VOCABULARY = toy_vocabulary([*dict.fromkeys(SENTENCE.lower().split()), "."])
 
 
 def vocabulary_with(*tokens: str) -> Vocabulary:

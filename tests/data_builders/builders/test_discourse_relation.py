@@ -23,7 +23,7 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 
 WORDS = ChineseWords()
 CHINESE_MARKERS = [marker for group in CHINESE.values() for marker in group]
@@ -182,7 +182,7 @@ def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path
     ]
 
 
-MADE = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *"however meanwhile overall instead , x y z".split()])})
+MADE = toy_vocabulary("however meanwhile overall instead , x y z".split())
 
 
 def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import write_model
 from ranks_support import together, trainers_of_ranks
 
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
+from ernie_paddle.testing import write_toy_model
 from ernie_paddle.training.evaluation import Score, baseline_scores, score_row
 from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.steps import TaskData
@@ -204,9 +204,9 @@ def test_the_baselines_have_the_entropy_of_the_classes_and_the_share_of_the_majo
 
 
 def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
-    toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 60))})
+    toy_trainer(model={"config": str(write_toy_model(tmp_path / "model.json", 60))})
     with pytest.raises(UserError, match="vocab_size 59 is less than the 60 entries"):
-        toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 59))})
+        toy_trainer(model={"config": str(write_toy_model(tmp_path / "model.json", 59))})
 
 
 def test_a_uniform_guess_has_the_logarithm_of_the_classes_as_loss(toy_trainer: Callable[..., Trainer]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, Signature
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 from tasks.finetuning.reading.examples import Answer, QuestionExample
 from tasks.finetuning.reading_comprehension import (
     ReadingComprehension,
@@ -18,7 +18,7 @@ from tasks.finetuning.reading_comprehension import (
 )
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
+VOCABULARY = toy_vocabulary([*LETTERS, *(f"##{c}" for c in LETTERS)])
 TASK = ReadingComprehension()
 
 
