@@ -1,10 +1,10 @@
 """The engine's sub-commands, one module each."""
 
-from ernie_paddle.commands import bench, config, convert, export, finetune, plan, predict, pretrain, report
+from ernie_paddle.commands import bench, config, convert, export, finetune, plan, predict, pretrain, report, tasks
 from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
     """Add the engine's commands."""
-    for module in (config, plan, bench, pretrain, report, convert, finetune, export, predict):
+    for module in (config, tasks, plan, bench, pretrain, report, convert, finetune, export, predict):
         registry.commands.add(module.COMMAND.name, module.COMMAND)

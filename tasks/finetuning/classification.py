@@ -25,12 +25,14 @@ class Classification(FileTask):
     """The fine-tuning task that predicts a label for a text or a pair of texts."""
 
     name = "classification"
+    head = "cls_out"
+    release_head = "_cls_out"  # <task>_cls_out, and the task has no name
     model_class: ClassVar[ModelClass | None] = ModelClass("SequenceClassification")
     prediction_types: ClassVar[tuple[str, ...]] = ("labels", *RANKED)
     formats: ClassVar[tuple[type[Format], ...]] = (TsvFormat, JsonLinesFormat)
 
     def objective(self, signature: Signature) -> Objective:
-        return SentenceClassificationObjective(signature.labels, head="cls_out")
+        return SentenceClassificationObjective(signature.labels, head=self.head)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         firsts = tokenized([example.text_a for example in examples], vocabulary)
