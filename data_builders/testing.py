@@ -7,8 +7,7 @@ the same for tasks.
 import json
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -48,6 +47,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.registry import Registry, load_plugins
+from ernie_paddle.testing import errors_as_assertions
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 VOCABULARY_SIZE = 4000
@@ -181,14 +181,14 @@ def check_builder(
         AssertionError: one of these does not hold.
     """
     where = f"sample builder '{builder.name}'"
-    with _as_assertion(where):
+    with errors_as_assertions(where):
         pristine, items = _compose_work_item(builder, toy, options or {}, registry or load_plugins())
         built = _composed(pristine, items)
         _check_samples(pickle.loads(pristine), built)
     _check_same(where, built, _composed(pristine, items), "in a second run; derive all randomness from `random`")
     backwards = _composed(pristine, items[::-1])
     _check_same(where, built, backwards, "if others were composed before; keep nothing that work items change")
-    with _as_assertion(f"{where}, in worker processes"), Processes(2) as workers:
+    with errors_as_assertions(f"{where}, in worker processes"), Processes(2) as workers:
         in_workers = dict(zip(items, workers.map(pickle.loads(pristine), items), strict=True))
     _check_same(where, built, in_workers, "in another process; depend neither on hashes nor on the order of sets")
 
@@ -256,12 +256,12 @@ def check_feature(feature: TokenFeature, toy: ToyCorpora) -> None:
         AssertionError: this does not hold, no word at all has a class id, or worker processes cannot load the feature.
     """
     where = f"token feature '{feature.name}'"
-    with _as_assertion(where):
+    with errors_as_assertions(where):
         assert pickle.loads(_pickled(feature)) == feature
     labelled = False
     for language in toy.corpora:
         annotator, documents = toy.annotator(language, (feature,)), list(toy.corpora[language].documents())
-        with _as_assertion(where):
+        with errors_as_assertions(where):
             together = annotator.annotate(documents)
             alone = [annotator.annotate([document]).columns[feature.name] for document in documents]
         same = np.array_equal(together.columns[feature.name], np.concatenate(alone))
@@ -287,7 +287,7 @@ def check_reader(reader: Reader, path: Path, language: Language = "en") -> None:
         AssertionError: one of these does not hold.
     """
     where = f"reader '{reader.name}'"
-    with _as_assertion(where):
+    with errors_as_assertions(where):
         documents = _read(reader, path, language)
         copy = pickle.loads(_pickled(reader))
     ids = Counter(document.id for document in documents)
@@ -327,12 +327,3 @@ def _pickled(value: Any) -> bytes:
         return pickle.dumps(value)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise AssertionError(f"worker processes cannot load it: {error}") from None
-
-
-@contextmanager
-def _as_assertion(where: str) -> Iterator[None]:
-    """Turn errors of a check into assertions that begin with what is checked."""
-    try:
-        yield
-    except (AssertionError, UserError, ValueError, RuntimeError) as error:
-        raise AssertionError(f"{where}: {error}") from error

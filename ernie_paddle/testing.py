@@ -4,7 +4,8 @@ Checks raise an `AssertionError` that says what is wrong. They work with and wit
 the same for sample builders, token features and readers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,16 @@ def toy_plan(model: Path, shards: Path, tasks: Sequence[str], steps: int = 10) -
     }
 
 
+@contextmanager
+def errors_as_assertions(where: str) -> Iterator[None]:
+    """Turn the errors of a check into an `AssertionError` that begins with what is checked."""
+    try:
+        yield
+    except (AssertionError, UserError, ValueError, RuntimeError) as error:
+        message = str(error)
+        raise AssertionError(message if message.startswith(where) else f"{where}: {message}") from error
+
+
 def check_task(task: Task, shards: Path, steps: int = 250) -> "Score":
     """Check that a task's labels fit its samples, and that a small model learns 32 samples by heart.
 
@@ -131,19 +142,17 @@ def check_task(task: Task, shards: Path, steps: int = 250) -> "Score":
     """
     from ernie_paddle.pretraining.run import open_task
 
-    try:
+    with errors_as_assertions(f"task '{task.name}'"):
         vocabulary = Vocabulary.load(shards / VOCABULARY_FILE)
         bound, data = open_task(shards, task, vocabulary)
-    except UserError as error:
-        raise AssertionError(f"task '{task.name}': {error}") from None
-    order = np.argsort(data.train.lengths, kind="stable")
-    spread = np.linspace(0, len(order) - 1, min(LEARNT_SAMPLES, len(order))).astype(np.int64)
-    rows = order[:LEARNT_SAMPLES] if bound.objective.predicts_tokens else spread  # masks differ each time
-    samples = data.train.take(rows)
-    _check_labels(bound, samples, vocabulary)
-    before, after = _learn(bound, samples, vocabulary, steps)
-    _check_learnt(task.name, before, after, steps)
-    return after
+        order = np.argsort(data.train.lengths, kind="stable")
+        spread = np.linspace(0, len(order) - 1, min(LEARNT_SAMPLES, len(order))).astype(np.int64)
+        rows = order[:LEARNT_SAMPLES] if bound.objective.predicts_tokens else spread  # masks differ each time
+        samples = data.train.take(rows)
+        _check_labels(bound, samples, vocabulary)
+        before, after = _learn(bound, samples, vocabulary, steps)
+        _check_learnt(before, after, steps)
+        return after
 
 
 def _learn(task: Task, samples: SampleBlock, vocabulary: Vocabulary, steps: int) -> tuple["Score", "Score"]:
@@ -180,17 +189,15 @@ def _learn(task: Task, samples: SampleBlock, vocabulary: Vocabulary, steps: int)
     return before, after
 
 
-def _check_learnt(name: str, before: "Score", after: "Score", steps: int) -> None:
+def _check_learnt(before: "Score", after: "Score", steps: int) -> None:
     if after.unigram_loss is None or after.majority_accuracy is None:
         learnt = after.loss < before.loss / 2
-        assert learnt, f"task '{name}': not learnt: the loss was {before.loss:.3f} and is {after.loss:.3f} " + (
-            f"after {steps} steps"
-        )
+        assert learnt, f"not learnt after {steps} steps: the loss was {before.loss:.3f} and is {after.loss:.3f}"
         return
-    assert after.unigram_loss > 0, f"task '{name}': all labels are the same, so that there is nothing to learn"
+    assert after.unigram_loss > 0, "all labels are the same, so that there is nothing to learn"
     learnt = after.loss < after.unigram_loss / 2 and after.accuracy > (1 + after.majority_accuracy) / 2
     assert learnt, (
-        f"task '{name}': not learnt after {steps} steps: loss {after.loss:.3f} (unigram {after.unigram_loss:.3f}), "
+        f"not learnt after {steps} steps: loss {after.loss:.3f} (unigram {after.unigram_loss:.3f}), "
         f"accuracy {after.accuracy:.1%} (majority class {after.majority_accuracy:.1%}); "
         "the loss must be below half the unigram loss, the accuracy more than halfway from the majority class to 1"
     )
@@ -198,32 +205,33 @@ def _check_learnt(name: str, before: "Score", after: "Score", steps: int) -> Non
 
 def _check_labels(task: Task, samples: SampleBlock, vocabulary: Vocabulary) -> None:
     """Check what the objective says of a batch: feeds, selected tokens and class ids, the same for the same key."""
-    where, rows = f"task '{task.name}'", np.arange(len(samples))
+    rows, digest = np.arange(len(samples)), samples.digest()
     first, again = (task.objective.label(Batch.of(samples, rows), vocabulary, key=1) for _ in range(2))
+    assert samples.digest() == digest, "`label` changes the samples in place; replace columns of the batch instead"
     arrays = [{**labels.feeds, "selected": labels.selected, "classes": labels.classes} for labels in (first, again)]
     for name, values in arrays[0].items():
         assert np.array_equal(values, arrays[1].get(name, np.empty(0))), (
-            f"{where}: the same batch and key give other '{name}'; derive all randomness from `key`"
+            f"the same batch and key give other '{name}'; derive all randomness from `key`"
         )
     declared = {feed.name: feed for feed in task.objective.feeds()}
     assert declared.keys() == first.feeds.keys(), (
-        f"{where}: `feeds` declares {sorted(declared)}, `label` returns {sorted(first.feeds)}"
+        f"`feeds` declares {sorted(declared)}, `label` returns {sorted(first.feeds)}"
     )
     for name, feed in declared.items():
         values = first.feeds[name]
         found = (values.dtype.name, values.ndim)
         assert found == (feed.dtype, len(feed.shape)), (
-            f"{where}: feed '{name}' is {found[0]} with {found[1]} axes, declared {feed.dtype} with {len(feed.shape)}"
+            f"feed '{name}' is {found[0]} with {found[1]} axes, declared {feed.dtype} with {len(feed.shape)}"
         )
-    _check_classes(where, first, Batch.of(samples, rows).tokens, task.objective.classes(vocabulary.size))
+    _check_classes(first, Batch.of(samples, rows).tokens, task.objective.classes(vocabulary.size))
 
 
-def _check_classes(where: str, labels: Labels, tokens: int, classes: int | None) -> None:
+def _check_classes(labels: Labels, tokens: int, classes: int | None) -> None:
     selected = labels.selected
     assert len(selected) and selected.min() >= 0 and selected.max() < tokens, (
-        f"{where}: `selected` has {len(selected)} tokens, expected one or more from 0 to {tokens - 1}"
+        f"`selected` has {len(selected)} tokens, expected one or more from 0 to {tokens - 1}"
     )
-    assert (labels.classes != IGNORED).any(), f"{where}: no sample has a label"
+    assert (labels.classes != IGNORED).any(), "no sample has a label"
     highest = np.inf if classes is None else classes - 1
     wrong = labels.classes[(labels.classes < IGNORED) | (labels.classes > highest)]
-    assert not len(wrong), f"{where}: label {wrong[0]}, expected {IGNORED} to {highest}"
+    assert not len(wrong), f"label {wrong[0]}, expected {IGNORED} to {highest}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ class Sentence(SentenceClassificationObjective):
         return self.change(super().label(batch, vocabulary, key), key)
 
 
+class InPlace(Sentence):
+    """An objective that masks the token ids of the samples, not a copy of them."""
+
+    def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
+        batch.columns["input_ids"][3] = vocabulary.mask_id
+        return super().label(batch, vocabulary, key)
+
+
 def with_classes(labels: Labels, classes: np.ndarray, **feeds: np.ndarray) -> Labels:
     return Labels(labels.selected, {"sentence_fc_label": classes, **feeds}, classes)
 
@@ -106,9 +115,20 @@ class Forgetful(Sentence):
         return (*super().feeds(), Feed("more", (-1,), "int64"))
 
 
-def test_a_feed_that_is_missing_is_named(shards: Path) -> None:
+class TwoHeads(Sentence):
+    """An objective with a layer that it does not name among its heads."""
+
+    def logits(self, network: Any, outputs: Any) -> Any:
+        return super().logits(network, network.hidden_layer(outputs, 64, "unnamed_fc"))
+
+
+def test_a_feed_or_a_head_that_is_missing_and_changed_samples_are_named(shards: Path) -> None:
     with pytest.raises(AssertionError, match=r"`feeds` declares .*'more'.*, `label` returns .'sentence_fc_label'"):
         check_task(Task("sentence", 7, Forgetful()), shards)
+    with pytest.raises(AssertionError, match="`label` changes the samples in place"):
+        check_task(Task("sentence", 7, InPlace()), shards)
+    with pytest.raises(AssertionError, match=r"^task 'sentence': .*unnamed_fc\.[wb]_0, which is not of its `heads`"):
+        check_task(Task("sentence", 7, TwoHeads()), shards)
 
 
 def test_samples_that_do_not_fit_the_task_are_named(shards: Path) -> None:
