@@ -21,7 +21,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 
 def left_in(folder: Path) -> list[str]:
-    """Files under a folder, but not the annotated documents, which are whole and of use to the next try."""
+    """Return the files under a folder but for annotated documents, which are complete and used by the next build."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(str(path) for path in files if path.parts[0] != "annotated")
 

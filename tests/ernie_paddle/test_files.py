@@ -114,7 +114,7 @@ def test_an_error_names_the_output_unless_it_is_another_file_s(named: str | None
 
 @pytest.fixture
 def to_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
-    """What is waited for and what takes its name, in order: "sync" or "name", where, and of how many bytes it is."""
+    """Record every fsync and rename in order: "sync" or "name", the path, and the size in bytes."""
     events: list[tuple[str, Path, int]] = []
     sync, replace = os.fsync, os.replace
 

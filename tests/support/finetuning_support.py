@@ -12,7 +12,7 @@ LABELS = ["no", "yes"]
 
 
 def pretrain_toy(folder: Path, shards: Path) -> Path:
-    """Pre-train a tiny model by a few steps; the run's folder."""
+    """Pre-train a tiny model for two steps; return the run's folder."""
     model = write_toy_model(folder / "model.json", 64)
     plan = toy_plan(model, shards, ["knowledge_masking"], steps=2)
     plan["train"]["learning_rate"] = {"peak": 0.001}

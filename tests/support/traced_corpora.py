@@ -40,7 +40,7 @@ class Written:
 
 
 def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> AnnotatedBlock:
-    """Documents as they are annotated; sentences are cut into spans, and words, of `span` tokens."""
+    """Return documents as annotation writes them; spans and words have `span` tokens."""
     lines = [[document.title, *document.sentences] for document in documents]
     ids = [token for split_lines in lines for line in split_lines for token in line]
     columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
@@ -112,12 +112,12 @@ class TracedCorpora:
     def composing(
         self, builder: SampleBuilder, languages: dict[str, str], seed: int = 1, share: float = 0.3
     ) -> ComposeWorkItem:
-        """What composes the samples of corpora, given with their languages."""
+        """Return what composes the samples of corpora, given with their languages."""
         folders = tuple(self.folder / name for name in languages)
         return ComposeWorkItem(builder, (), folders, tuple(languages.values()), VOCABULARY, seed, share)
 
     def samples(self, composing: ComposeWorkItem, split: str | None = None, **item: Any) -> list[TracedSample]:
-        """The samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
+        """Return the samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
         every = range(composing._corpora[0].work_items)
         items = [WorkItem(**item)] if item else [WorkItem(0, number) for number in every]
         found = (composing(work_item).blocks for work_item in items)
@@ -130,7 +130,7 @@ class TracedCorpora:
         ]
 
     def traced(self, block: SampleBlock) -> Iterator[TracedSample]:
-        """The samples of a block; special tokens are where they belong."""
+        """Yield the samples of a block, and check the places of special tokens."""
         end, labels = 0, block.sample_columns.get("label", np.full(len(block), -1))
         for length, label in zip(block.lengths.tolist(), labels.tolist(), strict=True):
             ids = block.columns["input_ids"][end : end + length].tolist()
@@ -148,7 +148,7 @@ class TracedCorpora:
 
 
 def is_run(tokens: Sequence[Traced]) -> bool:
-    """Do these tokens stand in a row in one document?"""
+    """Return whether these tokens are consecutive in one document."""
     first = tokens[0]
     return [(t.corpus, t.document, t.of_document) for t in tokens] == [
         (first.corpus, first.document, first.of_document + i) for i in range(len(tokens))

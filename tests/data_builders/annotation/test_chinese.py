@@ -193,7 +193,7 @@ def test_phrases_are_runs_of_up_to_three_nouns_and_adjectives() -> None:
 
 
 def test_tags_of_jieba_s_dictionary_have_their_codes() -> None:
-    """By their first letter, unless two say more."""
+    """A tag has the code of its first letter, unless the first two letters have a code of their own."""
     tags = {
         FUNCTION: "c d dg e f o p u uj ud ug ul uv uz y yg",
         NOUN: "n vn an l ln j jn",
@@ -212,7 +212,7 @@ def test_tags_of_jieba_s_dictionary_have_their_codes() -> None:
 
 
 def test_phrases_of_any_words_are_those_of_the_slow_rule() -> None:
-    """Up to three nouns and adjectives in a row, as far as the last noun; all others stand by themselves."""
+    """A phrase is two or three nouns and adjectives in a row, the last of them a noun; other words are no phrases."""
     codes = np.random.default_rng(0).choice([OTHER, NOUN, NOUN, MODIFIER, MODIFIER, PERSON, NAME, UNKNOWN], 3000)
     expected: list[tuple[bool, int]] = []
     place = 0

@@ -110,7 +110,7 @@ def test_names_and_phrases_that_overlap(
 
 
 def test_no_span_runs_over_the_end_of_a_line() -> None:
-    """Lines without a stop, and a title: names in capitals, of a gazetteer and phrases end with their line."""
+    """Names in capitals, names of a gazetteer and phrases end with their line, even without a full stop."""
     finder = EnglishSpans(names=(("group", "of"),), phrases=(("machine", "learning"),))
     text = "State fans met York\nNew York State\nLearning New machine\nlearning the group\nof New York"
     found = [span for span, _ in spans(text, finder)]

@@ -31,7 +31,7 @@ WORD_LENGTH = TokenFeature(LENGTH, lengths_of)
 
 
 def seen(text: str, language: Language) -> AnnotatedWords:
-    """The words that a feature sees of a text."""
+    """Return the words of a text as a token feature gets them."""
     found: list[AnnotatedWords] = []
     signs = sorted({*text.lower(), *text.lower().split()} - {" "})
     vocabulary = toy_vocabulary(signs)
@@ -46,7 +46,7 @@ def seen(text: str, language: Language) -> AnnotatedWords:
 
 
 def test_chinese_words_have_jiebas_tags_and_our_names() -> None:
-    """Numbers that the rules join are `m`; a person that the rules reject is `x`."""
+    """Numbers that our rules join have the tag `m`; a name that our rules reject as a person has `x`."""
     words = seen("李明在1998年买了三个苹果。乌龟", "zh")
     tags = dict(zip(words.written, words.tags, strict=True))
     assert tags == {

@@ -167,7 +167,7 @@ def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText
 
 
 def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path: Path) -> None:
-    """Spans have three tokens, a segment 14: twelve are left of a long sentence, none lost of one that fits."""
+    """Spans have 3 tokens and a segment holds 14, so that 12 tokens are kept of a long sentence, all of a short one."""
     corpora = TracedCorpora(tmp_path)
     corpora.write("pairs", [Shape(lengths, "so") for lengths in ((21, 17), (14, 14), (15, 15), (3, 40))], span=3)
     builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(), VOCABULARY)
@@ -186,7 +186,7 @@ MADE = toy_vocabulary("however meanwhile overall instead , x y z".split())
 
 
 def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
-    """Of one frequent marker a quarter is kept, of one not frequent all; `[no-conn]` gets as many as the former."""
+    """A quarter of a frequent marker's pairs is kept and all of a rare one's; `[no-conn]` gets as many as the former."""
     x, y, z, comma = (MADE.ids[word] for word in "xyz,")
     openings = {"however": 1200, "meanwhile": 300, "overall": 99}
     seconds = [[MADE.ids[marker], comma, x, y, z] for marker, count in openings.items() for _ in range(count)]

@@ -39,7 +39,7 @@ DUMP = (
 
 
 def written(reader: Reader, text: str) -> str:
-    """A file of this format with three documents, or a page, of the text."""
+    """Return the content of a file of the format, with the text in three documents or in one page."""
     match reader:
         case JsonLinesReader():
             return "".join(json.dumps({"text": f"{text}{i}"}, ensure_ascii=False) + "\n" for i in range(3))

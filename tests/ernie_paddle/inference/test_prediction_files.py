@@ -1,4 +1,4 @@
-"""Files of predictions: a row an example in its order, or the texts by id."""
+"""Files of predictions: a row for each example, in order, or the predicted texts by id."""
 
 import json
 from dataclasses import dataclass

@@ -95,7 +95,7 @@ def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: 
 def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
     monkeypatch: pytest.MonkeyPatch, toy_vocabulary: Vocabulary, batch_samples: int, of_tokens: bool, several: bool
 ) -> None:
-    """A model that says of every token, or of every sequence, what it was given."""
+    """The model's scores are the ids of the tokens, or of the sequences, that it was given."""
     random = np.random.default_rng(batch_samples)
     counts = random.integers(1, 4, 17) if several and not of_tokens else np.ones(17, int)
     sequences = [
@@ -192,7 +192,7 @@ def test_an_export_whose_scores_differ_is_not_written(
 def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of_large_scores(
     monkeypatch: pytest.MonkeyPatch, toy_vocabulary: Vocabulary
 ) -> None:
-    """Of a single short row and of a batch of the longest ones."""
+    """A single short row and a batch of the longest rows are compared."""
     shapes: list[tuple[int, ...]] = []
     own = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
     found = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}

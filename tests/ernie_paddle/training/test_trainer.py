@@ -65,7 +65,7 @@ def test_a_task_not_in_the_sequential_stage_is_auxiliary_only_if_it_always_is(
 def test_accumulated_micro_batches_give_the_gradients_of_one_large_batch(
     toy_trainer: Callable[..., Trainer], toy_model_without_dropout: dict[str, str]
 ) -> None:
-    """One task, a whole epoch a step: cut into batches of 8 samples or taken at once.
+    """A step is an epoch of one task, in micro-batches of 8 samples or in one batch.
 
     The first moment is a tenth of the gradient; parameters alone would not tell its scale.
     """
@@ -98,7 +98,7 @@ def test_evaluation_does_not_depend_on_the_batch_size(toy_trainer: Callable[...,
 
 
 def held_out(trainer: Trainer, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Score, list[dict[str, np.ndarray]]]:
-    """A score from programs that find a loss of 2 a label and 3 of 4 labels right, and what they were fed."""
+    """Return a score and the feeds, from programs that report a loss of 2 and an accuracy of 3/4 for each label."""
     fed: list[dict[str, np.ndarray]] = []
 
     def evaluate(task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
@@ -147,7 +147,7 @@ def test_choices_among_any_number_of_sequences_are_scored_without_baselines(
 def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_step_others_with_another_seed(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, samples: int
 ) -> None:
-    """Of 32 samples all are taken: masks alone tell the seed."""
+    """All 32 samples are scored, so that only masks differ between seeds."""
     train = {"batch_samples": 4, "learning_rate": STRAIGHT, "validation_samples": samples}
     trainer, other = toy_trainer(train=train), toy_trainer(train=train | {"seed": 2})
 
@@ -164,7 +164,7 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_step_ot
 def test_scores_of_every_sample_come_in_order_whichever_rank_has_them(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, world: int
 ) -> None:
-    """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label; two of nine ranks have
+    """The score of a labelled token or sequence is its id, and its loss is 3; two of nine ranks have
     no samples.
     """
     train = {"batch_samples": 5, "learning_rate": STRAIGHT}
@@ -220,7 +220,7 @@ def test_a_uniform_guess_has_the_logarithm_of_the_classes_as_loss(toy_trainer: C
 def test_each_task_learns_a_pattern_and_scores_it_on_held_out_samples(
     toy_trainer: Callable[..., Trainer], toy_model_without_dropout: dict[str, str], name: str
 ) -> None:
-    """Labels follow from the tokens (see `toy_block`); masked tokens are random, so only their frequency is learnt."""
+    """Labels follow from the tokens (see `toy_samples`). Masked tokens are random: only their frequency is learnt."""
     trainer = toy_trainer(
         model=toy_model_without_dropout,
         plan={"tasks": {name: {"steps": 120}}},

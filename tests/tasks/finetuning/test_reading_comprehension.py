@@ -72,7 +72,7 @@ def test_each_token_belongs_to_the_window_with_most_context_by_a_plain_recount()
 
 
 def scores_at(encoded: Encoded, wanted: dict[int, tuple[int, int, float]]) -> list[np.ndarray]:
-    """Scores that name in each window, by its number, a first and last token of the text; zero elsewhere."""
+    """Return scores that are highest at the given first and last token of each window, zero elsewhere."""
     tables = [np.zeros((length, 2)) for length in encoded.samples.lengths]
     for number, (first, last, score) in wanted.items():
         window = encoded.details[number]

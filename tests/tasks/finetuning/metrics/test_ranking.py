@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 
 
 def ranked(*queries: list[int]) -> tuple[list[int], list[float], list[int]]:
-    """Candidates of each query in the order of their rank: relevance, scores, queries."""
+    """Return the candidates of queries by rank: relevance, scores, queries."""
     gold = [relevant for query in queries for relevant in query]
     scores = [-float(rank) for query in queries for rank in range(len(query))]
     return gold, scores, [number for number, query in enumerate(queries) for _ in query]
@@ -19,7 +19,7 @@ def test_mrr_of_the_textbook_example(score: Scorer) -> None:
 
 
 def test_map_of_the_textbook_example(score: Scorer) -> None:
-    """Of an introduction to information retrieval, which rounds the two precisions to 0.62 and 0.44."""
+    """The example of Introduction to Information Retrieval, which rounds the two precisions to 0.62 and 0.44."""
     first, second = [1, 0, 1, 0, 0, 1, 0, 0, 1, 1], [0, 1, 0, 0, 1, 0, 1, 0, 0, 0]
     gold, predicted, queries = ranked(first, second)
     precisions = (1 / 1 + 2 / 3 + 3 / 6 + 4 / 9 + 5 / 10) / 5, (1 / 2 + 2 / 5 + 3 / 7) / 3

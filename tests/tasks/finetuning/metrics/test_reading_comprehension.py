@@ -92,7 +92,7 @@ def test_squad_f1_counts_words_in_common_as_often_as_both_have_them() -> None:
 
 
 def test_each_language_is_compared_by_its_own_script(score: Scorer) -> None:
-    """English: marks and articles do not count, words in any order do. Chinese: the longest run of characters."""
+    """English ignores marks, articles and word order. Chinese counts the longest common run of characters."""
     gold, predicted = [["The big, red fox"], ["a cat"], ["dog", "hot dog"]], ["red fox, big", "the cat!", "dogs"]
     english = {"em": 1 / 3, "f1": (1 + 1 + 0) / 3, "mean": (1 / 3 + 2 / 3) / 2}
     assert score("em_and_f1", gold, predicted, language="en").values == pytest.approx(english)

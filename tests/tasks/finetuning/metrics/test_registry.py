@@ -1,4 +1,4 @@
-"""What holds for all metrics: perfect is 1, order does not matter, nothing is NaN, mistakes are named."""
+"""All metrics give 1 for perfect predictions, ignore the order of rows, are never NaN and name mistakes."""
 
 import math
 from typing import Any, NamedTuple

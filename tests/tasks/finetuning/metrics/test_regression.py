@@ -6,7 +6,7 @@ from helpers import Scorer
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 up, equal values sharing the mean of theirs."""
+    """Return ranks from 1; equal values get the mean of their ranks."""
     less, equal = (values[:, None] > values).sum(axis=1), (values[:, None] == values).sum(axis=1)
     return less + (equal + 1) / 2
 

@@ -159,7 +159,7 @@ def test_every_token_needs_a_tag(score: Scorer) -> None:
 
 
 def test_tag_accuracy_is_the_share_of_tokens_of_all_texts(score: Scorer) -> None:
-    """Not the mean over texts: long ones count more."""
+    """It is no mean over texts: long texts count more."""
     gold, predicted = random_pairs("iob2", seed=1)
     pairs = [pair for texts in zip(gold, predicted, strict=True) for pair in zip(*texts, strict=True)]
     scores = score("tag_accuracy", gold, predicted)
