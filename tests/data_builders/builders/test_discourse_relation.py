@@ -186,7 +186,7 @@ MADE = toy_vocabulary("however meanwhile overall instead , x y z".split())
 
 
 def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
-    """A quarter of a frequent marker's pairs is kept and all of a rare one's; `[no-conn]` gets as many as the former."""
+    """A quarter of a frequent marker's pairs is kept, all of a rare one's; `[no-conn]` keeps as many as the first."""
     x, y, z, comma = (MADE.ids[word] for word in "xyz,")
     openings = {"however": 1200, "meanwhile": 300, "overall": 99}
     seconds = [[MADE.ids[marker], comma, x, y, z] for marker, count in openings.items() for _ in range(count)]

@@ -77,7 +77,7 @@ def test_flash_attention_gives_the_loss_and_gradients_of_padded_attention(
 
 
 def flash_attention_alone(precision: Precision, training: bool) -> tuple[list[int], int]:
-    """Build FlashAttention for 2 heads of size 4; return the shape of contexts, and how many Values are kept for recomputation."""
+    """Build FlashAttention for 2 heads of size 4; return the shape of contexts and how many Values are kept."""
     with new_program():
         queries, keys, values = (paddle.static.data(name, [-1, 8], "float32") for name in "qkv")
         padded = paddle.static.data("padded", [-1, -1], "int64"), paddle.static.data("tokens", [-1], "int64")
