@@ -12,7 +12,6 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.schema import Column
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.registry import load_plugins
 from ernie_paddle.task import Labels, SentenceClassificationObjective, Task, TokenClassificationObjective
 from ernie_paddle.testing import check_task, toy_samples, toy_vocabulary, write_toy_shards
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -142,8 +141,3 @@ def test_samples_that_do_not_fit_the_task_are_named(shards: Path) -> None:
         check_task(Task("nowhere", 7, Sentence()), shards)
     with pytest.raises(AssertionError, match="all labels are the same"):
         check_task(Task("one class", 7, SentenceClassificationObjective(["a"], head="sentence_fc")), shards, steps=1)
-
-
-def test_a_token_task_of_the_paper_learns_toy_samples_of_its_column(tmp_path: Path) -> None:
-    task = load_plugins().pretraining_tasks.get("capitalization")
-    check_task(task, write_toy_shards(tmp_path, {task.name: [task.objective.column]}))
