@@ -37,6 +37,8 @@ def write(path: Path, model: Model, head: InferenceHead) -> None:
     model = model.without_task_embedding()
     graph = Graph(model.parameters)
     outputs = head.build(OnnxNetwork(graph, model.config), Encoder(graph, model, head))
+    if graph.missing:
+        raise UserError(f"the model lacks {', '.join(sorted(graph.missing))}")
     size = sum(value.nbytes for value in graph.initializers.values())
     if size > LARGEST_FILE:
         raise UserError(
@@ -67,6 +69,7 @@ class Graph:
 
     def __init__(self, parameters: Mapping[str, np.ndarray]):
         self.initializers: dict[str, np.ndarray] = {}
+        self.missing: set[str] = set()
         self._parameters = parameters
         self._nodes: list[onnx.NodeProto] = []
 
@@ -78,14 +81,11 @@ class Graph:
         return Value(self, name)
 
     def parameter(self, name: str) -> Value:
-        """Return a parameter of the model by its name.
-
-        Raises:
-            UserError: the model lacks it.
-        """
-        if name not in self._parameters:
-            raise UserError(f"the model lacks {name}")
-        self.initializers[name] = self._parameters[name]
+        """Return a parameter of the model by its name; one that it lacks is added to `missing`."""
+        if name in self._parameters:
+            self.initializers[name] = self._parameters[name]
+        else:
+            self.missing.add(name)
         return Value(self, name)
 
     def constant(self, value: "np.ndarray | np.generic | list[int]") -> Value:
