@@ -48,8 +48,12 @@ def input_file(text: str) -> Path:
 def input_stream(text: str) -> Path:
     """Parse the path of a file or pipe to read once; `-` is standard input."""
     path = STANDARD_INPUT if text == "-" else Path(text)
-    if not path.exists() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path}: " + ("is a folder; name a file" if path.is_dir() else "not found"))
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path}: is a folder; name a file")
+    if not path.exists():
+        raise argparse.ArgumentTypeError(
+            f"{path}: not found; texts that are not in a file go to standard input, --input -"
+        )
     return path
 
 

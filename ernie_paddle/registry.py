@@ -25,7 +25,11 @@ DISTRIBUTION = "ernie-paddle"
 def nearest(name: str, known: list[str]) -> str:
     """Return `; did you mean 'x'?` if `name` is close to a known name, else the list of known names."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    # What a file with another layout has in the place of names may be long.
+    shown = (name if len(name) <= 40 else f"{name[:37]}..." for name in sorted(known))
+    return f"; known: {', '.join(shown) or 'none'}"
 
 
 class Catalog(Generic[Entry]):

@@ -188,7 +188,9 @@ def test_checkpoints_that_do_not_fit(run: Run, write_plan: Callable[..., Path], 
         "[64]",
         "[128]",
     )
-    assert_user_error(*run("pretrain", plan, "--out", target, "--init", tmp_path / "no"), "neither a model")
+    assert_user_error(
+        *run("pretrain", plan, "--out", target, "--init", tmp_path / "no"), "no: not found; name the folder"
+    )
     assert_user_error(*run("pretrain", plan, "--out", target, "--resume"), "no complete checkpoint", "--resume auto")
     assert left_in(target) == []
     code, stderr = run("pretrain", plan, "--out", out, "--resume")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,8 @@ def output_format(
     suffix = output.suffix.removeprefix(".") if output else usual
     chosen = format or suffix
     if chosen not in (usual, "jsonl"):
-        raise UserError(f"--output {output}: predictions of {task} are .{usual} or .jsonl files")
+        option = f"--format {format}" if format else f"--output {output}"
+        raise UserError(f"{option}: predictions of {task} are .{usual} or .jsonl files")
     if output and suffix != chosen:
         raise UserError(f"--output {output}: --format {chosen} writes .{chosen} files")
     return chosen  # type: ignore[return-value]
@@ -140,7 +142,20 @@ def opened(args: argparse.Namespace, predictor: "Predictor") -> tuple[Iterator[A
     sets = task.stream({**data, "labelled": []}, "test", signature, args.skip_bad)
     if len(sets) != 1:
         raise UserError(f"{args.recipe}: has {len(sets)} test sets; choose one with --set data.test=FILE")
-    return sets[0].examples, sets[0].notes
+    return (sets[0].examples if args.recipe else _begun(sets[0].examples)), sets[0].notes
+
+
+def _begun(examples: Iterator[Any]) -> Iterator[Any]:
+    """Return the examples after reading the first one, at which a file with another layout shows.
+
+    Raises:
+        UserError: the header or the first row cannot be read.
+    """
+    try:
+        first = [*islice(examples, 1)]
+    except UserError as error:
+        raise UserError(f"{error}; if --input is not laid out as the recipe's files, give --layout") from None
+    return chain(first, examples)
 
 
 COMMAND = Command(

@@ -102,6 +102,9 @@ def resolve(path: Path) -> Path:
     Raises:
         UserError: none of them is there, the best model is damaged, or the model has another library's layout.
     """
+    if not path.is_dir():
+        found = "is not a folder" if path.exists() else "not found"
+        raise UserError(f"{path}: {found}; name the folder of a model or of a run")
     if (path / "config.json").is_file() and not (path / CONFIG_FILE).is_file():
         raise UserError(f"{path}: a model of another library; first run: ernie-paddle convert {path} --out NEW_FOLDER")
     if (path / MODEL_FILE).is_file() or (path / SUMS_FILE).is_file():

@@ -24,7 +24,10 @@ def recognise(folder: Path) -> WeightsLayout:
         UserError: no layout fits, or there is no folder.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: not a folder")
+        found = "is not a folder" if folder.exists() else "not found"
+        raise UserError(
+            f"{folder}: {found}; name the folder of a model on disk; one from a hub must be downloaded first"
+        )
     for layout in LAYOUTS.values():
         if layout.recognises(folder):
             return layout

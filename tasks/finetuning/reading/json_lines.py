@@ -9,6 +9,8 @@ from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed, written_label
 
+SECOND_TEXTS = ("sentence2", "text_b")  # what a second text is usually called
+
 
 class Keys(Settings):
     """The keys of texts, label, id and group."""
@@ -36,6 +38,8 @@ class JsonLinesFormat(Format):
         keys = self.keys
 
         def read(row: int, place: str, record: dict[str, Any]) -> Sequence[TextExample]:
+            if keys.text_b is None:
+                report.unread.update(name for name in SECOND_TEXTS if name in record and name != keys.text_a)
             written = written_label(record, keys.label, place) if source.labelled else None
             if written in source.labels.dropped:
                 report.skip(f"label '{written}'", place)

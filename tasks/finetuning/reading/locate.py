@@ -41,6 +41,8 @@ def located(folder: Path, files: Sequence[Path], origin: Origin, all_files: Sequ
     paths = [folder / file for file in files]
     for file, path in zip(files, paths, strict=True):
         if not path.exists():
+            if origin == Origin():
+                raise UserError(f"{path}: not found; correct its name in the recipe, or set data.folder")
             reason = _fetch(str(file), path, origin.paddlenlp)
             if reason:
                 page = f" get them from {origin.page};" if origin.page else ""

@@ -22,7 +22,8 @@ class Tally:
 class Report:
     """The report on reading one set of files.
 
-    `rows` is the number of rows: lines, questions or blanks. `skipped` counts rows that gave no example by reason,
+    `rows` is the number of rows: lines, questions or blanks. `unread` are columns or keys that look like texts and were
+    not read. `skipped` counts rows that gave no example by reason,
     `corrected` the corrections, `kept` the rows that were kept in spite of a defect, and `bad` the number of rows that
     could not be read.
     """
@@ -32,6 +33,7 @@ class Report:
     corrected: dict[str, Tally] = field(default_factory=dict)
     kept: dict[str, Tally] = field(default_factory=dict)
     bad: int = 0
+    unread: set[str] = field(default_factory=set)
 
     def skip(self, reason: str, place: str) -> None:
         self.skipped.setdefault(reason, Tally()).add(place)
@@ -52,8 +54,13 @@ class Report:
         return [f"{self.rows:,} rows, {self.examples:,} examples", *self.notes()]
 
     def notes(self) -> list[str]:
-        """Return a line per reason for which rows were skipped, corrected or kept, with its first places."""
-        lines = []
+        """Return a line per reason for which rows were skipped, corrected or kept, with its first places.
+
+        The lines before these name what was not read.
+        """
+        lines = [
+            f"'{name}' is not read; if it is a text of a pair, name it in data.reading" for name in sorted(self.unread)
+        ]
         sections = (
             ("skipped: {:,} for", self.skipped),
             ("corrected: {:,} for", self.corrected),

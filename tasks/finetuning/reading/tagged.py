@@ -24,7 +24,7 @@ class TaggedRowsFormat(Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         # The tags of a row are not one label, so they are read as a second text.
-        rows = TsvFormat(columns=TsvColumns(text_b="label" if source.labelled else None))
+        rows = _Rows(columns=TsvColumns(text_b="label" if source.labelled else None))
         unlabelled = replace(source, labelled=False)
         for row in rows.examples(unlabelled, report):
             if not isinstance(row, TextExample):
@@ -33,6 +33,13 @@ class TaggedRowsFormat(Format):
             tokens = row.text_a.split(SEPARATOR) if row.text_a else []
             tags = None if row.text_b is None else row.text_b.split(SEPARATOR)
             yield _example(row.id, row.place, tokens, tags, source)
+
+
+class _Rows(TsvFormat):
+    """The rows of a file whose columns have fixed names."""
+
+    def advice(self, role: str) -> str:
+        return "change the file"
 
 
 class TaggedColumnsFormat(Format):

@@ -18,6 +18,7 @@ from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
 
 ColumnKey = str | int
+SECOND_TEXT = "text_b"  # what a second text is called unless the recipe says otherwise
 
 
 class TsvColumns(Settings):
@@ -45,6 +46,10 @@ class TsvLayout(Settings):
     fields: tuple[int, ...] = ()
     """Numbers of columns that a file may have; any if a header names them."""
 
+    def advice(self, role: str) -> str:
+        """Return what to do about a file without the column of a role."""
+        return f"name yours with data.reading={{format: tsv, columns: {{{role}: NAME}}}}, or change the file"
+
     @model_validator(mode="after")
     def _known_without_header(self) -> "TsvLayout":
         if not self.header and not self.fields:
@@ -71,6 +76,8 @@ class TsvFormat(TsvLayout, Format):
         layout = self if source.labelled else self.unlabelled or self
         lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
+        if SECOND_TEXT in table.unread:
+            report.unread.add(SECOND_TEXT)
         # In a file with one column, an empty line is a row with an empty text.
         one_column = source.every_row and table.widths == (1,)
 
@@ -111,10 +118,11 @@ class TsvFormat(TsvLayout, Format):
 
 @dataclass(frozen=True)
 class _Table:
-    """The indices of the columns to read by role, and the allowed numbers of fields in a row."""
+    """The indices of the columns to read by role, the allowed numbers of fields in a row, and the columns not read."""
 
     indices: dict[str, int]
     widths: tuple[int, ...]
+    unread: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, layout: TsvLayout, header: tuple[str, str | UserError] | None, source: Source) -> "_Table":
@@ -130,7 +138,9 @@ class _Table:
         if layout.fields and len(names) not in layout.fields:
             counts = _or(layout.fields)
             raise UserError(f"{place}: {len(names)} columns, expected {counts}; is this the benchmark's own file?")
-        return cls({role: _index(column, names, place) for role, column in columns.items()}, (len(names),))
+        indices = {role: _index(column, names, place, layout.advice(role)) for role, column in columns.items()}
+        unread = frozenset(name for i, name in enumerate(names) if i not in indices.values())
+        return cls(indices, (len(names),), unread)
 
     def values(self, fields: list[str], rest: str | None, place: str) -> dict[str, str]:
         """Return the fields of a row by role."""
@@ -150,15 +160,14 @@ def _columns_to_read(columns: TsvColumns, labelled: bool) -> dict[str, ColumnKey
     return {role: column for role, column in columns if column is not None and role != unread}
 
 
-def _index(column: ColumnKey, names: list[str], place: str) -> int:
+def _index(column: ColumnKey, names: list[str], place: str, advice: str) -> int:
     if isinstance(column, int):
         if column >= len(names):
             raise UserError(f"{place}: no column {column}; columns are 0 to {len(names) - 1}")
         return column
     if column not in names:
-        raise UserError(
-            f"{place}: no column '{column}'{nearest(column, names)}; change data.reading.columns or the file"
-        )
+        untabbed = " (the line has no tab)" if len(names) == 1 else ""
+        raise UserError(f"{place}: no column '{column}'{nearest(column, names)}{untabbed}; {advice}")
     return names.index(column)
 
 

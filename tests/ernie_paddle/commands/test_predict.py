@@ -112,13 +112,18 @@ def test_options_that_contradict_each_other_are_refused(run: Run, model: Callabl
     path, rows = model("classification"), tmp_path / "rows"
     rows.write_text("w1\n")
     text = ["predict", path, "--input", rows, "--layout", "text"]
-    assert_user_error(*run(*text, "--format", "json"), "predictions of classification are .tsv or .jsonl files")
+    assert_user_error(
+        *run(*text, "--format", "json"), "--format json: predictions of classification are .tsv or .jsonl files"
+    )
     assert_user_error(
         *run(*text, "--format", "tsv", "--output", tmp_path / "a.jsonl"), "--format tsv writes .tsv files"
     )
     recipe = write_recipe(tmp_path / "a.yaml", {"test": rows})
     assert_user_error(*run("predict", path, "--recipe", recipe, "--layout", "text"), "--layout: is that of --input")
-    assert_user_error(*run("predict", path, "--input", tmp_path / "none"), "none: not found")
+    assert_user_error(*run("predict", path, "--input", tmp_path / "none"), "none: not found; texts", "--input -")
+    assert_user_error(
+        *run("predict", path, "--input", rows), "line 1", "known: w1 (the line has no tab)", "give --layout"
+    )
 
 
 # ---- evaluate ----

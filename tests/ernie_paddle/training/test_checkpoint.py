@@ -117,6 +117,11 @@ def test_a_model_of_another_library_is_to_be_converted_first(tmp_path: Path) -> 
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path, model: Model) -> None:
+    with pytest.raises(UserError, match="none: not found; name the folder of a model or of a run"):
+        load_model(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file: is not a folder"):
+        load_model(tmp_path / "file")
     with pytest.raises(UserError, match="neither a model"):
         load_model(tmp_path)
     path = save(tmp_path, 7, model)

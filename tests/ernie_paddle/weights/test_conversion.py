@@ -364,7 +364,7 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
 
     (tmp_path / "empty").mkdir()
     fails(tmp_path / "empty", "no model of a known layout", "params/word_embedding", "model_state.pdparams")
-    fails(tmp_path / "nowhere", "not a folder")
+    fails(tmp_path / "nowhere", "nowhere: not found; name the folder")
     fails(source, "already has the layout huggingface", options=("--to", "huggingface"))
     (source / "vocab.txt").rename(tmp_path / "vocab.txt")
     fails(source, "vocab.txt", "not found", "--vocab")

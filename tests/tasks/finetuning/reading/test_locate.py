@@ -25,6 +25,12 @@ def test_files_that_nobody_has_for_download(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_misspelt_file_of_ones_own_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        read_sets(DataSettings(folder=tmp_path, train=("trian.tsv",)), "train", ["0", "1"])
+    assert str(error.value) == f"{tmp_path}/trian.tsv: not found; correct its name in the recipe, or set data.folder"
+
+
 @pytest.fixture
 def paddlenlp_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own for what paddlenlp downloads."""

@@ -20,7 +20,8 @@ PAIRS = {"columns": {"text_b": "text_b"}}
         ("", {}, ["train.json", "empty file"]),
         ("text_a\tlabel\n", {}, ["train.json", "no examples in the train set", "no rows"]),
         ("text_a\tlabel\n\n", {}, ["no examples", "1 for an empty line"]),
-        ("text\tlabel\na\tno\n", {}, ["train.json line 1", "no column 'text_a'", "text"]),
+        ("text\tlabel\na\tno\n", {}, ["train.json line 1", "no column 'text_a'", "columns: {text_a: NAME}"]),
+        (f"{'long, ' * 99}\n", {}, [f"known: {'long, ' * 6}l... (the line has no tab); name"]),
         ("text_a\tlabel\na\tno\n", PAIRS, ["train.json line 1", "no column 'text_b'", "did you mean 'text_a'"]),
         ("text_a\tlabel\na\tno\nb\tNo\n", {}, ["train.json line 3", "label 'No'", "no, yes", "label_map"]),
         ("text_a\tlabel\na\tno\nb\tc\tno\n", {}, ["train.json line 3", "3 fields, expected 2", "tab"]),
@@ -183,7 +184,7 @@ def test_documents_that_are_cut_short_name_the_line(tmp_path: Path, format: str)
     [
         ("tagged_rows", "text_a\tlabel\n海\x02钓\tO\n", ["line 2", "2 tokens and 1 tags"]),
         ("tagged_rows", "text_a\tlabel\n海\tB-LOC\n", ["line 2", "label 'B-LOC'"]),
-        ("tagged_rows", "text_a\n海\n", ["line 1", "no column 'label'"]),
+        ("tagged_rows", "text_a\n海\n", ["line 1", "no column 'label'", "(the line has no tab); change the file"]),
         ("tagged_rows", "text_a\tlabel\n\tO\n", ["line 2", "no tokens"]),
         ("tagged_columns", "海\tO\n钓\n\n", ["line 2", "no tag"]),
         ("tagged_columns", "海\tO\n\n钓\tX\n", ["line 3", "label 'X'"]),

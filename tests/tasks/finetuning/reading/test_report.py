@@ -1,5 +1,11 @@
 """Reports count everything and name the first places."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reading_support import LABELS, read
+
 from tasks.finetuning.reading.report import Report
 
 
@@ -16,3 +22,19 @@ def test_a_report_counts_all_and_names_the_first_places() -> None:
         "corrected: 1 for the offset of an answer (f question Q1)",
         "kept: 1 with an answer that is not in its context (f question Q2)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "names", "column"),
+    [
+        ("text_a\ttext_b\tlabel\na\tb\tno\n", "tsv", "columns", "text_b"),
+        ('{"sentence1": "a", "sentence2": "b", "label": "no"}\n', "json_lines", "keys", "sentence2"),
+    ],
+)
+def test_a_second_text_is_read_or_reported(tmp_path: Path, content: str, format: str, names: str, column: str) -> None:
+    def notes(**reading: Any) -> list[str]:
+        return read(tmp_path, content, {"format": format, **reading}, LABELS).report.notes()
+
+    assert notes() == [f"'{column}' is not read; if it is a text of a pair, name it in data.reading"]
+    assert notes(**{names: {"text_b": column}}) == []
+    assert notes(**{names: {"text_a": column}}) == []
