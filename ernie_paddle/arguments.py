@@ -57,6 +57,11 @@ def input_stream(text: str) -> Path:
     return path
 
 
+def input_name(path: Path) -> str:
+    """Return what messages call an input."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
 def add_resume(parser: argparse._ActionsContainer) -> None:
     """Add the option `--resume [auto]`, a `Resume`."""
     parser.add_argument(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from ernie_paddle.arguments import STANDARD_INPUT
+from ernie_paddle.arguments import input_name
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.cleaning import clean, decode, load_json
@@ -124,7 +124,7 @@ def read_rows(path: Path, layout: RowLayout, skip_bad: bool = False) -> Iterator
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the place and the bytes of each line, which only a line feed ends."""
-    name = "standard input" if path == STANDARD_INPUT else str(path)
+    name = input_name(path)
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(file, 1):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ernie_paddle.arguments import input_name
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.inputs import BadRow
@@ -85,7 +86,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """Return the place of a line, counted from 1."""
-        return f"{self.path} line {number}"
+        return f"{input_name(self.path)} line {number}"
 
     def lines(self, report: Report) -> Iterator[tuple[str, str | UserError]]:
         """Yield the place and the text of each line, without line end and byte-order mark.
@@ -101,12 +102,12 @@ class Source:
             with open(self.path, "rb") as file:
                 start = file.peek()
                 if start.count(0) > ZEROS * len(start):
-                    raise UserError(f"{self.path}: {not_utf8(start)}; convert the file to UTF-8")
+                    raise UserError(f"{input_name(self.path)}: {not_utf8(start)}; convert the file to UTF-8")
                 for number, raw in enumerate(file, 1):
                     place = self.line(number)
                     yield place, self._line(raw.rstrip(b"\r\n"), place, report, number == 1)
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
+            raise UserError(f"{input_name(self.path)}: cannot be read: {error.strerror}") from None
 
     def rows(
         self, lines: Iterable[tuple[str, str | UserError]], report: Report, empty_is_row: bool = False
@@ -193,11 +194,11 @@ class Source:
             text = self._decoded(self.path.read_bytes(), str(self.path), report, True)
             return _loaded(text, str(self.path), report)
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
+            raise UserError(f"{input_name(self.path)}: cannot be read: {error.strerror}") from None
         except json.JSONDecodeError as error:
             raise UserError(f"{self.line(error.lineno)}: not JSON: {error.msg}; download the file again") from None
         except RecursionError:
-            raise UserError(f"{self.path}: not JSON: nested too deeply; download the file again") from None
+            raise UserError(f"{input_name(self.path)}: not JSON: nested too deeply; download the file again") from None
 
     def _line(self, raw: bytes, place: str, report: Report, begins: bool) -> str | UserError:
         try:

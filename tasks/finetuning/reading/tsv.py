@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from ernie_paddle.arguments import input_name
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.inputs import BadRow
@@ -130,7 +131,7 @@ class _Table:
         if not layout.header:
             return cls({role: int(column) for role, column in columns.items()}, layout.fields)
         if header is None:
-            raise UserError(f"{source.path}: empty file; download it again")
+            raise UserError(f"{input_name(source.path)}: empty file; its first line must name the columns")
         place, line = header
         if isinstance(line, UserError):
             raise line

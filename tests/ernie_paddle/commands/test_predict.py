@@ -108,6 +108,13 @@ def test_standard_input_is_read_and_tables_of_choices_have_a_column_each(
     assert [first.split("\t")[1], second.split("\t")[1]] == [str(one.value) for one in found]
 
 
+def test_standard_input_with_another_layout_than_the_recipe_prints_no_header(model: Callable[[str], Path]) -> None:
+    command = [sys.executable, "-m", "ernie_paddle", "predict", str(model("classification")), "--input", "-"]
+    done = subprocess.run(command, input="w1\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "standard input line 1: no column 'text_a'" in done.stderr and "give --layout" in done.stderr
+
+
 def test_options_that_contradict_each_other_are_refused(run: Run, model: Callable[[str], Path], tmp_path: Path) -> None:
     path, rows = model("classification"), tmp_path / "rows"
     rows.write_text("w1\n")
