@@ -21,6 +21,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
 CHARACTER_SHARE = 0.75  # maximum share of single characters while there are pieces of words; Chinese has thousands
+MOST_CHUNKS = 1_000_000  # texts between blanks that are counted in memory before they are split into characters
 LEAST_COUNT = 2  # occurrences of a piece of several characters
 
 
@@ -34,13 +35,22 @@ class Characters:
     @classmethod
     def count(cls, texts: Iterator[str], tokenizer: Tokenizer) -> "Characters":
         """Count the characters of texts as `tokenizer` normalises and splits them."""
-        characters = cls(Counter(), Counter())
+        characters, chunks = cls(Counter(), Counter()), Counter[str]()
         for text in texts:
-            normalised = tokenizer.normalizer.normalize_str(text)
-            words = [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normalised)]
-            characters.first.update(word[0] for word in words)
-            characters.later.update("".join(word[1:] for word in words))
+            chunks.update(tokenizer.normalizer.normalize_str(text).split(" "))
+            if len(chunks) > MOST_CHUNKS:
+                characters._add(chunks, tokenizer)
+                chunks.clear()
+        characters._add(chunks, tokenizer)
         return characters
+
+    def _add(self, chunks: Counter[str], tokenizer: Tokenizer) -> None:
+        """Add the characters of texts without blanks, by their number of occurrences."""
+        for chunk, count in chunks.items():
+            for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(chunk):
+                self.first[word[0]] += count
+                for character in word[1:]:
+                    self.later[character] += count
 
     def ranked(self) -> list[str]:
         """Return the characters from the most to the least frequent; equally frequent ones in code-point order."""

@@ -62,16 +62,20 @@ def explain(settings_type: type[BaseModel], tree: Any, error: ValidationError) -
 
 def _path(tree: Any, details: ErrorDetails) -> tuple[str, ...]:
     """Return the keys that lead to an error. Pydantic's `loc` also names the members of unions, which are no keys."""
-    path = []
-    for part in details["loc"]:
+    path, loc = [], details["loc"]
+    bad_key = loc[-1:] == ("[key]",)
+    for part in loc[:-2] if bad_key else loc:
         entries = dict(enumerate(tree)) if isinstance(tree, list | tuple) else tree if isinstance(tree, dict) else {}
-        key = next((key for key in entries if key == part or str(key) == part), ...)
-        if key is not ...:
-            tree = entries[key]
-            path.append(str(key))
-    if details["type"] == "missing":
-        path.append(str(details["loc"][-1]))
-    return (*path, details["ctx"]["key"]) if details["type"] == MISREAD else tuple(path)
+        if part in entries:
+            tree = entries[part]
+            path.append(str(part))
+    if bad_key:
+        path.append(str(details["input"]))
+    elif details["type"] == "missing":
+        path.append(str(loc[-1]))
+    elif details["type"] == MISREAD:
+        path.append(details["ctx"]["key"])
+    return tuple(path)
 
 
 def _first(errors: list[tuple[tuple[str, ...], ErrorDetails]]) -> tuple[tuple[str, ...], ErrorDetails]:

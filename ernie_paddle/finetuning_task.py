@@ -96,11 +96,14 @@ class Prediction:
 class ModelClass:
     """The model class of PaddleNLP and Hugging Face with the same head, `ErnieFor<suffix>`.
 
-    `problem_type` is the key of this name in its `config.json`. `differences` says what the other libraries leave to
-    their caller, empty if nothing.
+    `layer` is the head's name in PaddleNLP, and in Hugging Face if `huggingface_layer` is None. `problem_type` is the
+    key of this name in its `config.json`. `differences` says what the other libraries leave to their caller, empty if
+    nothing.
     """
 
     suffix: str
+    layer: str = "classifier"
+    huggingface_layer: str | None = None
     problem_type: str | None = None
     differences: str = ""
 
@@ -108,11 +111,14 @@ class ModelClass:
 class FinetuningTask(ABC):
     """A fine-tuning task, such as classification. `Options` are the settings of `Signature.options`.
 
+    `head` is the prefix of its head's parameters, and `release_head` its name in the release, without `_w` and `_b`.
     `model_class` is None if the other libraries have no such head. If several tasks have the same model class, models
     of that class are converted to the task that is registered first.
     """
 
     name: ClassVar[str]
+    head: ClassVar[str]
+    release_head: ClassVar[str | None] = None
     Input: ClassVar[type[TaskInput]]
     Options: ClassVar[type[Settings]] = NoOptions
     model_class: ClassVar[ModelClass | None] = None

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from ernie_paddle.arguments import STANDARD_INPUT
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.text.cleaning import clean, load_json
+from ernie_paddle.text.cleaning import clean, decode, load_json
 from ernie_paddle.text.encodings import not_utf8
 
 InputType = TypeVar("InputType", bound="TaskInput")
@@ -107,12 +107,12 @@ def read_rows(path: Path, layout: Layout, skip_bad: bool = False) -> Iterator[In
     if layout == "tsv":
         place, header = next(lines, (str(path), b""))
         try:
-            parse = _TsvParser(_decoded(header).split("\t"))
+            parse = _TsvParser(_decoded(header, begins=True).split("\t"))
         except ValueError as error:
             raise UserError(f"{place}: {error}") from None
     for number, (place, raw) in enumerate(lines):
         try:
-            given = parse(_decoded(raw))
+            given = parse(_decoded(raw, begins=number == 0 and layout != "tsv"))
         except ValueError as error:
             if not skip_bad:
                 raise UserError(f"{place}: {error}") from None
@@ -133,9 +133,9 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
         raise UserError(f"{name}: cannot be read: {error.strerror}") from None
 
 
-def _decoded(raw: bytes) -> str:
+def _decoded(raw: bytes, begins: bool) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return decode(raw, begins)[0]
     except UnicodeDecodeError:
         raise ValueError(f"{not_utf8(raw)}; convert it to UTF-8") from None
 

@@ -35,6 +35,7 @@ class Catalog(Generic[Entry]):
         """Name the kind. `check` raises an error if an entry cannot join those that are registered."""
         self.kind = kind
         self._check = check
+        self._origins: dict[str, str] = {}
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> None:
@@ -54,6 +55,15 @@ class Catalog(Generic[Entry]):
             prefix = f"{where}: " if where else ""
             raise UserError(f"{prefix}unknown {self.kind} '{name}'{nearest(name, list(self._entries))}")
         return self._entries[name]
+
+    def origin(self, name: str) -> str:
+        """Return the distribution whose plug-in registered an entry, empty if none did."""
+        return self._origins.get(name, "")
+
+    def set_origin(self, distribution: str) -> None:
+        """Note that the entries without an origin come from a distribution."""
+        for name in self._entries:
+            self._origins.setdefault(name, distribution)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -123,6 +133,8 @@ def load_plugins(report: Callable[[UserError], None] = _raise) -> Registry:
             if stop_behind(error):
                 raise
             report(_broken(point, error))
+        for catalog in vars(registry).values():
+            catalog.set_origin(f"{point.dist.name} {point.dist.version}" if point.dist else point.value)
     return registry
 
 

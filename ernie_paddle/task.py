@@ -4,7 +4,7 @@ Nothing here imports Paddle: an objective builds its part of a program through a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -32,6 +32,9 @@ class HeadNetwork(Protocol):
 
     def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
         """Return logits [tokens, classes] from tokens [tokens, hidden]."""
+
+    def hidden_layer(self, tokens: Any, size: int, name: str) -> Any:
+        """Apply a linear layer and the model's activation to tokens [tokens, n]: [tokens, size]."""
 
     def masked_lm_logits(self, tokens: Any) -> Any:
         """Return logits over the vocabulary, [tokens, vocabulary], from tokens [tokens, hidden]."""
@@ -71,6 +74,14 @@ class Labels:
     classes: np.ndarray
 
 
+SUFFIXES = ("", ".w_0", ".b_0", "_scale", "_bias")  # of the parameters of a layer
+
+
+def is_of_head(parameter: str, heads: Iterable[str]) -> bool:
+    """Return whether a parameter belongs to one of these heads."""
+    return any(parameter == head + suffix for head in heads for suffix in SUFFIXES)
+
+
 def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pad tokens and their class ids with unlabelled tokens to a positive multiple of 8, which keeps shapes few."""
     padding = -len(tokens) % COUNT_MULTIPLE if len(tokens) else COUNT_MULTIPLE
@@ -80,11 +91,13 @@ def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.
 class Objective(ABC):
     """A head and its loss on top of the shared encoder.
 
+    `heads` are the prefixes of the parameters that belong to it alone, without `.w_0` and the like.
     `level` says whether it reads tokens or whole sequences, and `column` which column of samples holds its labels.
     `labels` name the classes, None if they have no names or the samples name them. `predicts_tokens` tells that the
     classes are the vocabulary. `Options` are the settings that a plan may choose.
     """
 
+    heads: tuple[str, ...] = ()
     level: Level
     column: Column
     labels: tuple[str, ...] | None = None
@@ -156,6 +169,7 @@ class ClassificationObjective(Objective):
         self.labels = None if labels is None else tuple(labels)
         self.level, self.column = column.level, column
         self.head = head
+        self.heads = type(self).heads or (head,)  # a subclass with several layers names them all
 
     @property
     def label_feed(self) -> str:

@@ -59,7 +59,7 @@ def test_samples_are_built_as_by_the_command(real_text: RealText, tmp_path: Path
     settings["corpora"] = {"zh": settings["corpora"]["zh"]}
     config = tmp_path / "corpora.yaml"
     config.write_text(yaml.safe_dump(settings))
-    main(["build", "--plan", str(config), "--out", str(tmp_path / "command")])
+    main(["build", "--corpora", str(config), "--out", str(tmp_path / "command")])
     result = ernie_paddle.build_samples(config, str(tmp_path / "python"))
     assert files_of(tmp_path / "python") == files_of(tmp_path / "command")
     counts = result.tasks["sentence_distance"]

@@ -20,6 +20,7 @@ from settings_reference import Key, keys
 from ernie_paddle import __version__
 from ernie_paddle.config import Settings
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.training.log_file import read_result
 
 README, README_ZH = "README.md", "README_zh.md"
 PAGES = read_pages()
@@ -137,6 +138,15 @@ def needs_long(page: Page) -> bool:
 )
 def test_commands_of_pages_run_and_print_what_the_page_says(name: str, guides: Guides) -> None:
     guides.run(RUNNABLE[name])
+
+
+@pytest.mark.slow
+def test_the_model_of_the_examples_has_learnt_its_task(guides: Guides) -> None:
+    folder = guides.run(RUNNABLE["docs/guides/prediction.md"])
+    test = read_result(folder / "runs/reviews")["sets"]["test"]
+    assert test["values"]["accuracy"] > 0.65 and not test["degenerate"]
+    predicted = [line.split("\t")[1] for line in (folder / "predictions.tsv").read_text().splitlines()[1:]]
+    assert 0.25 < predicted.count("positive") / len(predicted) < 0.75
 
 
 def test_the_examples_of_the_readme_are_those_of_the_guides() -> None:

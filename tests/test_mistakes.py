@@ -88,7 +88,7 @@ def test_building_from_what_cannot_be_used(
     keys: dict[str, Any],
     words: list[str],
 ) -> None:
-    code, stderr = run("build", "--plan", corpora_config(text, **keys), "--out", tmp_path / "shards")
+    code, stderr = run("build", "--corpora", corpora_config(text, **keys), "--out", tmp_path / "shards")
     assert_user_error(code, stderr, *words)
     assert left_in(tmp_path / "shards") == []
 

@@ -1,47 +1,27 @@
-"""Somebody's own package adds a task, builder and samples, and touches nothing of ours. A broken one is named."""
+"""Packages of others add tasks, builders and token features, and touch nothing of ours. Broken ones are named."""
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import yaml
 from helpers import Run, assert_user_error, write_model
+from pages import FILE, ROOT, Page
 from real_text_support import RealText
 
+from ernie_paddle.data.shards import Manifest, SampleTable, task_folders
 from ernie_paddle.errors import UserError
+from ernie_paddle.model.saved import checkpoints, load_tensors
 from ernie_paddle.registry import Command, Registry, load_plugins
 from ernie_paddle.task import SentenceClassificationObjective, Task
 from ernie_paddle.training.log_file import LOG_FILE, read_log
-
-PLUGIN = '''
-"""An eighth task: which language is the text in?"""
-
-from typing import ClassVar
-
-from data_builders.builders.builder import SampleDraft
-from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
-from ernie_paddle.task import SentenceClassificationObjective, Task
-
-
-class TextLanguageBuilder(KnowledgeMaskingBuilder):
-    name: ClassVar[str] = "text_language"
-    labels: ClassVar[tuple[str, ...]] = ("en", "zh")
-
-    def of_document(self, document, pool, random):
-        chinese = (document.columns.of("capitalization") == -1).mean() > 0.9
-        return [SampleDraft(draft.segments, int(chinese)) for draft in super().of_document(document, pool, random)]
-
-
-def register(registry):
-    registry.sample_builders.add("text_language", TextLanguageBuilder)
-    objective = SentenceClassificationObjective(["en", "zh"], head="text_language_out")
-    registry.pretraining_tasks.add("text_language", Task("text_language", 7, objective))
-'''
 
 
 def install(folder: Path, plugin: str) -> dict[str, str]:
@@ -54,29 +34,160 @@ def install(folder: Path, plugin: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def test_a_plugin_adds_an_eighth_task_that_is_built_and_learned(
-    real_text: RealText, write_plan: Callable[..., Path], tmp_path: Path
-) -> None:
-    site, shards, run = tmp_path / "site", tmp_path / "shards", tmp_path / "run"
-    environment = install(site, PLUGIN)
-    corpora: dict[str, Any] = {**real_text.settings, "tasks": {}}
-    for task in ("knowledge_masking", "text_language"):
-        corpora["tasks"][task] = {"corpora": ["zh", "en"]}
-    corpora_config = tmp_path / "corpora.yaml"
-    corpora_config.write_text(yaml.safe_dump(corpora))
-    tasks = {"knowledge_masking": {"steps": 3}, "text_language": {"steps": 150}}
-    model = write_model(tmp_path / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
-    plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
-    for arguments in (
-        ["build", "--plan", corpora_config, "--out", shards],
-        ["pretrain", plan, "--out", run, "--set", "train.batch_tokens=1024"],
-    ):
+# ---- the plug-ins of the guide ----
+
+GUIDE = ROOT / "docs" / "guides" / "plugins.md"
+STEPS = {"knowledge_masking": 40, "document_opening": 20, "part_of_speech": 200}
+
+
+class Installed(NamedTuple):
+    """Runs `ernie-paddle` with the plug-ins of the guide."""
+
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: object) -> str:
         command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
         assert done.returncode == 0, done.stderr
-    last = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"][-1]
-    score = last["tasks"]["text_language"]
-    assert score["loss"] < score["unigram_loss"], score
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def ernie(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The packages that the guide shows, installed by pip."""
+    folder = tmp_path_factory.mktemp("plugins")
+    for block in Page.read(GUIDE).blocks:
+        if block.mark.startswith(FILE):
+            path = folder / block.mark.removeprefix(FILE)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text)
+    site, options = folder / "site", ["--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    packages = [str(folder / name) for name in ("opening", "part_of_speech")]
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(site), *packages]
+    subprocess.run(command, check=True)
+    return Installed({**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])})
+
+
+@pytest.fixture(scope="module")
+def built(ernie: Installed, real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Samples of masking, with part of speech as a feature, and of the two tasks of the guide."""
+    folder = tmp_path_factory.mktemp("built")
+    corpora: dict[str, Any] = {**real_text.settings, "tasks": {name: {"corpora": ["zh"]} for name in STEPS}}
+    corpora["tasks"]["knowledge_masking"]["features"] = ["part_of_speech"]
+    corpora["tasks"]["document_opening"]["corpora"] = ["zh", "en"]
+    (folder / "corpora.yaml").write_text(yaml.safe_dump(corpora))
+    ernie("build", "--corpora", folder / "corpora.yaml", "--out", folder / "shards", "--workers", "2")
+    return folder / "shards"
+
+
+@pytest.fixture(scope="module")
+def trained(ernie: Installed, built: Path, real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    model = write_model(folder / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
+    tree = {
+        "model": {"config": str(model)},
+        "data": {"shards": str(built)},
+        "plan": {"tasks": {name: {"steps": steps} for name, steps in STEPS.items()}},
+        "train": {"batch_tokens": 1024, "learning_rate": {"peak": 0.01, "warmup_steps": 5}},
+        "impl": {"logging_steps": 20, "save_steps": 100},
+    }
+    (folder / "plan.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    ernie("pretrain", folder / "plan.yaml", "--out", folder / "run")
+    return folder
+
+
+def test_tasks_of_plugins_are_listed_with_their_distribution(ernie: Installed) -> None:
+    rows = {}
+    for line in ernie("tasks").splitlines():
+        cells = [cell.strip() for cell in line.split("│")[1:-1]]
+        if len(cells) == 9:
+            rows[cells[1]] = cells
+    columns = "bi_tags, span_kinds, capitalization"
+    assert rows["part_of_speech"] == [
+        "8",
+        "part_of_speech",
+        "token",
+        "part_of_speech",
+        "7",
+        f"{columns}, part_of_speech",
+        "part_of_speech_trans_fc, part_of_speech_fc",
+        "zh",
+        "part_of_speech 1.0",
+    ]
+    assert rows["document_opening"][2:6] == ["sentence", "label", "2", f"{columns}, label"]
+    assert rows["document_opening"][-1] == "opening 1.0" and rows["sentence_distance"][-1].startswith("ernie-paddle")
+    assert len(rows) == 9
+
+
+@pytest.mark.slow
+def test_the_parts_of_speech_of_samples_are_those_of_their_words(built: Path, real_text: RealText) -> None:
+    """Recounted with jieba's dictionary: a word that has one tag there has that tag's class in most places."""
+    table = SampleTable.open(built / "part_of_speech", "train")
+    block = table.take(np.arange(len(table)))
+    manifest = Manifest.load(built / "part_of_speech")
+    declared = manifest.column("part_of_speech")
+    assert declared is not None and declared.level == "token" and len(declared.labels) == 7
+    tokens = block.columns["input_ids"]
+    labels = block.columns["part_of_speech"]
+    for word, expected in (("是", "verb"), ("我们", "pronoun"), ("不", "adverb"), ("和", "function")):
+        ids = [real_text.vocabulary.ids[sign] for sign in word]
+        begins = np.flatnonzero(
+            np.all([np.roll(tokens, -i) == token for i, token in enumerate(ids)], axis=0)
+            & (block.columns["bi_tags"] == 0)
+        )
+        own = labels[begins[np.append(block.columns["bi_tags"], 0)[begins + len(ids)] != 1]]
+        assert len(own) > 20, word
+        assert (own == declared.labels.index(expected)).mean() > 0.8, word
+    manifests = map(Manifest.load, task_folders(built))
+    assert [m.task for m in manifests if "part_of_speech" in m.label_columns] == ["knowledge_masking", "part_of_speech"]
+
+
+@pytest.mark.slow
+def test_tasks_of_plugins_are_learned_scored_and_reported(ernie: Installed, built: Path, trained: Path) -> None:
+    records = read_log(trained / "run" / LOG_FILE)
+    last = [record for record in records if record["event"] == "evaluation"][-1]["tasks"]
+    assert set(last) == set(STEPS)
+    score = last["part_of_speech"]
+    assert score["accuracy"] > score["majority_accuracy"] + 0.1 and score["loss"] < score["unigram_loss"], score
+    combinations = [record["combination"] for record in records if record["event"] == "program"]
+    assert ["knowledge_masking", "part_of_speech"] in combinations, "an auxiliary task where samples carry its labels"
+    assert ["document_opening", "knowledge_masking"] in combinations
+    ernie("report", trained / "run", "--out", trained / "report.html")
+    page = (trained / "report.html").read_text()
+    assert all(name in page for name in STEPS)
+    assert "part_of_speech" in ernie("baseline", built / "part_of_speech", "--run", trained / "run")
+    shown = ernie("inspect", built / "part_of_speech", "--n", "2")
+    assert "part_of_speech /0 noun, /1 verb" in shown and "/1|" in shown
+
+
+@pytest.mark.slow
+def test_a_run_with_a_plugin_resumes_bit_by_bit(ernie: Installed, trained: Path) -> None:
+    copy = trained / "copy"
+    shutil.copytree(trained / "run", copy)
+    *_, before, last = sorted(copy.glob("step_*"), key=lambda path: int(path.name.removeprefix("step_")))
+    shutil.rmtree(last)
+    assert before.name != last.name
+    ernie("pretrain", trained / "plan.yaml", "--out", copy, "--resume", "auto")
+    assert (last / "model.safetensors").read_bytes() == (trained / "run" / last.name / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_head_of_a_plugin_is_converted(ernie: Installed, trained: Path) -> None:
+    ernie("convert", trained / "run", "--to", "release", "--out", trained / "release")
+    ernie("convert", trained / "release", "--out", trained / "back")
+    heads = {f"part_of_speech_{layer}.{end}" for layer in ("trans_fc", "fc") for end in ("w_0", "b_0")}
+    expected, found = (load_tensors(folder / "model.safetensors") for folder in (newest_of(trained), trained / "back"))
+    assert heads < found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
+    said = ernie("convert", trained / "run", "--to", "huggingface", "--out", trained / "huggingface")
+    assert all(name in said for name in heads)
+
+
+def newest_of(trained: Path) -> Path:
+    return checkpoints(trained / "run")[-1]
+
+
+# ---- broken plug-ins ----
 
 
 def adding(catalog: str, name: str, entry: Any) -> Callable[[Registry], None]:

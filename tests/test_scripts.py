@@ -40,7 +40,7 @@ def write_command(path: Path, lines: str) -> Path:
 
 @pytest.mark.slow
 def test_tasks_by_name_end_in_predictions_under_the_leaderboards_names(tmp_path: Path) -> None:
-    """MNLI's model also predicts the diagnostic set; of several seeds, the best one predicts."""
+    """MNLI's model also predicts the diagnostic set; of several seeds, the best one predicts. So it is when resumed."""
     data, out = tmp_path / "glue", tmp_path / "runs"
     for name, folder in (("mnli", "MNLI"), ("ax", "diagnostic")):
         BENCHMARKS[f"glue/{name}"]().write(data / folder)
@@ -54,6 +54,9 @@ def test_tasks_by_name_end_in_predictions_under_the_leaderboards_names(tmp_path:
     best = out / "mnli" / (out / "mnli" / "best_run").read_text().strip()
     assert (best / "submission" / "MNLI-m.tsv").read_text().splitlines() == predictions["MNLI-m.tsv"]
     assert not (out / "submission.zip").exists()
+    done = run_script("finetune_glue.sh", *options, "train.batch_samples=8", "--resume", "mnli", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_text().splitlines() for path in (out / "predictions").iterdir()} == predictions
 
 
 @pytest.mark.slow

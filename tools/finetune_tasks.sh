@@ -63,7 +63,8 @@ predict_diagnostic() {
     local recipe="$ROOT/configs/finetune/$benchmark/${diagnostic%=*}.yaml" folder name
     folder=$(ernie-paddle config "$recipe" data.folder)
     name=$(ernie-paddle config "$recipe" submission.test)
-    ernie-paddle export "$1/best" --out "$1/export"
+    rm -rf "$1/export"  # that of an earlier call
+    ernie-paddle export "$1" --out "$1/export"
     ernie-paddle predict "$1/export" --recipe "$recipe" --set "data.folder=$data/${folder##*/}" \
         --output "$out/predictions/$name.tsv" --no-scores
 }

@@ -44,7 +44,7 @@ ernie-paddle vocab --size 8000 --out $OUT/vocab.txt \
     mediawiki:$CORPORA/wikipedia/articles.xml.bz2
 
 step "samples"
-ernie-paddle build --plan configs/corpora/quickstart.yaml --out $OUT/shards --workers 2
+ernie-paddle build --corpora configs/corpora/quickstart.yaml --out $OUT/shards --workers 2
 
 step "the plan"
 ernie-paddle plan configs/plans/quickstart.yaml

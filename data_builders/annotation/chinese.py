@@ -143,13 +143,14 @@ class ChineseWords:
     def tags(self, words: list[str], codes: np.ndarray) -> list[str]:
         """Return a tag of jieba for each word, given its category [words]; `x` for a word without one.
 
-        The tags agree with the categories: numbers are `m`, and a person's name that the rules reject is `x`.
+        The tags agree with the categories: numbers are `m`, and words that jieba takes for names but the rules do not
+        are `x`.
         """
         known = self._known_tags
         if len(known) > MAX_CACHED:
             known.clear()
         for word in set(words).difference(known):
-            known[word] = self._tag(word)
+            known[word] = UNKNOWN_TAG if word in _common_words() else self._tag(word)
         return [_agreeing(known[word], code) for word, code in zip(words, codes.tolist(), strict=True)]
 
     def _cut(self, text: str) -> list[str]:
@@ -298,6 +299,12 @@ def _names(text: str, starts: np.ndarray, codes: np.ndarray, sets: np.ndarray) -
 def _built_in() -> list[Entry]:
     lists = {"nr": PERSONS, "ns": PLACES, "nt": ORGANISATIONS, "v": COMMON_WORDS}
     return [Entry(word, tag) for tag, words in lists.items() for word in words.split()]
+
+
+@cache
+def _common_words() -> frozenset[str]:
+    """Return the words that jieba takes for names."""
+    return frozenset(COMMON_WORDS.split())
 
 
 @cache

@@ -13,6 +13,7 @@ import numpy as np
 from data_builders.annotation.characters import cases
 from data_builders.documents import Language
 from ernie_paddle.data.schema import IGNORED, Column
+from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
 
 
@@ -75,16 +76,16 @@ class TokenFeature:
         """Return the checked values of the words [words].
 
         Raises:
-            ValueError: `values` returned something else than a class id for each word.
+            UserError: `values` returned something else than a class id for each word.
         """
         if language not in self.languages:
             return np.full(len(words.starts), IGNORED, self.column.dtype)
         values = np.asarray(self.values(words))
-        wrong = self.column.wrong(values) if values.shape == words.starts.shape else [0]
-        if len(wrong):
-            raise ValueError(
+        wrong = values.shape != words.starts.shape or self.column.wrong(values).size
+        if wrong:
+            raise UserError(
                 f"token feature '{self.name}': expected {len(words.starts)} values from {IGNORED} to "
-                f"{self.column.maximum}, got {values.shape} with {values.flat[wrong[0]] if values.size else 'none'}"
+                f"{self.column.maximum}, got {values.shape} from {values.min(initial=0)} to {values.max(initial=0)}"
             )
         return values.astype(self.column.dtype)
 

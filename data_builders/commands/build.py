@@ -19,7 +19,9 @@ MAX_UNKNOWN_SHARE = 0.05  # of the tokens of a corpus; more gives a warning
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plan", type=Path, required=True, help="corpora config: vocabulary, corpora, tasks (YAML)")
+    parser.add_argument(
+        "--corpora", type=Path, required=True, help="corpora config: a YAML file with vocab, corpora and tasks"
+    )
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder for the shards, one subfolder per task"
     )
@@ -36,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    settings = load_settings(BuildSettings, args.plan, args.set)
+    settings = load_settings(BuildSettings, args.corpora, args.set)
     if args.engine == "ray":
         with RayWorkers(args.workers) as engine:
             result = build(settings, args.out, engine, registry)
@@ -113,7 +115,7 @@ def class_balance(counts: TaskCounts) -> str:
 COMMAND = Command(
     name="build",
     help="annotate corpora once and write the samples of every task of a corpora config",
-    example="ernie-paddle build --plan configs/corpora/quickstart.yaml --out runs/quickstart/shards --workers 2",
+    example="ernie-paddle build --corpora configs/corpora/quickstart.yaml --out runs/quickstart/shards --workers 2",
     configure=configure,
     run=run,
     after_stop="run the same command again to resume",

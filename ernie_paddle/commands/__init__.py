@@ -14,6 +14,7 @@ from ernie_paddle.commands import (
     pretrain,
     report,
     serve,
+    tasks,
 )
 from ernie_paddle.registry import Registry
 
@@ -22,6 +23,7 @@ def register(registry: Registry) -> None:
     """Add the engine's commands."""
     for module in (
         config,
+        tasks,
         plan,
         bench,
         pretrain,

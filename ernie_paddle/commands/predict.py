@@ -13,6 +13,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
 from ernie_paddle.finetuning.settings import SIZES, load_recipe
 from ernie_paddle.finetuning_task import Prediction
+from ernie_paddle.inference.batching import BATCH_TOKENS
 from ernie_paddle.inference.prediction_files import PredictionFormat, open_writer, score_names, usual_format
 from ernie_paddle.inputs import BadRow, BadRows, read_rows
 from ernie_paddle.outputs import output_file
@@ -56,7 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_inference_options(parser: argparse.ArgumentParser, rows: bool = True) -> None:
     """Add the options for batches, precision and, with `rows`, bad rows."""
     parser.add_argument(
-        "--batch-tokens", type=positive, default=2048, help="tokens per batch, padding included (default: 2048)"
+        "--batch-tokens",
+        type=positive,
+        default=BATCH_TOKENS,
+        help=f"tokens per batch, padding included (default: {BATCH_TOKENS})",
     )
     parser.add_argument(
         "--precision",
@@ -80,13 +84,14 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     bad, count = BadRows(), 0
     with atomic_write(args.output) if args.output else nullcontext(sys.stdout) as file:
         writer = open_writer(file, format, names)
-        for count, found in enumerate(predictor.stream(examples, args.batch_tokens), 1):  # noqa: B007
+        for found in predictor.stream(examples, args.batch_tokens):
             prediction = found.prediction
             if isinstance(prediction, BadRow):
                 bad.add(prediction)
             elif args.no_scores:
                 prediction = Prediction(prediction.value)
             writer.write(found.id, prediction)
+            count += 1
         writer.close()
     for note in [*notes(), *bad.notes()]:
         print(f"{args.input or args.recipe}: {note}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """`ernie-paddle serve`."""
 
 import argparse
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("fastapi", "uvicorn", "prometheus_client")
 INSTALL = "pip install 'ernie-paddle[serve]'"
-KEEP_ALIVE_SECONDS = 75
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -61,51 +59,26 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise UserError(f"serve needs {', '.join(missing)}: {INSTALL}")
-    import uvicorn
-
     from ernie_paddle.serving.app import Limits, Service, build_app
+    from ernie_paddle.serving.server import bound_socket, run_server
 
     limits = Limits(args.max_bytes, args.queue, read_keys(args.api_key_file) if args.api_key_file else ())
     with bound_socket(args.host, args.port) as listener:
         model = load(args, registry)
         service = Service(model, limits, args.batch_tokens, args.wait_ms / 1000)
-        host, port = listener.getsockname()[:2]
-        print(f"http://{f'[{host}]' if ':' in host else host}:{port}{model.path}: serves {model.name}", flush=True)
-        if args.host not in LOCAL and not limits.keys:
-            print("warning: anybody who reaches this address may use it; see --api-key-file", file=sys.stderr)
-        config = uvicorn.Config(
-            build_app(service, args.log_requests),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        server = uvicorn.Server(config)
+
+        def ready(address: str) -> None:
+            print(f"{address}{model.path}: serves {model.name}", flush=True)
+            if args.host not in LOCAL and not limits.keys:
+                print("warning: anybody who reaches this address may use it; see --api-key-file", file=sys.stderr)
+
         try:
-            server.run([listener])
+            run_server(build_app(service, args.log_requests), listener, ready)
         except Stopped:
-            # uvicorn repeats the signal when all that was accepted is answered, or after a second Ctrl-C.
-            if server.force_exit:
-                raise
-        service.close()
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address, but does not listen yet.
-
-    Raises:
-        UserError: the address cannot be used.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        raise UserError(f"--host {host} --port {port}: cannot be used: {error.strerror}") from None
-    return listener
+            service.drop_waiting()
+            raise
+        finally:
+            service.close()
 
 
 def read_keys(path: Path) -> tuple[str, ...]:
@@ -144,5 +117,5 @@ COMMAND = Command(
     example="ernie-paddle serve runs/reviews --port 8000",
     configure=configure,
     run=run,
-    after_stop="nothing was lost; run the same command again",
+    after_stop="requests that waited were not answered",
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 IGNORED = -1  # a value that does not apply: at special tokens, and for tokens or samples without a label
 INPUT_IDS, SENTENCE_IDS = "input_ids", "sentence_ids"
+SEGMENT_LENGTHS, FLAGS = "segment_lengths", "flags_"  # fields of shards, see `storage.py`
 MAX_SEGMENTS = 4  # of a sample; the release's models have four sentence types
 LABEL = "label"  # the usual column of sentence-level labels
 
@@ -36,8 +37,8 @@ class Column:
     dtype: Dtype = "int8"
 
     def __post_init__(self) -> None:
-        if self.name in (INPUT_IDS, SENTENCE_IDS):
-            raise ValueError(f"column '{self.name}': every sample has a column of this name")
+        if self.name in (INPUT_IDS, SENTENCE_IDS, SEGMENT_LENGTHS) or self.name.startswith(FLAGS):
+            raise ValueError(f"column '{self.name}': the name is taken by a field that shards have anyway")
         if len(self.labels) > np.iinfo(self.dtype).max + 1:
             raise ValueError(f"column '{self.name}': {len(self.labels)} classes do not fit into {self.dtype}")
 

@@ -20,9 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from ernie_paddle.data.samples import Parts, SampleBlock, ranges
-from ernie_paddle.data.schema import IGNORED, INPUT_IDS, MAX_SEGMENTS, SENTENCE_IDS, Column
+from ernie_paddle.data.schema import FLAGS, IGNORED, INPUT_IDS, MAX_SEGMENTS, SEGMENT_LENGTHS, SENTENCE_IDS, Column
 
-SEGMENT_LENGTHS = "segment_lengths"
 MAX_FLAG_BITS = 4  # columns that need more have a field of their own
 UINT16_SIZE = 1 << 16
 
@@ -186,7 +185,7 @@ def _places(columns: Sequence[Column]) -> list[Place]:
             continue
         if used + bits > 8:
             byte, used = byte + 1, 0
-        places.append(Place(column, f"flags_{byte}", used, bits))
+        places.append(Place(column, f"{FLAGS}{byte}", used, bits))
         used += bits
     return places
 

@@ -109,15 +109,23 @@ def model_backend(
     """Open a model that is not exported, with a head, in the fastest back end: on CPUs onnxruntime if it is installed.
 
     Raises:
-        UserError: the model lacks parameters of the head, or the device does not support the precision. The message
-            begins with `where`.
+        UserError: the model lacks parameters of the head, the device does not support the precision, or there is no
+            room for temporary files. The message begins with `where`.
     """
     with TemporaryDirectory(prefix="ernie-paddle-") as temporary:
         folder = Path(temporary)
-        if precision == "fp32" and not (on_gpu and is_gpu_build()) and write_onnx(folder, model, head, where):
-            return OnnxBackend(folder, threads)
-        inference_program(model, head, where).save(folder / MODEL_PREFIX)
-        return PaddleBackend(folder, on_gpu, precision, threads)
+        try:
+            if precision == "fp32" and not (on_gpu and is_gpu_build()) and write_onnx(folder, model, head, where):
+                return OnnxBackend(folder, threads)
+            inference_program(model, head, where).save(folder / MODEL_PREFIX)
+            return PaddleBackend(folder, on_gpu, precision, threads)
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # Paddle does not report a full disk when it writes, only when it reads
+            reason = str(error).strip().split("\n")[0]
+            advice = "free space there, or set TMPDIR"
+            raise UserError(f"{where}: cannot be written to {folder.parent} ({reason}); {advice}") from None
 
 
 def write_onnx(folder: Path, model: Model, head: InferenceHead, where: str) -> bool:

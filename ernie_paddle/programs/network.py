@@ -24,6 +24,8 @@ from ernie_paddle.programs.dropout import Dropout, Size
 from ernie_paddle.programs.recomputation import Segment
 from ernie_paddle.programs.variables import ParameterSpec
 
+SHARED_HEADS = ("pooled_fc", "mask_lm_")  # prefixes of the heads that tasks share
+
 
 @dataclass(frozen=True)
 class EncoderInputs:
@@ -89,8 +91,12 @@ class Network:
 
     def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
         """Return logits [tokens, classes] from tokens [tokens, hidden]."""
-        sizes = (self._head_rows, self.config.hidden_size)
+        sizes: tuple[Size, ...] = (self._head_rows, int(tokens.shape[-1]))
         return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
+
+    def hidden_layer(self, tokens: Any, size: int, name: str) -> Any:
+        """Apply a linear layer and the model's activation to tokens [tokens, n]: [tokens, size]."""
+        return self._activation(self._linear(tokens, size, name))
 
     def padded_scores(self, scores: Any, indices: Any) -> Any:
         """Gather scores [n, 1] by `indices` [rows, width]; an index of -1 gives a score that softmax turns into 0."""
@@ -99,7 +105,7 @@ class Network:
 
     def masked_lm_logits(self, tokens: Any) -> Any:
         """Return logits over the vocabulary, [tokens, vocabulary], from tokens [tokens, hidden]."""
-        x = self._activation(self._linear(tokens, self.config.hidden_size, "mask_lm_trans_fc"))
+        x = self.hidden_layer(tokens, self.config.hidden_size, "mask_lm_trans_fc")
         x = self._layer_norm(x, "mask_lm_trans_layer_norm")
         scores = paddle.matmul(x, self.values["word_embedding"], transpose_y=True)
         return self._add_bias(scores, self._parameter("mask_lm_out_fc.b_0", (self.config.vocab_size,), "zeros"))

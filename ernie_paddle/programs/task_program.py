@@ -26,11 +26,11 @@ from ernie_paddle.programs.building import (
     persistent_variable,
 )
 from ernie_paddle.programs.dropout import Dropout, Mask
-from ernie_paddle.programs.network import EncoderInputs, Network
+from ernie_paddle.programs.network import SHARED_HEADS, EncoderInputs, Network
 from ernie_paddle.programs.recomputation import recompute_layers
 from ernie_paddle.programs.variables import ParameterSpec
 from ernie_paddle.settings import ImplSettings, Precision
-from ernie_paddle.task import HeadOutput, Task
+from ernie_paddle.task import HeadOutput, Task, is_of_head
 
 LOSS_WEIGHTS = "loss_weights"
 LOSS_SCALE = "loss_scale"
@@ -141,8 +141,17 @@ def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
 
 
 def _head_output(task: Task, network: Network, inputs: dict[str, Any]) -> HeadOutput:
-    feed = selected_feed(task.name).name
-    return task.objective.build(network, network.select_outputs(inputs[feed], feed), inputs)
+    """Add a task's head.
+
+    Raises:
+        ValueError: the objective made a parameter that is neither its own nor one of a head that all tasks share.
+    """
+    feed, shared = selected_feed(task.name).name, set(network.parameters)
+    output = task.objective.build(network, network.select_outputs(inputs[feed], feed), inputs)
+    for name in network.parameters.keys() - shared:
+        if not name.startswith(SHARED_HEADS) and not is_of_head(name, task.objective.heads):
+            raise ValueError(f"the objective of {task.name} made the parameter {name}, which is not of its `heads`")
+    return output
 
 
 def _accumulate_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, recompute: bool) -> None:

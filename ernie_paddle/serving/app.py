@@ -86,6 +86,10 @@ class Service:
         self._threads = ThreadPoolExecutor(1, "requests")  # JSON and tokenisation do not hold up the event loop
         self._admitted = 0
 
+    def drop_waiting(self) -> None:
+        """Forget the requests that wait."""
+        self._batcher.drop_waiting()
+
     def close(self) -> None:
         """Compute what was submitted and end the threads."""
         self._batcher.close()
@@ -163,6 +167,8 @@ def build_app(service: Service, log: bool) -> FastAPI:
             return await service.answer(request)
         except (UserError, ClientDisconnect):
             raise
+        except asyncio.CancelledError:  # Ctrl-C came twice
+            return as_error(request, RequestError(503, "the server was stopped"))
         except Exception as error:  # uvicorn would close the connection
             traceback.print_exc()
             return as_error(request, error)

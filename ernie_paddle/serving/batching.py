@@ -73,6 +73,11 @@ class Batcher:
             self._changed.notify()
         return job.future
 
+    def drop_waiting(self) -> None:
+        """Forget what was submitted. Whoever waits for it gets no results."""
+        with self._changed:
+            self._jobs.clear()
+
     def close(self) -> None:
         """Compute what was submitted, and end the thread."""
         with self._changed:

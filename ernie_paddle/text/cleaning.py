@@ -12,6 +12,22 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+def decode(raw: bytes, begins: bool) -> tuple[str, bool]:
+    """Decode UTF-8; return the text and whether it had surrogates encoded like characters.
+
+    These are combined in pairs, or replaced if unpaired. With `begins` a byte-order mark is removed.
+
+    Raises:
+        UnicodeDecodeError: not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8-sig" if begins else "utf-8"), False
+    except UnicodeDecodeError:
+        units = raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
+    text = units.decode("utf-16", "replace")
+    return text.removeprefix("\ufeff") if begins else text, True
+
+
 def load_json(text: str) -> tuple[Any, int]:
     """Parse JSON and replace lone surrogates; return the value and how many were replaced in its strings and keys.
 

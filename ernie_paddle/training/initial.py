@@ -12,12 +12,11 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.model.saved import load_model, resolve
-from ernie_paddle.task import Task
+from ernie_paddle.task import Task, is_of_head
 from ernie_paddle.training.checkpoint import LABELS, STATE_FILE
 from ernie_paddle.training.trainer import Trainer
 
 ENCODER_PREFIXES = ("encoder_layer_", "word_embedding", "pos_embedding", "sent_embedding", "pre_encoder_layer_norm")
-SHARED_PREFIXES = (*ENCODER_PREFIXES, "task_embedding", "pooled_fc", "mask_lm_")  # all others belong to one head
 
 Heads = Literal["matching", "kept", "new"]
 
@@ -141,7 +140,7 @@ def _heads(
     notes: list[str] = []
     for task in trainer.tasks.values():
         shapes = trainer.session.parameter_shapes([task])
-        head = {name: shape for name, shape in shapes.items() if not name.startswith(SHARED_PREFIXES)}
+        head = {name: shape for name, shape in shapes.items() if is_of_head(name, task.objective.heads)}
         stored_head = head.keys() & stored.keys()
         if initial.heads == "kept" and stored_head != head.keys():
             raise UserError(f"{initial.model}: has no head to keep: {min(head.keys() - stored_head)} is missing")

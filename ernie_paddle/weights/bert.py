@@ -15,6 +15,7 @@ from ernie_paddle.registry import Registry
 from ernie_paddle.weights import huggingface
 from ernie_paddle.weights.conversion import read_source
 from ernie_paddle.weights.heads import class_of
+from ernie_paddle.weights.names import KnownHeads
 
 POOLING = "1_Pooling"
 MODULES = [
@@ -29,10 +30,11 @@ def write(folder: Path, model: Model, registry: Registry) -> list[str]:
     Raises:
         UserError: Hugging Face has no BERT class with the model's fine-tuned head.
     """
-    model_class = class_of(model, registry)
-    if model.signature is not None and model_class is None:
+    model_class = class_of(model, registry) if model.signature else None  # without a signature, it is an encoder
+    if model.signature and model_class is None:
         raise UserError(f"--format bert: no class of BERT has the head of {model.signature.task}; use --format onnx")
-    written = huggingface.write_as("bert", folder, model.without_task_embedding(), model_class)
+    plain = model.without_task_embedding()
+    written = huggingface.write_as("bert", folder, plain, model_class, KnownHeads.of(registry))
     notes = list(written.notes)
     if model.signature is None:
         write_pooling(folder, model)

@@ -10,6 +10,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.weights import huggingface, native, paddlenlp, release
 from ernie_paddle.weights.heads import class_of, signature_of
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult
+from ernie_paddle.weights.names import KnownHeads
 from ernie_paddle.weights.report import ConversionReport, match
 from ernie_paddle.weights.tokenizers import keeps_capitals, longest_input, read_vocabulary
 
@@ -41,7 +42,7 @@ def read_source(
     Raises:
         UserError: a file is missing, damaged or of another model, or the vocabulary is too large for the embedding.
     """
-    source = layout.read(folder, config)
+    source = layout.read(folder, config, KnownHeads.of(registry))
     if vocabulary is None and not source.vocabulary.is_file():
         raise UserError(f"{source.vocabulary}: vocabulary not found; name one with --vocab")
     loaded_vocabulary = read_vocabulary(vocabulary or source.vocabulary)
@@ -63,7 +64,7 @@ def write_model(layout: WeightsLayout, folder: Path, model: Model, registry: Reg
     """Write a model in this layout, atomically."""
     model_class = class_of(model, registry)
     with atomic_folder(folder) as partial:
-        written = layout.write(partial, model, model_class)
+        written = layout.write(partial, model, model_class, KnownHeads.of(registry))
     notes = list(written.notes)
     if layout is not native.LAYOUT and model_class and model_class.differences:
         notes.append(model_class.differences)

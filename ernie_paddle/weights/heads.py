@@ -11,7 +11,7 @@ from ernie_paddle.finetuning_task import SIGNATURE_FILE, FinetuningTask, KeptSig
 from ernie_paddle.model.saved import Model
 from ernie_paddle.registry import Registry
 from ernie_paddle.weights.layout import DeclaredHead, SourceModel
-from ernie_paddle.weights.names import FINETUNED_HEADS, head_of
+from ernie_paddle.weights.names import KnownHeads
 
 REGRESSION = "regression"  # the problem type
 UNLABELLED_OUTPUTS = {"QuestionAnswering": 2, "MultipleChoice": 1}  # outputs of heads without labels
@@ -28,9 +28,9 @@ def class_of(model: Model, registry: Registry) -> ModelClass | None:
     if model.signature is not None:
         task: FinetuningTask = registry.finetuning_tasks.get(model.signature.task, SIGNATURE_FILE)
         model_class = task.model_class
-        return model_class if model_class and f"{head_of(model_class.suffix)}.b_0" in model.parameters else None
-    heads = [layer for layer in FINETUNED_HEADS if f"{layer.ours}.b_0" in model.parameters]
-    return ModelClass(heads[0].classes[0]) if heads else None
+        return model_class if model_class and f"{task.head}.b_0" in model.parameters else None
+    classes = (task.model_class for task in registry.finetuning_tasks if f"{task.head}.b_0" in model.parameters)
+    return next(classes, None)
 
 
 def signature_of(
@@ -47,13 +47,14 @@ def signature_of(
         if source.declared is None or _agree(source.signature, task.model_class, source.declared):
             return source.signature, []
         notes.append(f"{SIGNATURE_FILE} is not used: its task or labels are not those of the configuration")
-    heads = [layer.ours for layer in FINETUNED_HEADS if f"{layer.ours}.w_0" in parameters]
+    known = KnownHeads.of(registry)
+    heads = [layer.ours for layer in known.finetuned if f"{layer.ours}.w_0" in parameters]
     if source.declared is None or source.declared.model_class is None:
         notes += [f"nothing tells what {head} was fine-tuned for: {_consequence()}" for head in heads]
         return None, notes
-    head = head_of(source.declared.model_class)
+    head = known.of_class(source.declared.model_class)
     if head is None or f"{head}.w_0" not in parameters:
-        return None, notes + _head_notes(source.declared)
+        return None, notes + _head_notes(source.declared, known)
     signature, note = _inferred_signature(source.declared, parameters[f"{head}.w_0"].shape[1], longest, registry)
     return signature, [*notes, note]
 
@@ -85,10 +86,10 @@ def _agree(signature: KeptSignature, model_class: ModelClass | None, declared: D
     return signature.labels is None or signature.labels == declared.labels
 
 
-def _head_notes(declared: DeclaredHead) -> list[str]:
+def _head_notes(declared: DeclaredHead, known: KnownHeads) -> list[str]:
     """Return a sentence about a declared fine-tuned head that is missing or has no counterpart here."""
     suffix = declared.model_class or ""
-    if head_of(suffix):
+    if known.of_class(suffix):
         return [f"the configuration is that of a model for {suffix}, whose head is missing"]
     if suffix in ("", "MaskedLM", "PreTraining", "Pretraining", "NextSentencePrediction"):
         return []

@@ -13,7 +13,7 @@ from ernie_paddle.finetuning_task import ModelClass
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model
 from ernie_paddle.weights.layout import DeclaredHead
-from ernie_paddle.weights.names import head_of
+from ernie_paddle.weights.names import KnownHeads
 
 Family = Literal["ernie", "bert"]
 FAMILY = re.compile(r"(ernie|bert)(?:model|for(\w+))?", re.IGNORECASE)  # a type, or a class such as ErnieForMaskedLM
@@ -92,7 +92,9 @@ def declared(tree: dict[str, Any], path: Path) -> DeclaredHead:
     return DeclaredHead(model_class, None if problem_type == ONE_LABEL else problem_type, in_order or None)
 
 
-def from_model(model: Model, model_class: ModelClass | None, family: Family = "ernie") -> dict[str, Any]:
+def from_model(
+    model: Model, model_class: ModelClass | None, heads: KnownHeads, family: Family = "ernie"
+) -> dict[str, Any]:
     """Return the keys of both libraries for one of our models; `model_class` is that of its head."""
     config = model.config.model_dump() | {"intermediate_size": model.config.ffn_size}
     tree: dict[str, Any] = {"model_type": family, "pad_token_id": model.vocabulary.pad_id}
@@ -106,7 +108,7 @@ def from_model(model: Model, model_class: ModelClass | None, family: Family = "e
         tree["problem_type"] = model_class.problem_type
     if model_class.suffix == "MultipleChoice":  # one score per choice, whatever the number of labels
         return tree
-    classes = len(model.parameters[f"{head_of(model_class.suffix)}.b_0"])
+    classes = len(model.parameters[f"{heads.of_class(model_class.suffix)}.b_0"])
     labels = model.signature.labels if model.signature else None
     if labels:
         tree["id2label"] = {str(number): label for number, label in enumerate(labels)}

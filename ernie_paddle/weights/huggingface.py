@@ -15,7 +15,7 @@ from ernie_paddle.model.saved import Model, load_signature, safetensors_as_os_er
 from ernie_paddle.weights import hf_config
 from ernie_paddle.weights.hf_config import Family
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult, library_tensors, not_written
-from ernie_paddle.weights.names import names_of, prefix_of
+from ernie_paddle.weights.names import KnownHeads, names_of, prefix_of
 from ernie_paddle.weights.safetensors_files import WEIGHTS, read_safetensors
 from ernie_paddle.weights.shards import INDEX_SUFFIX, read_sharded, weights_file
 from ernie_paddle.weights.tokenizers import vocabulary_file, write_tokenizer
@@ -29,7 +29,7 @@ def recognises(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and bool(weights_file(folder, WEIGHTS) or _pickled(folder))
 
 
-def read(folder: Path, config_file: Path | None) -> SourceModel:
+def read(folder: Path, config_file: Path | None, heads: KnownHeads) -> SourceModel:
     """Read an ERNIE or BERT with any head, as `save_pretrained` writes it.
 
     Raises:
@@ -44,23 +44,26 @@ def read(folder: Path, config_file: Path | None) -> SourceModel:
     config, declared = hf_config.to_config(tree, path), hf_config.declared(tree, path)
     stored = read_sharded(weights, read_safetensors)
     tensors = {_current_name(name): values for name, values in stored if not BUFFERS.fullmatch(name)}
-    names = names_of("huggingface", config, prefix_of(tensors), declared.head_class)
+    names = names_of("huggingface", config, prefix_of(tensors), declared.head_class, heads.finetuned)
     vocabulary, signature = vocabulary_file(folder), load_signature(folder)
     return SourceModel("huggingface", weights, config, tensors, names, vocabulary, (), signature, declared)
 
 
-def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+def write(folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads) -> WriteResult:
     """Write a folder that `from_pretrained` of Hugging Face's ERNIE classes loads."""
-    return write_as("ernie", folder, model, model_class)
+    return write_as("ernie", folder, model, model_class, heads)
 
 
-def write_as(family: Family, folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+def write_as(
+    family: Family, folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads
+) -> WriteResult:
     """Write a folder for the classes of a family; a BERT has no task embedding."""
-    names = names_of("huggingface", model.config, f"{family}.", model_class.suffix if model_class else "")
+    suffix = model_class.suffix if model_class else ""
+    names = names_of("huggingface", model.config, f"{family}.", suffix, heads.finetuned)
     tensors = library_tensors(model, names)
     with safetensors_as_os_errors(folder / WEIGHTS):
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, hf_config.from_model(model, model_class, family))
+    write_json(folder / CONFIG, hf_config.from_model(model, model_class, heads, family))
     write_tokenizer(folder, model, "BertTokenizer")
     save_signature(folder, model.signature)
     return WriteResult(len(tensors), not_written(model, names))

@@ -9,7 +9,7 @@ import numpy as np
 from ernie_paddle.finetuning_task import KeptSignature, ModelClass
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model
-from ernie_paddle.weights.names import Library, ParameterName
+from ernie_paddle.weights.names import KnownHeads, Library, ParameterName
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class WeightsLayout:
     name: str
     files: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path, Path | None], SourceModel]
-    write: Callable[[Path, Model, ModelClass | None], WriteResult]
+    read: Callable[[Path, Path | None, KnownHeads], SourceModel]
+    write: Callable[[Path, Model, ModelClass | None, KnownHeads], WriteResult]
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:

@@ -10,15 +10,21 @@ A row of the table names a layer. Its kind says which tensors the layer has:
     norm     <name>_scale, _bias    <name>.weight, .bias  [columns]
     value    <name>                 <name>                [columns]
 
-Most model classes call a fine-tuned head `classifier`; the model class tells which of our heads it is.
+Fine-tuned heads are those of the registered fine-tuning tasks (`KnownHeads`). Most model classes call theirs
+`classifier`; the model class tells which of our heads it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
+import numpy as np
+
+from ernie_paddle.finetuning_task import ModelClass
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.registry import Registry
+from ernie_paddle.task import is_of_head
 
 Library = Literal["ours", "release", "paddlenlp", "huggingface"]
 LayerKind = Literal["table", "linear", "norm", "value"]
@@ -116,37 +122,6 @@ HEADS = (  # their names have no prefix
     ),
     LayerNames("linear", "next_sent_fc", "cls.seq_relationship", columns=None, part=Part.OTHER_HEAD),
 )
-FINETUNED_HEADS = (
-    LayerNames(
-        "linear",
-        "cls_out",
-        "classifier",
-        columns=None,
-        part=Part.OTHER_HEAD,
-        release="_cls_out",  # <task>_cls_out, and the task has no name
-        classes=("SequenceClassification", "MultipleChoice"),
-    ),
-    LayerNames(
-        "linear",
-        "cls_seq_label_out",
-        "classifier",
-        columns=None,
-        part=Part.OTHER_HEAD,
-        release="cls_seq_label_out",
-        classes=("TokenClassification",),
-    ),
-    LayerNames(
-        "linear",
-        "cls_mrc_out",
-        "classifier",
-        "qa_outputs",
-        columns=None,
-        part=Part.OTHER_HEAD,
-        release="cls_mrc_out",
-        classes=("QuestionAnswering",),
-    ),
-)
-
 # Names of tied tensors: libraries store the word embedding again as the decoder of the masked-LM head.
 COPIES: dict[Library, dict[str, str]] = {
     "ours": {},
@@ -172,14 +147,67 @@ SUFFIXES: dict[LayerKind, tuple[tuple[str, str], ...]] = {
 RELEASED_HEAD = {".w_0": "_w", ".b_0": "_b"}
 
 
-def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_class: str = "") -> list[ParameterName]:
+@dataclass(frozen=True)
+class KnownHeads:
+    """The heads of the registered tasks.
+
+    `finetuned` have names in other libraries, in the order in which their tasks are registered. `others` are the
+    prefixes of all other heads, which have the same names in our layout and the release's.
+    """
+
+    finetuned: tuple[LayerNames, ...]
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, registry: Registry) -> "KnownHeads":
+        finetuned: dict[str, LayerNames] = {}
+        others = [head for task in registry.pretraining_tasks for head in task.objective.heads]
+        for task in registry.finetuning_tasks:
+            if task.model_class is None:
+                others.append(task.head)
+                continue
+            model_class: ModelClass = task.model_class
+            layer = finetuned.setdefault(
+                task.head,
+                LayerNames(
+                    "linear",
+                    task.head,
+                    model_class.layer,
+                    model_class.huggingface_layer,
+                    columns=None,
+                    part=Part.OTHER_HEAD,
+                    release=task.release_head,
+                ),
+            )
+            if model_class.suffix not in layer.classes:
+                finetuned[task.head] = replace(layer, classes=(*layer.classes, model_class.suffix))
+        return cls(tuple(finetuned.values()), tuple(others))
+
+    def of_class(self, suffix: str) -> str | None:
+        """Return our name of a model class's fine-tuned head, None if the class has none."""
+        return next((layer.ours for layer in self.finetuned if suffix in layer.classes), None)
+
+    def with_others(self, names: list[ParameterName], tensors: Mapping[str, np.ndarray]) -> list[ParameterName]:
+        """Return `names` and the other heads among the tensors."""
+        found = sorted(tensors.keys() - {name.ours for name in names})
+        return names + [
+            ParameterName(name, name, Part.OTHER_HEAD, (None,) * tensors[name].ndim)
+            for name in found
+            if is_of_head(name, self.others)
+        ]
+
+
+def names_of(
+    library: Library, config: ErnieConfig, prefix: str = "", model_class: str = "", heads: Sequence[LayerNames] = ()
+) -> list[ParameterName]:
     """Return every parameter that has a name in a library.
 
     `prefix`, such as `ernie.`, begins the encoder's names in PaddleNLP and Hugging Face. `model_class`, such as
-    `TokenClassification`, tells which fine-tuned head the model has there.
+    `TokenClassification`, tells which of the fine-tuned `heads` the model has there.
     """
+    finetuned = [layer for layer in heads if library in ("ours", "release") or model_class in layer.classes]
     names = []
-    for layer, begin in _layers(config, library, model_class, prefix):
+    for layer, begin in [*_layers(config, prefix), *((layer, "") for layer in finetuned)]:
         for ours, theirs in SUFFIXES[layer.kind]:
             of_library = {
                 "ours": layer.ours + ours,
@@ -193,18 +221,13 @@ def names_of(library: Library, config: ErnieConfig, prefix: str = "", model_clas
     return names
 
 
-def head_of(model_class: str) -> str | None:
-    """Return our name of a model class's fine-tuned head, None if the class has none."""
-    return next((layer.ours for layer in FINETUNED_HEADS if model_class in layer.classes), None)
-
-
 def prefix_of(tensors: Iterable[str]) -> str:
     """Return the prefix of the encoder's names in PaddleNLP or Hugging Face, empty if none is found."""
     table = f"{INPUT[0].paddlenlp}.weight"
     return next((name.removesuffix(table) for name in tensors if name.endswith(table)), "")
 
 
-def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str) -> Iterator[tuple[LayerNames, str]]:
+def _layers(config: ErnieConfig, prefix: str) -> Iterator[tuple[LayerNames, str]]:
     """Yield the layers that a model may have, each with the prefix of its name in PaddleNLP and Hugging Face."""
     for layer in INPUT:
         yield layer, prefix
@@ -220,9 +243,6 @@ def _layers(config: ErnieConfig, library: Library, model_class: str, prefix: str
     yield POOLER, prefix
     for layer in HEADS:
         yield layer, ""
-    for layer in FINETUNED_HEADS:
-        if library in ("ours", "release") or model_class in layer.classes:
-            yield layer, ""
 
 
 def _shape(layer: LayerNames, suffix: str, config: ErnieConfig) -> tuple[int | None, ...]:

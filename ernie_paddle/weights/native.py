@@ -17,8 +17,7 @@ from ernie_paddle.model.saved import (
 )
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult
-from ernie_paddle.weights.names import names_of
-from ernie_paddle.weights.release import with_task_heads
+from ernie_paddle.weights.names import KnownHeads, names_of
 
 
 def recognises(folder: Path) -> bool:
@@ -26,7 +25,7 @@ def recognises(folder: Path) -> bool:
     return any((model / MODEL_FILE).is_file() and (model / CONFIG_FILE).is_file() for model in models)
 
 
-def read(folder: Path, config_file: Path | None) -> SourceModel:
+def read(folder: Path, config_file: Path | None, heads: KnownHeads) -> SourceModel:
     """Read a model or that of a run, as `resolve` finds it.
 
     Raises:
@@ -36,13 +35,13 @@ def read(folder: Path, config_file: Path | None) -> SourceModel:
         raise UserError(f"{folder}: a checkpoint of this project, which has its configuration; remove --config")
     path = resolve(folder)
     model = load_model(path)
-    names = with_task_heads(names_of("ours", model.config), model.parameters, model.config)
+    names = heads.with_others(names_of("ours", model.config, heads=heads.finetuned), model.parameters)
     vocabulary = path / VOCABULARY_FILE
     where = path / MODEL_FILE
     return SourceModel("ours", where, model.config, model.parameters, names, vocabulary, signature=model.signature)
 
 
-def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+def write(folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads) -> WriteResult:
     save_model(folder, model)
     return WriteResult(len(model.parameters), [])
 

@@ -26,7 +26,7 @@ from ernie_paddle.weights.layout import (
     library_tensors,
     not_written,
 )
-from ernie_paddle.weights.names import names_of, prefix_of
+from ernie_paddle.weights.names import KnownHeads, names_of, prefix_of
 from ernie_paddle.weights.restricted_pickle import read_arrays
 from ernie_paddle.weights.safetensors_files import WEIGHTS as SAFETENSORS
 from ernie_paddle.weights.safetensors_files import names_in, read_safetensors
@@ -47,7 +47,7 @@ def recognises(folder: Path) -> bool:
     return any(folder.glob(f"*{SUFFIX}"))
 
 
-def read(folder: Path, config_file: Path | None) -> SourceModel:
+def read(folder: Path, config_file: Path | None, heads: KnownHeads) -> SourceModel:
     """Read a folder that `save_pretrained` wrote, sharded or not, or a folder with a single `.pdparams` file.
 
     Raises:
@@ -63,21 +63,21 @@ def read(folder: Path, config_file: Path | None) -> SourceModel:
     weights = _weights(folder)
     tensors = dict(read_sharded(weights, _read_file))
     declared = hf_config.declared(tree, path)
-    names = names_of("paddlenlp", config, prefix_of(tensors), declared.head_class)
+    names = names_of("paddlenlp", config, prefix_of(tensors), declared.head_class, heads.finetuned)
     vocabulary, signature = vocabulary_file(folder), load_signature(folder)
     return SourceModel("paddlenlp", weights, config, tensors, names, vocabulary, tuple(notes), signature, declared)
 
 
-def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+def write(folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads) -> WriteResult:
     """Write a folder that `from_pretrained` of PaddleNLP's ERNIE classes loads."""
-    names = names_of("paddlenlp", model.config, "ernie.", model_class.suffix if model_class else "")
+    names = names_of("paddlenlp", model.config, "ernie.", model_class.suffix if model_class else "", heads.finetuned)
     tensors = library_tensors(model, names)
     if "mask_lm_out_fc.b_0" in model.parameters:
         tensors["cls.predictions.decoder.weight"] = model.parameters["word_embedding"]
         tensors["cls.predictions.decoder.bias"] = model.parameters["mask_lm_out_fc.b_0"]
     with atomic_write(folder / WEIGHTS, "wb") as file:
         pickle.dump(tensors, file, protocol=4)
-    tree = hf_config.from_model(model, model_class)
+    tree = hf_config.from_model(model, model_class, heads)
     tree["architectures"] = [name.replace("PreTraining", "Pretraining") for name in tree["architectures"]]
     write_json(folder / CONFIG, tree)
     write_tokenizer(folder, model, "ErnieTokenizer")

@@ -25,7 +25,7 @@ from ernie_paddle.weights.layout import (
     bfloat16_as_float32,
 )
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
-from ernie_paddle.weights.names import FINETUNED_HEADS, ParameterName, Part, names_of
+from ernie_paddle.weights.names import KnownHeads, names_of
 
 PARAMETERS, LABEL_MAP = "params", "label_map.json"
 WORD_EMBEDDING = "word_embedding"
@@ -35,7 +35,6 @@ TRAINING_STATE = re.compile(
     r".*_(moment[12]|beta[12]_pow_acc)_\d+|learning_rate_\d+|scheduled_learning_rate|@LR_DECAY_COUNTER@"
     r"|loss_scaling_\d+|num_(good|bad)_steps_\d+"
 )
-HEAD = re.compile(r"(?!encoder_layer_|mask_lm_)\w+\.w_0")  # of a task, usually <task>_fc.w_0
 CLASSIFIER = re.compile(r"(?:\w*_)?(cls_out_[wb])")  # <task>_cls_out_w; the release's scripts name no task
 
 
@@ -43,7 +42,7 @@ def recognises(folder: Path) -> bool:
     return (_parameters(folder) / WORD_EMBEDDING).is_file()
 
 
-def read(folder: Path, config_file: Path | None) -> SourceModel:
+def read(folder: Path, config_file: Path | None, heads: KnownHeads) -> SourceModel:
     """Read the folder with `params/`, or `params/` itself. Converts fp16 to float32 and prefers `.master` copies.
 
     Raises:
@@ -62,31 +61,15 @@ def read(folder: Path, config_file: Path | None) -> SourceModel:
             tensors[f"_{classifier[1]}"] = tensors.pop(name)
     skipped = f"{len(training_state)} files are state of the release's training and were skipped"
     notes = (skipped,) if training_state else ()
-    names = with_task_heads(names_of("release", config), tensors, config)
+    names = heads.with_others(names_of("release", config, heads=heads.finetuned), tensors)
     vocabulary, signature = _first(folders, VOCABULARY_FILE), load_signature(_first(folders, SIGNATURE_FILE).parent)
-    declared = None if signature else _declared(tensors, _first(folders, LABEL_MAP))
+    declared = None if signature else _declared(tensors, _first(folders, LABEL_MAP), heads)
     return SourceModel("release", parameters, config, tensors, names, vocabulary, notes, signature, declared)
 
 
-def with_task_heads(
-    names: list[ParameterName], tensors: dict[str, np.ndarray], config: ErnieConfig
-) -> list[ParameterName]:
-    """Return `names` and the other heads among the tensors: `<head>.w_0` [hidden, classes] and `<head>.b_0`."""
-    known = {name.ours for name in names}
-    heads = sorted(name for name in tensors.keys() - known if HEAD.fullmatch(name))
-    weights = [name for name in heads if tensors[name].ndim == 2 and len(tensors[name]) == config.hidden_size]
-    pairs = [(weight, weight.removesuffix("w_0") + "b_0") for weight in weights]
-    return names + [
-        ParameterName(name, name, Part.OTHER_HEAD, shape)
-        for weight, bias in pairs
-        for name, shape in ((weight, (config.hidden_size, None)), (bias, (None,)))
-        if name in tensors
-    ]
-
-
-def write(folder: Path, model: Model, model_class: ModelClass | None) -> WriteResult:
+def write(folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads) -> WriteResult:
     """Write a folder that the release's scripts load, with `--init_pretraining_params FOLDER/params` for example."""
-    theirs = {name.ours: name.theirs for name in names_of("release", model.config)}
+    theirs = {name.ours: name.theirs for name in names_of("release", model.config, heads=heads.finetuned)}
     for name, values in model.parameters.items():
         write_tensor(folder / PARAMETERS / theirs.get(name, name), values)
     model.config.save(folder / CONFIG_FILE)
@@ -111,15 +94,15 @@ def _differences(model: Model, model_class: ModelClass | None) -> list[str]:
     return notes
 
 
-def _declared(tensors: dict[str, np.ndarray], label_map: Path) -> DeclaredHead | None:
+def _declared(tensors: dict[str, np.ndarray], label_map: Path, heads: KnownHeads) -> DeclaredHead | None:
     """Return the head that the tensor names tell, since each script of the release has its name for a head."""
-    heads = [layer for layer in FINETUNED_HEADS if f"{layer.release}_w" in tensors]
+    found = [layer for layer in heads.finetuned if f"{layer.release}_w" in tensors]
     numbers = read_json(label_map, "label map") if label_map.is_file() else {}
     label_of = {number: label for label, number in numbers.items() if type(number) is int}
     if len(label_of) != len(numbers) or sorted(label_of) != list(range(len(numbers))):
         raise UserError(f"{label_map}: expected labels with the numbers 0, 1, ..., found {numbers}")
     labels = tuple(label_of[number] for number in range(len(numbers))) or None
-    return DeclaredHead(heads[0].classes[0], labels=labels) if heads else None
+    return DeclaredHead(found[0].classes[0], labels=labels) if found else None
 
 
 def _parameters(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.weights.layout import SourceModel
-from ernie_paddle.weights.names import COPIES, ParameterName, Part
+from ernie_paddle.weights.names import COPIES, Library, ParameterName, Part
 
 
 class TensorStatus(Enum):
@@ -95,7 +95,7 @@ def match(source: SourceModel) -> tuple[dict[str, np.ndarray], ConversionReport]
             shape = _expected_shape(name)
             report.tensors.append(ReportedTensor(name.theirs, name.ours, shape, TensorStatus.MISSING, name.part))
     _match_copies(source, parameters, report)
-    report.notes += _missing_parts(report)
+    report.notes += [*_unregistered(source.library, report), *_missing_parts(report)]
     return parameters, report
 
 
@@ -109,6 +109,14 @@ def _match_copies(source: SourceModel, parameters: dict[str, np.ndarray], report
         report.tensors.append(ReportedTensor(theirs, original, str(list(values.shape)), status))
         if original and not is_copy:
             report.notes.append(f"{theirs} differs from {original}, which the masked-LM head here uses instead")
+
+
+def _unregistered(library: Library, report: ConversionReport) -> list[str]:
+    """Return a sentence about the tensors of layouts with our names that no registered task has."""
+    names = [tensor.theirs for tensor in report.with_status(TensorStatus.UNEXPECTED)]
+    if not names or library not in ("ours", "release"):
+        return []
+    return [f"not loaded, since no registered task has such a head: {', '.join(names)}; is its plug-in installed?"]
 
 
 def _missing_parts(report: ConversionReport) -> list[str]:

@@ -59,6 +59,8 @@ class Classification(FileTask):
     """The fine-tuning task that predicts a label for a text or a pair of texts."""
 
     name = "classification"
+    head = "cls_out"
+    release_head = "_cls_out"  # <task>_cls_out, and the task has no name
     Input: ClassVar[type[TaskInput]] = TextInput
     model_class: ClassVar[ModelClass | None] = ModelClass("SequenceClassification")
     prediction_types: ClassVar[tuple[str, ...]] = ("labels", *RANKED)
@@ -66,7 +68,7 @@ class Classification(FileTask):
     formats: ClassVar[tuple[type[Format], ...]] = (TsvFormat, JsonLinesFormat)
 
     def objective(self, signature: Signature) -> Objective:
-        return SentenceClassificationObjective(signature.labels, head="cls_out")
+        return SentenceClassificationObjective(signature.labels, head=self.head)
 
     def example(self, given: Any, id: str, place: str) -> Any:
         return TextExample(id, place, given.text_a, given.text_b, None)

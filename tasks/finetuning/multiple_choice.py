@@ -28,6 +28,7 @@ class MultipleChoiceObjective(Objective):
     level: Level = "sentence"
     column = Column(LABEL, "sentence")
     head = "cls_out"
+    heads = (head,)
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed("sequence_of_choice", (-1, -1), "int64"), Feed(f"{self.head}_label", (-1,), "int64"))
@@ -98,6 +99,7 @@ class MultipleChoice(FileTask):
     """The fine-tuning task that predicts the number of the right choice."""
 
     name = "multiple_choice"
+    head = MultipleChoiceObjective.head
     model_class: ClassVar[ModelClass | None] = ModelClass(
         "MultipleChoice",
         differences="the input format is not part of the model: give it `[CLS] text [SEP] question [SEP] choice [SEP]` "

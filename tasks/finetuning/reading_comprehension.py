@@ -50,6 +50,7 @@ class SpanObjective(Objective):
     level: Level = "token"
     column = Column(LABEL, "sentence", dtype="int32")  # first and last token
     head = "cls_mrc_out"
+    heads = (head,)
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_start", (-1,), "int64"), Feed(f"{self.head}_end", (-1,), "int64"))
@@ -135,8 +136,10 @@ class ReadingComprehension(FileTask):
     """The fine-tuning task that predicts a span of the text."""
 
     name = "reading_comprehension"
+    head = release_head = SpanObjective.head
     model_class = ModelClass(
         "QuestionAnswering",
+        huggingface_layer="qa_outputs",
         differences="the windows of long texts and the choice of the best answer are not part of the model: it scores "
         "starts and ends in `[CLS] question [SEP] text [SEP]`",
     )

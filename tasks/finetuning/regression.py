@@ -24,6 +24,7 @@ class RegressionObjective(Objective):
     level: Level = "sentence"
     column = Column(LABEL, "sentence")
     head = "cls_out"
+    heads = (head,)
 
     def feeds(self) -> tuple[Feed, ...]:
         return (Feed(f"{self.head}_label", (-1,), "float32"),)

@@ -111,6 +111,7 @@ class SequenceLabelling(FileTask):
     """The fine-tuning task that predicts a tag for every token."""
 
     name = "sequence_labelling"
+    head = release_head = "cls_seq_label_out"
     model_class = ModelClass(
         "TokenClassification",
         differences="the splitting of long texts into samples is not part of the model; the tag of a word is that of "
@@ -125,7 +126,7 @@ class SequenceLabelling(FileTask):
         return TaggedExample(id, place, tokens, None)
 
     def objective(self, signature: Signature) -> Objective:
-        return SequenceLabellingObjective(signature.labels or (), column=TAGS, head="cls_seq_label_out")
+        return SequenceLabellingObjective(signature.labels or (), column=TAGS, head=self.head)
 
     def gold(self, example: Any) -> Any:
         return example.tags

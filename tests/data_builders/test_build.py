@@ -81,7 +81,18 @@ class Killed:
         self.plan.write_text(yaml.safe_dump(settings))
 
     def start(self, out: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "ernie_paddle", "build", "--plan", self.plan, "--out", out, "--workers", "2"]
+        command = [
+            sys.executable,
+            "-m",
+            "ernie_paddle",
+            "build",
+            "--corpora",
+            self.plan,
+            "--out",
+            out,
+            "--workers",
+            "2",
+        ]
         return subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, start_new_session=True)
 
     def kill_when(self, out: Path, pattern: str) -> dict[Path, int]:
@@ -202,7 +213,7 @@ def test_words_and_names_that_a_corpus_does_not_contain_are_reported(
     tasks = {"knowledge_masking": {"corpora": ["zh", "en"]}}
     plan.write_text(yaml.safe_dump(real_text.settings | {"spans": spans, "tasks": tasks}))
     for workers in ("1", "2"):
-        main(["build", "--plan", str(plan), "--out", str(tmp_path / workers), "--workers", workers])
+        main(["build", "--corpora", str(plan), "--out", str(tmp_path / workers), "--workers", workers])
         said = capsys.readouterr().out
         not_found = "words and names of dictionaries and gazetteers were not found"
         assert f"zh: 2 of 3 {not_found} ({', '.join(sorted(lists['zh'][1:]))})" in said

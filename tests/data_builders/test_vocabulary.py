@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import Run, assert_user_error
 
+from data_builders import vocabulary
 from data_builders.readers.text import TextReader
 from data_builders.vocabulary import train_vocabulary
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -87,6 +88,19 @@ def test_characters_leave_a_quarter_to_merged_pieces_of_words(tmp_path: Path) ->
     pieces = [token.removeprefix("##") for token in tokens if token not in SPECIAL_TOKENS]
     assert len(tokens) == 200
     assert sum(len(piece) == 1 for piece in pieces) == 150
+
+
+def test_characters_are_counted_where_they_stand_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs are words, and so are Chinese characters. Memory does not change the counts."""
+    texts = ["Can't, can", "can 天can天", "é—e ee"] * 3
+    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer()
+    first = {"c": 4, "'": 1, "t": 1, ",": 1, "天": 2, "e": 3, "—": 1}
+    later = {"a": 4, "n": 4, "e": 1}
+    for most in (vocabulary.MOST_CHUNKS, 1):
+        monkeypatch.setattr(vocabulary, "MOST_CHUNKS", most)
+        counted = vocabulary.Characters.count(iter(texts), tokenizer)
+        assert counted.first == {character: 3 * count for character, count in first.items()}
+        assert counted.later == {character: 3 * count for character, count in later.items()}
 
 
 @pytest.mark.parametrize("size", [50, 60, 75])

@@ -93,6 +93,14 @@ def test_json_lines_hold_texts_lists_and_objects(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "jsonl", content) == [("0", "a"), ("1", ["a", "b"]), ("12", values[2])]
 
 
+def test_half_characters_are_replaced(tmp_path: Path) -> None:
+    """In UTF-8 as some programs write it, and in JSON."""
+    whole, half = "😀".encode("utf-16", "surrogatepass")[2:].decode("utf-16").encode(), b"\xed\xa0\xbd"
+    pair = "\ud83d\ude00".encode("utf-8", "surrogatepass")
+    assert rows_of(tmp_path, "text", b"a" + half + b"\n" + pair + b"\n") == [("0", "a\ufffd"), ("1", whole.decode())]
+    assert rows_of(tmp_path, "jsonl", '"a\\ud83d"\n') == [("0", "a\ufffd")]
+
+
 BAD: list[tuple[Layout, bytes, int, str]] = [
     ("text", b"a\n\xff\xfe\nb\n", 1, "rows line 2: not UTF-8"),
     ("jsonl", b'"a"\n"b\n"c"\n', 1, "rows line 2: not JSON"),

@@ -16,9 +16,9 @@ import httpx
 import numpy as np
 import uvicorn
 
-from ernie_paddle.commands.serve import bound_socket
 from ernie_paddle.serving.app import Limits, Service, build_app
 from ernie_paddle.serving.models import ServedModel
+from ernie_paddle.serving.server import Server, bound_socket
 
 LIMITS = Limits(request_bytes=1 << 16, queue=100)
 
@@ -30,12 +30,13 @@ def served(
     """Serve a model in a thread; yield a client."""
     service = Service(model, limits, batch_tokens, wait_seconds)
     config = uvicorn.Config(build_app(service, log=True), log_config=None, access_log=False, lifespan="off")
+    ready = threading.Event()
     with bound_socket("127.0.0.1", 0) as listener:
-        listener.listen()  # clients may connect before the server runs
-        server = uvicorn.Server(config)
+        server = Server(config, ready.set)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
+            assert ready.wait(30)
             port = listener.getsockname()[1]
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
                 yield client

@@ -9,10 +9,10 @@ import numpy as np
 from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model
-from ernie_paddle.registry import load_plugins
+from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.weights import conversion
-from ernie_paddle.weights.names import Part, names_of
+from ernie_paddle.weights.names import KnownHeads, Part, names_of
 from ernie_paddle.weights.report import ConversionReport
 
 SIZES: dict[str, Any] = {
@@ -31,7 +31,7 @@ def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
     config = ErnieConfig(**{"hidden_act": "gelu", **SIZES, **settings})
     random = np.random.default_rng(1)
     parameters = {}
-    for name in names_of("ours", config):
+    for name in names_of("ours", config, heads=KnownHeads.of(load_plugins()).finetuned):
         classes = (heads or {}).get(name.ours.partition(".")[0], 0)
         included = classes or name.part is not Part.OTHER_HEAD
         if included and (config.use_task_id or name.part is not Part.TASK_EMBEDDING):
@@ -63,10 +63,10 @@ FINETUNED = {
 }
 
 
-def finetuned_model(task: str) -> Model:
+def finetuned_model(task: str, **settings: Any) -> Model:
     """Return a model as fine-tuning saves it: an encoder, a head with its pooler if it needs one, and a signature."""
     tuned = FINETUNED[task]
-    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12)
+    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12, **settings)
     absent = ("mask_lm_", "pooled_fc") if tuned.of_tokens else ("mask_lm_",)
     parameters = {name: values for name, values in model.parameters.items() if not name.startswith(absent)}
     signature = KeptSignature(task=task, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})
@@ -74,10 +74,11 @@ def finetuned_model(task: str) -> Model:
 
 
 def read_model(
-    folder: Path, vocabulary: Path | None = None, config: Path | None = None
+    folder: Path, vocabulary: Path | None = None, config: Path | None = None, registry: Registry | None = None
 ) -> tuple[Model, ConversionReport]:
     """Read a folder of any layout."""
-    return conversion.read_source(conversion.recognise(folder), folder, config, vocabulary, load_plugins())
+    layout = conversion.recognise(folder)
+    return conversion.read_source(layout, folder, config, vocabulary, registry or load_plugins())
 
 
 def assert_equal(found: Model, expected: Model) -> None:

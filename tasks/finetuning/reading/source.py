@@ -12,7 +12,7 @@ from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
-from ernie_paddle.text.cleaning import load_json
+from ernie_paddle.text.cleaning import decode, load_json
 from ernie_paddle.text.encodings import SAMPLE_BYTES, not_utf8
 from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.report import Report
@@ -208,18 +208,14 @@ class Source:
             return error
 
     def _decoded(self, raw: bytes, place: str, report: Report, begins: bool) -> str:
-        """Decode UTF-8. Surrogates encoded like characters are combined in pairs, or replaced if unpaired."""
+        """Decode UTF-8, and count half characters."""
         try:
-            return raw.decode("utf-8-sig" if begins else "utf-8")
-        except UnicodeDecodeError:
-            pass
-        try:
-            units = raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
+            text, halves = decode(raw, begins)
         except UnicodeDecodeError:
             raise UserError(f"{place}: {not_utf8(self._beginning() or raw)}; convert the file to UTF-8") from None
-        report.correct(HALF_A_CHARACTER, place)
-        text = units.decode("utf-16", "replace")
-        return text.removeprefix("\ufeff") if begins else text
+        if halves:
+            report.correct(HALF_A_CHARACTER, place)
+        return text
 
     def _beginning(self) -> bytes:
         """Return the first bytes of the file, none of a pipe, whose bytes can be read only once."""

@@ -161,15 +161,15 @@ def test_build_and_vocab_take_an_encoding_and_write_nothing_if_it_is_wrong(run: 
     tree |= {"corpora": {"t": corpus}, "tasks": {"knowledge_masking": {"corpora": ["t"]}}}
     plan.write_text(json.dumps(tree))
     out = tmp_path / "out"
-    assert_user_error(*run("build", "--plan", plan, "--out", out), "t.txt", "gb18030", "encoding")
+    assert_user_error(*run("build", "--corpora", plan, "--out", out), "t.txt", "gb18030", "encoding")
     assert not list(out.rglob("*.arrow")) or not (out / "knowledge_masking").exists()
-    code, said = run("build", "--plan", plan, "--out", out, "--set", "corpora.t.encoding=gbkk")
+    code, said = run("build", "--corpora", plan, "--out", out, "--set", "corpora.t.encoding=gbkk")
     assert_user_error(code, said, "corpora.t.encoding", "unknown encoding 'gbkk'")
-    code, said = run("build", "--plan", plan, "--out", out, "--set", "corpora.t.variant=zh-tw")
+    code, said = run("build", "--corpora", plan, "--out", out, "--set", "corpora.t.variant=zh-tw")
     assert_user_error(code, said, "corpora.t.variant", "none for the format 'text'")
     code, said = run(
         "build",
-        "--plan",
+        "--corpora",
         plan,
         "--out",
         out,
@@ -177,7 +177,7 @@ def test_build_and_vocab_take_an_encoding_and_write_nothing_if_it_is_wrong(run: 
         "corpora.t={}".format(json.dumps(corpus | {"format": "mediawiki", "variant": "zh-xx"})),
     )
     assert_user_error(code, said, "corpora.t.variant", "'zh-xx', expected one of zh-hans, zh-hant")
-    assert run("build", "--plan", plan, "--out", out, "--set", "corpora.t.encoding=GBK")[0] == 0
+    assert run("build", "--corpora", plan, "--out", out, "--set", "corpora.t.encoding=GBK")[0] == 0
     noted = read_json(out / "annotated" / "t" / "annotated.json", "counts")["counts"]["noted"]
     assert noted == {OTHER_SUFFIX: 1}
     train = ("vocab", "--size", 200, "--out", tmp_path / "made.txt", tmp_path / "corpus" / "t.txt")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import Run, assert_user_error
+from helpers import Run, assert_user_error, files_at_most
 from weights_support import random_model
 
 from ernie_paddle import Encoder
 from ernie_paddle.cli import main
-from ernie_paddle.inference.vector_files import NpyWriter
+from ernie_paddle.inference.vector_files import NpyWriter, open_vectors
+from ernie_paddle.inputs import input_rows
 from ernie_paddle.model.saved import save_model
 
 TEXTS = ["w1 w2", "", "w3 " * 30, "w4\tw5"]
@@ -41,14 +42,8 @@ def texts(tmp_path: Path) -> Path:
 
 
 def expected(encoder: Encoder, pooling: Any) -> Any:
-    rows = encoder.stream((row for row in rows_of(TEXTS)), pooling)
+    rows = encoder.stream(input_rows(TEXTS), pooling)
     return [row.vectors for row in rows]  # type: ignore[union-attr]
-
-
-def rows_of(texts: list[str]) -> Any:
-    from ernie_paddle.inputs import input_rows
-
-    return input_rows(texts)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "pooled"])
@@ -126,6 +121,25 @@ def test_bad_rows_keep_their_places_in_every_format(run: Run, model: Path, tmp_p
 def test_outputs_that_are_no_vectors_are_refused(run: Run, model: Path, texts: Path, tmp_path: Path) -> None:
     code, stderr = run("encode", model, "--input", texts, "--output", tmp_path / "v.txt")
     assert_user_error(code, stderr, "v.txt: vectors are .npy, .arrow or .jsonl files")
+
+
+@pytest.mark.parametrize("format", ["npy", "arrow", "jsonl", "release"])
+def test_a_disk_that_fills_up_is_named_and_nothing_is_left(encoder: Encoder, tmp_path: Path, format: Any) -> None:
+    rows = list(encoder.stream(input_rows(["w1"] * 200), "tokens" if format == "release" else "mean"))
+    with (
+        files_at_most(5_000),
+        pytest.raises(OSError, match=r"File too large.*out"),
+        open_vectors(tmp_path / "out", format, encoder, "mean") as writer,
+    ):
+        for row in rows:
+            writer.write(row)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_for_which_there_is_no_room_is_named(run: Run, model: Path, texts: Path, tmp_path: Path) -> None:
+    with files_at_most(1_000):
+        code, stderr = run("encode", model, "--input", texts, "--output", tmp_path / "v.npy")
+    assert_user_error(code, stderr, str(model), "free space there, or set TMPDIR")
 
 
 @pytest.mark.parametrize("rows", [0, 1, 12_345])

@@ -20,8 +20,8 @@ def test_a_column_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="129 classes do not fit into int8"):
         Column("a", "token", (*LETTERS, "one more"))
     Column("a", "token", (*LETTERS, "one more"), "int16")
-    for name in ("input_ids", "sentence_ids"):
-        with pytest.raises(ValueError, match="every sample has"):
+    for name in ("input_ids", "sentence_ids", "segment_lengths", "flags_0"):
+        with pytest.raises(ValueError, match=f"column '{name}': the name is taken"):
             Column(name, "token")
 
 

@@ -105,7 +105,7 @@ def test_vectors_keep_their_order_and_do_not_depend_on_the_batch(encoder: Encode
     texts = random_texts(1100)
     found = encoder.encode(texts)
     assert found.shape == (1100, MODEL.config.hidden_size)
-    np.testing.assert_allclose(found, encoder.encode(texts, batch_tokens=64), atol=1e-5)
+    np.testing.assert_allclose(found, encoder.encode(texts, batch_tokens=64, progress=True), atol=1e-5)
     for number in (0, 511, 512, 1099):
         np.testing.assert_allclose(found[number], states_of(texts[number]).mean(axis=0), atol=1e-5)
 

@@ -32,6 +32,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "relu": {"hidden_act": "relu"},
     "task_embedding": {"use_task_id": True},
+    "unknown_head": {"heads": {"cls_out": 3}},
     "513_positions": {"max_position_embeddings": 513, "layer_norm_epsilon": 1e-12},
 }
 

@@ -1,9 +1,10 @@
 """An exported model gives the predictions of the fine-tuned model, in order and without other files."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from finetuning_support import LABELS, write_recipe
 from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
+from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.inference import export
 from ernie_paddle.inference.backends import inference_config
+from ernie_paddle.inference.batching import CHUNK, CHUNKS_AHEAD
 from ernie_paddle.inference.predictor import Predictor
+from ernie_paddle.inputs import InputRow
 from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.programs import devices
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -89,6 +93,27 @@ def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: 
         assert one.label == LABELS[int(np.argmax(one.scores))] and one.probability == max(one.scores)
         assert one.probabilities == dict(zip(LABELS, one.scores, strict=True))
         assert np.isclose(sum(one.scores), 1, atol=1e-5)
+
+
+def test_inputs_are_taken_as_predictions_are(finetuned: Path) -> None:
+    """So memory does not grow with their number."""
+    predictor, taken = Predictor.load(finetuned / "export"), 0
+
+    def inputs() -> Iterator[InputRow]:
+        nonlocal taken
+        for taken in range(1, 100 * CHUNK):
+            yield InputRow(str(taken), "here", "w1")
+
+    predictions = predictor.stream(predictor.examples(inputs()))
+    for number in range(1, 2 * CHUNK):
+        assert next(predictions).id == str(number) and taken <= number + (CHUNKS_AHEAD + 3) * CHUNK
+    predictions.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("inputs", "message"), [("w1", "give a list"), ([["w1"], 3], "input 1: expected a text")])
+def test_what_is_no_input_is_named(finetuned: Path, inputs: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Predictor.load(finetuned / "export").predict(inputs)
 
 
 def predicted(

@@ -32,7 +32,9 @@ def same_of_both(run: Run, plan: Path, out: Path, *words: str) -> list[str]:
     for command, options in (("plan", ()), ("pretrain", ("--out", out))):
         code, stderr = run(command, plan, *options)
         assert code == 2 and "Traceback" not in stderr, stderr
-        found[command] = [line.removeprefix(f"ernie-paddle {command}: ") for line in stderr.splitlines()]
+        prefix = f"ernie-paddle {command}: "
+        assert all(line.startswith(prefix) for line in stderr.splitlines()), stderr
+        found[command] = [line.removeprefix(prefix) for line in stderr.splitlines()]
     lines = found["plan"]
     assert lines == found["pretrain"] and len(lines) == len(words), lines
     assert all(word in line for word, line in zip(words, lines, strict=True)), lines
@@ -158,6 +160,11 @@ def test_every_mistake_gets_its_own_line(
         "capitalization: samples have up to 32 tokens",
         "sentence_reordering: samples have up to 32 tokens",
     )
+    plan = write_plan(
+        plan={"tasks": {"sentence_distance": {"steps": 1}}, "auxiliary_tasks": ["sentence_distance"]},
+        train={"batch_tokens": 9, "learning_rate": LEARNING_RATE},
+    )
+    same_of_both(run, plan, tmp_path / "run", "'sentence_distance' is not a token-level task", "batch_tokens 9")
 
 
 def test_samples_that_are_not_built_are_a_warning_of_plan_and_an_error_of_pretrain(

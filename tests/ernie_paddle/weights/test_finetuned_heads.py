@@ -15,7 +15,9 @@ from weights_support import FINETUNED, assert_equal, finetuned_model, random_mod
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.model.saved import Model, load_model, save_model
-from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.task import SentenceClassificationObjective, Task
+from ernie_paddle.weights.lod_tensors import read_tensor
 from ernie_paddle.weights.report import TensorStatus
 
 OTHERS = ("release", "paddlenlp", "huggingface")
@@ -310,16 +312,22 @@ def test_a_model_without_signature_is_exported_by_its_heads_name(tmp_path: Path)
         assert config_of(tmp_path / head)["architectures"] == [name]
 
 
-def test_heads_of_plug_ins_stay_in_our_layout_and_the_releases(tmp_path: Path) -> None:
+def test_heads_of_registered_tasks_stay_in_our_layout_and_the_releases(tmp_path: Path) -> None:
+    """A head of another name is not loaded; the report says so."""
     model = random_model(layer_norm_epsilon=1e-5)
-    model.parameters["mine.w_0"], model.parameters["mine.b_0"] = np.ones((24, 5), np.float32), np.ones(5, np.float32)
+    head = {"mine.w_0": np.ones((24, 5), np.float32), "mine.b_0": np.ones(5, np.float32)}
+    with_head = replace(model, parameters={**model.parameters, **head})
     for layout in ("ernie-paddle", "release"):
-        write_model(layout, tmp_path / layout, model)
-        assert_equal(read_model(tmp_path / layout)[0], model)
-    write_tensor(
-        tmp_path / "release" / "params" / "fc_7.w_0", np.ones((7, 5), np.float32)
-    )  # not a head of this encoder
-    assert_equal(read_model(tmp_path / "release")[0], model)
+        write_model(layout, tmp_path / layout, with_head)
+        found, report = read_model(tmp_path / layout)
+        assert_equal(found, model)
+        assert any("no registered task has such a head: mine.b_0, mine.w_0" in note for note in report.notes)
+    registry = load_plugins()
+    registry.pretraining_tasks.add("mine", Task("mine", 7, SentenceClassificationObjective(None, head="mine")))
+    for layout in ("ernie-paddle", "release"):
+        found, report = read_model(tmp_path / layout, registry=registry)
+        assert_equal(found, with_head)
+        assert not any("registered" in note for note in report.notes)
 
 
 def test_an_unknown_task_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.weights.hf_config import declared, family, from_model, to_config
+from ernie_paddle.weights.names import KnownHeads
 from ernie_paddle.weights.paddlenlp import SENTENCE_TYPES
 
+HEADS = KnownHeads.of(load_plugins())
 HERE = Path("config.json")
 # Of transformers' `ErnieConfig`; `BertConfig` has the same but for the task types, of which it knows nothing.
 HUGGING_FACE: dict[str, Any] = {
@@ -145,7 +147,7 @@ def test_a_class_tells_its_head_and_labels_stand_in_the_order_of_their_ids() -> 
 )
 def test_what_is_written_has_every_key_under_the_libraries_names(settings: dict[str, Any]) -> None:
     model = random_model(**settings)
-    tree = from_model(model, None)
+    tree = from_model(model, None, HEADS)
     sizes = {**SIZES, "intermediate_size": SIZES["intermediate_size"] if not settings else 96}  # 4 x hidden
     assert {key: tree[key] for key in sizes} == sizes
     assert (tree["model_type"], tree["pad_token_id"], tree["type_vocab_size"]) == ("ernie", 0, 4)
@@ -161,10 +163,10 @@ def test_what_is_written_has_every_key_under_the_libraries_names(settings: dict[
 
 def test_heads_of_pre_training_tell_the_class() -> None:
     for heads, name in (({}, "ErnieForMaskedLM"), ({"next_sent_fc": 2}, "ErnieForPreTraining")):
-        assert from_model(random_model(heads=heads), None)["architectures"] == [name]
+        assert from_model(random_model(heads=heads), None, HEADS)["architectures"] == [name]
     encoder = random_model(heads={"next_sent_fc": 2})
     del encoder.parameters["mask_lm_out_fc.b_0"]
-    assert from_model(encoder, None)["architectures"] == ["ErnieModel"]
+    assert from_model(encoder, None, HEADS)["architectures"] == ["ErnieModel"]
 
 
 def test_the_pad_id_is_the_vocabularys() -> None:
@@ -172,12 +174,12 @@ def test_the_pad_id_is_the_vocabularys() -> None:
     ids = model.vocabulary.ids
     ids["[PAD]"], ids["w3"] = ids["w3"], ids["[PAD]"]
     moved = type(model)(model.config, type(model.vocabulary)(ids), model.parameters)
-    assert from_model(moved, None)["pad_token_id"] == ids["[PAD]"] != 0
+    assert from_model(moved, None, HEADS)["pad_token_id"] == ids["[PAD]"] != 0
 
 
 @pytest.mark.parametrize("task", FINETUNED)
 def test_what_is_written_of_a_head_is_read_again(task: str) -> None:
     model_class = load_plugins().finetuning_tasks.get(task).model_class
-    found = declared(from_model(finetuned_model(task), model_class), HERE)
+    found = declared(from_model(finetuned_model(task), model_class, HEADS), HERE)
     assert model_class and found.model_class == model_class.suffix and found.labels == FINETUNED[task].labels
     assert found.problem_type == ("regression" if task == "regression" else None)

@@ -14,8 +14,7 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.weights.lod_tensors import read_tensor
-from ernie_paddle.weights.names import Library, Part, names_of, prefix_of
-from ernie_paddle.weights.release import with_task_heads
+from ernie_paddle.weights.names import KnownHeads, Library, Part, names_of, prefix_of
 
 # Release (`model/ernie.py`), PaddleNLP and Hugging Face (`model.named_parameters()` of `ErnieForPreTraining`).
 # N is a layer's number; a name that ends in * stands for a weight and a bias.
@@ -96,7 +95,9 @@ def test_the_release_names_and_shapes_are_those_of_our_programs(use_task_id: boo
 
 @pytest.mark.parametrize("library", ["release", "paddlenlp", "huggingface"])
 def test_no_two_parameters_have_the_same_name(library: Library) -> None:
-    names = names_of(library, ErnieConfig(**SIZES, hidden_act="gelu"), "ernie.")
+    heads = KnownHeads.of(load_plugins()).finetuned
+    names = names_of(library, ErnieConfig(**SIZES, hidden_act="gelu"), "ernie.", "QuestionAnswering", heads)
+    assert ("cls_mrc_out.w_0" in {name.ours for name in names}) and len({head.ours for head in heads}) == 3
     assert len({name.ours for name in names}) == len({name.theirs for name in names}) == len(names)
 
 
@@ -107,17 +108,19 @@ def test_the_prefix_is_the_beginning_of_the_encoders_names(prefix: str) -> None:
     assert prefix_of(["classifier.weight"]) == ""
 
 
-def test_heads_of_the_release_s_tasks_are_matrices_with_a_row_per_hidden_value() -> None:
-    config = ErnieConfig(**SIZES, hidden_act="gelu")
-    shapes = {
-        "a_fc.w_0": (config.hidden_size, 3),
-        "a_fc.b_0": (3,),
-        "b_fc.w_0": (config.hidden_size, 2),
-        "flat.w_0": (config.hidden_size,),
-        "other.w_0": (config.hidden_size + 1, 3),
-        "other.b_0": (3,),
-    }
-    found = with_task_heads([], {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, config)
-    assert [(name.ours, name.theirs, name.part) for name in found] == [
-        (name, name, Part.OTHER_HEAD) for name in ("a_fc.w_0", "a_fc.b_0", "b_fc.w_0")
+def test_heads_are_those_of_the_registered_tasks() -> None:
+    heads, shapes = KnownHeads.of(load_plugins()), {"w_0": (24, 3), "b_0": (3,)}
+    tasks = ("sentence_reordering", "sentence_distance", "discourse_relation", "ir_relevance", "capitalization")
+    assert set(heads.others) == {f"{task}_fc" for task in (*tasks, "token_document_relation")}
+    names = [
+        f"{head}.{end}" for head in ("capitalization_fc", "sentence_distance_fc", "a_fc", "cls_out") for end in shapes
+    ]
+    tensors = {name: np.zeros(shapes[name[-3:]], np.float32) for name in names}
+    found = heads.with_others([], tensors)
+    known = [f"{head}.{end}" for head in ("capitalization_fc", "sentence_distance_fc") for end in ("b_0", "w_0")]
+    assert [(name.ours, name.theirs, name.part) for name in found] == [(name, name, Part.OTHER_HEAD) for name in known]
+    assert [heads.of_class(suffix) for suffix in ("MultipleChoice", "TokenClassification", "MaskedLM")] == [
+        "cls_out",
+        "cls_seq_label_out",
+        None,
     ]

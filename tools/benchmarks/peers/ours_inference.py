@@ -1,6 +1,6 @@
 """Predictions of a model that this project exported.
 
-usage: ours_inference.py FOLDER BATCHES THREADS fp32|bf16
+usage: ours_inference.py FOLDER BATCHES THREADS paddle|onnx|int8 fp32|bf16
 """
 
 import sys
@@ -16,8 +16,8 @@ from ernie_paddle.inference.backends import open_backend
 
 
 def main() -> None:
-    folder, batch_folder, _, precision = sys.argv[1:]  # OMP_NUM_THREADS sets the number of threads
-    backend = open_backend(Path(folder) / "export", on_gpu=False, precision=precision)  # type: ignore[arg-type]
+    folder, batch_folder, threads, export, precision = sys.argv[1:]
+    backend = open_backend(Path(folder) / export, False, precision, int(threads))  # type: ignore[arg-type]
     batches = [batch["ids"] for batch in read_batches(Path(batch_folder))]
 
     def step(number: int) -> int:

@@ -1,0 +1,66 @@
+"""The web server that runs the application, and how it stops."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from ernie_paddle.errors import UserError
+from ernie_paddle.stopping import Stopped
+
+KEEP_ALIVE_SECONDS = 75
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address, but does not listen yet.
+
+    Raises:
+        UserError: the address cannot be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise UserError(f"--host {host} --port {port}: cannot be used: {error.strerror}") from None
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which calls `ready` as soon as it listens and handles signals."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def run_server(app: FastAPI, listener: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM, and answer what was accepted before. Calls `ready` with the address.
+
+    Raises:
+        Stopped: Ctrl-C came twice. What was accepted is not answered.
+    """
+    host, port = listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    server = Server(config, lambda: ready(address))
+    try:
+        server.run([listener])
+    except Stopped:
+        # uvicorn repeats the signal when it has finished, since others may want to hear of it.
+        if server.force_exit:
+            raise

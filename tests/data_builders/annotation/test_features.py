@@ -1,0 +1,138 @@
+"""Token features: facts about words that become columns of samples."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_builders.annotation.annotator import Annotator
+from data_builders.annotation.features import CAPITALIZATION, AnnotatedWords, TokenFeature
+from data_builders.build import build
+from data_builders.corpora_config import BuildSettings
+from data_builders.documents import Document, Language
+from data_builders.workers import Processes
+from ernie_paddle.config import check_settings
+from ernie_paddle.data.schema import Column
+from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.errors import UserError
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+
+LENGTH = Column("word_length", "token", dtype="int16")
+
+
+def lengths_of(words: AnnotatedWords) -> np.ndarray:
+    return np.array([len(word) for word in words.written])
+
+
+WORD_LENGTH = TokenFeature(LENGTH, lengths_of)
+
+
+def seen(text: str, language: Language) -> AnnotatedWords:
+    """The words that a feature sees of a text."""
+    found: list[AnnotatedWords] = []
+    signs = sorted({*text.lower(), *text.lower().split()} - {" "})
+    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *signs])})
+
+    def keep(words: AnnotatedWords) -> np.ndarray:
+        found.append(words)
+        return np.zeros(len(words.starts), np.int8)
+
+    feature = TokenFeature(Column("kept", "token"), keep)
+    Annotator(vocabulary, language, features=(feature,)).annotate([Document("0", [text], language, "test")])
+    return found[0]
+
+
+def test_chinese_words_have_jiebas_tags_and_our_names() -> None:
+    """Numbers that the rules join are `m`; a person that the rules reject is `x`."""
+    words = seen("李明在1998年买了三个苹果。乌龟", "zh")
+    tags = dict(zip(words.written, words.tags, strict=True))
+    assert tags == {
+        "李明": "nr",
+        "在": "p",
+        "1998年": "m",
+        "买": "v",
+        "了": "ul",
+        "三": "m",
+        "个": "q",
+        "苹果": "n",
+        "。": "x",
+        "乌龟": "x",
+    }
+    assert words.opens_sentence.tolist() == [True, *[False] * 8, True]
+
+
+def test_english_words_have_their_place_and_span_but_no_tag() -> None:
+    words = seen("we saw New York", "en")
+    assert words.written == ["we", "saw", "New", "York"] and words.tags == [""] * 4
+    assert words.continues_span.tolist() == [False, False, False, True]
+    assert words.span_kinds[2] == words.span_kinds[3] != words.span_kinds[0]
+    assert [words.text[start] for start in words.starts] == ["w", "s", "N", "Y"]
+    assert CAPITALIZATION.of_words(words, "en").tolist() == [0, 0, 1, 1]
+
+
+def test_all_pieces_of_a_word_have_its_value() -> None:
+    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "play", "##ing", "we"])})
+    document = Document("0", ["We playing"], "en", "test")
+    block = Annotator(vocabulary, "en", features=(WORD_LENGTH, CAPITALIZATION)).annotate([document])
+    assert block.columns["word_length"].tolist() == [2, 7, 7]
+    assert block.columns["word_length"].dtype == np.int16
+    assert block.columns["capitalization"].tolist() == [1, 0, 0]
+
+
+def test_words_of_other_languages_have_no_value() -> None:
+    feature = TokenFeature(LENGTH, lengths_of, languages=("zh",))
+    words = seen("we saw", "en")
+    assert feature.of_words(words, "en").tolist() == [-1, -1] and feature.of_words(words, "zh").tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda words: [0],
+        lambda words: np.full(len(words.starts), 2),
+        lambda words: np.full(len(words.starts), -2),
+        lambda words: np.zeros((len(words.starts), 2)),
+    ],
+)
+def test_values_that_are_not_a_class_id_for_each_word_are_refused(values: Callable[[AnnotatedWords], Any]) -> None:
+    feature = TokenFeature(Column("mine", "token", ("no", "yes")), values)
+    with pytest.raises(UserError, match="token feature 'mine': expected 2 values from -1 to 1"):
+        feature.of_words(seen("we saw", "en"), "en")
+
+
+def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: Path) -> None:
+    """A feature that another task adds changes the annotation, but not the samples of the first."""
+    (tmp_path / "text.txt").write_text("\n\n".join(f"We saw {i} New things." for i in range(80)))
+    tokens = [*SPECIAL_TOKENS, "we", "saw", "new", "things", ".", *map(str, range(80))]
+    Vocabulary({token: i for i, token in enumerate(tokens)}).save(tmp_path / "vocab.txt")
+    registry = load_plugins()
+    registry.token_features.add(WORD_LENGTH.name, WORD_LENGTH)
+    tree: dict[str, Any] = {
+        "vocab": str(tmp_path / "vocab.txt"),
+        "max_length": 16,
+        "validation_share": 0.2,
+        "corpora": {"text": {"path": str(tmp_path / "text.txt"), "format": "text", "language": "en"}},
+        "tasks": {"knowledge_masking": {"corpora": ["text"]}},
+    }
+
+    def built() -> dict[str, int]:
+        build(check_settings(BuildSettings, tree, "test"), tmp_path / "out", Processes(1), registry)
+        return {str(path): path.stat().st_mtime_ns for path in (tmp_path / "out/knowledge_masking").rglob("*.arrow")}
+
+    before = built()
+    tree["tasks"]["capitalization"] = {"corpora": ["text"], "features": ["word_length"]}
+    assert built() == before != {}
+    names = {
+        task: set(SampleTable.open(tmp_path / "out" / task, "train").take(np.arange(3)).columns)
+        for task in tree["tasks"]
+    }
+    assert names["capitalization"] == names["knowledge_masking"] | {"word_length"}
+    samples = SampleTable.open(tmp_path / "out/capitalization", "train").take(np.arange(1))
+    kept = samples.columns["word_length"].tolist()
+    assert kept[0] == kept[-1] == -1 and kept[1:3] == [2, 3]
+    tree["tasks"]["knowledge_masking"]["features"] = ["word_lengths"]
+    with pytest.raises(UserError, match=r"tasks\.knowledge_masking\.features: unknown token feature.*word_length"):
+        built()
