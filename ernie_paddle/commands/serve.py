@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-inputs", type=positive, default=2048, help="texts or inputs of a request (default: 2048)"
     )
     parser.add_argument(
-        "--max-bytes", type=positive, default=4 << 20, help="bytes of a request (default: 4194304, 4 MiB)"
+        "--max-bytes", type=positive, default=1 << 20, help="bytes of a request (default: 1048576, 1 MiB)"
     )
     parser.add_argument("--api-key-file", type=input_file, help="file with an API key in each line (default: no keys)")
     parser.add_argument("--log-requests", action="store_true", help="print a line on standard error for each request")

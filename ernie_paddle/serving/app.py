@@ -33,6 +33,7 @@ from ernie_paddle.serving.models import Prepared, RequestError, ServedModel
 from ernie_paddle.text.cleaning import load_json
 
 RETRY_SECONDS = 1
+THREADS = 4  # for JSON and tokenisation, which would hold up the event loop
 BODY_SECONDS = 30  # a slow client holds a place in the queue
 HEALTH, METRICS = "/health", "/metrics"
 CLIENT_GONE = 499  # as nginx logs it
@@ -83,7 +84,7 @@ class Service:
     def __init__(self, model: ServedModel, limits: Limits, batch_tokens: int, wait_seconds: float):
         self.model, self.limits, self.metrics = model, limits, Metrics()
         self._batcher = Batcher(model.compute, batch_tokens, wait_seconds, self.metrics.observe_batch)
-        self._threads = ThreadPoolExecutor(1, "requests")  # JSON and tokenisation do not hold up the event loop
+        self._threads = ThreadPoolExecutor(THREADS, "requests")
         self._admitted = 0
 
     def drop_waiting(self) -> None:

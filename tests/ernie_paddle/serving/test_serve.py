@@ -79,7 +79,7 @@ def test_many_clients_at_once_get_the_answers_to_their_own_requests(
     assert min(answered) > 0
     text = httpx.get(f"{server.url}/metrics").text
     assert metric(text, "requests_total", endpoint="/v1/embeddings", status=200) == sum(answered)
-    assert metric(text, "batch_samples_sum") / metric(text, "batch_samples_count") > 5, "clients share batches"
+    assert metric(text, "batch_samples_count") < sum(answered), "clients share batches"
 
 
 def until(condition: Callable[[], bool]) -> None:
