@@ -30,7 +30,7 @@ RUNNABLE = {
 }
 DEMO = "ernie-paddle corpus demo --out corpora"
 TRAINS = re.compile(r"ernie-paddle (pretrain|finetune|bench) ")
-FILES = (".safetensors", ".json", ".pdiparams", ".py", ".yaml")
+FILES = (".safetensors", ".json", ".onnx", ".pdiparams", ".py", ".yaml")
 
 
 # ---- pages run ----

@@ -4,7 +4,7 @@
 #   bash tools/benchmark.sh memory    peak memory of building from 100 MB and from 1 GB (25 GB of disk, half an hour)
 #   bash tools/benchmark.sh train     training steps against PyTorch + transformers and paddlenlp; --rounds 5
 #   bash tools/benchmark.sh inference exports of a base model against PyTorch, torch.compile, onnxruntime and
-#                                     sentence-transformers; --rounds 15
+#                                     sentence-transformers; --rounds 15, --clock cpu on a busy machine
 #   bash tools/benchmark.sh plain_bert exports as plain BERT, opened by transformers, sentence-transformers, infinity-emb
 # Everything goes to runs/benchmark/ of the checkout. VENV and PYTHON choose the environment's folder (.venv of the
 # checkout) and the interpreter. train, inference and plain_bert install other libraries into environments of their own,

@@ -8,9 +8,12 @@ from rich.table import Table
 
 from ernie_paddle.arguments import seed
 from ernie_paddle.console import open_console
-from ernie_paddle.data.shards import Manifest, task_folders
+from ernie_paddle.data.shards import MANIFEST, Manifest, task_folders
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, sha256_of
+from ernie_paddle.model.saved import check_model, newest
 from ernie_paddle.registry import Command, Registry
+from ernie_paddle.training.checkpoint import STATE_FILE
 from ernie_paddle.training.evaluation import Score
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
@@ -31,10 +34,16 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         (folder, registry.pretraining_tasks.get(Manifest.load(folder).task, str(folder)))
         for folder in task_folders(args.shards)
     ]
+    console = open_console()
+    known = samples_of(args.run) if args.run else {}
+    for folder, task in tasks:
+        if task.name in scores and sha256_of(folder / MANIFEST) != known.get(task.name):
+            console.print(f"{args.run}: trained on other samples of {task.name}; its score is left out", soft_wrap=True)
+            del scores[task.name]
     rows = {}
     for folder, task in sorted(tasks, key=lambda folder_and_task: folder_and_task[1].task_id):
         rows[task.name] = measure(folder, task, args.seed)
-    open_console().print(table(rows, scores))
+    console.print(table(rows, scores))
 
 
 def last_scores(run: Path) -> dict[str, Any]:
@@ -45,6 +54,12 @@ def last_scores(run: Path) -> dict[str, Any]:
     if not evaluations:
         raise UserError(f"{run / LOG_FILE}: no stage of this run has ended yet")
     return dict(evaluations[-1]["tasks"])
+
+
+def samples_of(run: Path) -> dict[str, str]:
+    """Return the checksums of the manifests of a run's samples, by task; empty without a checkpoint."""
+    checkpoint = newest(run, check_model, lambda _: None)
+    return dict(read_json(checkpoint / STATE_FILE, "trainer state")["run"]["data"]) if checkpoint else {}
 
 
 def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder
 from ernie_paddle.keyed_random import keyed_hash
-from ernie_paddle.outputs import output_path
+from ernie_paddle.outputs import check_empty, output_path
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
@@ -63,6 +63,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
     Raises:
         UserError: the lines cannot be read, or a split is empty.
     """
+    check_empty(out / TASK)
     # The lines are read twice, so that memory does not grow with the file.
     max_length = max((int(block.lengths.max()) for block in read_blocks(source, vocabulary)), default=0)
     origin = {"release_lines": source.name, "validation_share": validation_share}

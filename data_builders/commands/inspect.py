@@ -11,12 +11,11 @@ from rich.table import Table
 from ernie_paddle.arguments import positive, seed
 from ernie_paddle.console import open_console
 from ernie_paddle.data.batch import Batch
-from ernie_paddle.data.checking import check_shards, open_checked
+from ernie_paddle.data.checking import check_shards, check_vocabulary, open_checked
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS, Column, of_level
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest, task_folders
 from ernie_paddle.data.spans import BEGIN, BI_TAGS, NAMED_ENTITY, PHRASE, SPAN_KINDS, SPANS, WORD
-from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
@@ -52,8 +51,7 @@ def show_samples(args: argparse.Namespace, registry: Registry) -> None:
     """Print some samples of a task."""
     manifest = Manifest.load(args.folder)
     vocabulary = Vocabulary.load(args.vocab or args.folder.parent / VOCABULARY_FILE)
-    if vocabulary.digest != manifest.vocabulary_digest:
-        raise UserError(f"{args.folder}: built with another vocabulary; name that one with --vocab")
+    check_vocabulary(args.folder, manifest, vocabulary)
     table = open_checked(args.folder, args.split)
     print(f"{manifest.task}, {args.split}: {len(table):,} samples with {', '.join(c.name for c in manifest.columns)}")
     print(_SIGNS)

@@ -22,14 +22,19 @@ def check_shards(folder: Path, vocabulary: Vocabulary, ranks: Ranks | None = Non
         UserError: a shard is wrong; the message names the file, row and column of the first error.
     """
     manifest = Manifest.load(folder)
+    check_vocabulary(folder, manifest, vocabulary)
+    for shard in (ranks or Ranks()).share([shard for shards in manifest.splits.values() for shard in shards]):
+        _check_shard(folder, shard, manifest, vocabulary)
+    return manifest
+
+
+def check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) -> None:
+    """Raise a `UserError` if shards were built with another vocabulary."""
     if manifest.vocabulary_digest != vocabulary.digest:
         raise UserError(
             f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
             f"this one has {vocabulary.size}); build the shards again or use their vocabulary"
         )
-    for shard in (ranks or Ranks()).share([shard for shards in manifest.splits.values() for shard in shards]):
-        _check_shard(folder, shard, manifest, vocabulary)
-    return manifest
 
 
 def open_checked(folder: Path, split: str) -> SampleTable:

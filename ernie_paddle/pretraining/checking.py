@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from ernie_paddle.data.checking import check_vocabulary
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
@@ -86,15 +87,12 @@ def _sample_mistakes(
     """Yield the mistakes of a task's samples that their manifest and their lengths tell."""
     try:
         manifest = Manifest.load(folder)
+        if vocabulary:
+            check_vocabulary(folder, manifest, vocabulary)
         tables = {split: SampleTable.open(folder, split) for split in SPLITS}
     except UserError as error:
         yield str(error)
         return
-    if vocabulary and manifest.vocabulary_digest != vocabulary.digest:
-        yield (
-            f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
-            f"this one has {vocabulary.size}); build the shards again or use their vocabulary"
-        )
     if config and manifest.max_length > config.max_position_embeddings:
         yield (
             f"{folder}: samples have up to {manifest.max_length} tokens, but the model's max_position_embeddings is "

@@ -1,6 +1,8 @@
 """The bag-of-words baseline: what it can learn and what it must not."""
 
+import shutil
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +12,11 @@ from real_text_support import RealText
 
 from data_builders.annotation.features import CAPITALIZATION
 from data_builders.baseline import measure
+from data_builders.commands.baseline import last_scores
 from ernie_paddle.cli import main
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import Manifest
 from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.task import SentenceClassificationObjective, Task, TokenClassificationObjective
@@ -122,3 +126,19 @@ def test_the_command_prints_all_tasks(real_text: RealText, capsys: pytest.Captur
     table = capsys.readouterr().out
     for name in real_text.result.tasks:
         assert name in table
+
+
+def test_scores_of_a_run_on_other_samples_are_left_out(
+    toy_shards: Path, toy_pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = Path(shutil.copytree(toy_shards, tmp_path / "shards"))
+    task = "knowledge_masking"
+    loss = f"{last_scores(toy_pretrained)[task]['loss']:.3f}"
+    main(["baseline", str(shards / task), "--run", str(toy_pretrained)])
+    same = capsys.readouterr().out
+    manifest = Manifest.load(shards / task)
+    replace(manifest, origin={"seed": 2}).save(shards / task)
+    main(["baseline", str(shards / task), "--run", str(toy_pretrained)])
+    other = capsys.readouterr().out
+    assert loss in same and "other samples" not in same
+    assert f"trained on other samples of {task}; its score is left out" in other and loss not in other

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
-from stepping import Peer
+from stepping import Peer, Step
 
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
@@ -44,10 +44,10 @@ class Spread:
         return f"{self.median:.2f} ({self.smallest:.2f} to {self.largest:.2f})"
 
 
-def measure(contenders: Sequence[Contender], rounds: int) -> dict[str, list[tuple[float, int]]]:
-    """Run a step of each contender in turn, round by round; return the seconds and tokens of their steps by name."""
+def measure(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Step]]:
+    """Run a step of each contender in turn, round by round; return their steps by name."""
     processes = [Peer(c.name, c.python, PEERS / f"{c.script}.py", *map(str, c.arguments)) for c in contenders]
-    steps: dict[str, list[tuple[float, int]]] = {peer.name: [] for peer in processes}
+    steps: dict[str, list[Step]] = {peer.name: [] for peer in processes}
     for number in range(WARM_UP + rounds):
         for peer in processes:
             step = peer.step(number)
@@ -66,7 +66,7 @@ def compare(
     `peers` are the Python interpreter and the name of a script in `peers/`. Padding is not counted.
     """
     steps = measure([Contender(name, python, name, arguments) for python, name in peers], rounds)
-    speeds = {name: [tokens / seconds for seconds, tokens in peer_steps] for name, peer_steps in steps.items()}
+    speeds = {name: [step.tokens / step.seconds for step in peer_steps] for name, peer_steps in steps.items()}
     first = peers[0][1]
     table = Table("peer", title=title)
     for column in ("ms/step", "tokens/s", f"{first} / peer, median", "from", "to"):
@@ -74,7 +74,7 @@ def compare(
     for name, peer_speeds in speeds.items():
         ratio = Spread.of([ours / theirs for ours, theirs in zip(speeds[first], peer_speeds, strict=True)])
         shown_ratios = (f"{value:.2f}" for value in (ratio.median, ratio.smallest, ratio.largest))
-        milliseconds = 1e3 * statistics.median(seconds for seconds, _ in steps[name])
+        milliseconds = 1e3 * statistics.median(step.seconds for step in steps[name])
         table.add_row(name, f"{milliseconds:,.0f}", f"{statistics.median(peer_speeds):,.0f}", *shown_ratios)
     CONSOLE.print(table)
     return speeds

@@ -5,15 +5,16 @@ import sys
 import time
 from pathlib import Path
 
-from comparing import CONSOLE, Spread
+from comparing import CONSOLE, WARM_UP, Spread
 from rich.table import Table
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.backends import Backend, cpu_threads, open_backend
+from ernie_paddle.inference.backends import cpu_threads, open_backend
 from ernie_paddle.inference.export import Exported, Format, StoredPrecision, export, random_feed
-from ernie_paddle.inference.exported import is_export, load_export
+from ernie_paddle.inference.exported import is_export, read_record
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Registry, load_plugins
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 FORMATS: dict[str, tuple[Format, StoredPrecision]] = {
     "paddle": ("paddle", "fp32"),
@@ -31,9 +32,11 @@ def main() -> None:
     args = parser.parse_args()
     registry = load_plugins()
     exports = {name: exported(args.model, args.out / name, name, registry) for name in FORMATS}
-    latencies = {rows: measured(args.out, rows) for rows in ROWS}
-    threads, columns = cpu_threads(), [f"{rows} x {LENGTH} tokens, ms" for rows in ROWS]
-    table = Table("format", "MB", "largest difference", *columns, title=f"{args.model}, {threads} threads")
+    folders = {name: args.out / name for name in FORMATS if is_export(args.out / name)}
+    length = min([LENGTH, *(read_record(folder).max_length for folder in folders.values())])
+    latencies = {rows: measured(folders, [length] * rows) for rows in ROWS}
+    columns = [f"{rows} x {length} tokens, ms" for rows in ROWS]
+    table = Table("format", "MB", "largest difference", *columns, title=f"{args.model}, threads: {cpu_threads()}")
     for name, found in exports.items():
         folder = args.out / name
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
@@ -56,21 +59,17 @@ def exported(model: Path, out: Path, name: str, registry: Registry) -> Exported 
     return found
 
 
-def measured(out: Path, rows: int) -> dict[str, Spread]:
-    """Return the latency of each export in milliseconds, all measured in turn."""
-    folders = {name: out / name for name in FORMATS if is_export(out / name)}
-    backends: dict[str, Backend] = {name: open_backend(folder, on_gpu=False) for name, folder in folders.items()}
+def measured(folders: dict[str, Path], lengths: list[int]) -> dict[str, Spread]:
+    """Return the latency of each export for rows of these lengths in milliseconds, all measured in turn."""
+    backends = {name: open_backend(folder, on_gpu=False) for name, folder in folders.items()}
+    feeds = {name: random_feed(Vocabulary.load(folder / VOCABULARY_FILE), lengths) for name, folder in folders.items()}
     milliseconds: dict[str, list[float]] = {name: [] for name in backends}
-    if not folders:
-        return {}
-    opened = load_export(next(iter(folders.values())))
-    feed = random_feed(opened.vocabulary, [min(LENGTH, opened.record.max_length)] * rows)
-    for _ in range(ROUNDS + 2):
+    for _ in range(WARM_UP + ROUNDS):
         for name, backend in backends.items():
             began = time.perf_counter()
-            backend.run(feed)
+            backend.run(feeds[name])
             milliseconds[name].append(1e3 * (time.perf_counter() - began))
-    return {name: Spread.of(values[2:]) for name, values in milliseconds.items()}
+    return {name: Spread.of(values[WARM_UP:]) for name, values in milliseconds.items()}
 
 
 if __name__ == "__main__":

@@ -155,3 +155,6 @@ def test_what_cannot_be_scored_is_named(run: Run, model: Callable[[str], Path], 
     unlabelled = recipe_for(tmp_path, dev=rows, labelled=["train"])
     assert_user_error(*run("evaluate", path, unlabelled), "no labelled set among dev, test")
     assert_user_error(*run("evaluate", tmp_path, unlabelled), "neither a model")
+    ranked = ["evaluate", path, recipe_for(tmp_path, dev=rows), "--set"]
+    assert_user_error(*run(*ranked, "metric=mrr"), "set.tsv line 2", "the row has no 'group'")
+    assert_user_error(*run(*ranked, "metric=pearson_and_spearman"), "pearson_and_spearman")

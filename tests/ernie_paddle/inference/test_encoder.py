@@ -214,7 +214,8 @@ def exported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_exported_encoder_gives_the_same_vectors_and_fills_no_masks(encoder: Encoder, exported: Path) -> None:
     other = Encoder.load(exported)
     for pooling in ("mean", "cls", "pooled"):
-        np.testing.assert_array_equal(other.encode(TEXTS, pooling), encoder.encode(TEXTS, pooling))  # type: ignore[call-overload]
+        found, expected = (one.encode(TEXTS, pooling) for one in (other, encoder))  # type: ignore[call-overload]
+        np.testing.assert_allclose(found, expected, atol=1e-5)  # not equal if onnxruntime runs one of them
     with pytest.raises(UserError, match="an export has no masked-LM head"):
         other.fill_mask("[MASK]")
 
