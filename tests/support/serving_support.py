@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 import uvicorn
 
 from ernie_paddle.serving.app import Limits, Service, build_app
@@ -93,3 +95,12 @@ def metric(text: str, name: str, **labels: Any) -> float:
     written = ",".join(f'{label}="{value}"' for label, value in labels.items())
     full = f"ernie_paddle_{name}" + (f"{{{written}}}" if labels else "")
     return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(f"{full} ")), 0.0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, ten seconds at most."""
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen in ten seconds")

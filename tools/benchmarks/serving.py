@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -36,18 +37,40 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class Load:
-    """What clients got from a server: the seconds of each answer, and how long all took together."""
+    """What clients got from a server: the seconds of each answer, and how long all took together.
+
+    `cpu_seconds` are those of the server, which other programs on the machine hardly change.
+    """
 
     latencies: list[float]
     seconds: float
+    cpu_seconds: float
 
     @property
     def rate(self) -> float:
         return len(self.latencies) / self.seconds
 
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of a CPU for a request."""
+        return 1e3 * self.cpu_seconds / len(self.latencies)
+
     def percentile(self, share: float) -> float:
         """Return a percentile of the latencies in milliseconds."""
         return float(np.percentile(self.latencies, share) * 1e3)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The URL and the process of a server."""
+
+    url: str
+    process: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the process so far (proc(5): fields 14 and 15)."""
+        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -71,15 +94,28 @@ def main() -> None:
             servers["infinity"] = stack.enter_context(running("infinity", infinity(args.infinity, args.model)))
         for _ in range(args.rounds):
             for clients in args.clients:
-                for name, url in servers.items():
-                    load = asyncio.run(loaded(url, clients, args.seconds, texts, vectors, TOLERANCE[name]))
+                for name, server in servers.items():
+                    load = asyncio.run(loaded(server, clients, args.seconds, texts, vectors, TOLERANCE[name]))
                     measured[clients].setdefault(name, []).append(load)
         CONSOLE.print(table(measured))
-    write_json(OUT / "serving.json", [
-        {"clients": clients, "server": name, "rates": [load.rate for load in loads],
-         "p50_ms": [load.percentile(50) for load in loads], "p99_ms": [load.percentile(99) for load in loads]}
-        for clients, by_server in measured.items() for name, loads in by_server.items()
-    ])  # fmt: skip
+    write_json(OUT / "serving.json", {str(clients): records(loads) for clients, loads in measured.items()})
+
+
+def records(by_server: dict[str, list[Load]]) -> dict[str, list[dict[str, float]]]:
+    """Return the figures of each round by server."""
+    return {
+        name: [
+            {
+                "requests": len(load.latencies),
+                "requests_per_second": load.rate,
+                "p50_ms": load.percentile(50),
+                "p99_ms": load.percentile(99),
+                "cpu_ms": load.cpu_ms,
+            }
+            for load in loads
+        ]
+        for name, loads in by_server.items()
+    }
 
 
 def random_texts(encoder: Encoder) -> list[str]:
@@ -112,8 +148,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(name: str, started: tuple[list[str], str]) -> Iterator[str]:
-    """Run a server until the block ends; yield the URL when it answers. It logs to `<name>.log`."""
+def running(name: str, started: tuple[list[str], str]) -> Iterator[Server]:
+    """Run a server until the block ends; yield it when it answers. It logs to `<name>.log`."""
     command, url = started
     log = OUT / "serving" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -128,20 +164,20 @@ def running(name: str, started: tuple[list[str], str]) -> Iterator[str]:
                     break
                 except httpx.TransportError:
                     time.sleep(1)
-            yield url
+            yield Server(url, process.pid)
         finally:
             process.terminate()
 
 
 async def loaded(
-    url: str, clients: int, seconds: float, texts: list[str], vectors: np.ndarray, tolerance: float
+    server: Server, clients: int, seconds: float, texts: list[str], vectors: np.ndarray, tolerance: float
 ) -> Load:
     """Let clients ask for `seconds`, each for a text after the other.
 
     Raises:
         UserError: an answer is missing, or is not the text's vector.
     """
-    latencies: list[float] = []
+    url, latencies = server.url, list[float]()
     ends = time.perf_counter() + seconds
 
     async def client(number: int, http: httpx.AsyncClient) -> None:
@@ -156,31 +192,27 @@ async def loaded(
                 raise UserError(f"{url}: the vector of text {row} differs by {np.abs(found - vectors[row]).max():.1e}")
             row = (row + 1) % len(texts)
 
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), server.cpu_seconds()
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
         await asyncio.gather(*(client(number, http) for number in range(clients)))
-    return Load(latencies, time.perf_counter() - began)
+    return Load(latencies, time.perf_counter() - began, server.cpu_seconds() - cpu_began)
 
 
 def table(measured: dict[int, dict[str, list[Load]]]) -> Table:
     """Return a table of the medians over the rounds, and of the ratios of requests per second with their range."""
     shown = Table("clients", "server", title="one text in a request, medians over the rounds")
-    for column in ("requests", "requests/s", "p50, ms", "p99, ms", "serve / peer"):
+    for column in ("requests", "requests/s", "p50, ms", "p99, ms", "CPU ms/request", "requests/s of serve / peer"):
         shown.add_column(column, justify="right")
     for clients, by_server in measured.items():
         for name, loads in by_server.items():
             ratios = Spread.of([ours.rate / load.rate for ours, load in zip(by_server["serve"], loads, strict=True)])
             count = sum(len(load.latencies) for load in loads)
-            rate, p50, p99 = (
-                Spread.of([value(load) for load in loads]).median
-                for value in (
-                    lambda load: load.rate,
-                    lambda load: load.percentile(50),
-                    lambda load: load.percentile(99),
-                )
-            )
-            shown.add_row(str(clients), name, f"{count:,}", f"{rate:,.1f}", f"{p50:,.0f}", f"{p99:,.0f}", str(ratios))
+            rate = statistics.median(load.rate for load in loads)
+            p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (50, 99))
+            cpu = statistics.median(load.cpu_ms for load in loads)
+            figures = (f"{count:,}", f"{rate:,.1f}", f"{p50:,.0f}", f"{p99:,.0f}", f"{cpu:,.1f}", str(ratios))
+            shown.add_row(str(clients), name, *figures)
     return shown
 
 

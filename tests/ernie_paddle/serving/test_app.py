@@ -1,8 +1,8 @@
 """The service answers what the Python API returns, and names the mistakes of requests."""
 
 import json
+import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,11 +16,12 @@ from weights_support import FINETUNED, finetuned_model, random_model
 pytest.importorskip("prometheus_client", reason="needs the extra serve: pip install -e '.[serve]'")
 
 import httpx
-from serving_support import LIMITS, metric, served, vectors_of
+from serving_support import LIMITS, metric, served, until, vectors_of
 
 from ernie_paddle import Encoder, Predictor
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.model.saved import Model, save_model
+from ernie_paddle.serving import app
 from ernie_paddle.serving.app import Limits
 from ernie_paddle.serving.batching import Results
 from ernie_paddle.serving.models import EmbeddingModel, PredictionModel, Prepared, ServedModel, usual_endpoint
@@ -227,6 +228,25 @@ def test_a_body_of_unknown_length_is_read_up_to_the_limit(client: httpx.Client) 
     assert asked(client, input="w1").status_code == 200
 
 
+def send_part(client: httpx.Client, end: int) -> bytes:
+    """Send half of a request; return what is answered until the connection ends, or close it with `end` bytes read."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as connection:
+        connection.sendall(b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        return connection.recv(end) if end else b""
+
+
+def test_a_request_that_never_arrives_holds_no_place(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with served(embeddings(encoder), Limits(1 << 16, queue=1)) as client:
+        send_part(client, end=0)
+        until(lambda: metric(client.get("/metrics").text, "requests_total", endpoint="/v1/embeddings", status=499) == 1)
+        monkeypatch.setattr(app, "BODY_SECONDS", 0.1)
+        assert b" 408 " in send_part(client, end=100)
+        assert asked(client, input="w1").status_code == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_without_a_known_key_only_health_is_answered(encoder: Encoder) -> None:
     with served(embeddings(encoder), Limits(1 << 16, 10, keys=("first", "sécond"))) as client:
         body = {"input": "w1"}
@@ -266,12 +286,11 @@ class Held(ServedModel):
         return {"found": int(results[0])}
 
 
-def test_a_full_queue_refuses_and_answers_what_it_took(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_full_queue_refuses_and_answers_what_it_took() -> None:
     model = Held()
     with served(model, Limits(100, queue=3)) as client, ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(client.post, "/v1/embeddings", json=number) for number in range(3)]
-        while metric(client.get("/metrics").text, "queue_requests") < 3:
-            time.sleep(0.01)
+        until(lambda: metric(client.get("/metrics").text, "queue_requests") == 3)
         refused = client.post("/v1/embeddings", json=4)
         assert refused.status_code == 429 and int(refused.headers["Retry-After"]) >= 1
         assert refused.json()["error"]["message"].startswith("3 requests wait already")

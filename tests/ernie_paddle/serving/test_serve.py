@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from weights_support import finetuned_model, random_model
 pytest.importorskip("prometheus_client", reason="needs the extra serve: pip install -e '.[serve]'")
 
 import httpx
-from serving_support import ServerProcess, metric, serve_process, vectors_of
+from serving_support import ServerProcess, metric, serve_process, until, vectors_of
 
 from ernie_paddle import Encoder
 from ernie_paddle.commands import serve
+from ernie_paddle.errors import UserError
 from ernie_paddle.model.saved import save_model
+from ernie_paddle.serving.server import bound_socket
 
 CLIENTS, SECONDS = 64, 3.0
 
@@ -80,14 +82,6 @@ def test_many_clients_at_once_get_the_answers_to_their_own_requests(
     text = httpx.get(f"{server.url}/metrics").text
     assert metric(text, "requests_total", endpoint="/v1/embeddings", status=200) == sum(answered)
     assert metric(text, "batch_samples_count") < sum(answered), "clients share batches"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    pytest.fail("it did not happen in ten seconds")
 
 
 def test_a_stop_answers_all_accepted_requests_and_ends_with_success(
@@ -160,6 +154,15 @@ def test_mistakes_are_named_before_anything_is_served(
     assert_user_error(code, stderr, "the model has no pooler")
     monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "uvicorn" else name)
     assert_user_error(*run("serve", model, "--port", 0), "serve needs uvicorn: pip install 'ernie-paddle[serve]'")
+
+
+def test_a_port_is_taken_before_the_model_is_loaded_and_opened_afterwards() -> None:
+    with bound_socket("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(UserError, match="Address already in use"):
+            bound_socket("127.0.0.1", port)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
 
 
 def test_keys_are_read_without_blanks(tmp_path: Path) -> None:
