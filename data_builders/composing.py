@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import CountingBuilder, Pool, PoolCorpus, SampleBuilder, SampleDraft
 from ernie_paddle.data.samples import SampleBlock, ranges
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS, LABEL, SENTENCE_IDS, Column, of_level
@@ -148,9 +148,11 @@ def to_samples(
         features: the columns that are copied from the segments.
         own: the columns that the drafts give values for.
         vocabulary: the vocabulary of the segments.
+
+    Raises:
+        UserError: the drafts have values for other columns, or not one for each token.
     """
-    if LABEL not in [column.name for column in own] and any(draft.label != IGNORED for draft in drafts):
-        raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
+    _check_declared(drafts, own)
     segments = [segment for draft in drafts for segment in draft.segments]
     counts = np.array([len(draft.segments) for draft in drafts], np.int64)
     tokens = np.array([segment.tokens for segment in segments], np.int64)
@@ -169,12 +171,24 @@ def to_samples(
     if drafts:
         target = ranges(starts, tokens)
         for column in of_level(own, "token"):
-            columns[column.name][target] = np.concatenate([_values(draft, column) for draft in drafts])
+            values = np.concatenate([_values(draft, column) for draft in drafts])
+            if values.shape != target.shape:
+                raise UserError(f"column '{column.name}': {len(values)} values for {len(target)} tokens of segments")
+            columns[column.name][target] = values
     sample_columns = {
         column.name: np.array([_values(draft, column) for draft in drafts], np.int64)
         for column in of_level(own, "sentence")
     }
     return SampleBlock(np.diff(cls_positions, append=total), columns, sample_columns)
+
+
+def _check_declared(drafts: list[SampleDraft], own: Sequence[Column]) -> None:
+    """Raise a `UserError` if drafts have values for a column that is not among the builder's `own`."""
+    declared = {column.name for column in own}
+    if LABEL not in declared and any(draft.label != IGNORED for draft in drafts):
+        raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
+    if undeclared := {name for draft in drafts for name in draft.columns} - declared:
+        raise UserError(f"samples have values for a column '{min(undeclared)}', which their builder does not declare")
 
 
 def _values(draft: SampleDraft, column: Column) -> np.ndarray | int:
@@ -187,7 +201,11 @@ def _values(draft: SampleDraft, column: Column) -> np.ndarray | int:
 
 
 def _copy_segments(
-    names: list[str], columns: dict[str, np.ndarray], segments: list[Columns], starts: np.ndarray, tokens: np.ndarray
+    names: list[str],
+    columns: dict[str, np.ndarray],
+    segments: list[TokenColumns],
+    starts: np.ndarray,
+    tokens: np.ndarray,
 ) -> None:
     """Copy columns of segments into `columns` at `starts`; `tokens` are their lengths [segments]."""
     by_source: dict[int, list[int]] = {}

@@ -13,8 +13,8 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.text.cleaning import clean, decode, load_json
 from ernie_paddle.text.encodings import not_utf8
 
-InputType = TypeVar("InputType", bound="TaskInput")
-Layout = Literal["text", "tsv", "jsonl"]
+GivenInput = TypeVar("GivenInput", bound="TaskInput")
+RowLayout = Literal["text", "tsv", "jsonl"]
 ERRORS_SHOWN = 10  # of bad rows
 UNREAD_KEYS = ("id", "label")  # inputs may also be rows of a labelled file
 
@@ -23,7 +23,7 @@ class TaskInput(Settings):
     """The input of a prediction: the fields of an example without its label. Each fine-tuning task has a subclass."""
 
     @classmethod
-    def of(cls: type[InputType], given: Any, where: str) -> InputType:
+    def of(cls: type[GivenInput], given: Any, where: str) -> GivenInput:
         """Return what a user gave: a mapping of fields, a sequence of fields in order, or a text, the first field.
 
         The keys `id` and `label` are not read. Lone surrogates are replaced.
@@ -93,7 +93,7 @@ def input_rows(given: Sequence[Any]) -> Iterator[InputRow]:
     return (InputRow(str(number), f"input {number}", one) for number, one in enumerate(given))
 
 
-def read_rows(path: Path, layout: Layout, skip_bad: bool = False) -> Iterator[InputRow | BadRow]:
+def read_rows(path: Path, layout: RowLayout, skip_bad: bool = False) -> Iterator[InputRow | BadRow]:
     """Yield the rows of a file as they are read. Their ids are their numbers from 0, or those of a key `id`.
 
     `text` has a text in each line. `tsv` begins with the names of its columns; a name that occurs several times is a

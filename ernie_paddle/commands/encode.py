@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.inference.encoder import Encoder
-    from ernie_paddle.inference.vector_files import JsonLinesWriter, open_vectors
+    from ernie_paddle.inference.vector_files import VectorLinesWriter, open_vectors
 
     format = output_format(args)
     encoder = Encoder.load(args.model, precision=args.precision)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     opened = (
         open_vectors(args.output, format, encoder, pooling)
         if args.output
-        else nullcontext(JsonLinesWriter(sys.stdout, encoder, pooling))
+        else nullcontext(VectorLinesWriter(sys.stdout, encoder, pooling))
     )
     bad, count, cut = BadRows(), 0, 0
     with opened as writer:

@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--splits",
         nargs="+",
+        action="extend",
         choices=("train", "dev", "test"),
-        default=["dev", "test"],
         help="splits to score (default: dev test); unlabelled sets are left out",
     )
     parser.add_argument("--size", choices=SIZES, default=SIZES[0], help="section of the recipe to use (default: base)")
@@ -34,12 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from ernie_paddle.inference.evaluation import evaluate
+    from ernie_paddle.inference.evaluation import SPLITS, evaluate
 
     scores = evaluate(
         args.model,
         load_recipe(args.recipe, args.size, args.set),
-        splits=args.splits,
+        splits=args.splits or SPLITS,
         precision=args.precision,
         batch_tokens=args.batch_tokens,
         registry=registry,

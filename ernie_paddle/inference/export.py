@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from ernie_paddle.programs.inference_program import InferenceProgram
 
 TOLERANCE = 1e-5
-Format = Literal["paddle", "onnx", "bert"]
-Feed = dict[str, np.ndarray]
+TargetFormat = Literal["paddle", "onnx", "bert"]
+FeedArrays = dict[str, np.ndarray]
 Outputs = list[list[np.ndarray]]  # of each feed
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """A model to export with its head, and the program that tells what they compute."""
 
     model: Model
@@ -58,7 +58,7 @@ class Source:
         return self.model.signature.max_length if self.model.signature else self.model.config.max_position_embeddings
 
     @classmethod
-    def load(cls, folder: Path, registry: Registry) -> "Source":
+    def load(cls, folder: Path, registry: Registry) -> "ExportSource":
         """Load a model, or that of a run (see `resolve`); one without a signature is an encoder.
 
         Raises:
@@ -82,7 +82,7 @@ def export(
     model: Path | str,
     out: Path | str,
     registry: Registry | None = None,
-    format: Format = "paddle",
+    format: TargetFormat = "paddle",
     precision: StoredPrecision = "fp32",
 ) -> Exported:
     """Export a model, then compare what the written files compute in a fresh process with what the model computes.
@@ -103,7 +103,7 @@ def export(
     check_empty(Path(out))
     if precision == "int8" and format != "onnx":
         raise UserError(f"--precision int8: not for the format {format}; use --format onnx")
-    source = Source.load(Path(model), registry or load_plugins())
+    source = ExportSource.load(Path(model), registry or load_plugins())
     with atomic_folder(Path(out)) as partial:
         write, run = FORMATS[format]
         notes = write(partial, source)
@@ -119,14 +119,14 @@ def export(
         return quantized(source, partial)
 
 
-def write_paddle(folder: Path, source: Source) -> list[str]:
+def write_paddle(folder: Path, source: ExportSource) -> list[str]:
     """Write Paddle's inference files."""
     source.program.save(folder / MODEL_PREFIX)
     write_description(folder, source, "paddle", "fp32")
     return []
 
 
-def write_onnx(folder: Path, source: Source) -> list[str]:
+def write_onnx(folder: Path, source: ExportSource) -> list[str]:
     """Write an ONNX file."""
     try:
         import onnxruntime  # noqa: F401 - what is written is run to check it
@@ -139,12 +139,12 @@ def write_onnx(folder: Path, source: Source) -> list[str]:
     return []
 
 
-def write_bert(folder: Path, source: Source) -> list[str]:
+def write_bert(folder: Path, source: ExportSource) -> list[str]:
     """Write a folder that other libraries open as BERT."""
     return bert.write(folder, source.model, source.registry)
 
 
-def write_description(folder: Path, source: Source, format: ExportFormat, precision: StoredPrecision) -> None:
+def write_description(folder: Path, source: ExportSource, format: ExportFormat, precision: StoredPrecision) -> None:
     """Write what stands beside the model file: its description, vocabulary, signature and checksums."""
     from ernie_paddle.programs.inference_program import INPUTS
 
@@ -158,13 +158,13 @@ def write_description(folder: Path, source: Source, format: ExportFormat, precis
     write_checksums(folder)
 
 
-def run_export(folder: Path, feeds: list[Feed]) -> Outputs:
+def run_export(folder: Path, feeds: list[FeedArrays]) -> Outputs:
     """Return the outputs of an exported model, on the CPU like those of the program that it is compared with."""
     backend = open_backend(folder, on_gpu=False)
     return [backend.run(feed) for feed in feeds]
 
 
-def run_bert(folder: Path, feeds: list[Feed]) -> Outputs:
+def run_bert(folder: Path, feeds: list[FeedArrays]) -> Outputs:
     """Return the outputs of a BERT as it is read back from its folder."""
     registry = load_plugins()
     model = bert.read(folder, registry)
@@ -172,14 +172,16 @@ def run_bert(folder: Path, feeds: list[Feed]) -> Outputs:
     return [program.run(feed) for feed in feeds]
 
 
-FORMATS: dict[Format, tuple[Callable[[Path, Source], list[str]], Callable[[Path, list[Feed]], Outputs]]] = {
+FORMATS: dict[
+    TargetFormat, tuple[Callable[[Path, ExportSource], list[str]], Callable[[Path, list[FeedArrays]], Outputs]]
+] = {
     "paddle": (write_paddle, run_export),
     "onnx": (write_onnx, run_export),
     "bert": (write_bert, run_bert),
 }
 
 
-def quantized(source: Source, folder: Path) -> Exported:
+def quantized(source: ExportSource, folder: Path) -> Exported:
     """Replace the ONNX file in `folder` by one in int8; tell its difference and its scores on the recipe's dev sets."""
     from ernie_paddle.inference import export_onnx
 
@@ -196,7 +198,7 @@ def quantized(source: Source, folder: Path) -> Exported:
     return Exported(largest_difference(source, folder, run_export), tuple(notes))
 
 
-def dev_sets(source: Source) -> list[ExampleSet]:
+def dev_sets(source: ExportSource) -> list[ExampleSet]:
     """Read the labelled dev sets of the recipe that the model was fine-tuned with.
 
     Raises:
@@ -210,7 +212,7 @@ def dev_sets(source: Source) -> list[ExampleSet]:
     return [examples for examples in sets if all(map(task.is_labelled, examples.examples))]
 
 
-def score(folder: Path, source: Source, examples: ExampleSet) -> str:
+def score(folder: Path, source: ExportSource, examples: ExampleSet) -> str:
     """Return the metric values of the exported model in `folder` on a labelled set, in per cent."""
     signature = source.model.signature
     assert signature is not None and signature.metric is not None
@@ -220,7 +222,7 @@ def score(folder: Path, source: Source, examples: ExampleSet) -> str:
     return ", ".join(f"{name} {100 * value:.2f}" for name, value in scores.values.items())
 
 
-def largest_difference(source: Source, folder: Path, run: Callable[[Path, list[Feed]], Outputs]) -> float:
+def largest_difference(source: ExportSource, folder: Path, run: Callable[[Path, list[FeedArrays]], Outputs]) -> float:
     """Compare the outputs of what is in `folder`, as `run` computes them in a fresh process, with the program's."""
     feeds = [random_feed(source.model.vocabulary, lengths) for lengths in ([3], [source.max_length, 3, 7, 5])]
     differences = []
@@ -233,7 +235,7 @@ def largest_difference(source: Source, folder: Path, run: Callable[[Path, list[F
     return float(max(differences))
 
 
-def random_feed(vocabulary: Vocabulary, lengths: list[int]) -> Feed:
+def random_feed(vocabulary: Vocabulary, lengths: list[int]) -> FeedArrays:
     """Return rows of random words with these lengths, padded, the latter half of each a second sentence."""
     places, longest = np.arange(max(lengths)), np.array(lengths)[:, None]
     ids = generator("export", *lengths).choice(vocabulary.ordinary_ids, (len(lengths), max(lengths)))

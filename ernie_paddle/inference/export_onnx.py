@@ -36,7 +36,9 @@ def write(path: Path, model: Model, head: InferenceHead) -> None:
     """
     model = model.without_task_embedding()
     graph = Graph(model.parameters)
-    outputs = head.build(OnnxNetwork(graph, model.config), Encoder(graph, model, head))
+    outputs = head.build(OnnxNetwork(graph, model.config), EncoderGraph(graph, model, head))
+    if graph.missing:
+        raise UserError(f"the model lacks {', '.join(sorted(graph.missing))}")
     size = sum(value.nbytes for value in graph.initializers.values())
     if size > LARGEST_FILE:
         raise UserError(
@@ -49,13 +51,13 @@ class CannotExport(UserError):
     """A model that has no place in an ONNX file."""
 
 
-class Value:
+class GraphValue:
     """A value of a graph, by name. Its methods are those that objectives call on values of Paddle programs."""
 
     def __init__(self, graph: "Graph", name: str):
         self.graph, self.name = graph, name
 
-    def softmax(self) -> "Value":
+    def softmax(self) -> "GraphValue":
         return self.graph.add("Softmax", self, axis=-1)
 
     def __getattr__(self, name: str) -> Any:
@@ -67,37 +69,37 @@ class Graph:
 
     def __init__(self, parameters: Mapping[str, np.ndarray]):
         self.initializers: dict[str, np.ndarray] = {}
+        self.missing: set[str] = set()
         self._parameters = parameters
         self._nodes: list[onnx.NodeProto] = []
 
-    def add(self, operator: str, *inputs: "Value | np.ndarray | np.generic | list[int]", **attributes: Any) -> Value:
+    def add(
+        self, operator: str, *inputs: "GraphValue | np.ndarray | np.generic | list[int]", **attributes: Any
+    ) -> GraphValue:
         """Add an operator with one output. Arrays and lists of integers become constants."""
         name = f"{operator.lower()}_{len(self._nodes)}"
-        names = [given.name if isinstance(given, Value) else self.constant(given).name for given in inputs]
+        names = [given.name if isinstance(given, GraphValue) else self.constant(given).name for given in inputs]
         self._nodes.append(helper.make_node(operator, names, [name], name, **attributes))
-        return Value(self, name)
+        return GraphValue(self, name)
 
-    def parameter(self, name: str) -> Value:
-        """Return a parameter of the model by its name.
+    def parameter(self, name: str) -> GraphValue:
+        """Return a parameter of the model by its name; one that it lacks is added to `missing`."""
+        if name in self._parameters:
+            self.initializers[name] = self._parameters[name]
+        else:
+            self.missing.add(name)
+        return GraphValue(self, name)
 
-        Raises:
-            UserError: the model lacks it.
-        """
-        if name not in self._parameters:
-            raise UserError(f"the model lacks {name}")
-        self.initializers[name] = self._parameters[name]
-        return Value(self, name)
-
-    def constant(self, value: "np.ndarray | np.generic | list[int]") -> Value:
+    def constant(self, value: "np.ndarray | np.generic | list[int]") -> GraphValue:
         """Return a constant; integers of a list are int64."""
         name = f"constant_{len(self.initializers)}"
         self.initializers[name] = np.asarray(value)
-        return Value(self, name)
+        return GraphValue(self, name)
 
-    def input(self, name: str) -> Value:
-        return Value(self, name)
+    def input(self, name: str) -> GraphValue:
+        return GraphValue(self, name)
 
-    def proto(self, outputs: Mapping[str, Value], axes: Mapping[str, tuple[str, ...]]) -> onnx.ModelProto:
+    def proto(self, outputs: Mapping[str, GraphValue], axes: Mapping[str, tuple[str, ...]]) -> onnx.ModelProto:
         """Return the graph as a model with these outputs by name, and the names of their axes."""
         named = [helper.make_node("Identity", [value.name], [name]) for name, value in outputs.items()]
         inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in INPUTS]
@@ -121,20 +123,20 @@ class Layers:
     def __init__(self, graph: Graph, config: ErnieConfig):
         self.graph, self.config = graph, config
 
-    def linear(self, x: Value, name: str) -> Value:
+    def linear(self, x: GraphValue, name: str) -> GraphValue:
         product = self.graph.add("MatMul", x, self.graph.parameter(f"{name}.w_0"))
         return self.graph.add("Add", product, self.graph.parameter(f"{name}.b_0"))
 
-    def layer_norm(self, x: Value, name: str) -> Value:
+    def layer_norm(self, x: GraphValue, name: str) -> GraphValue:
         scale, bias = self.graph.parameter(f"{name}_scale"), self.graph.parameter(f"{name}_bias")
         epsilon = self.config.layer_norm_epsilon
         return self.graph.add("LayerNormalization", x, scale, bias, axis=-1, epsilon=epsilon)
 
-    def activation(self, x: Value) -> Value:
+    def activation(self, x: GraphValue) -> GraphValue:
         return self.graph.add("Gelu" if self.config.hidden_act == "gelu" else "Relu", x)
 
 
-class Encoder(Layers):
+class EncoderGraph(Layers):
     """The encoder of a model in a graph; see `EncoderTokens`. The last layer computes what the head reads."""
 
     def __init__(self, graph: Graph, model: Model, head: InferenceHead):
@@ -153,24 +155,24 @@ class Encoder(Layers):
             x = self._layer(queries, x, f"encoder_layer_{i}")
         self._outputs = x
 
-    def first(self) -> Value:
+    def first(self) -> GraphValue:
         """Return [rows, hidden]."""
         return self.graph.add("Gather", self._outputs, np.array(0), axis=1)
 
-    def every(self) -> Value:
+    def every(self) -> GraphValue:
         """Return [rows, length, hidden]."""
         return self._outputs
 
-    def masked(self) -> Value:
+    def masked(self) -> GraphValue:
         """Return [masks, hidden], row by row."""
         is_mask = self.graph.add("Equal", self._ids, np.array(self._mask_id))
         places = self.graph.add("Transpose", self.graph.add("NonZero", is_mask), perm=[1, 0])
         return self.graph.add("GatherND", self._outputs, places)
 
-    def padded(self, values: Value) -> Value:
+    def padded(self, values: GraphValue) -> GraphValue:
         return values
 
-    def _embed(self) -> Value:
+    def _embed(self) -> GraphValue:
         graph = self.graph
         words = graph.add("Gather", graph.parameter("word_embedding"), self._ids)
         sentences = graph.add("Gather", graph.parameter("sent_embedding"), graph.input(INPUTS[1]))
@@ -179,7 +181,7 @@ class Encoder(Layers):
         x = graph.add("Add", graph.add("Add", words, sentences), positions)
         return self.layer_norm(x, "pre_encoder_layer_norm")
 
-    def _layer(self, queries: Value, x: Value, name: str) -> Value:
+    def _layer(self, queries: GraphValue, x: GraphValue, name: str) -> GraphValue:
         """Add a layer; return its outputs for `queries` [rows, n, hidden], which attend to all tokens `x`."""
         context = self.linear(self._attention(queries, x, f"{name}_multi_head_att"), f"{name}_multi_head_att_output_fc")
         x = self.layer_norm(self.graph.add("Add", queries, context), f"{name}_post_att_layer_norm")
@@ -187,11 +189,11 @@ class Encoder(Layers):
         outer = self.linear(inner, f"{name}_ffn_fc_1")
         return self.layer_norm(self.graph.add("Add", x, outer), f"{name}_post_ffn_layer_norm")
 
-    def _attention(self, queries: Value, x: Value, name: str) -> Value:
+    def _attention(self, queries: GraphValue, x: GraphValue, name: str) -> GraphValue:
         graph, heads = self.graph, self.config.num_attention_heads
         size = self.config.hidden_size // heads
 
-        def split(source: Value, part: str, axes: list[int]) -> Value:
+        def split(source: GraphValue, part: str, axes: list[int]) -> GraphValue:
             projected = graph.add("Reshape", self.linear(source, f"{name}_{part}_fc"), [0, 0, heads, size])
             return graph.add("Transpose", projected, perm=axes)
 
@@ -205,16 +207,16 @@ class Encoder(Layers):
 class OnnxNetwork(Layers):
     """The heads of an inference graph; see `InferenceNetwork`. They do not compute losses."""
 
-    def pooled(self, first_tokens: Value) -> Value:
+    def pooled(self, first_tokens: GraphValue) -> GraphValue:
         return self.graph.add("Tanh", self.linear(first_tokens, "pooled_fc"))
 
-    def sentence_logits(self, first_tokens: Value, head: str, classes: int) -> Value:
+    def sentence_logits(self, first_tokens: GraphValue, head: str, classes: int) -> GraphValue:
         return self.token_logits(self.pooled(first_tokens), head, classes)
 
-    def token_logits(self, tokens: Value, head: str, classes: int) -> Value:
+    def token_logits(self, tokens: GraphValue, head: str, classes: int) -> GraphValue:
         return self.linear(tokens, head)
 
-    def masked_lm_logits(self, tokens: Value) -> Value:
+    def masked_lm_logits(self, tokens: GraphValue) -> GraphValue:
         x = self.layer_norm(self.activation(self.linear(tokens, "mask_lm_trans_fc")), "mask_lm_trans_layer_norm")
         table = self.graph.add("Transpose", self.graph.parameter("word_embedding"), perm=[1, 0])
         return self.graph.add("Add", self.graph.add("MatMul", x, table), self.graph.parameter("mask_lm_out_fc.b_0"))

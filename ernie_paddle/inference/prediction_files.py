@@ -73,7 +73,7 @@ class TextsWriter:
         self._file.write("\n}\n" if self._ids else "{}\n")
 
 
-class JsonLinesWriter:
+class PredictionLinesWriter:
     """JSON lines with `index` and the prediction in words, or the `error` of a row that could not be read."""
 
     def __init__(self, file: IO[str]):
@@ -100,7 +100,7 @@ def score_names(task: FinetuningTask, signature: Signature) -> Sequence[str] | N
 def open_writer(file: IO[str], format: PredictionFormat, names: Sequence[str] | None) -> PredictionWriter:
     """Return a writer for predictions with scores of these names (see `TableWriter`)."""
     if format == "jsonl":
-        return JsonLinesWriter(file)
+        return PredictionLinesWriter(file)
     return TextsWriter(file) if format == "json" else TableWriter(file, names)
 
 

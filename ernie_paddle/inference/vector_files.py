@@ -104,7 +104,7 @@ class ArrowWriter:
             self._rows = []
 
 
-class JsonLinesWriter:
+class VectorLinesWriter:
     """JSON lines with `index`, `embedding` and, for tokens, `tokens`; with `error` instead in a bad row."""
 
     def __init__(self, file: IO[str], encoder: Encoder, pooling: Pooling):
@@ -142,7 +142,7 @@ def open_vectors(path: Path, format: VectorFormat, encoder: Encoder, pooling: Po
             files = [stack.enter_context(open(folder / name, "wb")) for name in (CLS_FILE, TOKENS_FILE)]
             writer = ReleaseWriter(files[0], files[1], encoder.hidden_size)
         elif format == "jsonl":
-            writer = JsonLinesWriter(stack.enter_context(atomic_write(path)), encoder, pooling)
+            writer = VectorLinesWriter(stack.enter_context(atomic_write(path)), encoder, pooling)
         else:
             file = stack.enter_context(atomic_write(path, "wb"))
             is_array = format == "npy"

@@ -47,9 +47,6 @@ class MultipleChoiceObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 4
-
 
 class ChoiceInput(TaskInput):
     """A question about a text, with choices."""

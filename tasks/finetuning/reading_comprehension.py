@@ -74,9 +74,6 @@ class SpanObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.token_logits(outputs, self.head, 2)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 1
-
 
 @dataclass(frozen=True)
 class Window:

@@ -40,9 +40,6 @@ class RegressionObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 1
-
 
 @dataclass(frozen=True)
 class NumberPrediction(Prediction):

@@ -18,7 +18,7 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.encoding import samples_of, tokenized
 from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
-from ernie_paddle.inputs import InputType, TaskInput
+from ernie_paddle.inputs import GivenInput, TaskInput
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Labels, Objective, TokenClassificationObjective
@@ -41,7 +41,7 @@ class TokensInput(TaskInput):
     """Its tokens instead."""
 
     @classmethod
-    def of(cls: type[InputType], given: Any, where: str) -> InputType:
+    def of(cls: type[GivenInput], given: Any, where: str) -> GivenInput:
         """Return what a user gave, as `TaskInput.of` does; a sequence of texts are tokens."""
         if isinstance(given, Sequence) and not isinstance(given, str):
             given = {"tokens": given}

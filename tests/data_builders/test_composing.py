@@ -1,4 +1,4 @@
-"""Composing: what keys the draws, which documents are held out, and what a work item depends on."""
+"""Composing: the keys of random draws, the documents that are held out, and what a work item depends on."""
 
 from collections import Counter
 from pathlib import Path
@@ -30,7 +30,7 @@ def corpora(tmp_path: Path) -> TracedCorpora:
 
 
 def test_seed_task_corpus_and_work_item_key_the_draws(corpora: TracedCorpora) -> None:
-    """Where one of them differs alone, the same documents get other labels."""
+    """If any of them differs, the same documents get other labels."""
 
     def labels(
         task: type[SentenceReorderingBuilder] = SentenceReorderingBuilder,

@@ -14,7 +14,7 @@ from ernie_paddle.inputs import (
     BadRow,
     BadRows,
     InputRow,
-    Layout,
+    RowLayout,
     TaskInput,
     TextInput,
     input_rows,
@@ -66,7 +66,7 @@ def test_inputs_from_python_are_numbered() -> None:
     assert list(input_rows(["a", ("b", "c")])) == [InputRow("0", "input 0", "a"), InputRow("1", "input 1", ("b", "c"))]
 
 
-def rows_of(folder: Path, layout: Layout, content: str | bytes, skip_bad: bool = False) -> list[Any]:
+def rows_of(folder: Path, layout: RowLayout, content: str | bytes, skip_bad: bool = False) -> list[Any]:
     path = folder / "rows"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     found = list(read_rows(path, layout, skip_bad))
@@ -101,7 +101,7 @@ def test_half_characters_are_replaced(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "jsonl", '"a\\ud83d"\n') == [("0", "a\ufffd")]
 
 
-BAD: list[tuple[Layout, bytes, int, str]] = [
+BAD: list[tuple[RowLayout, bytes, int, str]] = [
     ("text", b"a\n\xff\xfe\nb\n", 1, "rows line 2: not UTF-8"),
     ("jsonl", b'"a"\n"b\n"c"\n', 1, "rows line 2: not JSON"),
     ("jsonl", b'"a"\n5\n"c"\n', 1, "rows line 2: expected a text, a list or an object, found 5"),
@@ -112,7 +112,7 @@ BAD: list[tuple[Layout, bytes, int, str]] = [
 
 @pytest.mark.parametrize(("layout", "content", "place", "message"), BAD)
 def test_a_bad_row_is_named_or_keeps_its_place(
-    tmp_path: Path, layout: Layout, content: bytes, place: int, message: str
+    tmp_path: Path, layout: RowLayout, content: bytes, place: int, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         rows_of(tmp_path, layout, content)

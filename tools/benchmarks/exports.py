@@ -10,13 +10,13 @@ from rich.table import Table
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.inference.backends import cpu_threads, open_backend
-from ernie_paddle.inference.export import Exported, Format, StoredPrecision, export, random_feed
+from ernie_paddle.inference.export import Exported, StoredPrecision, TargetFormat, export, random_feed
 from ernie_paddle.inference.exported import is_export, read_record
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
-FORMATS: dict[str, tuple[Format, StoredPrecision]] = {
+FORMATS: dict[str, tuple[TargetFormat, StoredPrecision]] = {
     "paddle": ("paddle", "fp32"),
     "onnx": ("onnx", "fp32"),
     "int8": ("onnx", "int8"),

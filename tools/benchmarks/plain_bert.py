@@ -16,7 +16,7 @@ from rich.table import Table
 from ernie_paddle.data.batch import PaddedLayout
 from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.inference.backends import inference_program
-from ernie_paddle.inference.export import Feed, export, random_feed
+from ernie_paddle.inference.export import FeedArrays, export, random_feed
 from ernie_paddle.inference.heads import head_of, masked_lm_head
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
@@ -92,7 +92,9 @@ def write_finetuned(folder: Path, name: str, registry: Registry) -> None:
     write_case(folder, model, registry, feed, {"scores" if labels else "logits": scores})
 
 
-def write_case(folder: Path, model: Model, registry: Registry, feed: Feed, outputs: dict[str, np.ndarray]) -> None:
+def write_case(
+    folder: Path, model: Model, registry: Registry, feed: FeedArrays, outputs: dict[str, np.ndarray]
+) -> None:
     """Write `bert/`, the export, and `ours.npz` with inputs and outputs, zeros at padding; texts are in `texts.txt`."""
     (folder / "model").mkdir(parents=True)
     save_model(folder / "model", model)
@@ -115,7 +117,7 @@ def random_parameters(config: ErnieConfig, tasks: list[Task]) -> dict[str, np.nd
     }
 
 
-def text_feed(texts: list[str]) -> Feed:
+def text_feed(texts: list[str]) -> FeedArrays:
     """Return texts as padded rows of `[CLS]`, their tokens and `[SEP]`."""
     encoded = [VOCABULARY.lower_case_tokenizer.encode(text).ids for text in texts]
     rows = [np.array([VOCABULARY.cls_id, *ids, VOCABULARY.sep_id]) for ids in encoded]

@@ -16,7 +16,7 @@ from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.json_lines import JsonLinesFormat
 from tasks.finetuning.reading.locate import Origin, located
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Labels, Source
+from tasks.finetuning.reading.source import LabelSet, Source
 from tasks.finetuning.reading.squad import SquadFormat
 from tasks.finetuning.reading.tagged import TaggedColumnsFormat, TaggedRowsFormat
 from tasks.finetuning.reading.tsv import TsvFormat
@@ -136,7 +136,7 @@ def open_sets(data: DataSettings, split: Split, labels: Sequence[str] | None, sk
     if unknown:
         raise UserError(f"data.label_map: '{unknown[0]}' is not among the recipe's labels: {', '.join(labels or ())}")
     names = None if labels is None else tuple(labels)
-    known_labels = Labels(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
+    known_labels = LabelSet(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
     opened = []
     for name, files in data.sets(split).items():
         paths, report = tuple(located(data.folder, files, data.origin, data.file_names())), Report()

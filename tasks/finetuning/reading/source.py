@@ -26,7 +26,7 @@ TYPE_NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole nu
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelSet:
     """The labels of a data set: `names` are the classes, None for scores.
 
     `renamed` maps labels as written in files to names. Rows with a `dropped` label are skipped.
@@ -76,7 +76,7 @@ class Source:
     """
 
     path: Path
-    labels: Labels = Labels()
+    labels: LabelSet = LabelSet()
     labelled: bool = True
     training: bool = False
     prefix: str = ""

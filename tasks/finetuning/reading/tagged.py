@@ -10,7 +10,7 @@ from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.examples import Example, TaggedExample, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
-from tasks.finetuning.reading.tsv import Columns, TsvFormat
+from tasks.finetuning.reading.tsv import TsvColumns, TsvFormat
 
 SEPARATOR = "\x02"
 WHITESPACE = " \t"
@@ -24,7 +24,7 @@ class TaggedRowsFormat(Format):
 
     def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         # The tags of a row are not one label, so they are read as a second text.
-        rows = TsvFormat(columns=Columns(text_b="label" if source.labelled else None))
+        rows = TsvFormat(columns=TsvColumns(text_b="label" if source.labelled else None))
         unlabelled = replace(source, labelled=False)
         for row in rows.examples(unlabelled, report):
             if not isinstance(row, TextExample):

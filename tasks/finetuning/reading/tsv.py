@@ -17,21 +17,21 @@ from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
 
-Column = str | int
+ColumnKey = str | int
 
 
-class Columns(Settings):
+class TsvColumns(Settings):
     """The columns of texts, label, id and group: names in the header, or numbers from 0."""
 
-    text_a: Column = "text_a"
+    text_a: ColumnKey = "text_a"
     """First text."""
-    text_b: Column | None = None
+    text_b: ColumnKey | None = None
     """Second text of a pair."""
-    label: Column | None = "label"
+    label: ColumnKey | None = "label"
     """Label."""
-    id: Column | None = None
+    id: ColumnKey | None = None
     """Id, read in files without labels only; predictions are known by it."""
-    group: Column | None = None
+    group: ColumnKey | None = None
     """What the candidates of a question have in common."""
 
 
@@ -40,7 +40,7 @@ class TsvLayout(Settings):
 
     header: bool = True
     """Whether the first line names the columns."""
-    columns: Columns = Columns()
+    columns: TsvColumns = TsvColumns()
     """Columns by name, or by number from 0."""
     fields: tuple[int, ...] = ()
     """Numbers of columns that a file may have; any if a header names them."""
@@ -144,13 +144,13 @@ class _Table:
         return {role: fields[index] for role, index in self.indices.items()}
 
 
-def _columns_to_read(columns: Columns, labelled: bool) -> dict[str, Column]:
+def _columns_to_read(columns: TsvColumns, labelled: bool) -> dict[str, ColumnKey]:
     """Return the columns to read by role."""
     unread = "id" if labelled else "label"
     return {role: column for role, column in columns if column is not None and role != unread}
 
 
-def _index(column: Column, names: list[str], place: str) -> int:
+def _index(column: ColumnKey, names: list[str], place: str) -> int:
     if isinstance(column, int):
         if column >= len(names):
             raise UserError(f"{place}: no column {column}; columns are 0 to {len(names) - 1}")

@@ -18,7 +18,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import FinetuningTask
 from ernie_paddle.inference import export as export_module
 from ernie_paddle.inference.backends import OnnxBackend, inference_program, open_backend
-from ernie_paddle.inference.export import Exported, Format, export, random_feed
+from ernie_paddle.inference.export import Exported, TargetFormat, export, random_feed
 from ernie_paddle.inference.exported import load_export, read_record
 from ernie_paddle.inference.heads import TaskHead, masked_lm_head
 from ernie_paddle.model.saved import Model, save_model
@@ -27,7 +27,7 @@ from ernie_paddle.task import SentenceClassificationObjective
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
-FORMATS: tuple[Format, ...] = ("paddle", "onnx", "bert")
+FORMATS: tuple[TargetFormat, ...] = ("paddle", "onnx", "bert")
 ENCODERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "relu": {"hidden_act": "relu"},
@@ -71,14 +71,16 @@ def with_task_id(model: Model, task_id: int) -> Model:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("task", FINETUNED)
-def test_a_fine_tuned_model_computes_the_same_in_every_format(exported: Export, task: str, format: Format) -> None:
+def test_a_fine_tuned_model_computes_the_same_in_every_format(
+    exported: Export, task: str, format: TargetFormat
+) -> None:
     assert exported(with_task_id(finetuned_model(task), 3), format).difference <= 1e-5
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("settings", ENCODERS.values(), ids=ENCODERS)
 def test_an_encoder_computes_the_same_in_every_format(
-    exported: Export, settings: dict[str, Any], format: Format
+    exported: Export, settings: dict[str, Any], format: TargetFormat
 ) -> None:
     assert exported(random_model(**settings), format).difference <= 1e-5
 
@@ -88,7 +90,7 @@ def test_an_encoder_computes_the_same_in_every_format(
     "parameter", ["encoder_layer_1_ffn_fc_0.b_0", "pos_embedding", "task_embedding", "cls_out.b_0"]
 )
 def test_outputs_of_other_parameters_are_noticed_and_nothing_is_left(
-    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, parameter: str
+    exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: TargetFormat, parameter: str
 ) -> None:
     """What is written differs from the model in one number."""
     write, run = export_module.FORMATS[format]
@@ -96,7 +98,7 @@ def test_outputs_of_other_parameters_are_noticed_and_nothing_is_left(
     changed = {**model.parameters, parameter: model.parameters[parameter].copy()}
     changed[parameter][..., 0] += 0.01
 
-    def write_another(folder: Path, source: export_module.Source) -> list[str]:
+    def write_another(folder: Path, source: export_module.ExportSource) -> list[str]:
         other = replace(source.model, parameters=changed)
         program = export_module.inference_program(other, source.head, "other")
         return write(folder, replace(source, model=other, program=program))

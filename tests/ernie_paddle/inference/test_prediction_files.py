@@ -1,4 +1,4 @@
-"""Files of predictions: a row an input in its order, the texts by id, or JSON lines in words."""
+"""Files of predictions: a row for each input, in order, the predicted texts by id, or JSON lines in words."""
 
 import json
 from collections.abc import Sequence

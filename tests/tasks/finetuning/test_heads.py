@@ -124,12 +124,12 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(scores: np.ndarray, label: int) -> np.ndarray:
-    """Loss, and 1 where the prediction is correct; nothing without a label."""
+    """Return the loss, and 1 for a correct prediction; both are 0 without a label."""
     return np.array([-np.log(softmax(scores)[label]), scores.argmax() == label], float) * (label >= 0)
 
 
 def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
-    """Summed loss and number of correct predictions; `logits` [sequences or tokens, outputs] of each sample."""
+    """Return the summed loss and the number of correct predictions; `logits` are [sequences or tokens, outputs]."""
     total = np.zeros(2)
     for rows, wanted in zip(logits, gold, strict=True):
         if task == "regression":
