@@ -202,16 +202,34 @@ async def loaded(
 def table(measured: dict[int, dict[str, list[Load]]]) -> Table:
     """Return a table of the medians over the rounds, and of the ratios of requests per second with their range."""
     shown = Table("clients", "server", title="one text in a request, medians over the rounds")
-    for column in ("requests", "requests/s", "p50, ms", "p99, ms", "CPU ms/request", "requests/s of serve / peer"):
+    for column in (
+        "requests",
+        "requests/s",
+        "p50, ms",
+        "p99, ms",
+        "CPU ms/request",
+        "serve / peer in requests/s",
+        "in CPU time",
+    ):
         shown.add_column(column, justify="right")
     for clients, by_server in measured.items():
         for name, loads in by_server.items():
-            ratios = Spread.of([ours.rate / load.rate for ours, load in zip(by_server["serve"], loads, strict=True)])
+            pairs = list(zip(by_server["serve"], loads, strict=True))
+            rates = Spread.of([ours.rate / load.rate for ours, load in pairs])
+            times = Spread.of([ours.cpu_ms / load.cpu_ms for ours, load in pairs])
             count = sum(len(load.latencies) for load in loads)
             rate = statistics.median(load.rate for load in loads)
             p50, p99 = (statistics.median(load.percentile(share) for load in loads) for share in (50, 99))
             cpu = statistics.median(load.cpu_ms for load in loads)
-            figures = (f"{count:,}", f"{rate:,.1f}", f"{p50:,.0f}", f"{p99:,.0f}", f"{cpu:,.1f}", str(ratios))
+            figures = (
+                f"{count:,}",
+                f"{rate:,.1f}",
+                f"{p50:,.0f}",
+                f"{p99:,.0f}",
+                f"{cpu:,.1f}",
+                str(rates),
+                str(times),
+            )
             shown.add_row(str(clients), name, *figures)
     return shown
 
