@@ -29,21 +29,25 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which calls `ready` as soon as it listens and handles signals."""
+    """uvicorn, which calls `ready` with its address as soon as it listens and handles signals."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+    def __init__(self, config: uvicorn.Config, address: str, ready: Callable[[str], None]):
         super().__init__(config)
-        self._ready = ready
+        self._address, self._ready = address, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another server that was bound to the same port was faster
+            raise UserError(f"{self._address}: cannot be used: {error.strerror}") from None
+        self._ready(self._address)
 
 
 def run_server(app: FastAPI, listener: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM, and answer what was accepted before. Calls `ready` with the address.
 
     Raises:
+        UserError: another server listens on the same port.
         Stopped: Ctrl-C came twice. What was accepted is not answered.
     """
     host, port = listener.getsockname()[:2]
@@ -57,7 +61,7 @@ def run_server(app: FastAPI, listener: socket.socket, ready: Callable[[str], Non
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    server = Server(config, lambda: ready(address))
+    server = Server(config, address, ready)
     try:
         server.run([listener])
     except Stopped:

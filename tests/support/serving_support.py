@@ -34,7 +34,7 @@ def served(
     config = uvicorn.Config(build_app(service, log=True), log_config=None, access_log=False, lifespan="off")
     ready = threading.Event()
     with bound_socket("127.0.0.1", 0) as listener:
-        server = Server(config, ready.set)
+        server = Server(config, "test", lambda address: ready.set())
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:

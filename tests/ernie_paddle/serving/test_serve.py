@@ -15,13 +15,14 @@ from weights_support import finetuned_model, random_model
 pytest.importorskip("prometheus_client", reason="needs the extra serve: pip install -e '.[serve]'")
 
 import httpx
+from fastapi import FastAPI
 from serving_support import ServerProcess, metric, serve_process, until, vectors_of
 
 from ernie_paddle import Encoder
 from ernie_paddle.commands import serve
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.saved import save_model
-from ernie_paddle.serving.server import bound_socket
+from ernie_paddle.serving.server import bound_socket, run_server
 
 CLIENTS, SECONDS = 64, 3.0
 
@@ -156,13 +157,15 @@ def test_mistakes_are_named_before_anything_is_served(
     assert_user_error(*run("serve", model, "--port", 0), "serve needs uvicorn: pip install 'ernie-paddle[serve]'")
 
 
-def test_a_port_is_taken_before_the_model_is_loaded_and_opened_afterwards() -> None:
-    with bound_socket("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        with pytest.raises(UserError, match="Address already in use"):
-            bound_socket("127.0.0.1", port)
+def test_a_port_opens_when_the_model_is_loaded_and_the_first_server_gets_it() -> None:
+    with bound_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
+        with bound_socket("127.0.0.1", port) as second:
+            first.listen()
+            with pytest.raises(UserError, match=f"http://127.0.0.1:{port}: cannot be used: Address already in use"):
+                run_server(FastAPI(), second, lambda address: pytest.fail("it is not ready"))
 
 
 def test_keys_are_read_without_blanks(tmp_path: Path) -> None:
