@@ -80,6 +80,8 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     raw = {name: raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
     settings.spans.check({corpus.language for corpus in raw.values()})
     builders = [builder_of(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
+    for builder in builders:
+        _columns(builder, _feature_columns(features[builder.name]))  # mistakes show before the annotation
     with locked_folder(out), Bars() as bars:
         running = _Build(settings, raw, features, vocabulary, out, engine, bars)
         annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
@@ -123,7 +125,7 @@ class _Build:
         folder = self.out / builder.name
         if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length):
             return TaskCounts(**manifest.counts)
-        features = (*SPANS, *(feature.column for feature in self.features[builder.name]))
+        features = _feature_columns(self.features[builder.name])
         compose = ComposeWorkItem(
             builder,
             features,
@@ -216,11 +218,16 @@ class _Build:
         return corpus.origin | {"features": features}
 
 
+def _feature_columns(features: Sequence[TokenFeature]) -> tuple[Column, ...]:
+    """Return the columns that are copied from the annotation: spans and token features."""
+    return (*SPANS, *(feature.column for feature in features))
+
+
 def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column, ...]:
     """Return all columns of a builder's samples.
 
     Raises:
-        UserError: it declares a column twice, and differently.
+        UserError: it declares a wrong column, one twice, or one that is a token feature.
     """
     try:
         return unique_columns([*features, *builder.columns])

@@ -94,6 +94,8 @@ def test_words_of_other_languages_have_no_value() -> None:
         lambda words: [0],
         lambda words: np.full(len(words.starts), 2),
         lambda words: np.full(len(words.starts), -2),
+        lambda words: np.full(len(words.starts), 0.5),
+        lambda words: np.full(len(words.starts), np.nan),
         lambda words: np.zeros((len(words.starts), 2)),
     ],
 )
@@ -101,6 +103,17 @@ def test_values_that_are_not_a_class_id_for_each_word_are_refused(values: Callab
     feature = TokenFeature(Column("mine", "token", ("no", "yes")), values)
     with pytest.raises(UserError, match="token feature 'mine': expected 2 values from -1 to 1"):
         feature.of_words(seen("we saw", "en"), "en")
+
+
+@pytest.mark.parametrize("name", ["label", "id", "word_classes", "word_bi_tags", "word_keys", "bi_tags"])
+def test_a_feature_may_not_take_the_name_of_a_field_of_annotations(name: str) -> None:
+    with pytest.raises(ValueError, match=f"token feature '{name}': the name is taken"):
+        TokenFeature(Column(name, "token"), lengths_of)
+
+
+def test_a_feature_is_of_tokens() -> None:
+    with pytest.raises(ValueError, match="'a': its column is of the sentence level"):
+        TokenFeature(Column("a", "sentence"), lengths_of)
 
 
 def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: Path) -> None:
