@@ -10,12 +10,14 @@ import pytest
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.features import CAPITALIZATION, AnnotatedWords, TokenFeature
 from data_builders.build import build
+from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
 from data_builders.corpora_config import BuildSettings
 from data_builders.documents import Document, Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.schema import Column
 from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -149,3 +151,24 @@ def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: 
     tree["tasks"]["knowledge_masking"]["features"] = ["word_lengths"]
     with pytest.raises(UserError, match=r"tasks\.knowledge_masking\.features: unknown token feature.*word_length"):
         built()
+
+
+def test_a_builder_may_not_fill_a_column_of_the_annotation(tmp_path: Path) -> None:
+    """It is told before anything is annotated."""
+    (tmp_path / "text.txt").write_text("we saw")
+    Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "we", "saw"])}).save(tmp_path / "vocab.txt")
+    tree = {
+        "vocab": str(tmp_path / "vocab.txt"),
+        "max_length": 16,
+        "corpora": {"text": {"path": str(tmp_path / "text.txt"), "format": "text", "language": "en"}},
+        "tasks": {"filling": {"corpora": ["text"]}},
+    }
+    for column in (SPANS[0], CAPITALIZATION.column, LENGTH):
+        filling = type("Filling", (KnowledgeMaskingBuilder,), {"name": "filling", "columns": (column,)})
+        filling.features = (CAPITALIZATION.name, WORD_LENGTH.name)
+        registry = load_plugins()
+        registry.token_features.add(WORD_LENGTH.name, WORD_LENGTH)
+        registry.sample_builders.add("filling", filling)
+        with pytest.raises(UserError, match=f"sample builder 'filling': column '{column.name}' is declared twice"):
+            build(check_settings(BuildSettings, tree, "test"), tmp_path / "out", Processes(1), registry)
+    assert not (tmp_path / "out").exists()
