@@ -16,15 +16,16 @@ from data_builders.corpora_config import BuildSettings, builder_of, features_of,
 from data_builders.progress import Bars
 from data_builders.readers.reader import RawCorpus
 from data_builders.resumable import read_record, resumable_folder, unless_damaged
-from data_builders.workers import Engine
+from data_builders.workers import Engine, Processes
 from ernie_paddle.checksums import check_file, write_sealed
+from ernie_paddle.config import load_settings
 from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
-from ernie_paddle.registry import Registry
+from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 ANNOTATED = "annotated"
@@ -64,6 +65,29 @@ class BuildResult:
 
     corpora: dict[str, AnnotatedCorpus]
     tasks: dict[str, TaskCounts]
+
+
+def build_samples(
+    config: BuildSettings | Path | str,
+    out: Path | str,
+    *,
+    workers: int = 1,
+    registry: Registry | None = None,
+) -> BuildResult:
+    """Annotate corpora once and write the samples of every task, as `ernie-paddle build` does on one machine.
+
+    Args:
+        config: a corpora config, or its file; `load_settings` applies overrides.
+        out: folder for the shards, one subfolder per task.
+        workers: number of processes. It does not change the shards.
+        registry: what plug-ins added; by default all that are installed.
+
+    Raises:
+        UserError: a corpus cannot be read, or a task gets no samples from its corpora.
+    """
+    settings = config if isinstance(config, BuildSettings) else load_settings(BuildSettings, config)
+    with Processes(workers) as engine:
+        return build(settings, Path(out), engine, registry or load_plugins())
 
 
 def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry) -> BuildResult:

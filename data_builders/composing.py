@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import CountingBuilder, Pool, PoolCorpus, SampleBuilder, SampleDraft
 from ernie_paddle.data.samples import SampleBlock, ranges
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS, LABEL, SENTENCE_IDS, Column, of_level
@@ -190,7 +190,7 @@ def _check_filled(drafts: list[SampleDraft], own: Sequence[Column]) -> None:
         if LABEL not in declared and draft.label != IGNORED:
             raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
         if unknown := draft.columns.keys() - declared:
-            raise UserError(f"column '{min(unknown)}': samples have values for it; declare it in their builder")
+            raise UserError(f"samples have values for a column '{min(unknown)}', which their builder does not declare")
 
 
 def _values(draft: SampleDraft, column: Column) -> np.ndarray:
@@ -205,11 +205,12 @@ def _values(draft: SampleDraft, column: Column) -> np.ndarray:
         values = np.asarray(draft.columns[column.name])
     else:
         raise UserError(f"column '{column.name}': a sample has no values for it; mend its builder")
-    expected = (sum(segment.tokens for segment in draft.segments),) if column.level == "token" else ()
-    if values.shape != expected:
+    is_of_tokens = column.level == "token"
+    tokens = sum(segment.tokens for segment in draft.segments)
+    if values.shape != ((tokens,) if is_of_tokens else ()):
+        what = f"{tokens} tokens of a sample" if is_of_tokens else "a sample"
         raise UserError(
-            f"column '{column.name}': a sample has values of the shape {values.shape}, expected {expected}; "
-            "mend its builder"
+            f"column '{column.name}': {values.size} values for {what}, in the shape {values.shape}; mend its builder"
         )
     return values
 
@@ -229,7 +230,11 @@ def _checked(column: Column, values: np.ndarray) -> np.ndarray:
 
 
 def _copy_segments(
-    names: list[str], columns: dict[str, np.ndarray], segments: list[Columns], starts: np.ndarray, tokens: np.ndarray
+    names: list[str],
+    columns: dict[str, np.ndarray],
+    segments: list[TokenColumns],
+    starts: np.ndarray,
+    tokens: np.ndarray,
 ) -> None:
     """Copy columns of segments into `columns` at `starts`; `tokens` are their lengths [segments]."""
     by_source: dict[int, list[int]] = {}

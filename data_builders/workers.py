@@ -2,12 +2,14 @@
 
 import gc
 import multiprocessing
+import pickle
 import queue
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -162,9 +164,22 @@ def _serve(pipe: Connection) -> None:
 def _receive_all(pipe: Connection, messages: "queue.SimpleQueue[Any]") -> None:
     try:
         while True:
-            messages.put(pipe.recv())
+            messages.put(_loaded(pipe.recv_bytes()))
     except (EOFError, ConnectionError, OSError):
         messages.put(None)
+
+
+def _loaded(message: bytes) -> tuple[Any, Any]:
+    """Unpickle a function and an item. A message that cannot be loaded gives a function that raises the error."""
+    try:
+        function, item = pickle.loads(message)
+    except Exception:
+        return partial(_raise, f"its work cannot be loaded:\n{traceback.format_exc()}"), None
+    return function, item
+
+
+def _raise(message: str, item: Any) -> None:
+    raise RuntimeError(message)
 
 
 def _send_all(pipe: Connection, results: "queue.Queue[tuple[bool, Any]]") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 RUNS = "a fine-tuning run stands for its best model, a pre-training run for its newest complete checkpoint"
+STANDARD_INPUT = Path("/dev/stdin")
 MOST_SEED = 2**32 - 1
 Resume = Literal["no", "yes", "auto"]
 
@@ -40,6 +41,14 @@ def input_file(text: str) -> Path:
     if text == "-":
         raise argparse.ArgumentTypeError("standard input is not supported; name a file")
     if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{path}: " + ("is a folder; name a file" if path.is_dir() else "not found"))
+    return path
+
+
+def input_stream(text: str) -> Path:
+    """Parse the path of a file or pipe to read once; `-` is standard input."""
+    path = STANDARD_INPUT if text == "-" else Path(text)
+    if not path.exists() or path.is_dir():
         raise argparse.ArgumentTypeError(f"{path}: " + ("is a folder; name a file" if path.is_dir() else "not found"))
     return path
 

@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
@@ -71,13 +72,13 @@ class NoOptions(Settings):
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
-def load_settings(settings_type: type[SettingsType], path: Path, overrides: list[str]) -> SettingsType:
+def load_settings(settings_type: type[SettingsType], path: Path | str, overrides: Sequence[str] = ()) -> SettingsType:
     """Read a config, apply `a.b=value` overrides and check it against `settings_type`.
 
     Raises:
         UserError: a file is missing or not YAML, a key is unknown, or a value has the wrong type.
     """
-    tree, names = read_config(path)
+    tree, names = read_config(Path(path))
     return check_settings(settings_type, apply_overrides(tree, overrides), names)
 
 
@@ -141,7 +142,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def apply_overrides(tree: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return a copy of `tree` with dotted keys set to YAML values: `train.seed=2`."""
     result = copy.deepcopy(tree)
     overridden: set[str] = set()

@@ -1,9 +1,9 @@
 """The interface between a fine-tuning task and the engine: examples to samples, scores to predictions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from ernie_paddle.config import NoOptions, Settings, check_settings, each_once
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.task import Objective
 from ernie_paddle.text.vocabulary import Vocabulary
@@ -39,10 +40,14 @@ class Signature(Settings):
 
 
 class KeptSignature(Signature):
-    """A signature as it is stored beside a model: with the `data` section of the recipe."""
+    """A signature as it is stored beside a model: with the recipe's data and metric."""
 
     data: dict[str, Any]
     """How the files are read that the model was trained on."""
+    metric: str | None = None
+    """The metric of the recipe; `null` for models that were not fine-tuned here."""
+    metric_options: dict[str, Any] = Field(default_factory=dict)
+    """The metric's own options."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class ExampleSet:
 
 
 @dataclass(frozen=True)
+class ExampleStream:
+    """The examples of a set of files as they are read. `notes` returns notes like those of `ExampleSet` afterwards."""
+
+    name: str
+    examples: Iterator[Any]
+    notes: Callable[[], list[str]]
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Examples encoded as samples. `details` are what the task needs to read predictions from the samples' scores."""
 
@@ -64,13 +78,18 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for an example: a label, a number, tags, a text or the number of a choice.
+    """A model's prediction for an example. Each fine-tuning task has a subclass, which has it in words.
 
+    `value` is what metrics compare with gold labels: a label, a number, tags, a text or the number of a choice.
     `scores` are probabilities in the order of the labels or choices, empty if the task has neither.
     """
 
     value: Any
     scores: Sequence[float] = field(default_factory=tuple)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the prediction in words as plain values, for JSON."""
+        return {"prediction": self.value}
 
 
 @dataclass(frozen=True)
@@ -100,9 +119,11 @@ class FinetuningTask(ABC):
     name: ClassVar[str]
     head: ClassVar[str]
     release_head: ClassVar[str | None] = None
+    Input: ClassVar[type[TaskInput]]
     Options: ClassVar[type[Settings]] = NoOptions
     model_class: ClassVar[ModelClass | None] = None
     prediction_types: ClassVar[tuple[str, ...]] = ("labels",)  # input types of the metrics that score the predictions
+    scored: ClassVar[Literal["labels", "choices"] | None] = None  # what the scores of predictions belong to
     has_labels: ClassVar[bool] = True  # whether predictions are labels of the signature, one or a sequence
     least_length: ClassVar[int] = 3  # fewest tokens of a sample
 
@@ -166,6 +187,27 @@ class FinetuningTask(ABC):
         Raises:
             UserError: a file is missing, or its content is not what the recipe says.
         """
+
+    @abstractmethod
+    def stream(
+        self, data: Mapping[str, Any], split: str, signature: Signature, skip_bad: bool = False
+    ) -> list[ExampleStream]:
+        """Return the sets that `read` reads, as they are read. Memory does not grow with files of one row per line.
+
+        With `skip_bad`, a row that cannot be read yields a `BadRow` instead of raising a `UserError`.
+        """
+
+    @abstractmethod
+    def example(self, given: Any, id: str, place: str) -> Any:
+        """Return an unlabelled example of an `Input`, which is of this task's class.
+
+        Raises:
+            UserError: the input contradicts itself. The message begins with `place`.
+        """
+
+    def belongs_together(self, example: Any, following: Any) -> bool:
+        """Check whether the predictions for two consecutive examples depend on each other."""
+        return False
 
     @abstractmethod
     def is_labelled(self, example: Any) -> bool:

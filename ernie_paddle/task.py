@@ -135,9 +135,12 @@ class Objective(ABC):
         """Return the scores that predictions are made from, [tokens, n]: the logits, or probabilities."""
         return logits
 
-    @abstractmethod
-    def classes(self, vocabulary_size: int) -> int:
-        """Return the number of classes. A uniform guess has loss ln(classes)."""
+    def classes(self, vocabulary_size: int) -> int | None:
+        """Return the number of classes. By default None: there are none, or each sample has its own number of them.
+
+        A uniform guess among n classes has the loss ln(n).
+        """
+        return None
 
     def with_labels(self, labels: Sequence[str]) -> "Objective":
         """Return this objective for samples whose column has these labels, empty if the classes have no names.

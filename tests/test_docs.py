@@ -30,7 +30,7 @@ RUNNABLE = {
 }
 DEMO = "ernie-paddle corpus demo --out corpora"
 TRAINS = re.compile(r"ernie-paddle (pretrain|finetune|bench) ")
-FILES = (".safetensors", ".json", ".pdiparams", ".py", ".yaml")
+FILES = (".safetensors", ".json", ".onnx", ".pdiparams", ".py", ".yaml")
 
 
 # ---- pages run ----
@@ -150,7 +150,7 @@ def test_the_model_of_the_examples_has_learnt_its_task(guides: Guides) -> None:
 
 
 def test_the_examples_of_the_readme_are_those_of_the_guides() -> None:
-    """So they need not run twice."""
+    """Therefore the examples of the README need not run again."""
 
     def shown(pages: Iterable[Page]) -> list[object]:
         blocks = [block for page in pages for block in page.blocks]
@@ -264,7 +264,7 @@ def expanded(path: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("docs/")])
 def test_links_of_pages_outside_the_documentation_resolve(name: str) -> None:
-    """Those inside are checked by `mkdocs build --strict`."""
+    """`mkdocs build --strict` checks the links inside the documentation."""
     for target in re.findall(r"\]\(\s*([^)\s]+)\s*\)", PAGES[name].prose):
         path, _, anchor = target.partition("#")
         if "://" not in target:

@@ -17,7 +17,7 @@ MAY_USE = {
 
 HEAVY = (  # modules that no command needs before it runs
     "paddle paddlenlp ray matplotlib sklearn scipy gensim jieba rjieba bm25s mwxml seqeval tensorboardX snownlp "
-    "charset_normalizer pandas"
+    "charset_normalizer pandas onnx onnxruntime"
 ).split()
 
 
@@ -95,6 +95,7 @@ def test_only_programs_import_paddle_themselves() -> None:
         ("import ernie_paddle.pretraining.run, ernie_paddle.inference.export", ["tasks", "data_builders"]),
         ("import data_builders.build, data_builders.commands.inspect", ["paddle", "tasks"]),
         ("import ernie_paddle.data.shards, ernie_paddle.text.vocabulary", ["paddle"]),
+        ("import ernie_paddle.testing, data_builders.testing", ["paddle", "tasks", "pytest"]),
         ("import tasks, ernie_paddle.pretraining.settings", ["paddle", "paddlenlp", "data_builders"]),
         ("from ernie_paddle.registry import load_plugins; load_plugins()", HEAVY),
         # Until this import is done, Python handles Ctrl-C and SIGTERM.

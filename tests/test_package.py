@@ -1,4 +1,4 @@
-"""What is installed is whole: it works outside the repository, with the configurations that it brings along."""
+"""The installed package works outside of the repository and has the shipped configurations."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def pip(*arguments: object) -> None:
 
 
 def outside(folder: Path, program: Path, *arguments: object) -> str:
-    """What a program prints that knows nothing of this repository."""
+    """Return what a program prints that runs outside of this repository."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [str(program), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import yaml
-from helpers import Run, assert_user_error, write_model
+from helpers import Run, assert_user_error
 from pages import FILE, ROOT, Page
 from real_text_support import RealText
 
@@ -21,6 +21,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.model.saved import checkpoints, load_tensors
 from ernie_paddle.registry import Command, Registry, load_plugins
 from ernie_paddle.task import SentenceClassificationObjective, Task
+from ernie_paddle.testing import write_toy_model
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 
@@ -83,7 +84,7 @@ def built(ernie: Installed, real_text: RealText, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def trained(ernie: Installed, built: Path, real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    model = write_model(folder / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
+    model = write_toy_model(folder / "model.json", real_text.vocabulary.size, max_position_embeddings=96)
     tree = {
         "model": {"config": str(model)},
         "data": {"shards": str(built)},

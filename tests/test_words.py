@@ -1,6 +1,8 @@
-"""The words of code, configs and pages are those of the field; this holds the few that were once others."""
+"""The words of code, configs and pages are those of the field, and a name means one thing."""
 
+import ast
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,21 @@ def test_words_of_ours_for_what_the_field_has_a_word_for_are_not_used(word: str,
         if pattern.search(line)
     ]
     assert found == [], f"write: {INSTEAD[word]}"
+
+
+def test_names_of_classes_and_type_aliases_have_one_meaning() -> None:
+    """Only type variables of one name may be in several modules."""
+    meanings: dict[str, set[str]] = defaultdict(set)
+    for path in (
+        path for package in ("ernie_paddle", "tasks", "data_builders") for path in (ROOT / package).rglob("*.py")
+    ):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                meanings[node.name].add(f"class of {path.relative_to(ROOT)}:{node.lineno}")
+            elif isinstance(node, ast.Assign) and re.fullmatch("([A-Z][a-z]+)+", name := ast.unparse(node.targets[0])):
+                value = ast.unparse(node.value)
+                meanings[name].add(
+                    "type variable" if value.startswith("TypeVar") else f"alias of {path.relative_to(ROOT)}"
+                )
+    assert len(meanings) > 300
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}

@@ -76,7 +76,7 @@ class Annotator:
         """Return the words of a line of English text, with their case."""
         return tuple(self._english_words(text).written)
 
-    def _english_words(self, text: str) -> english.Words:
+    def _english_words(self, text: str) -> english.CasedWords:
         tokens, points = self._tokenizer(text), code_points(text)
         return _english_words(text, tokens, _opens_line(_lines(tokens, points)), points)
 
@@ -197,7 +197,7 @@ def _opens_line(line: np.ndarray) -> np.ndarray:
     return np.diff(line, prepend=-1) > 0
 
 
-def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, points: np.ndarray) -> english.Words:
+def _english_words(text: str, tokens: Tokens, opens_line: np.ndarray, points: np.ndarray) -> english.CasedWords:
     opens = np.flatnonzero(tokens.opens_word | opens_line)
     starts, ends = tokens.starts[opens], tokens.ends[np.append(opens[1:], len(tokens.ids)) - 1]
-    return english.Words(text, starts, ends, cases()(points[starts]) == 1, opens_line[opens])
+    return english.CasedWords(text, starts, ends, cases()(points[starts]) == 1, opens_line[opens])

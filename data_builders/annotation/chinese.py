@@ -28,7 +28,7 @@ from data_builders.annotation.chinese_lexicon import (
     TRANSLITERATION,
 )
 from data_builders.annotation.document import ORDINARY_WORD, PUNCTUATION, STOP_WORD
-from data_builders.annotation.lexicon import Entry
+from data_builders.annotation.lexicon import LexiconEntry
 from data_builders.annotation.matching import TextMatcher
 from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.files import read_text
@@ -86,7 +86,7 @@ _TAGS = {
 
 
 @dataclass(frozen=True)
-class Words:
+class SegmentedWords:
     """The words that a text consists of, as arrays [words].
 
     Attributes:
@@ -113,7 +113,7 @@ class ChineseWords:
         entries_found: collects the entries that occur in the text.
     """
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[LexiconEntry, ...] = ()
     entries_found: set[str] = field(default_factory=set, compare=False)
 
     @property
@@ -121,10 +121,10 @@ class ChineseWords:
         """The words of the entries."""
         return self._listed
 
-    def __call__(self, text: str) -> Words:
+    def __call__(self, text: str) -> SegmentedWords:
         """Return the words of a text; a line break is a separate word."""
         if not text:
-            return Words(np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int8))
+            return SegmentedWords(np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int8))
         words = self._cut(text)
         known = self._known_codes
         if len(known) > MAX_CACHED:
@@ -244,7 +244,7 @@ def _agreeing(tag: str, code: int) -> str:
 
 def _refined(
     text: str, starts: np.ndarray, lengths: np.ndarray, codes: np.ndarray, listed: np.ndarray, tagged: np.ndarray
-) -> Words:
+) -> SegmentedWords:
     """Join and split words and correct their categories by the rules of this module.
 
     Words of the user's entries, `listed` [words], are not joined or split. Those with a tag, `tagged` [words], keep
@@ -280,7 +280,7 @@ def _refined(
     signs = np.maximum.reduceat(letters_and_digits()(points), starts) == 0
     stop = (codes == FUNCTION) | (codes == PRONOUN)
     classes = np.where(signs, PUNCTUATION, np.where(stop, STOP_WORD, ORDINARY_WORD))
-    return Words(starts, codes.astype(np.int8), classes.astype(np.int8))
+    return SegmentedWords(starts, codes.astype(np.int8), classes.astype(np.int8))
 
 
 def _names(text: str, starts: np.ndarray, codes: np.ndarray, sets: np.ndarray) -> np.ndarray:
@@ -296,9 +296,9 @@ def _names(text: str, starts: np.ndarray, codes: np.ndarray, sets: np.ndarray) -
     return np.where(person, PERSON, np.where(named | (codes < PERSON), codes, OTHER))
 
 
-def _built_in() -> list[Entry]:
+def _built_in() -> list[LexiconEntry]:
     lists = {"nr": PERSONS, "ns": PLACES, "nt": ORGANISATIONS, "v": COMMON_WORDS}
-    return [Entry(word, tag) for tag, words in lists.items() for word in words.split()]
+    return [LexiconEntry(word, tag) for tag, words in lists.items() for word in words.split()]
 
 
 @cache

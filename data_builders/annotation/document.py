@@ -64,7 +64,7 @@ class FlatColumns(dict[str, np.ndarray]):
         return self[name]
 
 
-class Columns(NamedTuple):
+class TokenColumns(NamedTuple):
     """A view of tokens `start` to `end` of flat columns: those of `COLUMNS` and of token features."""
 
     flat: Mapping[str, np.ndarray]
@@ -79,9 +79,9 @@ class Columns(NamedTuple):
     def tokens(self) -> int:
         return self.end - self.start
 
-    def part(self, start: int, end: int) -> "Columns":
+    def part(self, start: int, end: int) -> "TokenColumns":
         """Return a view of tokens `start` to `end` of this view."""
-        return Columns(self.flat, self.start + start, self.start + end)
+        return TokenColumns(self.flat, self.start + start, self.start + end)
 
 
 @dataclass(slots=True)
@@ -98,9 +98,9 @@ class AnnotatedDocument:
 
     index: int
     bounds: np.ndarray
-    columns: Columns
+    columns: TokenColumns
     label: str | None
-    title: Columns
+    title: TokenColumns
 
     @property
     def sentences(self) -> int:
@@ -159,8 +159,8 @@ class AnnotatedBlock:
         sentences, tokens, bodies = self._document_starts
         first, body = sentences[position], bodies[position]
         bounds = self._in_sentences[first : sentences[position + 1] + 1] - self._in_sentences[first]
-        title = Columns(self.columns, tokens[position], body)
-        columns = Columns(self.columns, body, tokens[position + 1])
+        title = TokenColumns(self.columns, tokens[position], body)
+        columns = TokenColumns(self.columns, body, tokens[position + 1])
         return AnnotatedDocument(index, bounds, columns, self.labels[position], title)
 
     def keep(self, documents: np.ndarray) -> "AnnotatedBlock":

@@ -18,7 +18,7 @@ from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 
 
 @dataclass(frozen=True)
-class Words:
+class CasedWords:
     """The words of a text, as arrays [words].
 
     Attributes:
@@ -70,7 +70,7 @@ class EnglishSpans:
         """The names, joined by blanks."""
         return frozenset(map(" ".join, self.names))
 
-    def __call__(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, words: CasedWords) -> tuple[np.ndarray, np.ndarray]:
         """Return which words continue the span of the previous word, and the kind of each word's span, both [words]."""
         continues = capitalized_runs(words)
         single = self._single_names
@@ -85,7 +85,7 @@ class EnglishSpans:
         return continues, kinds
 
     def _join(
-        self, matches: list[tuple[int, int]], words: Words, continues: np.ndarray, kinds: np.ndarray, kind: int
+        self, matches: list[tuple[int, int]], words: CasedWords, continues: np.ndarray, kinds: np.ndarray, kind: int
     ) -> None:
         """Make spans of the matches that lie in one sentence and do not cut another span."""
         for first, after in matches:
@@ -110,7 +110,7 @@ class EnglishSpans:
         return SequenceMatcher(self.phrases)
 
 
-def capitalized_runs(words: Words) -> np.ndarray:
+def capitalized_runs(words: CasedWords) -> np.ndarray:
     """Return which words continue a run of capitalised words [words]."""
     named = words.capitalized.copy()
     for word in np.flatnonzero(words.opens_sentence & words.capitalized).tolist():

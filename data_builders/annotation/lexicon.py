@@ -20,7 +20,7 @@ KINDS = {"person": "nr", "place": "ns", "organisation": "nt", "name": "nz"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class LexiconEntry:
     """A word or name.
 
     Attributes:
@@ -33,7 +33,7 @@ class Entry:
     frequency: int | None = None
 
 
-def read_dictionary(path: Path) -> list[Entry]:
+def read_dictionary(path: Path) -> list[LexiconEntry]:
     """Read a user dictionary of jieba: one word per line, optionally followed by its frequency and its tag.
 
     As in jieba, a word may contain blanks. Only a frequency and a tag at the end of the line are not part of it.
@@ -55,11 +55,11 @@ def read_dictionary(path: Path) -> list[Entry]:
                 else "see jieba's dictionary"
             )
             raise UserError(f"{path} line {number}: '{tag}' is not a tag of jieba; {advice}")
-        entries.append(Entry(" ".join(word.split()), tag, int(frequency) if frequency else None))
+        entries.append(LexiconEntry(" ".join(word.split()), tag, int(frequency) if frequency else None))
     return entries
 
 
-def read_gazetteer(path: Path) -> list[Entry]:
+def read_gazetteer(path: Path) -> list[LexiconEntry]:
     """Read a gazetteer: one name per line, optionally followed by a TAB and its kind.
 
     The kinds are person, place, organisation and name (the default).
@@ -75,7 +75,7 @@ def read_gazetteer(path: Path) -> list[Entry]:
             raise UserError(f"{path} line {number}: unknown kind of name '{kind}'{nearest(kind, list(KINDS))}")
         if not any(map(str.isalnum, name)):
             raise UserError(f"{path} line {number}: a name needs a letter or digit, found {name!r}")
-        entries.append(Entry(" ".join(name.split()), KINDS[kind]))
+        entries.append(LexiconEntry(" ".join(name.split()), KINDS[kind]))
     return entries
 
 

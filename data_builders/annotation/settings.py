@@ -9,7 +9,7 @@ from pydantic import Field
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.chinese import ChineseWords
 from data_builders.annotation.english import EnglishSpans
-from data_builders.annotation.lexicon import Entry, read_dictionary, read_gazetteer
+from data_builders.annotation.lexicon import LexiconEntry, read_dictionary, read_gazetteer
 from data_builders.annotation.phrases import PhraseSettings, mine_phrases
 from data_builders.readers.reader import RawCorpus
 from ernie_paddle.config import Settings
@@ -27,14 +27,14 @@ class ChineseSettings(Settings):
     gazetteers: list[Path] = Field(default_factory=list)
     """Names, one in each line, with their kind after a TAB if wanted."""
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[LexiconEntry, ...]:
         """Read all words and names of the files.
 
         Raises:
             UserError: a file cannot be read, a line is malformed, or a name has two kinds.
         """
         words = [entry for path in self.dictionaries for entry in read_dictionary(path)]
-        names: dict[str, Entry] = {}
+        names: dict[str, LexiconEntry] = {}
         for path in self.gazetteers:
             for entry in read_gazetteer(path):
                 if names.setdefault(entry.word, entry) != entry:

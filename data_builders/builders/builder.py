@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle.config import NoOptions, Settings
 from ernie_paddle.data.samples import ranges
@@ -29,7 +29,7 @@ class SampleDraft(NamedTuple):
     array with one value for each token of the segments, or a number for a sentence-level column.
     """
 
-    segments: list[Columns]
+    segments: list[TokenColumns]
     label: int = IGNORED
     columns: Mapping[str, np.ndarray | int] = MappingProxyType({})
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from ernie_paddle.data.spans import BEGIN
 
 
@@ -43,13 +43,13 @@ def sentence_chunks(document: AnnotatedDocument, limit: int) -> list[tuple[int, 
     return chunks
 
 
-def first_tokens(columns: Columns, chunk: tuple[int, int], limit: int) -> Columns:
+def first_tokens(columns: TokenColumns, chunk: tuple[int, int], limit: int) -> TokenColumns:
     """Return the first tokens of a chunk, at most `limit`, cut where a span begins."""
     start, end = chunk
     return columns.part(start, end if end - start <= limit else span_boundary(columns, start, limit))
 
 
-def last_tokens(columns: Columns, chunk: tuple[int, int], limit: int) -> Columns:
+def last_tokens(columns: TokenColumns, chunk: tuple[int, int], limit: int) -> TokenColumns:
     """Return the last tokens of a chunk, at most `limit`, cut where a span begins if there is such a position."""
     start, end = chunk
     if end - start > limit:
@@ -58,7 +58,7 @@ def last_tokens(columns: Columns, chunk: tuple[int, int], limit: int) -> Columns
     return columns.part(start, end)
 
 
-def span_boundary(columns: Columns, start: int, limit: int) -> int:
+def span_boundary(columns: TokenColumns, start: int, limit: int) -> int:
     """Return the last position, at most `limit` after `start`, where a span begins; `start + limit` without one."""
     begins = columns.of("bi_tags")[start + limit : start : -1] == BEGIN  # backwards from the last position
     last = int(begins.argmax())

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Pool, SampleDraft, Unsuitable
 from data_builders.builders.chunks import first_tokens, last_tokens
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
@@ -166,11 +166,11 @@ class DiscourseRelationBuilder(CountingBuilder, DocumentBuilder):
     def _max_tokens(self) -> int:
         return (self.max_length - 3) // 2
 
-    def _first_segment(self, document: AnnotatedDocument, sentence: int) -> Columns:
+    def _first_segment(self, document: AnnotatedDocument, sentence: int) -> TokenColumns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
         return last_tokens(document.columns, (start, end), self._max_tokens)
 
-    def _second_segment(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> Columns:
+    def _second_segment(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> TokenColumns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
         return first_tokens(document.columns, (start + opening.tokens, end), self._max_tokens)
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Pool, Reach, SampleDraft, Unsuitable
 from data_builders.builders.chunks import first_tokens
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
@@ -120,7 +120,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
                 return [SampleDraft([query, title], RELEVANT), SampleDraft([query, other_title], IRRELEVANT)]
         raise Unsuitable("no title that was not shown for the query")
 
-    def _row(self, document: AnnotatedDocument) -> tuple[Columns, Columns]:
+    def _row(self, document: AnnotatedDocument) -> tuple[TokenColumns, TokenColumns]:
         """Return the query and the title of a row of the log."""
         start, middle, end = document.bounds[:3].tolist()
         return (
@@ -128,7 +128,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
             first_tokens(document.columns, (middle, end), self._title_room),
         )
 
-    def _queries(self, document: AnnotatedDocument, random: np.random.Generator) -> Iterator[Columns]:
+    def _queries(self, document: AnnotatedDocument, random: np.random.Generator) -> Iterator[TokenColumns]:
         """Yield the sentences in random order, cut to length and without the title."""
         for sentence in random.permutation(document.sentences).tolist():
             start, end = document.bounds[sentence : sentence + 2].tolist()
@@ -138,7 +138,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
                 yield query
 
     def _drafts_of_query(
-        self, document: AnnotatedDocument, query: Columns, pool: Pool, random: np.random.Generator
+        self, document: AnnotatedDocument, query: TokenColumns, pool: Pool, random: np.random.Generator
     ) -> list[SampleDraft]:
         """Return a sample of each class for a query; empty if it has too few words or shares none with other titles."""
         words = ordinary_words(query)
@@ -157,7 +157,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
             raise Unsuitable("no other title")
         return [SampleDraft([query, title], label) for label, title in enumerate((own, hard, unrelated))]
 
-    def _title(self, document: AnnotatedDocument) -> Columns:
+    def _title(self, document: AnnotatedDocument) -> TokenColumns:
         return first_tokens(document.title, (0, document.title.tokens), self._title_room)
 
     def _ranking(self, document: AnnotatedDocument, pool: Pool) -> TitleRanking:
@@ -171,7 +171,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
         return self._rankings[key]
 
 
-def _without_title(text: Columns, title: np.ndarray) -> Columns:
+def _without_title(text: TokenColumns, title: np.ndarray) -> TokenColumns:
     """Return the longer part of a text before or after a title's ids, repeatedly until the text does not contain it."""
     while (start := _find(title.tobytes(), text.of("input_ids").tobytes(), title.itemsize)) >= 0:
         end = start + len(title)
@@ -187,5 +187,5 @@ def _find(part: bytes, ids: bytes, size: int) -> int:
     return offset // size
 
 
-def _same(first: Columns, second: Columns) -> bool:
+def _same(first: TokenColumns, second: TokenColumns) -> bool:
     return np.array_equal(first.of("input_ids"), second.of("input_ids"))

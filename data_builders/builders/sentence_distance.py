@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import Pool, Reach, SampleBuilder, SampleDraft, balanced_labels
 from data_builders.builders.chunks import first_tokens, last_tokens, sentence_chunks
 from ernie_paddle.config import Settings
@@ -104,7 +104,7 @@ class SentenceDistanceBuilder(SampleBuilder):
         elsewhere = self._chunks_elsewhere(document, pool, random)
         drafts = []
         for (second, label), value in zip(labelled, random.random(len(labelled)).tolist(), strict=True):
-            first: Columns | None
+            first: TokenColumns | None
             if label == ADJACENT:
                 first = last_tokens(columns, chunks[second - 1], limit)
             elif label == SAME_DOCUMENT:
@@ -118,7 +118,7 @@ class SentenceDistanceBuilder(SampleBuilder):
 
     def _chunks_elsewhere(
         self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator
-    ) -> Iterator[Columns]:
+    ) -> Iterator[TokenColumns]:
         """Yield sampled chunks of other documents, never the last chunk of a document."""
         others = pool.others(document, MIN_CHUNKS, self.options.different_documents, random)
         for other in islice(others, MAX_TRIES):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, Columns, word_keys
+from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, TokenColumns, word_keys
 from ernie_paddle.data.samples import ranges
 from ernie_paddle.data.spans import BEGIN
 
@@ -25,7 +25,7 @@ class TitleRanking:
             # Sparse rows: word w has entries `_offsets[w]` to `_offsets[w + 1]` of scores and title numbers.
             self._scores, self._scored, self._offsets = (index.scores[name] for name in ("data", "indices", "indptr"))
 
-    def best(self, query: np.ndarray, count: int, title: Columns) -> list[AnnotatedDocument]:
+    def best(self, query: np.ndarray, count: int, title: TokenColumns) -> list[AnnotatedDocument]:
         """Return at most `count` documents whose titles have the highest scores for a query, best first.
 
         Args:
@@ -54,7 +54,7 @@ class TitleRanking:
         return best
 
 
-def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]:
+def _numbered_words(titles: list[TokenColumns]) -> tuple[np.ndarray, list[list[int]]]:
     """Return the sorted keys of all ordinary words of titles, and the numbers of each title's words among them."""
     lengths = np.array([title.tokens for title in titles])
     ids, bi_tags, classes = (
@@ -66,7 +66,7 @@ def _numbered_words(titles: list[Columns]) -> tuple[np.ndarray, list[list[int]]]
     return words, [title_numbers.tolist() for title_numbers in np.split(numbers, offsets[:-1])]
 
 
-def ordinary_words(columns: Columns) -> np.ndarray:
+def ordinary_words(columns: TokenColumns) -> np.ndarray:
     """Return the keys of the ordinary words that begin among these tokens."""
     return columns.of(WORD_KEYS)[_begins_ordinary_word(columns.of("word_bi_tags"), columns.of("word_classes"))]
 

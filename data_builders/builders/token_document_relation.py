@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument, Columns
+from data_builders.annotation.document import PUNCTUATION, STOP_WORD, WORD_KEYS, AnnotatedDocument, TokenColumns
 from data_builders.builders.builder import Pool, SampleBuilder, SampleDraft
 from data_builders.builders.chunks import token_chunks
 from ernie_paddle.config import Settings
@@ -21,15 +21,15 @@ from ernie_paddle.data.spans import BEGIN
 
 RELATION = Column("token_document", "token", ("here only", "elsewhere too"))
 
-Choice = Literal["label", "ignore"]
+LabelOrIgnore = Literal["label", "ignore"]
 
 
 class TokenDocumentRelationOptions(Settings):
     """Options of the builder."""
 
-    stop_words: Choice = "label"
+    stop_words: LabelOrIgnore = "label"
     """Whether function words have labels."""
-    punctuation: Choice = "ignore"
+    punctuation: LabelOrIgnore = "ignore"
     """Whether words without letter or digit have labels."""
     sub_words: Literal["all", "first"] = "all"
     """Label `all` pieces of a word or the `first` alone."""
@@ -64,7 +64,7 @@ class TokenDocumentRelationBuilder(SampleBuilder):
             for segment, end in zip(segments, ends, strict=True)
         ]
 
-    def _labels(self, documents: list[Columns], segments: list[Columns]) -> np.ndarray:
+    def _labels(self, documents: list[TokenColumns], segments: list[TokenColumns]) -> np.ndarray:
         """Return the labels of all tokens of documents [tokens]; the segments cover the documents."""
         bi_tags, classes, keys = (
             np.concatenate([document.of(name) for document in documents])

@@ -14,7 +14,7 @@ from ernie_paddle.files import read_json, sha256_of
 from ernie_paddle.model.saved import check_model, newest
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.checkpoint import STATE_FILE
-from ernie_paddle.training.evaluation import Score
+from ernie_paddle.training.evaluation import Score, formatted
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 
@@ -69,13 +69,13 @@ def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
     for column in [*columns[:3], *(["model"] if scores else []), *columns[3:], *(["model"] if scores else [])]:
         result.add_column(column, justify="right")
     for name, row in rows.items():
-        model = scores.get(name)
-        accuracies = [f"{row.majority_accuracy:.1%}", f"{row.accuracy:.1%}"]
-        losses = [f"{row.unigram_loss:.3f}", f"{row.loss:.3f}"]
+        accuracies, losses = [row.majority_accuracy, row.accuracy], [row.unigram_loss, row.loss]
         if scores:
-            accuracies.append(f"{model['accuracy']:.1%}" if model else "-")
-            losses.append(f"{model['loss']:.3f}" if model else "-")
-        result.add_row(name, f"{row.labels:,}", *accuracies, *losses)
+            model = scores.get(name, {})
+            accuracies.append(model.get("accuracy"))
+            losses.append(model.get("loss"))
+        values = [(value, ".1%") for value in accuracies] + [(value, ".3f") for value in losses]
+        result.add_row(name, f"{row.labels:,}", *(formatted(value, spec) for value, spec in values))
     result.caption = "accuracies, then losses; of a bigram model for tasks that predict tokens"
     return result
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from rich.table import Table
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.build import BuildResult, TaskCounts, build
+from data_builders.build import BuildResult, TaskCounts, build, build_samples
 from data_builders.corpora_config import BuildSettings
 from data_builders.ray_engine import RayWorkers
-from data_builders.workers import Processes
 from ernie_paddle.arguments import positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console
@@ -40,8 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(BuildSettings, args.corpora, args.set)
-    with RayWorkers(args.workers) if args.engine == "ray" else Processes(args.workers) as engine:
-        result = build(settings, args.out, engine, registry)
+    if args.engine == "ray":
+        with RayWorkers(args.workers) as engine:
+            result = build(settings, args.out, engine, registry)
+    else:
+        result = build_samples(settings, args.out, workers=args.workers, registry=registry)
     console = open_console()
     console.print(corpora_table(result.corpora))
     console.print(tasks_table(result))

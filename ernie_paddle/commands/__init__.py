@@ -1,10 +1,38 @@
 """The engine's sub-commands, one module each."""
 
-from ernie_paddle.commands import bench, config, convert, export, finetune, plan, predict, pretrain, report, tasks
+from ernie_paddle.commands import (
+    bench,
+    config,
+    convert,
+    encode,
+    evaluate,
+    export,
+    fill_mask,
+    finetune,
+    plan,
+    predict,
+    pretrain,
+    report,
+    tasks,
+)
 from ernie_paddle.registry import Registry
 
 
 def register(registry: Registry) -> None:
     """Add the engine's commands."""
-    for module in (config, tasks, plan, bench, pretrain, report, convert, finetune, export, predict):
+    for module in (
+        config,
+        tasks,
+        plan,
+        bench,
+        pretrain,
+        report,
+        convert,
+        finetune,
+        evaluate,
+        export,
+        predict,
+        encode,
+        fill_mask,
+    ):
         registry.commands.add(module.COMMAND.name, module.COMMAND)

@@ -40,15 +40,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    from ernie_paddle.finetuning.run import Finetuning
+    from ernie_paddle.finetuning.run import finetune
     from ernie_paddle.finetuning.sweep import SweepPoint, points, run_sweep
 
     def settings_of(point: SweepPoint) -> FinetuneSettings:
         return load_recipe(args.recipe, args.size, [*args.set, *point.overrides])
 
     def run_point(point: SweepPoint, out: Path, resume: Resume) -> None:
-        settings = settings_of(point)
-        Finetuning(settings, args.model, out, registry, args.from_scratch, args.keep_head).run(resume)
+        finetune(
+            settings_of(point),
+            args.model,
+            out,
+            from_scratch=args.from_scratch,
+            keep_head=args.keep_head,
+            resume=resume,
+            registry=registry,
+        )
 
     if args.seeds is None and not args.grid:
         run_point(SweepPoint(), args.out, args.resume)

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.pretraining.run import pretrain
 
     settings = load_settings(PretrainSettings, args.plan, args.set)
-    pretrain(settings, args.out, registry, args.resume, args.init)
+    pretrain(settings, args.out, init=args.init, resume=args.resume, registry=registry)
 
 
 COMMAND = Command(

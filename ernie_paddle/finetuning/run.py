@@ -14,14 +14,14 @@ from ernie_paddle.data.order import BatchOrder
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder, read_json, sha256_of, write_json
-from ernie_paddle.finetuning.settings import FinetuneSettings
+from ernie_paddle.finetuning.settings import SIZES, FinetuneSettings, load_recipe
 from ernie_paddle.finetuning_task import Encoded, ExampleSet, FinetuningTask, KeptSignature, Prediction
-from ernie_paddle.inference.prediction_files import write_predictions
+from ernie_paddle.inference.prediction_files import score_names, write_predictions
 from ernie_paddle.metric import Scores
 from ernie_paddle.model import saved
 from ernie_paddle.model.saved import BEST
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.registry import Registry
+from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.training.initial import finetuning_initial
@@ -202,7 +202,13 @@ class Finetuning:
         )
 
     def _save_best(self, folder: Path, scores: dict[str, Any]) -> None:
-        signature = KeptSignature(**self.settings.signature.model_dump(), data=self.settings.data)
+        settings = self.settings
+        signature = KeptSignature(
+            **settings.signature.model_dump(),
+            data=settings.data,
+            metric=settings.metric,
+            metric_options=settings.metric_options,
+        )
         model = saved.Model(self.trainer.config, self.vocabulary, self.trainer.session.parameters(), signature)
         with atomic_folder(folder) as beside:
             write_json(beside / SCORES_FILE, scores)
@@ -230,12 +236,46 @@ class Finetuning:
         return result
 
     def _write(self, name: str, examples: Sequence[Any], predictions: list[Prediction]) -> None:
-        signature = self.settings.signature
-        write_predictions(self.out / PREDICTIONS / name, examples, predictions, signature)
+        ids, names = [example.id for example in examples], score_names(self.task, self.settings.signature)
+        write_predictions(self.out / PREDICTIONS / name, ids, predictions, self.task, names)
         if name in self.settings.submission:
-            file = self.settings.submission[name]
             without_scores = [Prediction(prediction.value) for prediction in predictions]
-            write_predictions(self.out / SUBMISSION / file, examples, without_scores, signature)
+            path = self.out / SUBMISSION / self.settings.submission[name]
+            write_predictions(path, ids, without_scores, self.task, ())
+
+
+def finetune(
+    recipe: FinetuneSettings | Path | str,
+    model: Path | str,
+    out: Path | str,
+    *,
+    size: str = SIZES[0],
+    from_scratch: bool = False,
+    keep_head: bool = False,
+    resume: Resume = "no",
+    registry: Registry | None = None,
+) -> dict[str, Any]:
+    """Fine-tune a model on a labelled task, as `ernie-paddle finetune` does.
+
+    Args:
+        recipe: a recipe, or its file; `load_recipe` applies overrides.
+        model: folder of a model, or of a run, for its newest checkpoint.
+        out: folder of the run; its `best/` holds the best model.
+        size: section of the recipe's file to use.
+        from_scratch: whether to use only the sizes and the vocabulary of the model.
+        keep_head: whether to keep the head of a model without a signature.
+        resume: whether to resume from the newest complete checkpoint in `out`; with "auto", if there is one.
+        registry: what plug-ins added; by default all that are installed.
+
+    Returns:
+        the content of `result.json`: the scores of the best model by set, and its step.
+
+    Raises:
+        UserError: recipe, data and model do not fit together, or a file is missing or damaged.
+    """
+    settings = recipe if isinstance(recipe, FinetuneSettings) else load_recipe(recipe, size)
+    run = Finetuning(settings, Path(model), Path(out), registry or load_plugins(), from_scratch, keep_head)
+    return run.run(resume)
 
 
 def result_table(result: dict[str, Any]) -> Table:

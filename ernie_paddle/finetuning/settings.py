@@ -87,7 +87,7 @@ class FinetuneSettings(Settings):
         return self.model_dump(mode="json", exclude={"impl", "paper", "paper_source", "submission"})
 
 
-def load_recipe(path: Path, size: str, overrides: list[str]) -> FinetuneSettings:
+def load_recipe(path: Path | str, size: str = SIZES[0], overrides: Sequence[str] = ()) -> FinetuneSettings:
     """Read a recipe for a size of model, and apply `a.b=value` overrides.
 
     The section of that size is laid over the rest. A recipe without sections for sizes serves all sizes.
@@ -95,7 +95,7 @@ def load_recipe(path: Path, size: str, overrides: list[str]) -> FinetuneSettings
     Raises:
         UserError: a file is missing, a key is unknown, a value has the wrong type, or only other sizes have sections.
     """
-    tree, names = read_config(path)
+    tree, names = read_config(Path(path))
     sections = {name: tree.pop(name) for name in SIZES if name in tree}
     if sections and size not in sections:
         raise UserError(f"{names}: no section for the size '{size}'; there are: {', '.join(sections)}")

@@ -1,103 +1,146 @@
-"""Prediction with exported models."""
+"""Prediction with fine-tuned models: runs, checkpoints, converted models and exports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ernie_paddle.checksums import SUMS_FILE, check_files
-from ernie_paddle.config import check_settings
-from ernie_paddle.data.batch import Batch, PaddedLayout
-from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
+from ernie_paddle.data.prefetch import prefetch
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json
-from ernie_paddle.finetuning_task import SIGNATURE_FILE, FinetuningTask, KeptSignature, Prediction
-from ernie_paddle.programs import paddle
-from ernie_paddle.programs.devices import check_precision, cpu_threads, default_place
-from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.finetuning_task import SIGNATURE_FILE, Encoded, FinetuningTask, KeptSignature, Prediction
+from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend, open_backend
+from ernie_paddle.inference.batching import BATCH_TOKENS, CHUNKS_AHEAD, in_chunks, run_batches
+from ernie_paddle.inference.exported import is_export, load_export
+from ernie_paddle.inference.heads import TaskHead
+from ernie_paddle.inputs import BadRow, InputRow, input_rows
+from ernie_paddle.model.saved import load_model
+from ernie_paddle.registry import Registry, load_plugins
+from ernie_paddle.text.vocabulary import Vocabulary
 
-MODEL_PREFIX = "model"
-MODEL_FILES = (f"{MODEL_PREFIX}.json", f"{MODEL_PREFIX}.pdiparams")
-InferencePrecision = Literal["fp32", "bf16"]
-GPU_MEMORY_MB = 256  # allocated at first; grows
 
+@dataclass(frozen=True)
+class IdentifiedPrediction:
+    """A prediction, or the row that could not be read, with the id of its input."""
 
-class ExportSignature(KeptSignature):
-    """The signature of an exported model, with the dtypes of its inputs [batch, length] by name."""
-
-    inputs: dict[str, str]
+    id: str
+    prediction: Prediction | BadRow
 
 
 class Predictor:
-    """An exported model, its vocabulary and signature.
+    """A fine-tuned model that predicts. Several threads may use it.
 
-    `on_gpu` uses a GPU if there is one. `precision` is that of matrix products and the operators between them.
-
-    Raises:
-        UserError: a file of the export is missing, damaged or invalid, or the device does not support the precision.
+    `signature` is what the model expects and predicts, `task` its fine-tuning task.
     """
 
-    def __init__(self, folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32"):
-        files = (*MODEL_FILES, SIGNATURE_FILE, VOCABULARY_FILE)
-        for name in (*files, SUMS_FILE):
-            if not (folder / name).is_file():
-                raise UserError(
-                    f"{folder}: not an exported model, {name} is missing; make one with ernie-paddle export"
-                )
-        check_files(folder, files)
-        path = folder / SIGNATURE_FILE
-        self.signature = check_settings(ExportSignature, read_json(path, "signature"), str(path))
-        self.vocabulary = Vocabulary.load(folder / VOCABULARY_FILE)
-        self._predictor = paddle.inference.create_predictor(inference_config(folder, on_gpu, precision))
+    def __init__(self, backend: Backend, task: FinetuningTask, signature: KeptSignature, vocabulary: Vocabulary):
+        self.task, self.signature, self.vocabulary = task, signature, vocabulary
+        self._backend = backend
 
-    def scores(self, feed: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the scores of a padded batch, float32 [batch, n], or [batch, length, n] for token-level heads."""
-        for name, dtype in self.signature.inputs.items():
-            self._predictor.get_input_handle(name).copy_from_cpu(np.ascontiguousarray(feed[name], dtype))
-        self._predictor.run()
-        return self._predictor.get_output_handle(self._predictor.get_output_names()[0]).copy_to_cpu()
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        precision: InferencePrecision = "fp32",
+        on_gpu: bool = True,
+        threads: int | None = None,
+        registry: Registry | None = None,
+    ) -> "Predictor":
+        """Open a fine-tuned model: a run, for its best model, a checkpoint, a converted model or an export.
 
-    def scores_of(self, samples: SampleBlock, batch_samples: int = 64) -> list[np.ndarray]:
+        Args:
+            path: its folder.
+            precision: that of matrix products; `bf16` needs a device that computes in it.
+            on_gpu: whether to use a GPU if there is one.
+            threads: CPU threads; by default those of `OMP_NUM_THREADS`, or the cores of the process.
+            registry: what plug-ins added; by default all that are installed.
+
+        Raises:
+            UserError: a file is missing, damaged or invalid, the model is not fine-tuned, or the device does not
+                support the precision.
+        """
+        folder, tasks = Path(path), (registry or load_plugins()).finetuning_tasks
+
+        def described(signature: KeptSignature | None) -> tuple[FinetuningTask, KeptSignature]:
+            if signature is None:
+                raise UserError(f"{path}: not a fine-tuned model, {SIGNATURE_FILE} is missing; fine-tune one first")
+            return tasks.get(signature.task, f"{folder / SIGNATURE_FILE}"), signature
+
+        if is_export(folder):
+            exported = load_export(folder)
+            task, signature = described(exported.signature)
+            return cls(open_backend(folder, on_gpu, precision, threads), task, signature, exported.vocabulary)
+        model = load_model(folder)
+        task, signature = described(model.signature)
+        head = TaskHead(task.objective(signature))
+        backend = model_backend(model, head, str(path), on_gpu, precision, threads)
+        return cls(backend, task, signature, model.vocabulary)
+
+    def predict(self, inputs: Sequence[Any], *, batch_tokens: int = BATCH_TOKENS) -> list[Prediction]:
+        """Predict for each input, in order.
+
+        Args:
+            inputs: what the task's `Input` can be made of: texts, sequences of its fields in order, or mappings.
+            batch_tokens: tokens that are computed together, padding included.
+
+        Returns:
+            predictions of the class that belongs to the task, such as `LabelPrediction`.
+
+        Raises:
+            UserError: an input lacks a field, or a field is unknown or has another type.
+        """
+        if isinstance(inputs, str):
+            raise UserError("inputs: found a text; give a list of them")
+        examples = self.examples(input_rows(inputs))
+        found = (identified.prediction for identified in self.stream(examples, batch_tokens))
+        return [prediction for prediction in found if isinstance(prediction, Prediction)]
+
+    def examples(self, rows: Iterable[InputRow | BadRow], skip_bad: bool = False) -> Iterator[Any]:
+        """Yield the unlabelled examples of rows.
+
+        Raises:
+            UserError: as `predict` does. With `skip_bad`, the row becomes a `BadRow` instead.
+        """
+        for row in rows:
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            try:
+                yield self.task.example(self.task.Input.of(row.given, row.place), row.id, row.place)
+            except UserError as error:
+                if not skip_bad:
+                    raise
+                yield BadRow(row.id, str(error))
+
+    def stream(self, examples: Iterable[Any], batch_tokens: int = BATCH_TOKENS) -> Iterator[IdentifiedPrediction]:
+        """Predict for examples of the task as they come, in order. A `BadRow` among them is passed on.
+
+        Memory does not grow with the number of examples: the next ones are encoded in the background.
+        """
+
+        def encoded(chunk: list[Any]) -> tuple[list[Any], list[Any], Encoded | None]:
+            good = [example for example in chunk if not isinstance(example, BadRow)]
+            return chunk, good, self.task.encode(good, self.vocabulary, self.signature) if good else None
+
+        def together(example: Any, following: Any) -> bool:
+            rows = (example, following)
+            return not any(isinstance(row, BadRow) for row in rows) and self.task.belongs_together(*rows)
+
+        for chunk, good, samples in prefetch(map(encoded, in_chunks(examples, together=together)), CHUNKS_AHEAD):
+            predictions: Iterator[Prediction] = iter(())
+            if samples is not None:
+                scores = self._scores(samples.samples, batch_tokens)
+                predictions = iter(self.task.predictions(good, samples, scores, self.signature))
+            for example in chunk:
+                bad = isinstance(example, BadRow)
+                yield IdentifiedPrediction(example.id, example if bad else next(predictions))
+
+    def _scores(self, samples: SampleBlock, batch_tokens: int) -> list[np.ndarray]:
         """Return the scores of each sample in order, [sequences, n], or [tokens, n] for token-level heads."""
-        table, rows = SampleTable([samples]), np.argsort(samples.lengths, kind="stable")
-        scores_by_row: dict[int, np.ndarray] = {}
-        for batch_rows in cut_batches(rows, samples.lengths, BatchSize(batch_samples, NO_LIMIT)):
-            batch = Batch.of(table.take(batch_rows), batch_rows)
-            layout = PaddedLayout.of(batch.lengths)
-            padding = {"input_ids": self.vocabulary.pad_id, "sentence_ids": 0}
-            scores = self.scores({name: layout.pad(batch.columns[name], value) for name, value in padding.items()})
-            if scores.ndim == 3:
-                scores, counts = scores.reshape(-1, scores.shape[-1])[layout.token_to_padded], batch.lengths
-            else:
-                counts = batch.sequences
-            scores_by_row |= zip(batch_rows.tolist(), np.split(scores, np.cumsum(counts)[:-1]), strict=True)
-        return [scores_by_row[row] for row in range(len(samples))]
-
-    def predict(self, task: FinetuningTask, examples: Sequence[Any], batch_samples: int = 64) -> list[Prediction]:
-        """Predict for each example, in order."""
-        encoded = task.encode(examples, self.vocabulary, self.signature)
-        return task.predictions(examples, encoded, self.scores_of(encoded.samples, batch_samples), self.signature)
-
-
-def inference_config(folder: Path, on_gpu: bool, precision: InferencePrecision) -> Any:
-    """Return Paddle's inference configuration for the model in `folder`.
-
-    Raises:
-        UserError: the device does not support the precision.
-    """
-    place = default_place() if on_gpu else paddle.CPUPlace()
-    check_precision(precision, place, "--precision")
-    config = paddle.inference.Config(*(str(folder / name) for name in MODEL_FILES))
-    config.disable_glog_info()
-    if place.is_gpu_place():
-        modes = {"fp32": paddle.inference.PrecisionType.Float32, "bf16": paddle.inference.PrecisionType.Bfloat16}
-        config.enable_use_gpu(GPU_MEMORY_MB, 0, modes[precision])
-        return config
-    config.set_cpu_math_library_num_threads(cpu_threads())  # the default is one, whatever the environment says
-    config.enable_onednn()
-    if precision == "bf16":
-        config.enable_onednn_bfloat16()
-    return config
+        scores: dict[int, np.ndarray] = {}
+        for done in run_batches(self._backend, samples, self.vocabulary.pad_id, batch_tokens):
+            scores |= zip(done.rows.tolist(), done.by_sample(done.outputs[0]), strict=True)
+        return [scores[row] for row in range(len(samples))]

@@ -8,7 +8,7 @@ The checkpoints `step_N/` of a run are models; a fine-tuning run also has its be
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,19 @@ class Model:
     vocabulary: Vocabulary
     parameters: dict[str, np.ndarray]
     signature: KeptSignature | None = None
+
+    @property
+    def task_id(self) -> int:
+        """The row of the task embedding: the signature's, 0 without one."""
+        return self.signature.task_id if self.signature else 0
+
+    def without_task_embedding(self) -> "Model":
+        """Return a model without a task embedding that computes the same: all positions include the task's row."""
+        if not self.config.use_task_id:
+            return self
+        parameters = {name: value for name, value in self.parameters.items() if name != "task_embedding"}
+        parameters["pos_embedding"] = parameters["pos_embedding"] + self.parameters["task_embedding"][self.task_id]
+        return replace(self, config=self.config.model_copy(update={"use_task_id": False}), parameters=parameters)
 
 
 def save_model(folder: Path, model: Model) -> None:

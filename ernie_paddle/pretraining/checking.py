@@ -145,6 +145,8 @@ def bound_objective(task: Task, manifest: Manifest, folder: Path) -> Objective:
     except UserError as error:
         raise UserError(f"{folder}: column '{column.name}': {error}") from None
     classes = objective.classes(manifest.vocabulary_size)
-    if not objective.predicts_tokens and (too_large := [label for label in column.counts if int(label) >= classes]):
+    if objective.predicts_tokens or classes is None:
+        return objective
+    if too_large := [label for label in column.counts if int(label) >= classes]:
         raise UserError(f"{folder}: found label {too_large[0]}, but the task '{task.name}' has {classes} classes")
     return objective

@@ -15,7 +15,7 @@ from ernie_paddle.files import atomic_write
 from ernie_paddle.training.evaluation import COLUMNS, score_row
 from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result
 
-Record = dict[str, Any]
+JsonDict = dict[str, Any]
 
 RESULT_COLUMNS = ("run", "metric", "dev", "test")
 
@@ -27,12 +27,12 @@ img { max-width: 100% } caption { text-align: left; font-weight: 600; padding: .
 """
 
 
-def read_results(runs: list[Path]) -> dict[str, Record]:
+def read_results(runs: list[Path]) -> dict[str, JsonDict]:
     """Read the results of fine-tuning runs, by the runs' folders."""
     return {str(run): read_result(run) for run in runs}
 
 
-def result_rows(results: dict[str, Record]) -> list[list[str]]:
+def result_rows(results: dict[str, JsonDict]) -> list[list[str]]:
     """Return a row of text per fine-tuning run with the values of its selection metric in per cent.
 
     The columns are `RESULT_COLUMNS`.
@@ -49,7 +49,7 @@ def result_rows(results: dict[str, Record]) -> list[list[str]]:
     return rows
 
 
-def write_report(run: Path, results: dict[str, Record], out: Path) -> list[Record]:
+def write_report(run: Path, results: dict[str, JsonDict], out: Path) -> list[JsonDict]:
     """Write the page (`.html`) or only its figure (`.png`), and return the run's `evaluation` records.
 
     `results` are the fine-tuning runs to compare (see `read_results`).
@@ -79,7 +79,7 @@ def write_report(run: Path, results: dict[str, Record], out: Path) -> list[Recor
     return evaluations
 
 
-def draw(train: list[Record], evaluations: list[Record]) -> Figure:
+def draw(train: list[JsonDict], evaluations: list[JsonDict]) -> Figure:
     """Return a figure with one panel per task: training loss as a line, held-out loss as dots, stages shaded."""
     names = list(dict.fromkeys(name for record in train for name in record["tasks"]))
     columns = min(2, len(names))
@@ -94,7 +94,8 @@ def draw(train: list[Record], evaluations: list[Record]) -> Figure:
         if held_out:
             steps = [step for step, _ in held_out]
             axes.plot(steps, [score["loss"] for _, score in held_out], "o", color="tab:orange", label="held-out")
-            axes.axhline(held_out[-1][1]["unigram_loss"], color="grey", linestyle=":", label="unigram")
+            if (unigram_loss := held_out[-1][1]["unigram_loss"]) is not None:
+                axes.axhline(unigram_loss, color="grey", linestyle=":", label="unigram")
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("steps", fontsize=8)
         axes.set_ylabel("loss", fontsize=8)
@@ -103,7 +104,7 @@ def draw(train: list[Record], evaluations: list[Record]) -> Figure:
     return figure
 
 
-def _shade_stages(axes: Axes, train: list[Record]) -> None:
+def _shade_stages(axes: Axes, train: list[JsonDict]) -> None:
     begin = 0
     for stage in sorted({record["stage"] for record in train}):
         end = max(record["step"] for record in train if record["stage"] == stage)
@@ -112,7 +113,9 @@ def _shade_stages(axes: Axes, train: list[Record]) -> None:
         begin = end
 
 
-def _page(run: Path, train: list[Record], evaluations: list[Record], results: dict[str, Record], image: str) -> str:
+def _page(
+    run: Path, train: list[JsonDict], evaluations: list[JsonDict], results: dict[str, JsonDict], image: str
+) -> str:
     steps, tokens = train[-1]["step"], sum(record["tokens"] for record in train)
     seconds = sum(record["seconds"] for record in train)
     parts = [
@@ -132,7 +135,7 @@ def _page(run: Path, train: list[Record], evaluations: list[Record], results: di
     )
 
 
-def _steps_table(train: list[Record]) -> str:
+def _steps_table(train: list[JsonDict]) -> str:
     stages = sorted({record["stage"] for record in train})
     steps: dict[str, dict[int, int]] = {}
     for record in train:
@@ -143,12 +146,12 @@ def _steps_table(train: list[Record]) -> str:
     return _table("Steps of each task in each stage", ["task", *(f"stage {stage}" for stage in stages)], rows)
 
 
-def _score_table(record: Record) -> str:
+def _score_table(record: JsonDict) -> str:
     rows = [[name, *score_row(scores)] for name, scores in record["tasks"].items()]
     return _table(f"Held-out scores after stage {record['stage']}", ["task", *COLUMNS], rows)
 
 
-def _forgetting_table(evaluations: list[Record]) -> str:
+def _forgetting_table(evaluations: list[JsonDict]) -> str:
     last = evaluations[-1]["tasks"] if evaluations else {}
     rows = []
     for name, scores in last.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_paddle.arguments import Resume
+from ernie_paddle.config import load_settings
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
@@ -14,7 +15,7 @@ from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocab
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.registry import Registry
+from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.initial import Initial
@@ -25,15 +26,31 @@ from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Trainer
 
 
-def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: Resume, init: Path | None) -> None:
-    """Train through all stages of the plan, resuming from the newest complete checkpoint as `resume` says.
+def pretrain(
+    plan: PretrainSettings | Path | str,
+    out: Path | str,
+    *,
+    init: Path | str | None = None,
+    resume: Resume = "no",
+    registry: Registry | None = None,
+) -> None:
+    """Pre-train an encoder through the stages of a plan, as `ernie-paddle pretrain` does.
 
     At the end of each stage, every task introduced so far is scored on held-out samples.
+
+    Args:
+        plan: a plan config, or its file; `load_settings` applies overrides.
+        out: folder of the run, for checkpoints and log.
+        init: model whose parameters to start from; not its step and moments.
+        resume: whether to resume from the newest complete checkpoint in `out`; with "auto", if there is one.
+        registry: what plug-ins added; by default all that are installed.
 
     Raises:
         UserError: settings, shards, vocabulary or checkpoint do not match.
     """
-    trainer = build_trainer(settings, registry)
+    settings = plan if isinstance(plan, PretrainSettings) else load_settings(PretrainSettings, plan)
+    out = Path(out)
+    trainer = build_trainer(settings, registry or load_plugins())
 
     def score_stage(last: PlannedStep, log: RunLog) -> None:
         scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
@@ -42,7 +59,7 @@ def pretrain(settings: PretrainSettings, out: Path, registry: Registry, resume: 
     ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
     identity = run_identity(settings)
     with run_folder(out, trainer.ranks):
-        start(trainer, out, identity, resume, Initial(init) if init else None)
+        start(trainer, out, identity, resume, Initial(Path(init)) if init else None)
         run_stages(trainer, out, identity, score_stage, ends)
 
 

@@ -19,11 +19,6 @@ def default_place() -> Any:
     return paddle.CUDAPlace(int(assigned.split(",")[0]))
 
 
-def cpu_threads() -> int:
-    """Return the number of Paddle's CPU threads: the caller's OMP_NUM_THREADS, or the cores of this process."""
-    return int(os.environ["OMP_NUM_THREADS"])
-
-
 def check_precision(precision: Precision, place: Any, option: str = "train.precision") -> None:
     """Check that the device supports the requested precision of matrix products. The error begins with `option`.
 

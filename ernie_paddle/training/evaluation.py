@@ -12,13 +12,16 @@ COLUMNS = ("loss", "unigram", "uniform", "accuracy", "majority class", "labels")
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and accuracy over `labels` labelled positions, with the two baselines of `baseline_scores`."""
+    """Mean loss and accuracy over `labels` labelled positions, with the two baselines of `baseline_scores`.
+
+    The baselines are None if the task has no fixed number of classes.
+    """
 
     loss: float
     accuracy: float
     labels: int
-    unigram_loss: float
-    majority_accuracy: float
+    unigram_loss: float | None
+    majority_accuracy: float | None
 
 
 def baseline_scores(frequencies: np.ndarray) -> tuple[float, float]:
@@ -31,16 +34,16 @@ def baseline_scores(frequencies: np.ndarray) -> tuple[float, float]:
     return -float((shares * np.log(shares)).sum()), float(shares.max(initial=0.0))
 
 
+def formatted(value: float | None, spec: str) -> str:
+    """Return a value in a format such as `.3f`, and `-` for None."""
+    return "-" if value is None else format(value, spec)
+
+
 def score_row(scores: Mapping[str, Any]) -> list[str]:
-    """Format a task's `evaluation` record, in the order of `COLUMNS`."""
-    return [
-        f"{scores['loss']:.3f}",
-        f"{scores['unigram_loss']:.3f}",
-        f"{scores['uniform_loss']:.3f}",
-        f"{scores['accuracy']:.1%}",
-        f"{scores['majority_accuracy']:.1%}",
-        f"{scores['labels']:,}",
-    ]
+    """Format a task's `evaluation` record, in the order of `COLUMNS`; `-` where there is no baseline."""
+    losses = [formatted(scores[name], ".3f") for name in ("loss", "unigram_loss", "uniform_loss")]
+    accuracies = [formatted(scores[name], ".1%") for name in ("accuracy", "majority_accuracy")]
+    return [*losses, *accuracies, f"{scores['labels']:,}"]
 
 
 def best_scores(evaluations: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, int]]:

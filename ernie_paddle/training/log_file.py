@@ -31,12 +31,12 @@ class TaskScores(BaseModel):
 
 
 class HeldOutScores(TaskScores):
-    """A task's scores in an `evaluation` record."""
+    """A task's scores in an `evaluation` record. The baselines are None if it has no fixed number of classes."""
 
     loss: float
-    unigram_loss: float
-    majority_accuracy: float
-    uniform_loss: float
+    unigram_loss: float | None
+    majority_accuracy: float | None
+    uniform_loss: float | None
 
 
 class TrainRecord(LogRecord):

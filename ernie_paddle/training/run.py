@@ -112,7 +112,7 @@ def run_stages(
                 trainer.session.barrier()  # launchers end a job with its first process, so wait for the checkpoint
                 raise Stopped(
                     received_signal() or signal.SIGTERM,  # or the signal of another rank
-                    f"{out}/step_{number} is complete, resume from it with --resume",
+                    f"{out}/{saved.STEP}{number} is complete, resume from it with --resume",
                 )
 
 
@@ -144,11 +144,12 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
         "run": identity,
         checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
     }
+    step = trainer.progress.step
     try:
-        checkpoint.save_checkpoint(out, trainer.progress.step, model, trainer.session.optimizer_state(), state)
+        checkpoint.save_checkpoint(out, step, model, trainer.session.optimizer_state(), state)
     except OSError as error:
         raise UserError(
-            f"{out}/step_{trainer.progress.step}: cannot be written ({error}); earlier checkpoints are complete: "
+            f"{out}/{saved.STEP}{step}: cannot be written ({error}); earlier checkpoints are complete: "
             "make room, then resume with --resume"
         ) from None
     checkpoint.remove_old(out, trainer.impl.keep_checkpoints)

@@ -133,14 +133,17 @@ class Trainer:
         task, table = self.tasks[name], self.data[name].validation
         shuffled = generator(self.train.seed, "evaluation", name).permutation(len(table))
         rows = np.sort(shuffled[: self.train.validation_samples])
-        sums, frequencies = np.zeros(2), np.zeros(task.objective.classes(self.vocabulary.size))
+        count = task.objective.classes(self.vocabulary.size)
+        sums, frequencies = np.zeros(2), np.zeros(count or 1)
         for _, micro_batch, classes in self._held_out(task, table, rows):
             sums += self.session.evaluate(task, micro_batch.feed)
-            frequencies += np.bincount(classes[classes != IGNORED], minlength=len(frequencies))
+            labelled = classes[classes != IGNORED]
+            frequencies += np.bincount(labelled if count else np.zeros_like(labelled), minlength=len(frequencies))
         sums, frequencies = self.session.collectives.all_reduce(sums), self.session.collectives.all_reduce(frequencies)
         labels = max(int(frequencies.sum()), 1)
         self._check_finite(name, sums[0])
-        return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *baseline_scores(frequencies))
+        baselines = baseline_scores(frequencies) if count else (None, None)
+        return Score(sums[0] / labels, sums[1] / labels, int(frequencies.sum()), *baselines)
 
     def scores(self, name: str, table: SampleTable) -> tuple[list[np.ndarray], float]:
         """Return the prediction scores of each sample in order, [tokens or sequences, n], and the mean loss."""
@@ -195,9 +198,13 @@ class Trainer:
         self.session.set_loss_scale(progress.loss_scale.value)
         self.progress = progress
 
-    def uniform_losses(self) -> dict[str, float]:
-        """Return the loss of a uniform prediction over the classes, ln(classes), by task."""
-        return {name: math.log(task.objective.classes(self.vocabulary.size)) for name, task in self.tasks.items()}
+    def uniform_losses(self) -> dict[str, float | None]:
+        """Return the loss of a uniform prediction over the classes, ln(classes), by task.
+
+        It is None for a task without a fixed number of classes.
+        """
+        classes = {name: task.objective.classes(self.vocabulary.size) for name, task in self.tasks.items()}
+        return {name: math.log(count) if count else None for name, count in classes.items()}
 
     def _step(self, step: PreparedStep, waited: float, stop: bool) -> StepResult:
         number, tasks = step.planned.number, step.tasks

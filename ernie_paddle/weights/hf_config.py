@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ernie_paddle.model.saved import Model
 from ernie_paddle.weights.layout import DeclaredHead
 from ernie_paddle.weights.names import KnownHeads
 
+Family = Literal["ernie", "bert"]
 FAMILY = re.compile(r"(ernie|bert)(?:model|for(\w+))?", re.IGNORECASE)  # a type, or a class such as ErnieForMaskedLM
 # The libraries' defaults for keys that a file does not set, under our keys.
 DEFAULTS: dict[str, Any] = {
@@ -36,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
 ONE_LABEL = "single_label_classification"  # the usual problem type; the libraries set it when they train
 MASKED_LM, NEXT_SENTENCE = "mask_lm_out_fc.b_0", "next_sent_fc.b_0"
 THEIRS = {"sent_type_vocab_size": "type_vocab_size", "layer_norm_epsilon": "layer_norm_eps"}
+ERNIE_ALONE = ("task_type_vocab_size", "use_task_id")  # keys that BERT does not have
 
 
 def read_tree(path: Path) -> dict[str, Any]:
@@ -90,14 +92,18 @@ def declared(tree: dict[str, Any], path: Path) -> DeclaredHead:
     return DeclaredHead(model_class, None if problem_type == ONE_LABEL else problem_type, in_order or None)
 
 
-def from_model(model: Model, model_class: ModelClass | None, heads: KnownHeads) -> dict[str, Any]:
+def from_model(
+    model: Model, model_class: ModelClass | None, heads: KnownHeads, family: Family = "ernie"
+) -> dict[str, Any]:
     """Return the keys of both libraries for one of our models; `model_class` is that of its head."""
     config = model.config.model_dump() | {"intermediate_size": model.config.ffn_size}
-    tree = {"model_type": "ernie", "pad_token_id": model.vocabulary.pad_id}
-    tree |= {THEIRS.get(ours, ours): config[ours] for ours in DEFAULTS}
+    tree: dict[str, Any] = {"model_type": family, "pad_token_id": model.vocabulary.pad_id}
+    of_ernie = () if family == "ernie" else ERNIE_ALONE
+    tree |= {THEIRS.get(ours, ours): config[ours] for ours in DEFAULTS if ours not in of_ernie}
+    suffix = _pretrained_class(model.parameters) if model_class is None else f"For{model_class.suffix}"
+    tree["architectures"] = [family.capitalize() + suffix]
     if model_class is None:
-        return tree | {"architectures": [_pretrained_class(model.parameters)]}
-    tree["architectures"] = [f"ErnieFor{model_class.suffix}"]
+        return tree
     if model_class.problem_type:
         tree["problem_type"] = model_class.problem_type
     if model_class.suffix == "MultipleChoice":  # one score per choice, whatever the number of labels
@@ -116,10 +122,10 @@ def class_name(tree: dict[str, Any]) -> str:
 
 
 def _pretrained_class(parameters: dict[str, np.ndarray]) -> str:
-    """Return Hugging Face's class for the model's pre-training heads."""
+    """Return Hugging Face's class for the model's pre-training heads, without the family before it."""
     if MASKED_LM in parameters:
-        return "ErnieForPreTraining" if NEXT_SENTENCE in parameters else "ErnieForMaskedLM"
-    return "ErnieModel"
+        return "ForPreTraining" if NEXT_SENTENCE in parameters else "ForMaskedLM"
+    return "Model"
 
 
 def _flattened(tree: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ernie_paddle.files import write_json
 from ernie_paddle.finetuning_task import ModelClass
 from ernie_paddle.model.saved import Model, load_signature, safetensors_as_os_errors, save_signature
 from ernie_paddle.weights import hf_config
+from ernie_paddle.weights.hf_config import Family
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult, library_tensors, not_written
 from ernie_paddle.weights.names import KnownHeads, names_of, prefix_of
 from ernie_paddle.weights.safetensors_files import WEIGHTS, read_safetensors
@@ -50,11 +51,19 @@ def read(folder: Path, config_file: Path | None, heads: KnownHeads) -> SourceMod
 
 def write(folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads) -> WriteResult:
     """Write a folder that `from_pretrained` of Hugging Face's ERNIE classes loads."""
-    names = names_of("huggingface", model.config, "ernie.", model_class.suffix if model_class else "", heads.finetuned)
+    return write_as("ernie", folder, model, model_class, heads)
+
+
+def write_as(
+    family: Family, folder: Path, model: Model, model_class: ModelClass | None, heads: KnownHeads
+) -> WriteResult:
+    """Write a folder for the classes of a family; a BERT has no task embedding."""
+    suffix = model_class.suffix if model_class else ""
+    names = names_of("huggingface", model.config, f"{family}.", suffix, heads.finetuned)
     tensors = library_tensors(model, names)
     with safetensors_as_os_errors(folder / WEIGHTS):
         save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    write_json(folder / CONFIG, hf_config.from_model(model, model_class, heads))
+    write_json(folder / CONFIG, hf_config.from_model(model, model_class, heads, family))
     write_tokenizer(folder, model, "BertTokenizer")
     save_signature(folder, model.signature)
     return WriteResult(len(tensors), not_written(model, names))

@@ -7,19 +7,35 @@ candidates are predicted together: greedily by score, with each candidate used o
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ernie_paddle.data.encoding import Segments, tokenized
+from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.encoding import Segments, tokenized
-from tasks.finetuning.multiple_choice import MultipleChoice, choices_encoded, softmax
+from tasks.finetuning.multiple_choice import ChoicePrediction, MultipleChoice, check_choices, choices_encoded, softmax
 from tasks.finetuning.reading.chid import BLANK, ChidFormat
+from tasks.finetuning.reading.examples import ClozeExample
 
 BLANK_TOKEN = "[unused1]"
 IDIOM = 4  # characters
+
+
+class ClozeInput(TaskInput):
+    """A passage with a blank, and candidates for it. A blank is written as `#idiom000001#`, with any number."""
+
+    text: str
+    """The passage."""
+    candidates: tuple[str, ...]
+    """The candidates, two or more."""
+    blank: str | None = None
+    """The blank to fill, if the passage has several."""
+    group: str | None = None
+    """Name of a group of consecutive inputs that share their candidates, each of which fills one blank at most."""
 
 
 class Cloze(MultipleChoice):
@@ -32,7 +48,21 @@ class Cloze(MultipleChoice):
         "it `[CLS] candidate [SEP] left [unused1] right [SEP]` with sentence id 0 throughout",
     )
     formats = (ChidFormat,)
+    Input: ClassVar[type[TaskInput]] = ClozeInput
     least_length = IDIOM + 4  # an idiom, three special tokens and the blank
+
+    def example(self, given: Any, id: str, place: str) -> Any:
+        check_choices(given.candidates, place)
+        blanks = [blank for blank in BLANK.finditer(given.text) if given.blank in (None, blank.group())]
+        if len(blanks) != 1:
+            named = f"the blank {given.blank}" if given.blank else "a blank, as #idiom000001#,"
+            advice = "; name one with the key 'blank'" if len(blanks) > 1 and given.blank is None else ""
+            raise UserError(f"{place}: {named} occurs {len(blanks)} times in the text, expected once{advice}")
+        left, right = given.text[: blanks[0].start()], given.text[blanks[0].end() :]
+        return ClozeExample(id, place, left, right, given.candidates, None, given.group or f"#{id}", 0)
+
+    def belongs_together(self, example: Any, following: Any) -> bool:
+        return example.group == following.group
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         blank = vocabulary.ids.get(BLANK_TOKEN, vocabulary.mask_id)
@@ -61,7 +91,10 @@ class Cloze(MultipleChoice):
         chosen: dict[int, int] = {}
         for numbers in groups.values():
             chosen |= zip(numbers, each_once([scores[number][:, 0] for number in numbers]), strict=True)
-        return [Prediction(chosen[number], softmax(column[:, 0]).tolist()) for number, column in enumerate(scores)]
+        return [
+            ChoicePrediction(chosen[number], softmax(column[:, 0]).tolist(), examples[number].candidates)
+            for number, column in enumerate(scores)
+        ]
 
 
 def pieces(text: str, vocabulary: Vocabulary) -> list[int]:

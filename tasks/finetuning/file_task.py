@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
-from ernie_paddle.finetuning_task import ExampleSet, FinetuningTask, Signature
-from tasks.finetuning.reading.data import DataSettings, LoadedSet, Split, read_sets
+from ernie_paddle.finetuning_task import ExampleSet, ExampleStream, FinetuningTask, Signature
+from tasks.finetuning.reading.data import DataSettings, LoadedSet, Split, open_sets, read_sets
 from tasks.finetuning.reading.source import Format
 
 
@@ -30,6 +30,13 @@ class FileTask(FinetuningTask):
         sets = read_sets(settings, split, signature.labels)
         return [ExampleSet(loaded.name, loaded.examples, _notes(loaded, settings)) for loaded in sets]
 
+    def stream(  # type: ignore[override]
+        self, data: Mapping[str, Any], split: Split, signature: Signature, skip_bad: bool = False
+    ) -> list[ExampleStream]:
+        settings = check_settings(DataSettings, dict(data), "data")
+        opened = open_sets(settings, split, signature.labels, skip_bad)
+        return [ExampleStream(one.name, one.examples, one.report.notes) for one in opened]
+
     def is_labelled(self, example: Any) -> bool:
         return self.gold(example) is not None
 
@@ -43,7 +50,7 @@ def _format_name(format_class: type[Format]) -> str:
 
 def _notes(loaded: LoadedSet, settings: DataSettings) -> list[str]:
     """Return notes on what was skipped or corrected in a set, and on a `train_rows` that exceeds its examples."""
-    notes = loaded.report.lines()[1:]
+    notes = loaded.report.notes()
     if loaded.name == "train" and (settings.train_rows or 0) > len(loaded.examples):
         notes.append(f"data.train_rows is {settings.train_rows:,}, but there are only these")
     return notes

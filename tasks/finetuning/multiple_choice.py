@@ -1,20 +1,24 @@
 """Multiple choice (C3): `[CLS] text [SEP] question [SEP] choice [SEP]` for each choice, and a softmax over choices."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ernie_paddle.data.batch import Batch, PaddedLayout
+from ernie_paddle.data.encoding import Segments, samples_of, tokenized
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.schema import IGNORED, LABEL, Column, Level
+from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
 from tasks.finetuning.reading.c3 import C3Format
+from tasks.finetuning.reading.examples import ChoiceExample
 from tasks.finetuning.reading.source import Format
 
 
@@ -43,8 +47,49 @@ class MultipleChoiceObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 4
+
+class ChoiceInput(TaskInput):
+    """A question about a text, with choices."""
+
+    context: str
+    """The text."""
+    question: str
+    """The question."""
+    choices: tuple[str, ...]
+    """The choices, two or more."""
+
+
+@dataclass(frozen=True)
+class ChoicePrediction(Prediction):
+    """The number of one of `choices`, with the probabilities of all choices as `scores`."""
+
+    choices: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The number of the chosen one, from 0."""
+        return self.value
+
+    @property
+    def choice(self) -> str:
+        """The chosen one in words."""
+        return self.choices[self.number]
+
+    @property
+    def probability(self) -> float:
+        """The probability of the chosen one."""
+        return self.scores[self.number]
+
+    def as_record(self) -> dict[str, Any]:
+        probabilities = [
+            {"choice": choice, "probability": score} for choice, score in zip(self.choices, self.scores, strict=True)
+        ]
+        return {
+            "prediction": self.choice,
+            "number": self.number,
+            "probability": self.probability,
+            "probabilities": probabilities,
+        }
 
 
 class MultipleChoice(FileTask):
@@ -57,15 +102,21 @@ class MultipleChoice(FileTask):
         differences="the input format is not part of the model: give it `[CLS] text [SEP] question [SEP] choice [SEP]` "
         "with sentence id 0 for the text and 1 for the rest",
     )
+    scored = "choices"
     has_labels = False
     least_length = 5  # four special tokens and one of a choice
     formats: ClassVar[tuple[type[Format], ...]] = (C3Format,)
+    Input: ClassVar[type[TaskInput]] = ChoiceInput
 
     def objective(self, signature: Signature) -> Objective:
         return MultipleChoiceObjective()
 
     def gold(self, example: Any) -> Any:
         return example.answer
+
+    def example(self, given: Any, id: str, place: str) -> Any:
+        check_choices(given.choices, place)
+        return ChoiceExample(id, place, given.context, given.question, given.choices, None)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
         contexts = tokenized([example.context for example in examples], vocabulary)
@@ -79,7 +130,16 @@ class MultipleChoice(FileTask):
     def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Prediction]:
-        return [Prediction(int(column[:, 0].argmax()), softmax(column[:, 0]).tolist()) for column in scores]
+        return [
+            ChoicePrediction(int(column[:, 0].argmax()), softmax(column[:, 0]).tolist(), example.choices)
+            for example, column in zip(examples, scores, strict=True)
+        ]
+
+
+def check_choices(choices: Sequence[str], place: str) -> None:
+    """Raise a `UserError` that begins with `place` unless there are at least two choices."""
+    if len(choices) < 2:
+        raise UserError(f"{place}: {len(choices)} choices, expected 2 or more")
 
 
 def fitted(segments: Sequence[Sequence[int]], max_length: int) -> Segments:

@@ -6,7 +6,7 @@ does not contain the whole answer is trained to point at `[CLS]`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,14 +14,15 @@ from pydantic import Field
 
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.encoding import Segments, samples_of, tokenized
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.data.schema import LABEL, Column, Level
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import TaskInput
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import HeadNetwork, HeadOutput, Labels, Objective
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.encoding import Segments, samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
 from tasks.finetuning.reading.examples import QuestionExample
 from tasks.finetuning.reading.source import Format
@@ -73,9 +74,6 @@ class SpanObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.token_logits(outputs, self.head, 2)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 1
-
 
 @dataclass(frozen=True)
 class Window:
@@ -89,6 +87,46 @@ class Window:
     begin: int
     offsets: Sequence[tuple[int, int]]
     has_most_context: np.ndarray
+
+
+class QuestionInput(TaskInput):
+    """A question about a text."""
+
+    question: str
+    """The question."""
+    context: str
+    """The text that has the answer."""
+
+
+@dataclass(frozen=True)
+class CandidateAnswer:
+    """A span of the text, its offsets in it, and its probability among the candidates."""
+
+    text: str
+    probability: float
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class AnswerPrediction(Prediction):
+    """The text of the best answer, and the best answers of different texts, best first."""
+
+    n_best: tuple[CandidateAnswer, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The best answer, empty if the text has no token."""
+        return self.value
+
+    @property
+    def probability(self) -> float:
+        """The probability of the best answer among the candidates."""
+        return self.n_best[0].probability if self.n_best else 0.0
+
+    def as_record(self) -> dict[str, Any]:
+        candidates = [asdict(candidate) for candidate in self.n_best]
+        return {"prediction": self.text, "probability": self.probability, "n_best": candidates}
 
 
 class ReadingComprehension(FileTask):
@@ -106,6 +144,10 @@ class ReadingComprehension(FileTask):
     has_labels = False
     formats: ClassVar[tuple[type[Format], ...]] = (SquadFormat,)
     Options: ClassVar[type[Settings]] = ReadingOptions
+    Input: ClassVar[type[TaskInput]] = QuestionInput
+
+    def example(self, given: Any, id: str, place: str) -> Any:
+        return QuestionExample(id, place, given.question, given.context, ())
 
     def check_signature(self, signature: Signature) -> None:
         super().check_signature(signature)
@@ -143,14 +185,16 @@ class ReadingComprehension(FileTask):
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Prediction]:
         options = reading_options(signature)
-        best = [(-np.inf, "")] * len(examples)
+        spans: list[list[tuple[float, int, int]]] = [[] for _ in examples]
         for window, sample_scores in zip(encoded.details, scores, strict=True):
             token_scores = sample_scores[window.begin : window.begin + len(window.offsets)]
             for score, first, last in best_spans(token_scores, window.has_most_context, options):
-                if score > best[window.example][0]:
-                    begin, end = window.offsets[first][0], window.offsets[last][1]
-                    best[window.example] = (score, examples[window.example].context[begin:end])
-        return [Prediction(text) for _, text in best]
+                spans[window.example].append((score, window.offsets[first][0], window.offsets[last][1]))
+        found = [
+            n_best(example.context, candidates, options.best_answers)
+            for example, candidates in zip(examples, spans, strict=True)
+        ]
+        return [AnswerPrediction(best[0].text if best else "", (), best) for best in found]
 
 
 def reading_options(signature: Signature) -> ReadingOptions:
@@ -209,6 +253,23 @@ def best_spans(scores: np.ndarray, may_begin: np.ndarray, options: ReadingOption
     firsts = firsts[np.argsort(-scores[firsts, 0], kind="stable")][: options.best_answers].tolist()
     lasts = [first + int(scores[first : first + options.max_answer_length, 1].argmax()) for first in firsts]
     return [(float(scores[i, 0] + scores[j, 1]), i, j) for i, j in zip(firsts, lasts, strict=True)]
+
+
+def n_best(context: str, spans: Sequence[tuple[float, int, int]], most: int) -> tuple[CandidateAnswer, ...]:
+    """Return the best of `spans`, given by score, start and end, best first, with probabilities that sum to 1.
+
+    Of spans with the same text, only the best counts. The probabilities are a softmax of the scores (release,
+    `finetune/mrc.py`, `nbest_predictions`).
+    """
+    best: dict[str, tuple[float, int, int]] = {}
+    for score, start, end in sorted(spans, key=lambda span: -span[0]):
+        best.setdefault(context[start:end], (score, start, end))
+    chosen = list(best.values())[:most]
+    shares = np.exp(np.array([score for score, _, _ in chosen]) - max((score for score, _, _ in chosen), default=0.0))
+    return tuple(
+        CandidateAnswer(context[start:end], float(share), start, end)
+        for share, (_, start, end) in zip(shares / shares.sum(), chosen, strict=True)
+    )
 
 
 def _answer_tokens(example: QuestionExample, offsets: Sequence[tuple[int, int]]) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Regression: a number for a text or a pair of texts, from the first token (release, `--is_regression`)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,15 @@ class RegressionObjective(Objective):
     def logits(self, network: HeadNetwork, outputs: Any) -> Any:
         return network.sentence_logits(outputs, self.head, 1)
 
-    def classes(self, vocabulary_size: int) -> int:
-        return 1
+
+@dataclass(frozen=True)
+class NumberPrediction(Prediction):
+    """A number."""
+
+    @property
+    def number(self) -> float:
+        """The predicted number."""
+        return self.value
 
 
 class Regression(Classification):
@@ -49,6 +57,7 @@ class Regression(Classification):
     name = "regression"
     model_class = ModelClass("SequenceClassification", problem_type="regression")
     prediction_types = ("numbers",)
+    scored = None
     has_labels = False
 
     def objective(self, signature: Signature) -> Objective:
@@ -60,7 +69,7 @@ class Regression(Classification):
     def predictions(
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Prediction]:
-        return [Prediction(float(number[0, 0])) for number in scores]
+        return [NumberPrediction(float(number[0, 0])) for number in scores]
 
 
 def register(registry: Registry) -> None:

@@ -87,6 +87,24 @@ def in_bioes(tags: Sequence[str]) -> list[str]:
     return ["O" if tag is None or tag.place == "O" else f"{tag.place}-{tag.name or '_'}" for tag in parsed]
 
 
+def entity_ranges(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Return the name of each entity, its first token and the one after its last, in order.
+
+    Entities are counted as the metric `entity_f1` counts them: every run of tags with one name is one. B and S begin a
+    new one, E and S end one.
+    """
+    ranges: list[tuple[str, int, int]] = []
+    before = Tag("O", "")
+    for number, text in enumerate(tags):
+        tag = Tag.parse(text) or Tag("O", "")
+        if tag.place != "O":
+            if tag.place in "BS" or before.place in "OES" or tag.name != before.name:
+                ranges.append((tag.name, number, number))
+            ranges[-1] = (tag.name, ranges[-1][1], number + 1)
+        before = tag
+    return ranges
+
+
 def tags_inside_words(labels: Sequence[str]) -> dict[str, str | None]:
     """Return the tag of a word's later pieces for each tag of a word, None if no label fits.
 

@@ -6,25 +6,88 @@ of which begins with a word. The release truncates it instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import model_validator
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.encoding import samples_of, tokenized
 from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.finetuning_task import Encoded, ModelClass, Prediction, Signature
+from ernie_paddle.inputs import GivenInput, TaskInput
 from ernie_paddle.metric import Metric
 from ernie_paddle.registry import Registry
 from ernie_paddle.task import Labels, Objective, TokenClassificationObjective
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.encoding import samples_of, tokenized
 from tasks.finetuning.file_task import FileTask
+from tasks.finetuning.reading.examples import TaggedExample
 from tasks.finetuning.reading.source import Format
 from tasks.finetuning.reading.tagged import TaggedColumnsFormat, TaggedRowsFormat
-from tasks.finetuning.schemes import check_tags, scheme_of, tags_inside_words
+from tasks.finetuning.schemes import check_tags, entity_ranges, scheme_of, tags_inside_words
 
 TAGS = "tags"
+
+
+class TokensInput(TaskInput):
+    """The tokens of a text, or a text, which is split into words, punctuation marks and Chinese characters."""
+
+    text: str | None = None
+    """The text."""
+    tokens: tuple[str, ...] | None = None
+    """Its tokens instead."""
+
+    @classmethod
+    def of(cls: type[GivenInput], given: Any, where: str) -> GivenInput:
+        """Return what a user gave, as `TaskInput.of` does; a sequence of texts are tokens."""
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            given = {"tokens": given}
+        return super().of(given, where)
+
+    @model_validator(mode="after")
+    def _text_or_tokens(self) -> "TokensInput":
+        if (self.text is None) == (self.tokens is None):
+            raise ValueError("give either text or tokens")
+        return self
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity of a text: its name, its tokens, and the number of the first one."""
+
+    name: str
+    tokens: tuple[str, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class TagsPrediction(Prediction):
+    """The tags of `tokens`, and the probability of each tag."""
+
+    tokens: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tag of each token."""
+        return self.value
+
+    @property
+    def entities(self) -> list[Entity]:
+        """The entities that the tags mark; none if they are no entity tags."""
+        ranges = entity_ranges(self.tags)
+        return [Entity(name, self.tokens[begin:end], begin) for name, begin, end in ranges]
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            "prediction": list(self.tags),
+            "tokens": list(self.tokens),
+            "probabilities": list(self.probabilities),
+            "entities": [asdict(entity) for entity in self.entities],
+        }
 
 
 class SequenceLabellingObjective(TokenClassificationObjective):
@@ -56,6 +119,11 @@ class SequenceLabelling(FileTask):
     )
     prediction_types = ("tags",)
     formats: ClassVar[tuple[type[Format], ...]] = (TaggedRowsFormat, TaggedColumnsFormat)
+    Input: ClassVar[type[TaskInput]] = TokensInput
+
+    def example(self, given: Any, id: str, place: str) -> Any:
+        tokens = words_of(given.text) if given.tokens is None else given.tokens
+        return TaggedExample(id, place, tokens, None)
 
     def objective(self, signature: Signature) -> Objective:
         return SequenceLabellingObjective(signature.labels or (), column=TAGS, head=self.head)
@@ -100,11 +168,22 @@ class SequenceLabelling(FileTask):
         self, examples: Sequence[Any], encoded: Encoded, scores: Sequence[np.ndarray], signature: Signature
     ) -> list[Prediction]:
         names = signature.labels or ()
-        tags: list[list[str]] = [[""] * len(example.tokens) for example in examples]
-        for chunk, token_scores in zip(encoded.details, scores, strict=True):
-            best = token_scores[chunk.positions].argmax(axis=1)
-            tags[chunk.example][chunk.begin : chunk.begin + len(best)] = [names[i] for i in best]
-        return [Prediction(tuple(text_tags)) for text_tags in tags]
+        tags: list[list[str]] = [[] for _ in examples]
+        probabilities: list[list[float]] = [[] for _ in examples]
+        for chunk, token_scores in zip(encoded.details, scores, strict=True):  # in the order of the texts' words
+            word_scores = token_scores[chunk.positions]
+            tags[chunk.example] += [names[i] for i in word_scores.argmax(axis=1)]
+            probabilities[chunk.example] += word_scores.max(axis=1).tolist()
+        return [
+            TagsPrediction(tuple(of_text), (), example.tokens, tuple(shares))
+            for example, of_text, shares in zip(examples, tags, probabilities, strict=True)
+        ]
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Split a text into words, punctuation marks and Chinese characters, as the tokenizer does before word pieces."""
+    separated = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=False)
+    return tuple(word for word, _ in BertPreTokenizer().pre_tokenize_str(separated.normalize_str(text)))
 
 
 def pieces_of(tokens: set[str], vocabulary: Vocabulary) -> dict[str, list[int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ernie_paddle.errors import UserError
 from tasks.submission.inputs import c3_rows, chid_rows, glue_rows, json_rows, squad_rows
 from tasks.submission.layouts import JsonLines, JsonObject, Layout, Tsv
-from tasks.submission.prediction_types import Choice, ExpectedRow, Label, PredictionType, Score, Text
+from tasks.submission.prediction_types import Choice, ExpectedRow, Label, Number, PredictionType, Text
 
 PUBLIC = "_public"  # CLUE's archives unpack to `tnews_public`, which is often renamed to `tnews`
 
@@ -69,7 +69,7 @@ GLUE = (
     _glue("CoLA", "CoLA/test.tsv", 1063, Label(BINARY)),
     _glue("SST-2", "SST-2/test.tsv", 1821, Label(BINARY)),
     _glue("MRPC", "MRPC/test.tsv", 1725, Label(BINARY)),
-    _glue("STS-B", "STS-B/test.tsv", 1379, Score()),
+    _glue("STS-B", "STS-B/test.tsv", 1379, Number()),
     _glue("QQP", "QQP/test.tsv", 390965, Label(BINARY)),
     _glue("MNLI-m", "MNLI/test_matched.tsv", 9796, Label(INFERENCE)),
     _glue("MNLI-mm", "MNLI/test_mismatched.tsv", 9847, Label(INFERENCE)),

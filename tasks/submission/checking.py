@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from ernie_paddle.errors import UserError
 from tasks.submission.benchmarks import SubmissionFile
-from tasks.submission.layouts import Content
+from tasks.submission.layouts import PredictionFile
 from tasks.submission.prediction_types import ExpectedRow
 
 MOST_BYTES = 100_000_000  # of a file in a zip; the largest, QQP.tsv, has 4 million
@@ -47,19 +47,19 @@ def check_zip(
 
 
 def compare(
-    content: Content, expected: list[ExpectedRow], error_of: Callable[[Any, ExpectedRow], str | None]
+    content: PredictionFile, expected: list[ExpectedRow], error_of: Callable[[Any, ExpectedRow], str | None]
 ) -> Iterator[str]:
     """Yield the errors of a file's predictions: in format, number, ids and values.
 
     `error_of` returns the error of a value for an expected row, or None.
     """
     yield from content.errors
-    if len(content.entries) != len(expected):
-        yield f"{len(content.entries):,} predictions, the test file has {len(expected):,} rows"
+    if len(content.rows) != len(expected):
+        yield f"{len(content.rows):,} predictions, the test file has {len(expected):,} rows"
     if content.keyed:
         yield from _compare_by_id(content, expected, error_of)
         return
-    for entry, row in zip(content.entries, expected, strict=False):
+    for entry, row in zip(content.rows, expected, strict=False):
         if entry.error:
             yield f"{entry.place}: {entry.error}"
         elif str(entry.id) != str(row.id):
@@ -76,11 +76,11 @@ def shortened(errors: Iterator[str], name: str) -> list[str]:
 
 
 def _compare_by_id(
-    content: Content, expected: list[ExpectedRow], error_of: Callable[[Any, ExpectedRow], str | None]
+    content: PredictionFile, expected: list[ExpectedRow], error_of: Callable[[Any, ExpectedRow], str | None]
 ) -> Iterator[str]:
     rows = {str(row.id): row for row in expected}
     seen = set()
-    for entry in content.entries:
+    for entry in content.rows:
         if entry.id in seen:
             yield f"{entry.place}: occurs twice"
         elif entry.id not in rows:

@@ -1,6 +1,6 @@
 """The formats of files of predictions: GLUE's TSV, CLUE's JSON lines, and one JSON object.
 
-Each is written and read. Reading returns the entries, and the errors in the format of the file.
+Each is written and read. Reading returns the rows, and the errors in the format of the file.
 """
 
 import json
@@ -12,7 +12,7 @@ from ernie_paddle.files import split_lines
 from tasks.submission.prediction_types import ExpectedRow
 
 
-class Entry(NamedTuple):
+class PredictedRow(NamedTuple):
     """A prediction in a file: its place (`line 3`), its id and its value, or the error in its format."""
 
     place: str
@@ -22,14 +22,14 @@ class Entry(NamedTuple):
 
 
 @dataclass
-class Content:
+class PredictionFile:
     """The predictions of a file, and the errors in its format.
 
     With `keyed`, predictions are identified by their id, otherwise by their order.
     """
 
     keyed: bool
-    entries: list[Entry] = field(default_factory=list)
+    rows: list[PredictedRow] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -39,7 +39,7 @@ class Layout(Protocol):
     def write(self, rows: Iterable[tuple[ExpectedRow, Any]]) -> str:
         """Return the text of a file with these rows and their values."""
 
-    def read(self, text: str) -> Content:
+    def read(self, text: str) -> PredictionFile:
         """Return the predictions of a file."""
 
 
@@ -51,16 +51,16 @@ class Tsv:
     def write(self, rows: Iterable[tuple[ExpectedRow, Any]]) -> str:
         return "".join(f"{id}\t{value}\n" for id, value in (self.HEADER, *((row.id, value) for row, value in rows)))
 
-    def read(self, text: str) -> Content:
+    def read(self, text: str) -> PredictionFile:
         header, *lines = split_lines(text) or [""]
-        content = Content(keyed=False)
+        content = PredictionFile(keyed=False)
         if tuple(header.split("\t")) != self.HEADER:
             expected = "\t".join(self.HEADER)
             content.errors.append(f"line 1: the header is {header!r}, expected {expected!r}")
         for number, line in enumerate(lines, 2):
             fields = line.split("\t")
             error = None if len(fields) == len(self.HEADER) else f"{len(fields)} fields, expected {len(self.HEADER)}"
-            content.entries.append(Entry(f"line {number}", fields[0], fields[-1], error))
+            content.rows.append(PredictedRow(f"line {number}", fields[0], fields[-1], error))
         return content
 
 
@@ -71,8 +71,8 @@ class JsonLines:
         lines = (json.dumps({"id": row.id, "label": value}, ensure_ascii=False) for row, value in rows)
         return "".join(f"{line}\n" for line in lines)
 
-    def read(self, text: str) -> Content:
-        content = Content(keyed=False)
+    def read(self, text: str) -> PredictionFile:
+        content = PredictionFile(keyed=False)
         for number, line in enumerate(split_lines(text), 1):
             try:
                 row = json.loads(line)
@@ -80,10 +80,10 @@ class JsonLines:
                 row = None
             place = f"line {number}"
             if isinstance(row, dict) and {"id", "label"} <= set(row):
-                content.entries.append(Entry(place, row["id"], row["label"]))
+                content.rows.append(PredictedRow(place, row["id"], row["label"]))
             else:
                 error = "expected a JSON object with the keys 'id' and 'label'"
-                content.entries.append(Entry(place, None, None, error))
+                content.rows.append(PredictedRow(place, None, None, error))
         return content
 
 
@@ -93,8 +93,8 @@ class JsonObject:
     def write(self, rows: Iterable[tuple[ExpectedRow, Any]]) -> str:
         return json.dumps({str(row.id): value for row, value in rows}, ensure_ascii=False, indent=1) + "\n"
 
-    def read(self, text: str) -> Content:
-        content = Content(keyed=True)
+    def read(self, text: str) -> PredictionFile:
+        content = PredictionFile(keyed=True)
         try:
             pairs = json.loads(text, object_pairs_hook=list)  # a dict would hide repeated ids
         except (ValueError, RecursionError) as error:
@@ -103,5 +103,5 @@ class JsonObject:
         if not text.lstrip().startswith("{"):
             content.errors.append("not one JSON object")
             return content
-        content.entries += [Entry(f"{id!r}", id, value) for id, value in pairs]
+        content.rows += [PredictedRow(f"{id!r}", id, value) for id, value in pairs]
         return content

@@ -43,7 +43,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Score:
+class Number:
     """A number from 0 to 5 with 3 decimals. Predictions outside this range are clipped."""
 
     highest: float = 5.0

@@ -80,8 +80,8 @@ def _leaderboard_rows(
     if errors:
         return [], errors
     if content.keyed:
-        by_id = {entry.id: entry.value for entry in content.entries}
+        by_id = {row.id: row.value for row in content.rows}
         values = [by_id[str(row.id)] for row in expected]
     else:
-        values = [entry.value for entry in content.entries]
+        values = [row.value for row in content.rows]
     return [(row, file.type.leaderboard_value(value)) for row, value in zip(expected, values, strict=True)], []

@@ -83,7 +83,7 @@ def test_samples_without_a_label_have_no_part(tmp_path: Path) -> None:
 
 
 def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[int]]]]:
-    """Samples of one segment whose tokens are labelled by the word so many places away; and their ids."""
+    """Write samples whose tokens are labelled by the word at a given distance; return their folder and token ids."""
     random = np.random.default_rng(1)
     shards = ShardWriter(folder, "toy", "digest", 20, 24, {}, [BI_TAGS, CAPITALIZATION.column])
     written: dict[str, list[list[int]]] = {}
@@ -115,7 +115,7 @@ def test_the_label_of_a_token_shows_in_it_and_in_its_neighbours(tmp_path: Path, 
 
 
 def test_masked_words_are_guessed_by_how_often_they_follow_the_one_before(tmp_path: Path) -> None:
-    """Recounted: half the share among those that followed the word before, half the share among all words."""
+    """A recount: the mean of the word's share after the previous word and of its share among all words."""
     folder, written = token_shards(tmp_path, 0)
     pairs = Counter(pair for ids in written["train"] for pair in pairwise(ids[:-1]))
     before, words = Counter[int](), Counter[int]()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import assert_user_error, released, run_command, write_model
+from helpers import assert_user_error, released, run_command
 
 from data_builders.release_lines import read_blocks
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
+from ernie_paddle.testing import write_toy_model
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
@@ -90,7 +91,7 @@ def test_the_released_samples_can_be_trained_on(tmp_path: Path, write_plan: Call
     assert done.returncode == 0, done.stderr
     splits = read_json(shards / "knowledge_masking" / "manifest.json", "manifest")["splits"]
     assert sum(shard["samples"] for shards in splits.values() for shard in shards) == 10_000
-    model = write_model(tmp_path / "model.json", 18000, max_position_embeddings=513)
+    model = write_toy_model(tmp_path / "model.json", 18000, max_position_embeddings=513)
     plan = write_plan(
         model={"config": str(model)},
         data={"shards": str(shards)},

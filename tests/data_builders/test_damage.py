@@ -52,7 +52,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> BuildSettings:
 
 
 def built(settings: BuildSettings, out: Path) -> dict[str, bytes]:
-    """Build, and return the content of all files."""
+    """Build samples; return the content of all files."""
     build(settings, out, Processes(1), load_plugins())
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
@@ -75,7 +75,7 @@ def interrupted(settings: BuildSettings, out: Path, record: str, monkeypatch: py
 def test_whatever_a_setting_changes_is_built_anew(
     settings: BuildSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a build with another setting, and after one that was interrupted, all is as in an empty folder."""
+    """A build gives the same files in an empty folder, after another setting and after an interrupted build."""
     interrupted(settings, tmp_path / "annotating", "documents-00001.json", monkeypatch)
     interrupted(settings, tmp_path / "composing", "written.json", monkeypatch)
     built(settings, tmp_path / "whole")

@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from helpers import needs_ray
@@ -40,6 +41,17 @@ def test_results_come_in_order_and_user_errors_unchanged(engine: Engine) -> None
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(UserError, match="item 5 is no good"):
         next(results)
+
+
+def test_work_that_a_process_cannot_load_is_an_error_and_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("only_here")
+    exec("def doubled(item): return 2 * item", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    with (
+        Processes(2) as engine,
+        pytest.raises(RuntimeError, match=r"work cannot be loaded(.|\n)*No module named 'only_here'"),
+    ):
+        list(engine.map(module.doubled, range(4)))
 
 
 def test_the_number_of_processes_is_the_number_of_workers() -> None:

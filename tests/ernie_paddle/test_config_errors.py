@@ -103,7 +103,7 @@ CONFIGS = {
 
 
 def places(tree: Any) -> Iterator[tuple[Any, ...]]:
-    """The keys that lead to each value of a config."""
+    """Yield the keys that lead to each value of a config."""
     if isinstance(tree, dict | list):
         for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
             yield (key,)

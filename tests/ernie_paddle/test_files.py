@@ -62,7 +62,7 @@ def test_logs_and_test_files_have_a_row_a_line(tmp_path: Path, inside: str) -> N
     )
     (tmp_path / LOG_FILE).write_text(text, encoding="utf-8", newline="\n")
     assert len(read_log(tmp_path / LOG_FILE)) == len(json_rows(tmp_path / LOG_FILE)) == 2
-    assert len(JsonLines().read(text).entries) == 2
+    assert len(JsonLines().read(text).rows) == 2
     (tmp_path / "test.tsv").write_text(f"index\ts\n0\ta{inside}b\r\n1\ta\rb\n", encoding="utf-8", newline="\n")
     assert [row.id for row in glue_rows(tmp_path / "test.tsv")] == ["0", "1"]
 
@@ -114,7 +114,7 @@ def test_an_error_names_the_output_unless_it_is_another_file_s(named: str | None
 
 @pytest.fixture
 def to_disk(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
-    """What is waited for and what takes its name, in order: "sync" or "name", where, and of how many bytes it is."""
+    """Record every fsync and rename in order: "sync" or "name", the path, and the size in bytes."""
     events: list[tuple[str, Path, int]] = []
     sync, replace = os.fsync, os.replace
 

@@ -1,4 +1,4 @@
-"""A locked folder has one process at work in it, and no partial files of killed ones."""
+"""Only one process works in a locked folder, and partial files of killed processes are removed."""
 
 import errno
 import fcntl

@@ -97,7 +97,7 @@ def test_plans_have_the_papers_tasks_optimiser_and_batch(name: str) -> None:
 
 
 def test_the_ablation_has_the_papers_four_tasks_of_50k() -> None:
-    """Base, English, as the other plans of that size."""
+    """The ablation uses the English base model, like the other plans of that size."""
     settings, whole = plan_named("ablation_continual_multi_task"), plan_named("ernie2_base_en")
     assert list(settings.plan.tasks) == TASKS["en"][:4]
     assert [quota.steps for quota in settings.plan.tasks.values()] == [50_000] * 4

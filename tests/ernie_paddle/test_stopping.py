@@ -138,7 +138,7 @@ def test_a_program_that_runs_while_it_is_imported_can_be_stopped(
 def test_a_signal_while_an_operator_looks_up_its_source_lines_is_raised_afterwards(
     number: int, code: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paddle's operators do so while a program is built, and may swallow the exception."""
+    """Paddle's operators look up source lines while a program is built, and may swallow the exception."""
     sent = []
 
     def check(filename: str | None = None) -> None:
@@ -155,7 +155,7 @@ def test_a_signal_while_an_operator_looks_up_its_source_lines_is_raised_afterwar
 
 @pytest.mark.parametrize("threads", [0, 1])
 def test_a_signal_that_is_held_back_is_raised_after_the_block(threads: int) -> None:
-    """Another thread, such as one of numpy's libraries, may receive it."""
+    """A signal may arrive in another thread, such as one of numpy's libraries."""
     over, done = threading.Event(), []
     for _ in range(threads):
         threading.Thread(target=over.wait).start()

@@ -4,21 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from helpers import write_model
 
 from ernie_paddle.cli import main
+from ernie_paddle.testing import toy_plan, write_toy_model
 
 LABELS = ["no", "yes"]
 
 
 def pretrain_toy(folder: Path, shards: Path) -> Path:
-    """Pre-train a tiny model by a few steps; the run's folder."""
-    plan = {
-        "model": {"config": str(write_model(folder / "model.json", 64))},
-        "data": {"shards": str(shards)},
-        "plan": {"tasks": {"knowledge_masking": {"steps": 2}}},
-        "train": {"batch_tokens": 256, "learning_rate": {"peak": 0.001}},
-    }
+    """Pre-train a tiny model for two steps; return the run's folder."""
+    model = write_toy_model(folder / "model.json", 64)
+    plan = toy_plan(model, shards, ["knowledge_masking"], steps=2)
+    plan["train"]["learning_rate"] = {"peak": 0.001}
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
     main(["pretrain", str(folder / "plan.yaml"), "--out", str(folder / "run")])
     return folder / "run"

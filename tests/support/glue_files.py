@@ -27,7 +27,7 @@ def sst2() -> Benchmark:
 
 
 def mrpc() -> Benchmark:
-    """With byte-order mark and carriage returns, as the original paraphrase files have them."""
+    """Return MRPC's files, with byte-order mark and carriage returns like the original paraphrase files."""
     made = Benchmark()
     strings = "\t#1 ID\t#2 ID\t#1 String\t#2 String"
     for split in ("train", "dev", "test"):

@@ -1,6 +1,5 @@
-"""The command line in a process, damaged files and small model configurations."""
+"""The command line in a process, damaged files and files that are not here."""
 
-import json
 import os
 import resource
 import subprocess
@@ -13,11 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ernie_paddle.metric import Scores
+
 Run = Callable[..., tuple[int, str]]
+Scorer = Callable[..., Scores]  # by a metric of the registry: name, gold, predicted, options
 RELEASE = Path(
     os.environ.get("ERNIE_ORIGINAL_RELEASE", Path(__file__).parents[2] / "../shared/reference/original_release")
 )
 
+needs_onnx = pytest.mark.skipif(
+    find_spec("onnxruntime") is None, reason="onnxruntime is not installed: pip install -e '.[onnx]'"
+)
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[ray]'")
 
 
@@ -44,21 +49,6 @@ def files_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def write_model(path: Path, vocabulary_size: int, **sizes: float) -> Path:
-    """Write the configuration of a tiny model."""
-    tiny = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 32}
-    tree = {
-        "vocab_size": vocabulary_size,
-        "hidden_act": "gelu",
-        "initializer_range": 0.25,
-        "use_task_id": True,
-        **tiny,
-        **sizes,
-    }
-    path.write_text(json.dumps(tree))
-    return path
 
 
 def released(name: str) -> Path:

@@ -30,7 +30,7 @@ class ThreadCollectives(Collectives):
 
 
 def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPatch, world: int = 2) -> list[Trainer]:
-    """The trainers of a job's ranks, made as their processes would; their sums are over threads."""
+    """Return the trainers of a job's ranks, made as in its processes; collectives connect threads."""
     trainers, barrier, arrays = [], Barrier(world), dict[int, np.ndarray]()
     with monkeypatch.context() as launched:
         launched.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
@@ -43,6 +43,6 @@ def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPat
 
 
 def together(trainers: Sequence[Trainer], do: Callable[[Trainer], Found]) -> list[Found]:
-    """What each rank finds when all do the same at once."""
+    """Call a function with the trainer of every rank at the same time; return the results by rank."""
     with ThreadPoolExecutor(len(trainers)) as pool:
         return list(pool.map(do, trainers))

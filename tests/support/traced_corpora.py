@@ -1,24 +1,23 @@
 """Annotated corpora in which every token occurs once, so that a sample's tokens tell where each was taken from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-from data_builders.annotation.annotated_corpus import JSON, CorpusCounts
-from data_builders.annotation.document import COLUMNS, AnnotatedBlock, arrow_schema
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock
 from data_builders.builders.builder import SampleBuilder
 from data_builders.composing import ComposeWorkItem, WorkItem
-from ernie_paddle.checksums import write_sealed
+from data_builders.testing import write_annotated
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SPLITS
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS
 
 FIRST = len(SPECIAL_TOKENS)
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"t{i}" for i in range(30_000))])})
+VOCABULARY = toy_vocabulary(f"t{i}" for i in range(30_000))
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Written:
 
 
 def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> AnnotatedBlock:
-    """Documents as they are annotated; sentences are cut into spans, and words, of `span` tokens."""
+    """Return documents as annotation writes them; spans and words have `span` tokens."""
     lines = [[document.title, *document.sentences] for document in documents]
     ids = [token for split_lines in lines for line in split_lines for token in line]
     columns = {column: np.zeros(len(ids), dtype) for column, dtype in COLUMNS.items()}
@@ -67,13 +66,8 @@ def block_of(documents: Sequence[Written], first: int = 0, span: int = 1) -> Ann
 
 def write_corpus(folder: Path, documents: Sequence[Written], per_work_item: int = 5, span: int = 1) -> None:
     """Write an annotated corpus with `per_work_item` documents in each work item."""
-    folder.mkdir(parents=True)
-    schema = arrow_schema()
-    with pa.ipc.new_file(str(folder / "documents-00000.arrow"), schema) as writer:
-        for start in range(0, len(documents), per_work_item):
-            writer.write_batch(block_of(documents[start : start + per_work_item], start, span).to_arrow(schema))
-    counts = CorpusCounts(len(documents), len(documents), 0, 0, 0, {})
-    write_sealed(folder / JSON, {"origin": {}, "counts": asdict(counts), "files": {}})
+    starts = range(0, len(documents), per_work_item)
+    write_annotated(folder, (block_of(documents[start : start + per_work_item], start, span) for start in starts))
 
 
 class Traced(NamedTuple):
@@ -118,12 +112,12 @@ class TracedCorpora:
     def composing(
         self, builder: SampleBuilder, languages: dict[str, str], seed: int = 1, share: float = 0.3
     ) -> ComposeWorkItem:
-        """What composes the samples of corpora, given with their languages."""
+        """Return what composes the samples of corpora, given with their languages."""
         folders = tuple(self.folder / name for name in languages)
         return ComposeWorkItem(builder, (), folders, tuple(languages.values()), VOCABULARY, seed, share)
 
     def samples(self, composing: ComposeWorkItem, split: str | None = None, **item: Any) -> list[TracedSample]:
-        """The samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
+        """Return the samples of all work items of the first corpus, or of one `WorkItem`, in one split or in both."""
         every = range(composing._corpora[0].work_items)
         items = [WorkItem(**item)] if item else [WorkItem(0, number) for number in every]
         found = (composing(work_item).blocks for work_item in items)
@@ -136,7 +130,7 @@ class TracedCorpora:
         ]
 
     def traced(self, block: SampleBlock) -> Iterator[TracedSample]:
-        """The samples of a block; special tokens are where they belong."""
+        """Yield the samples of a block, and check the places of special tokens."""
         end, labels = 0, block.sample_columns.get("label", np.full(len(block), -1))
         for length, label in zip(block.lengths.tolist(), labels.tolist(), strict=True):
             ids = block.columns["input_ids"][end : end + length].tolist()
@@ -154,7 +148,7 @@ class TracedCorpora:
 
 
 def is_run(tokens: Sequence[Traced]) -> bool:
-    """Do these tokens stand in a row in one document?"""
+    """Return whether these tokens are consecutive in one document."""
     first = tokens[0]
     return [(t.corpus, t.document, t.of_document) for t in tokens] == [
         (first.corpus, first.document, first.of_document + i) for i in range(len(tokens))

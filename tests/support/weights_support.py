@@ -10,7 +10,8 @@ from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model
 from ernie_paddle.registry import Registry, load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS
 from ernie_paddle.weights import conversion
 from ernie_paddle.weights.names import KnownHeads, Part, names_of
 from ernie_paddle.weights.report import ConversionReport
@@ -38,8 +39,8 @@ def random_model(heads: dict[str, int] | None = None, **settings: Any) -> Model:
             mean, shape = float(name.ours.endswith("_scale")), [size or classes for size in name.shape]
             values = random.normal(mean, 0.1, shape)
             parameters[name.ours] = values.astype(np.float32)
-    words = [*SPECIAL_TOKENS, *(f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))]
-    return Model(config, Vocabulary({word: i for i, word in enumerate(words)}), parameters)
+    vocabulary = toy_vocabulary(f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))
+    return Model(config, vocabulary, parameters)
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,10 @@ FINETUNED = {
 }
 
 
-def finetuned_model(task: str) -> Model:
+def finetuned_model(task: str, **settings: Any) -> Model:
     """Return a model as fine-tuning saves it: an encoder, a head with its pooler if it needs one, and a signature."""
     tuned = FINETUNED[task]
-    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12)
+    model = random_model({tuned.head: tuned.classes}, layer_norm_epsilon=1e-12, **settings)
     absent = ("mask_lm_", "pooled_fc") if tuned.of_tokens else ("mask_lm_",)
     parameters = {name: values for name, values in model.parameters.items() if not name.startswith(absent)}
     signature = KeptSignature(task=task, labels=tuned.labels, max_length=12, data={"train": "train.tsv"})

@@ -33,7 +33,7 @@ def dying(item: int) -> int:
 
 
 def signals_held_back(item: int) -> set[int]:
-    """Those that do nothing in this process."""
+    """Return the signals that are blocked in this process."""
     return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])}
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.testing import toy_vocabulary
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import Trainer
@@ -23,7 +24,7 @@ from tasks.pretraining.knowledge_masking import (
     unit_tags,
 )
 
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(95))])})
+VOCABULARY = toy_vocabulary(f"w{i}" for i in range(95))
 
 
 def text(samples: int, length: int = 64) -> SampleBlock:
@@ -39,19 +40,19 @@ def batch_of(block: SampleBlock) -> Batch:
 
 
 def alone(batch: Batch, sample: int) -> Batch:
-    """One sample of a batch as a batch."""
+    """Return one sample of a batch as a batch."""
     tokens = slice(batch.first_tokens[sample], batch.first_tokens[sample] + batch.lengths[sample])
     columns = {name: column[tokens] for name, column in batch.columns.items()}
     return Batch(batch.rows[[sample]], np.array([1]), batch.lengths[[sample]], columns, {})
 
 
 def units_of(bi_tags: np.ndarray) -> np.ndarray:
-    """Number of the unit of each token, in the whole batch."""
+    """Return the number of each token's masking unit in the batch."""
     return np.cumsum(bi_tags != 1)
 
 
 def assert_share(happened: np.ndarray, expected: float) -> None:
-    """A share of independent events is within four standard errors of the expected one."""
+    """Check that the share of independent events is within four standard errors of the expected share."""
     error = (expected * (1 - expected) / happened.size) ** 0.5
     assert abs(happened.mean() - expected) < 4 * error, (happened.mean(), expected, happened.size)
 
@@ -85,7 +86,7 @@ def test_15_percent_of_units_80_10_10_and_any_word_in_their_place() -> None:
 
 
 def test_every_sample_and_every_place_has_draws_of_its_own() -> None:
-    """Of equal samples, and of neighbouring units, as many are masked together as chance would have it."""
+    """Equal samples, and neighbouring units, are masked together only as often as by chance."""
     ids = np.tile([1, *range(5, 35), 2], 2000)
     bi_tags = np.tile([-1, *[0] * 30, -1], 2000)
     batch = batch_of(SampleBlock(np.full(2000, 32), {"input_ids": ids, "bi_tags": bi_tags}))
@@ -131,7 +132,7 @@ def test_labels_are_the_tokens_that_stood_there_padded_to_a_multiple_of_8() -> N
 
 # ---- which units ----
 
-PIECES = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, "un", "##do", "##ne", "new", "york", "红", "色"])})
+PIECES = toy_vocabulary(["un", "##do", "##ne", "new", "york", "红", "色"])
 
 
 def named_text(samples: int) -> Batch:

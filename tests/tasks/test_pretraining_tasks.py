@@ -1,4 +1,4 @@
-"""The seven pre-training tasks: what checkpoints and the paper's section 4.2 fix of them."""
+"""The seven pre-training tasks have the rows, heads and classes of the release and of the paper's section 4.2."""
 
 import pytest
 

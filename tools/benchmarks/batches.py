@@ -21,6 +21,12 @@ def read_batches(folder: Path) -> list[dict[str, np.ndarray]]:
     return [dict(np.load(path)) for path in paths]
 
 
+def text_steps(folder: Path, count: int) -> list[list[str]]:
+    """Read the texts of a folder, cut into steps of `count` texts."""
+    texts = (folder / "texts.txt").read_text(encoding="utf-8").split("\n")
+    return [texts[begin : begin + count] for begin in range(0, len(texts), count)]
+
+
 def padded(rows: list[np.ndarray], filler: int) -> np.ndarray:
     """Return rows of different lengths as one padded int64 array."""
     longest = max(map(len, rows))

@@ -1,15 +1,25 @@
-"""Predictions of an export compared with PyTorch and onnxruntime, in turns by batch. Run by tools/benchmark.sh."""
+"""Latency of exported models beside PyTorch and onnxruntime, and vectors of texts beside sentence-transformers.
+
+All programs take turns, batch by batch. Run by tools/benchmark.sh.
+"""
 
 import argparse
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from batches import write_batch
-from comparing import CONSOLE, OUT, ROOT, can_bf16, compare
+from comparing import CONSOLE, OUT, ROOT, Contender, Spread, can_bf16, measure
+from rich.table import Table
+from stepping import Step
 
+from data_builders.demo import reviews
+from data_builders.readers.text import TextReader
+from data_builders.vocabulary import train_vocabulary
 from ernie_paddle.files import write_json
 from ernie_paddle.finetuning_task import KeptSignature
 from ernie_paddle.inference.export import export
@@ -20,10 +30,11 @@ from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 LENGTH, LABELS = 128, ("no", "yes")
-SAMPLES = (8, 1)
+SAMPLES = (1, 8)
+TEXTS, TEXTS_PER_STEP = 2000, 200
 
 
 def main() -> None:
@@ -32,46 +43,114 @@ def main() -> None:
     parser.add_argument("--peers", required=True, help="Python of the environment with PyTorch and onnxruntime")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: the time that each process has a CPU, for busy machines; use it with OMP_NUM_THREADS=1",
+    )
     args = parser.parse_args()
     threads = os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))  # of each peer
-    folder = OUT / "inference"
+    folder, measured = OUT / "inference", f"threads: {threads}, {args.clock} time"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     config = ErnieConfig.load(args.config).model_copy(update={"hidden_act": "gelu"})  # as the peers' models
-    config.save(folder / CONFIG_FILE)
-    export_model(folder, config)
-    ours, torch = (sys.executable, "ours_inference"), (args.peers, "torch_inference")
-    onnxruntime = (args.peers, "onnxruntime_inference")
-    peers = {"fp32": [ours, torch, onnxruntime]} | ({"bf16": [ours, torch]} if can_bf16() else {})
-    result = {}
+    export_models(folder, config)
+    result: dict[str, Any] = {}
     for samples in SAMPLES:
-        batches = random_batches(folder / f"{samples}_samples", samples, config.vocab_size)
-        for precision, compared in peers.items():
-            title = f"{precision}, {samples} x {LENGTH} tokens, threads: {threads}"
-            result[title] = compare(title, compared, (folder, batches, threads, precision), args.rounds)
+        batches = random_batches(folder / f"{samples}_samples", samples)
+        steps = measure(contenders(args.peers, folder, batches, threads), args.rounds)
+        result[f"{samples} x {LENGTH} tokens"] = report(f"{samples} x {LENGTH} tokens, {measured}", steps, args.clock)
+    texts = (folder, threads, TEXTS_PER_STEP)
+    encoders = [
+        Contender("ours", sys.executable, "ours_encode", texts),
+        Contender("sentence-transformers", args.peers, "sentence_transformers_encode", texts),
+    ]
+    steps = measure(encoders, TEXTS // TEXTS_PER_STEP)
+    result["texts"] = report(f"{TEXTS_PER_STEP} texts of varying length, {measured}", steps, args.clock)
     write_json(OUT / "inference.json", result)
     CONSOLE.print(f"{OUT / 'inference.json'}: written")
 
 
-def export_model(folder: Path, config: ErnieConfig) -> None:
-    """Write `<folder>/export`, a classifier with random weights, as `ernie-paddle export` does."""
-    model, registry = folder / "model", load_plugins()
+def contenders(peers: str, folder: Path, batches: Path, threads: str) -> list[Contender]:
+    """Return ours and the peers in each precision; the name tells the library and the precision."""
+
+    def contender(name: str, python: str, script: str, *arguments: str) -> Contender:
+        return Contender(name, python, script, (folder, batches, threads, *arguments))
+
+    found = [
+        contender("ours, ONNX fp32", sys.executable, "ours_inference", "onnx", "fp32"),
+        contender("ours, Paddle fp32", sys.executable, "ours_inference", "paddle", "fp32"),
+        contender("ours, ONNX int8", sys.executable, "ours_inference", "int8", "fp32"),
+        contender("PyTorch fp32", peers, "torch_inference", "fp32", "eager"),
+        contender("torch.compile fp32", peers, "torch_inference", "fp32", "compile"),
+        contender("onnxruntime fp32", peers, "onnxruntime_inference", "fp32"),
+        contender("onnxruntime int8", peers, "onnxruntime_inference", "int8"),
+    ]
+    if can_bf16():
+        found += [
+            contender("ours, Paddle bf16", sys.executable, "ours_inference", "paddle", "bf16"),
+            contender("PyTorch bf16", peers, "torch_inference", "bf16", "eager"),
+            contender("torch.compile bf16", peers, "torch_inference", "bf16", "compile"),
+        ]
+    return found
+
+
+def report(title: str, steps: dict[str, list[Step]], clock: str) -> dict[str, Any]:
+    """Print and return the milliseconds of each contender, and the ratios of ours to the others in each round."""
+    milliseconds = {
+        name: [1e3 * (step.cpu_seconds if clock == "cpu" else step.seconds) for step in contender_steps]
+        for name, contender_steps in steps.items()
+    }
+    ours = [name for name in milliseconds if name.startswith("ours")]
+    table = Table("", "ms", *(f"{name}, ratio to it" for name in ours), title=title)
+    result: dict[str, Any] = {}
+    for name, values in milliseconds.items():
+        ratios = {
+            own: Spread.of([a / b for a, b in zip(milliseconds[own], values, strict=True)])
+            for own in ours
+            if own != name
+        }
+        spread = Spread.of(values)
+        table.add_row(name, f"{spread.median:.0f} ({spread.smallest:.0f})", *(str(ratios.get(own, "")) for own in ours))
+        ratio_records = {own: asdict(ratio) for own, ratio in ratios.items()}
+        result[name] = {"milliseconds": asdict(spread), "ratios": ratio_records}
+    CONSOLE.print(table)
+    return result
+
+
+def export_models(folder: Path, config: ErnieConfig) -> None:
+    """Write a classifier with random weights as `paddle/`, `onnx/` and `int8/`, its encoder as `bert/`, and texts."""
+    folder.mkdir(parents=True)
+    config.save(folder / CONFIG_FILE)
+    reviews.write(folder / "reviews")
+    texts = [line.split("\t")[0] for line in (folder / "reviews" / "train.tsv").read_text("utf-8").split("\n")[1:]]
+    (folder / "texts.txt").write_text("\n".join(texts[:TEXTS]), encoding="utf-8")
+    vocabulary = train_vocabulary([(TextReader(), folder / "reviews" / "train.txt")], 8000)
+    registry = load_plugins()
     signature = KeptSignature(task="classification", labels=LABELS, max_length=LENGTH, data={})
     objective = registry.finetuning_tasks.get(signature.task).objective(signature)
     session = Session(config, 1, AdamSettings())
     session.parameter_shapes([Task(signature.task, 0, objective)])
-    words = [*SPECIAL_TOKENS, *(f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))]
     parameters = {name: np.array(value) for name, value in session.parameters().items()}
-    vocabulary = Vocabulary({word: i for i, word in enumerate(words)})
-    model.mkdir()
-    save_model(model, Model(config, vocabulary, parameters, signature))
-    export(model, folder / "export", registry)
+    save(folder / "model", Model(config, vocabulary, parameters, signature))
+    encoder = {name: value for name, value in parameters.items() if not name.startswith("cls_out")}
+    save(folder / "encoder", Model(config, vocabulary, encoder))
+    export(folder / "model", folder / "paddle", registry)
+    export(folder / "model", folder / "onnx", registry, "onnx")
+    export(folder / "model", folder / "int8", registry, "onnx", "int8")
+    export(folder / "encoder", folder / "bert", registry, "bert")
 
 
-def random_batches(folder: Path, samples: int, vocabulary_size: int) -> Path:
+def save(folder: Path, model: Model) -> None:
+    folder.mkdir()
+    save_model(folder, model)
+
+
+def random_batches(folder: Path, samples: int) -> Path:
     """Write a few batches of random tokens, all samples of the same length."""
+    vocabulary = Vocabulary.load(folder.parent / "model" / "vocab.txt")
     for number in range(4):
-        ids = generator("benchmark", "inference", samples, number).integers(5, vocabulary_size, (samples, LENGTH))
+        ids = generator("benchmark", "inference", samples, number).choice(vocabulary.ordinary_ids, (samples, LENGTH))
         write_batch(folder, number, list(ids), list(ids))
     return folder
 

@@ -11,19 +11,29 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 READY = "ready"
 
 
 def serve(step: Callable[[int], int]) -> None:
-    """Answer each line `n` on standard input with the duration of `step(n)` in seconds and the tokens it returns."""
+    """Answer each line `n` on standard input with the tokens that `step(n)` returns and the seconds that it took."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # output of libraries goes to standard error
     print(READY, file=replies, flush=True)
     for line in sys.stdin:
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         tokens = step(int(line))
-        print(json.dumps([time.perf_counter() - began, tokens]), file=replies, flush=True)
+        done = Step(tokens, time.perf_counter() - began, time.process_time() - cpu_began)
+        print(json.dumps(done), file=replies, flush=True)
+
+
+class Step(NamedTuple):
+    """The tokens of a step without padding, its duration, and the time that the process had a CPU, in seconds."""
+
+    tokens: int
+    seconds: float
+    cpu_seconds: float
 
 
 class Peer:
@@ -37,12 +47,11 @@ class Peer:
         if self._read() != READY:
             sys.exit(f"{name}: did not start, see above")
 
-    def step(self, number: int) -> tuple[float, int]:
-        """Run a step. Return its duration in seconds and its tokens without padding."""
+    def step(self, number: int) -> Step:
+        """Run a step."""
         assert self._process.stdin
         print(number, file=self._process.stdin, flush=True)
-        seconds, tokens = json.loads(self._read() or sys.exit(f"{self.name}: ended, see above"))
-        return seconds, tokens
+        return Step(*json.loads(self._read() or sys.exit(f"{self.name}: ended, see above")))
 
     def close(self) -> None:
         assert self._process.stdin

@@ -29,7 +29,7 @@ ARTICLE = re.compile(r"\b(a|an|the)\b")
 ENGLISH_MARKS = str.maketrans("", "", string.punctuation)
 
 
-class Language(NamedTuple):
+class Comparison(NamedTuple):
     """The comparison of two texts in a language: the normal form for an exact match, and F1."""
 
     normalised: Callable[[str], str]
@@ -46,8 +46,8 @@ def em_and_f1(gold: Sequence[Sequence[str]], predicted: Sequence[str], language:
         ValueError: a question has no accepted answer.
     """
     languages = {
-        "zh": Language(without_chinese_marks, longest_common_f1),
-        "en": Language(squad_normalised, shared_words_f1),
+        "zh": Comparison(without_chinese_marks, longest_common_f1),
+        "en": Comparison(squad_normalised, shared_words_f1),
     }
     normalised, f1 = languages[language]
     matches, overlap = 0, 0.0

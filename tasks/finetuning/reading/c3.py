@@ -1,10 +1,11 @@
 """C3: a list of passages with questions, each of which has two to four choices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.examples import ChoiceExample
+from ernie_paddle.inputs import BadRow
+from tasks.finetuning.reading.examples import ChoiceExample, Example
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed
 from tasks.finetuning.reading.squad import written_id
@@ -20,26 +21,37 @@ class C3Format(Format):
 
     format: Literal["c3"] = "c3"
 
-    def examples(self, source: Source, report: Report) -> Iterator[ChoiceExample]:
-        for number, passage in enumerate(typed(source.document(report), list, str(source.path))):
-            place = f"{source.path} passage {number}"
-            parts = typed(passage, list, place)
-            if len(parts) < 2:
-                raise UserError(f"{place}: expected [sentences, questions, id], found {len(parts)} parts")
-            sentences = [typed(sentence, str, place) for sentence in typed(parts[0], list, place)]
-            for index, question in enumerate(typed(parts[1], list, place)):
-                report.rows += 1
-                where = f"{place} question {index}"
-                record = typed(question, dict, where)
-                has_id = "id" in record and not source.labelled
-                yield ChoiceExample(
-                    id=source.prefix + (written_id(record, where) if has_id else f"{number}-{index}"),
-                    place=where,
-                    context="\n".join(sentences),
-                    question=required(record, "question", str, where),
-                    choices=(choices := _choices(record, where)),
-                    answer=_answer(record, choices, where) if source.labelled else None,
-                )
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
+        def read(row: int, place: str, content: tuple[str, str, Any]) -> Sequence[ChoiceExample]:
+            number, context, question = content
+            record = typed(question, dict, place)
+            has_id = "id" in record and not source.labelled
+            choices = _choices(record, place)
+            example = ChoiceExample(
+                id=source.prefix + (written_id(record, place) if has_id else number),
+                place=place,
+                context=context,
+                question=required(record, "question", str, place),
+                choices=choices,
+                answer=_answer(record, choices, place) if source.labelled else None,
+            )
+            return (example,)
+
+        for row, (place, content) in enumerate(_questions(source, report)):
+            report.rows += 1
+            yield from source.attempt(row, place, content, report, read)
+
+
+def _questions(source: Source, report: Report) -> Iterator[tuple[str, tuple[str, str, Any]]]:
+    """Yield the place of each question of a file, and its number, passage and object."""
+    for number, passage in enumerate(typed(source.document(report), list, str(source.path))):
+        place = f"{source.path} passage {number}"
+        parts = typed(passage, list, place)
+        if len(parts) < 2:
+            raise UserError(f"{place}: expected [sentences, questions, id], found {len(parts)} parts")
+        context = "\n".join(typed(sentence, str, place) for sentence in typed(parts[0], list, place))
+        for index, question in enumerate(typed(parts[1], list, place)):
+            yield f"{place} question {index}", (f"{number}-{index}", context, question)
 
 
 def _choices(record: dict[str, Any], place: str) -> tuple[str, ...]:

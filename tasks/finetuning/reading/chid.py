@@ -1,11 +1,12 @@
 """CHID: passages with blanks, ten candidate idioms for the blanks of a line, and answers in a separate file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.examples import ClozeExample
+from ernie_paddle.inputs import BadRow
+from tasks.finetuning.reading.examples import ClozeExample, Example
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed
 
@@ -19,28 +20,32 @@ class ChidFormat(Format):
     answers: str = "_answer.json"
     """Takes the place of `.json` in the name of the file with the answers."""
 
-    def examples(self, source: Source, report: Report) -> Iterator[ClozeExample]:
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         answers = self._answers(source, report) if source.labelled else None
-        for row, place, record in source.json_lines(report):
-            report.rows -= 1  # count blanks instead of lines
+
+        def read(row: int, place: str, record: dict[str, Any]) -> Sequence[ClozeExample]:
             candidates = required(record, "candidates", list, place)
             names = tuple(typed(name, str, f"{place}, key 'candidates'") for name in candidates)
             if len(names) < 2:
                 raise UserError(f"{place}: {len(names)} candidates, expected 2 or more; download the file again")
-            for passage, text in enumerate(required(record, "content", list, place)):
-                for blank in BLANK.finditer(typed(text, str, f"{place}, key 'content'")):
-                    report.rows += 1
-                    tag = blank.group()
-                    yield ClozeExample(
-                        id=source.prefix + tag,
-                        place=f"{place} {tag}",
-                        left=text[: blank.start()],
-                        right=text[blank.end() :],
-                        candidates=names,
-                        answer=None if answers is None else _answer(answers, tag, len(names), place),
-                        group=f"{source.prefix}{row}",
-                        passage=passage,
-                    )
+            examples = [
+                ClozeExample(
+                    id=source.prefix + (tag := blank.group()),
+                    place=f"{place} {tag}",
+                    left=text[: blank.start()],
+                    right=text[blank.end() :],
+                    candidates=names,
+                    answer=None if answers is None else _answer(answers, tag, len(names), place),
+                    group=f"{source.prefix}{row}",
+                    passage=passage,
+                )
+                for passage, text in enumerate(required(record, "content", list, place))
+                for blank in BLANK.finditer(typed(text, str, f"{place}, key 'content'"))
+            ]
+            report.rows += len(examples) - 1  # count blanks instead of lines
+            return examples
+
+        return source.json_lines(report, read)
 
     def _answers(self, source: Source, report: Report) -> dict[str, Any]:
         path = source.path.with_name(source.path.stem + self.answers)

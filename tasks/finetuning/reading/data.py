@@ -1,6 +1,6 @@
 """The `data` section of a recipe, and the reading of its sets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,13 +9,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ernie_paddle.config import Settings, file_name
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.c3 import C3Format
 from tasks.finetuning.reading.chid import ChidFormat
 from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.json_lines import JsonLinesFormat
 from tasks.finetuning.reading.locate import Origin, located
 from tasks.finetuning.reading.report import Report
-from tasks.finetuning.reading.source import Labels, Source
+from tasks.finetuning.reading.source import LabelSet, Source
 from tasks.finetuning.reading.squad import SquadFormat
 from tasks.finetuning.reading.tagged import TaggedColumnsFormat, TaggedRowsFormat
 from tasks.finetuning.reading.tsv import TsvFormat
@@ -93,6 +94,19 @@ class DataSettings(Settings):
 
 
 @dataclass(frozen=True)
+class OpenSet:
+    """A set of files that is being read: its examples in order, and the report, which is complete after the last one.
+
+    In the place of a row that cannot be read there is a `BadRow`, if bad rows are to be skipped.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    examples: Iterator[Example | BadRow]
+    report: Report
+
+
+@dataclass(frozen=True)
 class LoadedSet:
     """The examples of a set of files in their order, at least one, and the report on reading them."""
 
@@ -107,30 +121,52 @@ def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) ->
     Raises:
         UserError: a file is missing or has another format, a label is unknown, a set is empty, or an id occurs twice.
     """
+    return [_read_set(data, split, opened) for opened in open_sets(data, split, labels)]
+
+
+def open_sets(data: DataSettings, split: Split, labels: Sequence[str] | None, skip_bad: bool = False) -> list[OpenSet]:
+    """Open the sets of a split to read them example by example. `labels` are as in `read_sets`.
+
+    With `skip_bad`, a row that cannot be read yields a `BadRow` instead of raising a `UserError`.
+
+    Raises:
+        UserError: a file is missing. Reading an example raises the other errors of `read_sets` except about ids.
+    """
     unknown = [name for name in data.label_map.values() if name not in (labels or ())]
     if unknown:
         raise UserError(f"data.label_map: '{unknown[0]}' is not among the recipe's labels: {', '.join(labels or ())}")
     names = None if labels is None else tuple(labels)
-    known_labels = Labels(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
-    return [_read_set(data, split, name, files, known_labels) for name, files in data.sets(split).items()]
-
-
-def _read_set(data: DataSettings, split: Split, name: str, files: tuple[Path, ...], labels: Labels) -> LoadedSet:
-    report, examples = Report(), list[Example]()
-    paths = located(data.folder, files, data.origin, data.file_names())
-    for path in paths:
-        prefix = f"{path.stem}/" if len(paths) > 1 else ""
+    known_labels = LabelSet(names, tuple(data.label_map.items()), frozenset(data.drop_labels))
+    opened = []
+    for name, files in data.sets(split).items():
+        paths, report = tuple(located(data.folder, files, data.origin, data.file_names())), Report()
         labelled = split in data.labelled
-        source = Source(path, labels, labelled, split == "train", prefix, every_row=not labelled)
-        examples.extend(data.reading.examples(source, report))
-    if not examples:
-        reasons = "; ".join(report.lines()[1:]) or "no rows"
-        raise UserError(
-            f"{', '.join(map(str, paths))}: no examples in the {name} set ({reasons}); download the file again"
-        )
+        sources = [
+            Source(path, known_labels, labelled, split == "train", prefix, every_row=not labelled, skip_bad=skip_bad)
+            for path in paths
+            for prefix in [f"{path.stem}/" if len(paths) > 1 else ""]
+        ]
+        opened.append(OpenSet(name, paths, _examples(data, name, sources, report), report))
+    return opened
+
+
+def _examples(data: DataSettings, name: str, sources: Sequence[Source], report: Report) -> Iterator[Example | BadRow]:
+    empty = True
+    for source in sources:
+        for example in data.reading.examples(source, report):
+            empty = False
+            yield example
+    if empty:
+        reasons = "; ".join(report.notes()) or "no rows"
+        paths = ", ".join(str(source.path) for source in sources)
+        raise UserError(f"{paths}: no examples in the {name} set ({reasons}); download the file again")
+
+
+def _read_set(data: DataSettings, split: Split, opened: OpenSet) -> LoadedSet:
+    examples = [example for example in opened.examples if not isinstance(example, BadRow)]
     _check_ids(examples)
     rows = data.train_rows if split == "train" else None
-    return LoadedSet(name, tuple(examples[:rows]), report)
+    return LoadedSet(opened.name, tuple(examples[:rows]), opened.report)
 
 
 def _check_ids(examples: list[Example]) -> None:

@@ -1,10 +1,11 @@
 """JSON lines: the classification files of CLUE."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.config import Settings
-from tasks.finetuning.reading.examples import TextExample
+from ernie_paddle.inputs import BadRow
+from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed, written_label
 
@@ -31,14 +32,15 @@ class JsonLinesFormat(Format):
     keys: Keys = Keys()
     """Which key holds what."""
 
-    def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         keys = self.keys
-        for row, place, record in source.json_lines(report):
+
+        def read(row: int, place: str, record: dict[str, Any]) -> Sequence[TextExample]:
             written = written_label(record, keys.label, place) if source.labelled else None
             if written in source.labels.dropped:
                 report.skip(f"label '{written}'", place)
-                continue
-            yield TextExample(
+                return ()
+            example = TextExample(
                 id=source.prefix + row_id(record, keys.id, row, source),
                 place=place,
                 text_a=_text(record, keys.text_a, place),
@@ -46,6 +48,9 @@ class JsonLinesFormat(Format):
                 label=None if written is None else source.labels.value(written, place),
                 group=None if keys.group is None else written_label(record, keys.group, place),
             )
+            return (example,)
+
+        return source.json_lines(report, read)
 
 
 def row_id(record: dict[str, Any], key: str, row: int, source: Source) -> str:

@@ -23,13 +23,15 @@ class Report:
     """The report on reading one set of files.
 
     `rows` is the number of rows: lines, questions or blanks. `skipped` counts rows that gave no example by reason,
-    `corrected` the corrections, and `kept` the rows that were kept in spite of a defect.
+    `corrected` the corrections, `kept` the rows that were kept in spite of a defect, and `bad` the number of rows that
+    could not be read.
     """
 
     rows: int = 0
     skipped: dict[str, Tally] = field(default_factory=dict)
     corrected: dict[str, Tally] = field(default_factory=dict)
     kept: dict[str, Tally] = field(default_factory=dict)
+    bad: int = 0
 
     def skip(self, reason: str, place: str) -> None:
         self.skipped.setdefault(reason, Tally()).add(place)
@@ -43,11 +45,15 @@ class Report:
     @property
     def examples(self) -> int:
         """The number of examples."""
-        return self.rows - sum(tally.count for tally in self.skipped.values())
+        return self.rows - self.bad - sum(tally.count for tally in self.skipped.values())
 
     def lines(self) -> list[str]:
-        """Return the report as lines: the counts, then one line per reason with its first places."""
-        lines = [f"{self.rows:,} rows, {self.examples:,} examples"]
+        """Return the report as lines: the counts, then the notes."""
+        return [f"{self.rows:,} rows, {self.examples:,} examples", *self.notes()]
+
+    def notes(self) -> list[str]:
+        """Return a line per reason for which rows were skipped, corrected or kept, with its first places."""
+        lines = []
         sections = (
             ("skipped: {:,} for", self.skipped),
             ("corrected: {:,} for", self.corrected),

@@ -3,20 +3,22 @@
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
-from ernie_paddle.text.cleaning import load_json
+from ernie_paddle.text.cleaning import decode, load_json
 from ernie_paddle.text.encodings import SAMPLE_BYTES, not_utf8
 from tasks.finetuning.reading.examples import Example
 from tasks.finetuning.reading.report import Report
 
 Value = TypeVar("Value")
+Content = TypeVar("Content")
 
 HALF_A_CHARACTER = "half a character, such as half an emoji"
 ZEROS = 0.02  # a text in UTF-8 has a smaller share of NUL bytes
@@ -24,7 +26,7 @@ TYPE_NAMES = {str: "a text", list: "a list", dict: "an object", int: "a whole nu
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelSet:
     """The labels of a data set: `names` are the classes, None for scores.
 
     `renamed` maps labels as written in files to names. Rows with a `dropped` label are skipped.
@@ -70,28 +72,30 @@ class Source:
 
     With `labelled`, its labels are read. With `training`, examples that cannot be learned are skipped. With
     `every_row`, each row gets a prediction, so no row may be skipped. `prefix` begins the ids of its examples if a set
-    has several files.
+    has several files. With `skip_bad`, rows that cannot be read become `BadRow`s.
     """
 
     path: Path
-    labels: Labels = Labels()
+    labels: LabelSet = LabelSet()
     labelled: bool = True
     training: bool = False
     prefix: str = ""
     every_row: bool = False
+    skip_bad: bool = False
 
     def line(self, number: int) -> str:
         """Return the place of a line, counted from 1."""
         return f"{self.path} line {number}"
 
-    def lines(self, report: Report) -> Iterator[tuple[str, str]]:
+    def lines(self, report: Report) -> Iterator[tuple[str, str | UserError]]:
         """Yield the place and the text of each line, without line end and byte-order mark.
 
         Only a line feed ends a line: the benchmarks' texts contain other characters that Python treats as line ends.
         Unpaired surrogates are replaced and counted, here and in the values of `json_lines` and `document`.
 
         Raises:
-            UserError: the file is missing, cannot be read or is not UTF-8.
+            UserError: the file is missing, cannot be read or is not UTF-8. With `skip_bad`, a line that is not UTF-8
+                yields its error instead.
         """
         try:
             with open(self.path, "rb") as file:
@@ -100,44 +104,84 @@ class Source:
                     raise UserError(f"{self.path}: {not_utf8(start)}; convert the file to UTF-8")
                 for number, raw in enumerate(file, 1):
                     place = self.line(number)
-                    yield place, self._decoded(raw.rstrip(b"\r\n"), place, report, number == 1)
+                    yield place, self._line(raw.rstrip(b"\r\n"), place, report, number == 1)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
 
     def rows(
-        self, lines: Iterable[tuple[str, str]], report: Report, empty_is_row: bool = False
-    ) -> Iterator[tuple[int, str, str]]:
+        self, lines: Iterable[tuple[str, str | UserError]], report: Report, empty_is_row: bool = False
+    ) -> Iterator[tuple[int, str, str | UserError]]:
         """Yield number (of all lines, from 0), place and text of each row. Empty lines are skipped and counted.
 
         Raises:
-            UserError: a row follows an empty line, but every row gets a prediction.
+            UserError: a row follows an empty line, but every row gets a prediction. With `skip_bad`, the empty line
+                yields this error instead.
         """
-        at_end: list[str] = []  # places of empty lines that are not followed by a row so far
+        at_end: list[tuple[int, str]] = []  # empty lines that are not followed by a row so far
         for row, (place, line) in enumerate(lines):
             report.rows += 1
             if line or empty_is_row:
-                if at_end:
-                    raise UserError(f"{at_end[0]}: an empty line, but every row gets a prediction; fill or remove it")
+                for earlier, where in at_end:
+                    error = UserError(f"{where}: an empty line, but every row gets a prediction; fill or remove it")
+                    if not self.skip_bad:
+                        raise error
+                    yield earlier, where, error
+                at_end.clear()
                 yield row, place, line
             elif self.every_row:
-                at_end.append(place)
+                at_end.append((row, place))
             else:
                 report.skip("an empty line", place)
-        for place in at_end:
+        for _, place in at_end:
             report.skip("an empty line", place)
 
-    def json_lines(self, report: Report) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        """Yield number (from 0), place and object of each row of a file with a JSON object per line.
+    def attempt(
+        self,
+        row: int,
+        place: str,
+        content: Content | UserError,
+        report: Report,
+        read: Callable[[int, str, Content], Iterable[Example]],
+    ) -> Iterator[Example | BadRow]:
+        """Yield the examples that `read` makes of a row's number, place and content.
 
         Raises:
-            UserError: a line is not a JSON object; see also `lines`.
+            UserError: the content is an error, or `read` raised it. With `skip_bad`, the row is counted as bad, and
+                yields a `BadRow`.
         """
-        for row, place, line in self.rows(((place, line.strip()) for place, line in self.lines(report)), report):
+        try:
+            if isinstance(content, UserError):
+                raise content
+            examples = list(read(row, place, content))
+        except UserError as error:
+            if not self.skip_bad:
+                raise
+            report.bad += 1
+            yield BadRow(f"{self.prefix}{row}", str(error))
+        else:
+            yield from examples
+
+    def json_lines(
+        self, report: Report, read: Callable[[int, str, dict[str, Any]], Iterable[Example]]
+    ) -> Iterator[Example | BadRow]:
+        """Yield the examples that `read` makes of the rows of a file with a JSON object per line.
+
+        `read` gets the number of the row, from 0, its place and its object.
+
+        Raises:
+            UserError: a line is not a JSON object; see also `lines` and `attempt`.
+        """
+
+        def read_line(row: int, place: str, line: str) -> Iterable[Example]:
             try:
                 value = _loaded(line, place, report)
             except (ValueError, RecursionError) as error:
                 raise UserError(f"{place}: not JSON: {error}; each line should hold one object") from None
-            yield row, place, typed(value, dict, place)
+            return read(row, place, typed(value, dict, place))
+
+        stripped = ((place, line.strip() if isinstance(line, str) else line) for place, line in self.lines(report))
+        for row, place, line in self.rows(stripped, report):
+            yield from self.attempt(row, place, line, report, read_line)
 
     def document(self, report: Report) -> Any:
         """Return the value of a file that is one JSON value.
@@ -155,21 +199,30 @@ class Source:
         except RecursionError:
             raise UserError(f"{self.path}: not JSON: nested too deeply; download the file again") from None
 
+    def _line(self, raw: bytes, place: str, report: Report, begins: bool) -> str | UserError:
+        try:
+            return self._decoded(raw, place, report, begins)
+        except UserError as error:
+            if not self.skip_bad:
+                raise
+            return error
+
     def _decoded(self, raw: bytes, place: str, report: Report, begins: bool) -> str:
-        """Decode UTF-8. Surrogates encoded like characters are combined in pairs, or replaced if unpaired."""
+        """Decode UTF-8, and count half characters."""
         try:
-            return raw.decode("utf-8-sig" if begins else "utf-8")
+            text, halves = decode(raw, begins)
         except UnicodeDecodeError:
-            pass
-        try:
-            units = raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass")
-        except UnicodeDecodeError:
-            with open(self.path, "rb") as file:
-                reason = not_utf8(file.read(SAMPLE_BYTES))
-            raise UserError(f"{place}: {reason}; convert the file to UTF-8") from None
-        report.correct(HALF_A_CHARACTER, place)
-        text = units.decode("utf-16", "replace")
-        return text.removeprefix("\ufeff") if begins else text
+            raise UserError(f"{place}: {not_utf8(self._beginning() or raw)}; convert the file to UTF-8") from None
+        if halves:
+            report.correct(HALF_A_CHARACTER, place)
+        return text
+
+    def _beginning(self) -> bytes:
+        """Return the first bytes of the file, none of a pipe, whose bytes can be read only once."""
+        if not self.path.is_file():
+            return b""
+        with open(self.path, "rb") as file:
+            return file.read(SAMPLE_BYTES)
 
 
 def _loaded(text: str, place: str, report: Report) -> Any:
@@ -183,8 +236,10 @@ class Format(Settings, ABC):
     """A file format, with the settings of a recipe's `data.reading`. A format has no state."""
 
     @abstractmethod
-    def examples(self, source: Source, report: Report) -> Iterator[Example]:
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         """Yield the examples of a file in order, and count rows, skipped rows and corrections in `report`.
+
+        Rows are read with `Source.attempt`, which may leave a `BadRow` in the place of one.
 
         Raises:
             UserError: the file is missing or not in this format. The message names the place.

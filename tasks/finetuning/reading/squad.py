@@ -1,9 +1,10 @@
 """SQuAD's JSON: CMRC2018, DRCD, and the converted files of DuReader."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from tasks.finetuning.reading.examples import Answer, QuestionExample
+from ernie_paddle.inputs import BadRow
+from tasks.finetuning.reading.examples import Answer, Example, QuestionExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, typed
 
@@ -20,21 +21,26 @@ class SquadFormat(Format):
 
     format: Literal["squad"] = "squad"
 
-    def examples(self, source: Source, report: Report) -> Iterator[QuestionExample]:
-        for context, question in _questions(source, report):
-            report.rows += 1
-            number = written_id(question, str(source.path))
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
+        def read(row: int, place: str, content: tuple[str, dict[str, Any]]) -> Sequence[QuestionExample]:
+            context, question = content
+            number = written_id(question, place)
             place = f"{source.path} question {number}"
             answers = _answers(question, context, place, report) if source.labelled else ()
             if source.labelled and not answers:
                 report.skip("no answer", place)
-            elif source.training and all(answer.start is None for answer in answers):
+                return ()
+            if source.training and all(answer.start is None for answer in answers):
                 report.skip(NOT_FOUND, place)
-            else:
-                if any(answer.start is None for answer in answers):
-                    report.keep(NOT_FOUND, place)
-                text = required(question, "question", str, place)
-                yield QuestionExample(source.prefix + number, place, text, context, answers)
+                return ()
+            if any(answer.start is None for answer in answers):
+                report.keep(NOT_FOUND, place)
+            text = required(question, "question", str, place)
+            return (QuestionExample(source.prefix + number, place, text, context, answers),)
+
+        for row, content in enumerate(_questions(source, report)):
+            report.rows += 1
+            yield from source.attempt(row, str(source.path), content, report, read)
 
 
 def written_id(record: dict[str, Any], place: str) -> str:

@@ -3,7 +3,7 @@
 Fields are not quoted: quotation marks are part of the text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,26 +11,27 @@ from pydantic import model_validator
 
 from ernie_paddle.config import Settings
 from ernie_paddle.errors import UserError
+from ernie_paddle.inputs import BadRow
 from ernie_paddle.registry import nearest
-from tasks.finetuning.reading.examples import TextExample
+from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source
 
-Column = str | int
+ColumnKey = str | int
 
 
-class Columns(Settings):
+class TsvColumns(Settings):
     """The columns of texts, label, id and group: names in the header, or numbers from 0."""
 
-    text_a: Column = "text_a"
+    text_a: ColumnKey = "text_a"
     """First text."""
-    text_b: Column | None = None
+    text_b: ColumnKey | None = None
     """Second text of a pair."""
-    label: Column | None = "label"
+    label: ColumnKey | None = "label"
     """Label."""
-    id: Column | None = None
+    id: ColumnKey | None = None
     """Id, read in files without labels only; predictions are known by it."""
-    group: Column | None = None
+    group: ColumnKey | None = None
     """What the candidates of a question have in common."""
 
 
@@ -39,7 +40,7 @@ class TsvLayout(Settings):
 
     header: bool = True
     """Whether the first line names the columns."""
-    columns: Columns = Columns()
+    columns: TsvColumns = TsvColumns()
     """Columns by name, or by number from 0."""
     fields: tuple[int, ...] = ()
     """Numbers of columns that a file may have; any if a header names them."""
@@ -66,20 +67,23 @@ class TsvFormat(TsvLayout, Format):
     remove_spaces: bool = False
     """Remove the blanks of segmented Chinese, as the release does."""
 
-    def examples(self, source: Source, report: Report) -> Iterator[TextExample]:
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
         layout = self if source.labelled else self.unlabelled or self
         lines = source.lines(report)
         table = _Table.of(layout, next(lines, None) if layout.header else None, source)
         # In a file with one column, an empty line is a row with an empty text.
         one_column = source.every_row and table.widths == (1,)
-        for row, place, line in source.rows(lines, report, empty_is_row=one_column):
+
+        def read(row: int, place: str, line: str) -> Sequence[TextExample]:
             fields = line.split("\t")
             if len(fields) < min(table.widths) and self.skip_incomplete and source.labelled:
                 report.skip("too few fields", place)
-            else:
-                example = self._example(table.values(fields, self.rest, place), f"{row}", place, source, report)
-                if example:
-                    yield example
+                return ()
+            example = self._example(table.values(fields, self.rest, place), f"{row}", place, source, report)
+            return (example,) if example else ()
+
+        for row, place, line in source.rows(lines, report, empty_is_row=one_column):
+            yield from source.attempt(row, place, line, report, read)
 
     def _example(
         self, values: dict[str, str], row: str, place: str, source: Source, report: Report
@@ -113,13 +117,15 @@ class _Table:
     widths: tuple[int, ...]
 
     @classmethod
-    def of(cls, layout: TsvLayout, header: tuple[str, str] | None, source: Source) -> "_Table":
+    def of(cls, layout: TsvLayout, header: tuple[str, str | UserError] | None, source: Source) -> "_Table":
         columns = _columns_to_read(layout.columns, source.labelled)
         if not layout.header:
             return cls({role: int(column) for role, column in columns.items()}, layout.fields)
         if header is None:
             raise UserError(f"{source.path}: empty file; download it again")
         place, line = header
+        if isinstance(line, UserError):
+            raise line
         names = line.split("\t")
         if layout.fields and len(names) not in layout.fields:
             counts = _or(layout.fields)
@@ -138,13 +144,13 @@ class _Table:
         return {role: fields[index] for role, index in self.indices.items()}
 
 
-def _columns_to_read(columns: Columns, labelled: bool) -> dict[str, Column]:
+def _columns_to_read(columns: TsvColumns, labelled: bool) -> dict[str, ColumnKey]:
     """Return the columns to read by role."""
     unread = "id" if labelled else "label"
     return {role: column for role, column in columns if column is not None and role != unread}
 
 
-def _index(column: Column, names: list[str], place: str) -> int:
+def _index(column: ColumnKey, names: list[str], place: str) -> int:
     if isinstance(column, int):
         if column >= len(names):
             raise UserError(f"{place}: no column {column}; columns are 0 to {len(names) - 1}")

@@ -1,10 +1,11 @@
 """CLUEWSC2020: texts with a noun and a pronoun, given as words and offsets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from ernie_paddle.errors import UserError
-from tasks.finetuning.reading.examples import ReferenceExample, Span
+from ernie_paddle.inputs import BadRow
+from tasks.finetuning.reading.examples import Example, ReferenceExample, Span
 from tasks.finetuning.reading.json_lines import row_id
 from tasks.finetuning.reading.report import Report
 from tasks.finetuning.reading.source import Format, Source, required, written_label
@@ -18,15 +19,15 @@ class WscFormat(Format):
     id: str = "id"
     """Key of the id in files without labels."""
 
-    def examples(self, source: Source, report: Report) -> Iterator[ReferenceExample]:
-        for row, place, record in source.json_lines(report):
+    def examples(self, source: Source, report: Report) -> Iterator[Example | BadRow]:
+        def read(row: int, place: str, record: dict[str, Any]) -> Sequence[ReferenceExample]:
             text = required(record, "text", str, place)
             target = required(record, "target", dict, place)
             written = written_label(record, "label", place) if source.labelled else None
             if written in source.labels.dropped:
                 report.skip(f"label '{written}'", place)
-                continue
-            yield ReferenceExample(
+                return ()
+            example = ReferenceExample(
                 id=source.prefix + row_id(record, self.id, row, source),
                 place=place,
                 text=text,
@@ -34,6 +35,9 @@ class WscFormat(Format):
                 pronoun=_span(target, "span2", text, place, report),
                 label=None if written is None else source.labels.name(written, place),
             )
+            return (example,)
+
+        return source.json_lines(report, read)
 
 
 def _span(target: dict[str, Any], name: str, text: str, place: str, report: Report) -> Span:

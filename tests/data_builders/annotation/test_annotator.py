@@ -12,7 +12,8 @@ from data_builders.annotation.features import CAPITALIZATION
 from data_builders.annotation.sentences import sentences
 from data_builders.documents import Document, Language
 from ernie_paddle.data.spans import NAMED_ENTITY
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 
 def annotate(text: str, language: Language, vocabulary: Vocabulary) -> AnnotatedDocument:
@@ -23,12 +24,8 @@ def annotator_of(vocabulary: Vocabulary, language: Language) -> Annotator:
     return Annotator(vocabulary, language, features=(CAPITALIZATION,))
 
 
-def vocabulary_of(*tokens: str) -> Vocabulary:
-    return Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *tokens])})
-
-
 def test_the_example_sentence_of_the_release_gets_its_documented_spans() -> None:
-    document = annotate("北京是中国首都", "zh", vocabulary_of(*"北京是中国首都"))
+    document = annotate("北京是中国首都", "zh", toy_vocabulary("北京是中国首都"))
     assert document.columns.of("bi_tags").tolist() == [0, 1, 0, 0, 1, 0, 1]
 
 
@@ -41,10 +38,10 @@ def test_the_released_vocabulary_gives_the_released_sample() -> None:
 
 
 def test_proper_names_are_named_entities() -> None:
-    document = annotate("李明在北京大学学习", "zh", vocabulary_of(*"李明在北京大学习"))
+    document = annotate("李明在北京大学学习", "zh", toy_vocabulary("李明在北京大学习"))
     kinds = document.columns.of("span_kinds")
     assert (kinds[:2] == NAMED_ENTITY).all() and kinds[2] != NAMED_ENTITY
-    document = annotate("the cat saw New York", "en", vocabulary_of("the", "cat", "saw", "new", "york"))
+    document = annotate("the cat saw New York", "en", toy_vocabulary(["the", "cat", "saw", "new", "york"]))
     assert document.columns.of("bi_tags").tolist() == [0, 0, 0, 0, 1]
     assert document.columns.of("span_kinds").tolist() == [0, 0, 0, NAMED_ENTITY, NAMED_ENTITY]
 
@@ -100,12 +97,12 @@ def test_only_latin_words_of_chinese_text_have_capitalisation_labels(real_text: 
     ],
 )
 def test_the_rule_of_capitalisation(text: str, language: Language, labels: list[int]) -> None:
-    vocabulary = vocabulary_of("the", "nato", "treaty", "run", "##ning", "in", "1998", "!", "在", "和")
+    vocabulary = toy_vocabulary(["the", "nato", "treaty", "run", "##ning", "in", "1998", "!", "在", "和"])
     assert annotate(text, language, vocabulary).columns.of("capitalization").tolist() == labels
 
 
 def test_titles_and_labelled_pairs_are_kept_apart_from_running_text() -> None:
-    vocabulary = vocabulary_of(*"北京是首都。天津不")
+    vocabulary = toy_vocabulary("北京是首都。天津不")
     plain = Document("0", ["天津不是首都。"], "zh", "t", title="北京 是首都")
     pair = Document("1", ["北京。首都", "天津。"], "zh", "t", label="clicked")
     block = Annotator(vocabulary, "zh").annotate([plain, pair])
@@ -128,7 +125,7 @@ def test_documents_do_not_influence_each_other(real_text: RealText) -> None:
 
 
 def test_a_document_without_a_token_has_no_sentences() -> None:
-    block = Annotator(vocabulary_of("一"), "zh").annotate(
+    block = Annotator(toy_vocabulary(["一"]), "zh").annotate(
         [Document("0", ["\u200b"], "zh", "t"), Document("1", ["一。"], "zh", "t")]
     )
     assert block.sentence_counts.tolist() == [0, 1]

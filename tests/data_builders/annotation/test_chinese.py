@@ -25,7 +25,7 @@ from data_builders.annotation.chinese import (
     spans_of,
 )
 from data_builders.annotation.chinese_lexicon import COMMON_WORDS, ORGANISATIONS, PERSONS, PLACES
-from data_builders.annotation.lexicon import TAGS, Entry
+from data_builders.annotation.lexicon import TAGS, LexiconEntry
 from data_builders.annotation.sentences import sentences
 from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 
@@ -113,7 +113,9 @@ def test_names_are_distinguished_from_common_words() -> None:
 
 def test_user_words_and_gazetteers_take_precedence() -> None:
     text = "启明星辰在云谷镇发布量子纠缠芯片"
-    added = ChineseWords((Entry("启明星辰", "nt"), Entry("云谷镇", "ns"), Entry("量子纠缠芯片", None)))
+    added = ChineseWords(
+        (LexiconEntry("启明星辰", "nt"), LexiconEntry("云谷镇", "ns"), LexiconEntry("量子纠缠芯片", None))
+    )
     assert names_in(text, added) == {"启明星辰": ORGANISATION, "云谷镇": PLACE}
     assert "量子纠缠芯片" in words_of(text, added) and "量子纠缠芯片" not in words_of(text)
     assert "启明星辰" not in names_in(text)
@@ -121,12 +123,12 @@ def test_user_words_and_gazetteers_take_precedence() -> None:
 
 NAMES = (
     *(
-        Entry(name, "nz")
+        LexiconEntry(name, "nz")
         for name in ("Edu Trust认证", "iPhone 12", "htc vive pro", "AT&T", "C++", "12月", "沪", "９８")
     ),
-    *(Entry(name, "nr") for name in ("哈利·波特", "哈利·波特与密室", "禰豆子", "J. K. 罗琳", "Ümit Öz")),
-    Entry("糖类抗原19-9", None, 9999),
-    Entry("一个", "nt"),
+    *(LexiconEntry(name, "nr") for name in ("哈利·波特", "哈利·波特与密室", "禰豆子", "J. K. 罗琳", "Ümit Öz")),
+    LexiconEntry("糖类抗原19-9", None, 9999),
+    LexiconEntry("一个", "nt"),
 )
 
 
@@ -161,7 +163,7 @@ def test_every_name_of_a_gazetteer_is_found_alone_and_between_other_words(real_t
     ]
     signs = ("·", " ", "-", "12", " x ", "＆", "・", ".")
     made = dict.fromkeys(f"{a}{signs[i % 8]}{b}" for i, (a, b) in enumerate(pairwise(pieces)) if f"{a}{b}".isalpha())
-    given = ChineseWords(tuple(Entry(name, "nz") for name in made))
+    given = ChineseWords(tuple(LexiconEntry(name, "nz") for name in made))
     assert len(made) > 30
     for name in made:
         for text in (name, f"我们在{name}的时候", f"（{name}）"):
@@ -191,7 +193,7 @@ def test_phrases_are_runs_of_up_to_three_nouns_and_adjectives() -> None:
 
 
 def test_tags_of_jieba_s_dictionary_have_their_codes() -> None:
-    """By their first letter, unless two say more."""
+    """A tag has the code of its first letter, unless the first two letters have a code of their own."""
     tags = {
         FUNCTION: "c d dg e f o p u uj ud ug ul uv uz y yg",
         NOUN: "n vn an l ln j jn",
@@ -210,7 +212,7 @@ def test_tags_of_jieba_s_dictionary_have_their_codes() -> None:
 
 
 def test_phrases_of_any_words_are_those_of_the_slow_rule() -> None:
-    """Up to three nouns and adjectives in a row, as far as the last noun; all others stand by themselves."""
+    """A phrase is two or three nouns and adjectives in a row, the last of them a noun; other words are no phrases."""
     codes = np.random.default_rng(0).choice([OTHER, NOUN, NOUN, MODIFIER, MODIFIER, PERSON, NAME, UNKNOWN], 3000)
     expected: list[tuple[bool, int]] = []
     place = 0

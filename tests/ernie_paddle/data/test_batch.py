@@ -32,7 +32,7 @@ def test_a_sample_may_be_several_sequences_each_with_places_from_0() -> None:
 
 
 class Drawing(SentenceClassificationObjective):
-    """Labels that tell the key they were sampled with."""
+    """An objective whose labels are the key with which they were sampled."""
 
     def label(self, batch: Batch, vocabulary: Vocabulary, key: int) -> Labels:
         return Labels(np.array([0]), {self.head: np.array([key])}, np.array([key]))

@@ -101,7 +101,7 @@ def written(folder: Path, vocabulary: Vocabulary, column: str, value: int) -> Pa
 
 
 def written_columns(more: str) -> list[Column]:
-    """A column of a token's flags, one of its own, and a label."""
+    """Return a column that shares a byte, one with a field of its own, and a label."""
     return [
         Column("part", "token", tuple("ab" + more)),  # takes two bits either way
         Column("own", "token", dtype="int16"),
@@ -110,7 +110,7 @@ def written_columns(more: str) -> list[Column]:
 
 
 def cannot_be_stored(column: str, value: int) -> bool:
-    """Is this a value that the writer refuses?"""
+    """Return whether the writer refuses this value."""
     return (value < 0 and column != "length") or value > 32767
 
 

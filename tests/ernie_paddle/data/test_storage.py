@@ -70,7 +70,7 @@ def test_small_columns_share_bytes_and_ids_take_two() -> None:
 
 
 def test_a_reader_without_this_project_finds_every_column(tmp_path: Path) -> None:
-    """By the declarations in the file's metadata, with pyarrow alone."""
+    """pyarrow and the declarations in the file's metadata are enough."""
     block = random_block(50, 1000)
     shards = ShardWriter(tmp_path, "toy", "digest", 1000, 30, {}, COLUMNS)
     shards.write("train", block)

@@ -31,7 +31,7 @@ def recipe_over(folder: Path, rows: int, **keys: object) -> Path:
 
 
 def test_a_run_that_diverges_ends_in_one_line_and_keeps_no_best_model(toy_pretrained: Path, tmp_path: Path) -> None:
-    """The one step of the epoch makes parameters infinite; its own loss and gradients were not."""
+    """The loss and the gradients of the epoch's only step are finite; the parameters after it are infinite."""
     learning_rate = {"peak": 1e38, "schedule": "constant"}
     recipe = recipe_over(tmp_path, 8, train={"batch_samples": 8, "learning_rate": learning_rate})
     result = run_command("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "run")
@@ -40,7 +40,7 @@ def test_a_run_that_diverges_ends_in_one_line_and_keeps_no_best_model(toy_pretra
 
 
 def finetune(recipe: Path, model: Path, out: Path, *options: str) -> dict[str, bytes]:
-    """Run a recipe; the files of its newest checkpoint."""
+    """Run a recipe; return the files of its newest checkpoint."""
     main(["finetune", str(recipe), "--model", str(model), "--out", str(out), *options])
     newest = saved.checkpoints(out)[-1]
     return {name: (newest / name).read_bytes() for name in (saved.MODEL_FILE, saved.OPTIMIZER_FILE)}
@@ -84,7 +84,7 @@ def test_a_run_resumes_with_a_complete_best_model_only_and_warns_of_predictions_
 
 
 def scored(run: Path) -> dict[int, float]:
-    """Accuracy on dev by the step after which it was scored."""
+    """Return the accuracy on the dev set by step."""
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "scores"]
     return {record["step"]: record["sets"]["dev"]["values"]["accuracy"] for record in records}
 
@@ -143,13 +143,13 @@ def test_dropout_of_the_recipe_takes_the_place_of_the_model_s(toy_pretrained: Pa
 
 
 def predictions_of(run: Path) -> tuple[list[str], np.ndarray]:
-    """Index and prediction of each row, and the scores."""
+    """Return the index and the prediction of each row, and the scores."""
     rows = [line.split("\t") for line in (run / "predictions" / "dev.tsv").read_text().splitlines()[1:]]
     return [row[0] for row in rows], np.array([row[2:] for row in rows], np.float64)
 
 
 def test_predictions_do_not_depend_on_how_the_data_are_batched(toy_pretrained: Path, tmp_path: Path) -> None:
-    """No learning, so that nothing but the batches of the evaluation differs."""
+    """The learning rate is nearly 0, so that only the batches of the evaluation differ."""
     found = []
     for number, size in enumerate(({"batch_samples": 1}, {"batch_samples": 7}, {"batch_tokens": 300})):
         train = {**size, "learning_rate": {"peak": 1e-12}}
@@ -166,7 +166,7 @@ STILL = {"batch_samples": 16, "learning_rate": {"peak": 1e-12}}  # no learning: 
 
 
 def recipe_for(folder: Path, labels: list[str], task: str = "classification") -> Path:
-    """A recipe whose rows have these labels in turn."""
+    """Return a recipe whose rows have these labels in turn."""
     rows = [f"w{row} w3\t{labels[row % len(labels)]}" for row in range(16)]
     (folder / "labelled.tsv").write_text("\n".join(["text_a\tlabel", *rows]) + "\n")
     files: dict[str, Any] = dict.fromkeys(("train", "dev"), folder / "labelled.tsv")
@@ -177,7 +177,7 @@ def recipe_for(folder: Path, labels: list[str], task: str = "classification") ->
 
 @pytest.fixture(scope="module")
 def tuned(toy_pretrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that was fine-tuned for no and yes."""
+    """Return a model that was fine-tuned with the labels `no` and `yes`."""
     folder = tmp_path_factory.mktemp("tuned")
     finetune(recipe_over(folder, 16, epochs=1), toy_pretrained, folder / "run")
     return folder / "run" / "best"
@@ -210,7 +210,7 @@ def test_a_head_of_the_same_task_and_labels_is_kept(
 def test_any_other_head_starts_anew(
     tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: list[str], task: str
 ) -> None:
-    """With the initial values of the run, as on a model without a head."""
+    """The head gets the initial values of a model without a head."""
     finetune(recipe_for(tmp_path, labels, task), tuned, tmp_path / "run")
     (found,) = parameters("cls_out.w_0", tmp_path / "run" / "best")
     spec = ParameterSpec("cls_out.w_0", (16, 1 if task == "regression" else len(labels)), "normal", 0.25)
@@ -225,7 +225,7 @@ def test_any_other_head_starts_anew(
 
 
 def without_signature(model: Path, out: Path) -> Path:
-    """The same model, as a conversion gives it that cannot tell what the head means."""
+    """Return the same model without its signature, as conversion writes it if it cannot tell the head's meaning."""
     shutil.copytree(model, out)
     (out / "signature.json").unlink()
     write_checksums(out)

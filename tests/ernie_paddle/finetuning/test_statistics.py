@@ -1,4 +1,4 @@
-"""Statistics over seeds: numpy's, with degenerate runs counted in and apart."""
+"""Statistics over seeds, compared with numpy's, with and without degenerate runs."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def run(seed: int, degenerate: bool = False) -> RunRecord:
 
 @pytest.fixture
 def five() -> RunStatistics:
-    """Five seeds, the second degenerate."""
+    """Return the results of five seeds, the second of which is degenerate."""
     return compare_runs([run(seed, seed == 2) for seed in range(1, 6)], {"dev accuracy": 0.852})
 
 

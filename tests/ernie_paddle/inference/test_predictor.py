@@ -1,8 +1,9 @@
 """An exported model gives the predictions of the fine-tuned model, in order and without other files."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,20 @@ from finetuning_support import LABELS, write_recipe
 from helpers import Run, assert_user_error, files_at_most, run_command
 
 from ernie_paddle.cli import main
+from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.inference import export
-from ernie_paddle.inference.predictor import Predictor, inference_config
+from ernie_paddle.inference.backends import inference_config
+from ernie_paddle.inference.batching import CHUNK, CHUNKS_AHEAD
+from ernie_paddle.inference.predictor import Predictor
+from ernie_paddle.inputs import InputRow
 from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.programs import devices
-from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.text.vocabulary import Vocabulary
-from tasks.finetuning.classification import Classification
-from tasks.finetuning.encoding import samples_of
+from tasks.finetuning.classification import LabelPrediction
 
 BATCH = 8
 BF16 = 2e-2  # how far a probability may be off; it is by 0.005
-CLASSIFICATION = Classification()
 
 
 def sentence(random: np.random.Generator, positive: bool) -> str:
@@ -70,76 +72,48 @@ def test_a_run_is_exported_as_its_best_model(finetuned: Path, tmp_path: Path) ->
     assert next(exports) == next(exports)
 
 
-def examples_of(finetuned: Path, predictor: Predictor, rows: int) -> Sequence[Any]:
-    write_rows(finetuned / "rows.tsv", rows, seed=rows)
-    data = {"folder": str(finetuned), "test": "rows.tsv", "labelled": []}
-    return CLASSIFICATION.read(data, "test", predictor.signature)[0].examples
+def texts_of(rows: int) -> list[str]:
+    random = np.random.default_rng(rows)
+    return [sentence(random, bool(random.integers(2))) for _ in range(rows)]
 
 
-@pytest.mark.parametrize("rows", [1, BATCH - 1, BATCH, BATCH + 1])
+def labels_of(predictor: Predictor, texts: Sequence[str], **options: int) -> list[LabelPrediction]:
+    predictions = predictor.predict(texts, **options)
+    assert all(isinstance(prediction, LabelPrediction) for prediction in predictions)
+    return predictions  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("rows", [0, 1, BATCH - 1, BATCH, BATCH + 1])
 def test_predictions_do_not_depend_on_the_batch_and_keep_their_order(finetuned: Path, rows: int) -> None:
-    predictor = Predictor(finetuned / "export")
-    examples = examples_of(finetuned, predictor, rows)
-    together = predictor.predict(CLASSIFICATION, examples, BATCH)
-    alone = predictor.predict(CLASSIFICATION, examples, 1)
+    predictor, texts = Predictor.load(finetuned / "export"), texts_of(rows)
+    together, alone = (labels_of(predictor, texts, batch_tokens=tokens) for tokens in (16 * BATCH, 1))
     assert len(together) == rows
     for one, other in zip(together, alone, strict=True):
         assert np.allclose(one.scores, other.scores, atol=1e-5)
-        assert one.value == LABELS[int(np.argmax(one.scores))]
+        assert one.label == LABELS[int(np.argmax(one.scores))] and one.probability == max(one.scores)
+        assert one.probabilities == dict(zip(LABELS, one.scores, strict=True))
         assert np.isclose(sum(one.scores), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_samples", [1, 2, 5, 64])
-@pytest.mark.parametrize("of_tokens", [True, False])
-@pytest.mark.parametrize("several", [True, False], ids=["choices", "one sequence"])
-def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
-    monkeypatch: pytest.MonkeyPatch, toy_vocabulary: Vocabulary, batch_samples: int, of_tokens: bool, several: bool
-) -> None:
-    """A model that says of every token, or of every sequence, what it was given."""
-    random = np.random.default_rng(batch_samples)
-    counts = random.integers(1, 4, 17) if several and not of_tokens else np.ones(17, int)
-    sequences = [
-        [random.integers(5, 60, random.integers(0, 9)).tolist() for _ in range(2)] for _ in range(counts.sum())
-    ]
-    block = samples_of(sequences, np.zeros(17), toy_vocabulary, counts if several else None)
-    rows = []
+def test_inputs_are_taken_as_predictions_are(finetuned: Path) -> None:
+    """So memory does not grow with their number."""
+    predictor, taken = Predictor.load(finetuned / "export"), 0
 
-    def answered(predictor: Predictor, feed: dict[str, np.ndarray]) -> np.ndarray:
-        ids, sentences = feed["input_ids"], feed["sentence_ids"]
-        assert ids.shape == sentences.shape and not sentences[ids == toy_vocabulary.pad_id].any()
-        rows.append(len(ids))
-        return np.stack([ids, sentences], axis=-1) if of_tokens else np.stack([ids.sum(1), sentences.sum(1)], axis=-1)
+    def inputs() -> Iterator[InputRow]:
+        nonlocal taken
+        for taken in range(1, 100 * CHUNK):
+            yield InputRow(str(taken), "here", "w1")
 
-    monkeypatch.setattr(Predictor, "scores", answered)
-    predictor = object.__new__(Predictor)
-    predictor.vocabulary = toy_vocabulary
-    given = [
-        np.array(
-            [
-                [toy_vocabulary.cls_id, 0],
-                *((i, 0) for i in first),
-                [toy_vocabulary.sep_id, 0],
-                *((i, 1) for i in second),
-                [toy_vocabulary.sep_id, 1],
-            ]
-        )
-        for first, second in sequences
-    ]
-    expected = given if of_tokens else np.split(np.array([tokens.sum(0) for tokens in given]), np.cumsum(counts)[:-1])
-    found = predictor.scores_of(block, batch_samples)
-    assert [scores.tolist() for scores in found] == [scores.tolist() for scores in expected]
-    assert sum(rows) == counts.sum() and len(rows) == -(-17 // batch_samples)
+    predictions = predictor.stream(predictor.examples(inputs()))
+    for number in range(1, 2 * CHUNK):
+        assert next(predictions).id == str(number) and taken <= number + (CHUNKS_AHEAD + 3) * CHUNK
+    predictions.close()  # type: ignore[attr-defined]
 
 
-def test_the_export_predicts_as_the_model_it_was_made_from(finetuned: Path) -> None:
-    model, predictor = load_model(finetuned / "run" / "best"), Predictor(finetuned / "export")
-    objective = CLASSIFICATION.objective(predictor.signature)
-    program = InferenceProgram(model.config, objective, 0, model.vocabulary.pad_id, model.parameters)
-    random = np.random.default_rng(0)
-    for shape in ((1, 3), (5, 16)):
-        ids = random.integers(5, 60, shape)
-        feed = {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}
-        assert np.abs(program.scores(feed) - predictor.scores(feed)).max() < 1e-5
+@pytest.mark.parametrize(("inputs", "message"), [("w1", "give a list"), ([["w1"], 3], "input 1: expected a text")])
+def test_what_is_no_input_is_named(finetuned: Path, inputs: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Predictor.load(finetuned / "export").predict(inputs)
 
 
 def predicted(
@@ -174,7 +148,7 @@ def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetune
     for limit in (size - 100, 500):
         with files_at_most(limit):
             code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
-        assert_user_error(code, stderr, str(tmp_path / "export"), "not written", "cannot read its files back")
+        assert_user_error(code, stderr, str(tmp_path / "export"), "not written", "cannot be read back")
         assert not list(tmp_path.iterdir())
 
 
@@ -182,33 +156,33 @@ def test_an_export_that_the_disk_has_no_room_for_is_not_there(run: Run, finetune
 def test_an_export_whose_scores_differ_is_not_written(
     run: Run, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float, written: bool
 ) -> None:
-    monkeypatch.setattr(export, "_largest_difference", lambda *arguments: difference)
+    monkeypatch.setattr(export, "largest_difference", lambda *arguments: difference)
     code, stderr = run("export", finetuned / "run" / "best", "--out", tmp_path / "export")
     assert (code == 0) == (tmp_path / "export").exists() == written
     if not written:
-        assert_user_error(code, stderr, "not written, the exported model's scores differ by")
+        assert_user_error(code, stderr, "not written, the exported model's outputs differ by")
 
 
 def test_differences_of_an_export_are_found_in_either_direction_and_as_shares_of_large_scores(
     monkeypatch: pytest.MonkeyPatch, toy_vocabulary: Vocabulary
 ) -> None:
-    """Of a single short row and of a batch of the longest ones."""
+    """Of a single short row and of a batch with the longest one."""
     shapes: list[tuple[int, ...]] = []
     own = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
     found = {1: np.array([[0.5, 0.25]]), 4: np.array([[0.5, 100.0]])}
 
     class Program:
-        def scores(self, feed: dict[str, np.ndarray]) -> np.ndarray:
+        def run(self, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
             shapes.append(feed["input_ids"].shape)
-            assert not np.isin(feed["input_ids"], list(range(5))).any()
-            return own[len(feed["input_ids"])]
+            return [own[len(feed["input_ids"])]]
 
     monkeypatch.setattr(
-        export, "call_in_new_process", lambda call, folder, feeds: [found[len(f["input_ids"])] for f in feeds]
+        export, "call_in_new_process", lambda call, folder, feeds: [[found[len(f["input_ids"])]] for f in feeds]
     )
+    source = SimpleNamespace(program=Program(), max_length=16, model=SimpleNamespace(vocabulary=toy_vocabulary))
 
     def largest() -> float:
-        return export._largest_difference(Program(), Path(), toy_vocabulary, 16)  # type: ignore[arg-type]
+        return export.largest_difference(source, Path(), export.run_export)  # type: ignore[arg-type]
 
     assert largest() == 0 and shapes == [(1, 3), (4, 16)]
     for change in (-0.125, 0.125):
@@ -233,7 +207,7 @@ def test_options_of_prediction_that_do_not_fit_are_refused(run: Run, finetuned: 
 
     test, labels = ("--input", finetuned / "test.tsv"), ["yes", "no"]
     assert_user_error(
-        *said(*test, "--output", tmp_path / "a.json"), "a.json: predictions of classification are .tsv files"
+        *said(*test, "--output", tmp_path / "a.json"), "a.json: predictions of classification are .tsv or .jsonl files"
     )
     assert_user_error(*said(*test, "--set", "data.test=x"), "--set: needs --recipe")
     recipe = write_recipe(
@@ -288,11 +262,11 @@ def test_prediction_has_the_threads_of_the_environment(finetuned: Path, monkeypa
 def test_bf16_predicts_as_fp32_where_the_scores_are_clear(finetuned: Path) -> None:
     if not devices.cpu_supports_bf16():
         pytest.skip("needs a CPU with AVX-512 that oneDNN may use")
-    fp32, bf16 = (Predictor(finetuned / "export", precision=precision) for precision in ("fp32", "bf16"))
-    examples = examples_of(finetuned, fp32, 101)
-    together, alone = (bf16.predict(CLASSIFICATION, examples, rows) for rows in (BATCH, 1))
+    fp32, bf16 = (Predictor.load(finetuned / "export", precision=precision) for precision in ("fp32", "bf16"))
+    texts = texts_of(101)
+    together, alone = (bf16.predict(texts, batch_tokens=tokens) for tokens in (16 * BATCH, 1))
     differences = []
-    for exact, rounded, single in zip(fp32.predict(CLASSIFICATION, examples, BATCH), together, alone, strict=True):
+    for exact, rounded, single in zip(fp32.predict(texts), together, alone, strict=True):
         assert np.allclose(rounded.scores, single.scores, atol=1e-2)
         assert rounded.value == exact.value or abs(exact.scores[0] - exact.scores[1]) < 2 * BF16
         differences.append(np.abs(np.subtract(rounded.scores, exact.scores)).max())

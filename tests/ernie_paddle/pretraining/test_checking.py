@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Run, write_model
+from helpers import Run
 
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.shards import Manifest
 from ernie_paddle.pretraining.checking import check_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary, write_toy_model
 
 MASKING = {"knowledge_masking": {"steps": 3}}
 LEARNING_RATE = {"peak": 0.01}
@@ -43,7 +43,7 @@ def same_of_both(run: Run, plan: Path, out: Path, *words: str) -> list[str]:
 
 
 def small_vocabulary(path: Path) -> None:
-    Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "x"])}).save(path)
+    toy_vocabulary(["x"]).save(path)
 
 
 def too_long(shards: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_auxiliary_task_has_the_same_classes_in_all_samples(
 def test_every_mistake_gets_its_own_line(
     run: Run, write_plan: Callable[..., Path], tmp_path: Path, shards: Path
 ) -> None:
-    model = write_model(tmp_path / "model.json", 50, task_type_vocab_size=3, max_position_embeddings=16)
+    model = write_toy_model(tmp_path / "model.json", 50, task_type_vocab_size=3, max_position_embeddings=16)
     tasks = {"masking": {"steps": 1}, "capitalization": {"steps": 1}, "sentence_reordering": {"steps": 1}}
     plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": tasks})
     same_of_both(
@@ -183,7 +183,7 @@ def test_samples_that_are_not_built_are_a_warning_of_plan_and_an_error_of_pretra
 def test_a_vocabulary_of_the_users_own_is_checked_before_samples_are_built(
     write_plan: Callable[..., Path], tmp_path: Path, toy_shards: Path
 ) -> None:
-    model = write_model(tmp_path / "model.json", 50)
+    model = write_toy_model(tmp_path / "model.json", 50)
     data = {"shards": str(tmp_path / "nowhere"), "vocab": str(toy_shards / "vocab.txt")}
     plan = write_plan(model={"config": str(model)}, data=data, plan={"tasks": MASKING})
     check = check_plan(load_settings(PretrainSettings, plan, []), load_plugins())

@@ -62,7 +62,7 @@ def test_samples_are_counted_where_they_are_built(toy_shards: Path) -> None:
 
 
 def test_memory_is_what_a_training_step_keeps() -> None:
-    """Of each parameter four floats, and a copy for products in bf16; of each token what each layer's gradients read
+    """A parameter takes four floats, and a copy for products in bf16. A token takes what each layer's gradients read
     (13 vectors, 3 of the inner size, and 3 rows of each head's weights), and of 15 % of them 3 rows of scores.
     """
     config = ErnieConfig.load(ROOT / "configs/models/ernie_2.0_base_en.json")

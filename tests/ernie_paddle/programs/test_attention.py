@@ -21,7 +21,7 @@ from ernie_paddle.settings import Attention, ImplSettings, Precision
 def attention_within_sequences(  # type: ignore[no-untyped-def]
     queries, keys, values, query_cu_seqlens, key_cu_seqlens, longest_query, longest_key, scale, rate, **_
 ) -> tuple[Any, None]:
-    """What FlashAttention's kernel for varying lengths is documented to do, token by token, on any device."""
+    """Compute what FlashAttention's kernel for varying lengths is documented to compute, token by token."""
 
     def sequence_of(tokens: Any, cu_seqlens: Any) -> Any:
         numbers = paddle.arange(0, paddle.shape(tokens)[0], dtype="int32")
@@ -77,7 +77,7 @@ def test_flash_attention_gives_the_loss_and_gradients_of_padded_attention(
 
 
 def flash_attention_alone(precision: Precision, training: bool) -> tuple[list[int], int]:
-    """Build it for 2 heads of size 4; the shape of contexts, and how many Values are not to be sampled again."""
+    """Build FlashAttention for 2 heads of size 4; return the shape of contexts and how many Values are kept."""
     with new_program():
         queries, keys, values = (paddle.static.data(name, [-1, 8], "float32") for name in "qkv")
         padded = paddle.static.data("padded", [-1, -1], "int64"), paddle.static.data("tokens", [-1], "int64")
@@ -108,7 +108,7 @@ def test_flash_attention_drops_in_training_alone_scales_by_the_heads_size_and_lo
 def test_what_a_gpu_would_be_given_is_built_with_every_attention_in_low_precision(
     flash: list[dict[str, Any]], again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Biases are added in float32 there, dropout is the device's own: only building can be tried here."""
+    """GPUs add biases in float32 and sample dropout themselves. This tests only that the program is built so."""
     config = session_of(hidden_dropout_prob=0.125, attention_probs_dropout_prob=0.3).config
     monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: True)
     impl = ImplSettings(attention="flash", recompute=again)
@@ -133,7 +133,7 @@ def test_what_a_gpu_would_be_given_is_built_with_every_attention_in_low_precisio
 
 
 def constant(operator: Any, operand: int) -> float:
-    """The constant that is an operator's operand."""
+    """Return the constant that an operator takes as its operand."""
     return operator.operand_source(operand).get_defining_op().attrs()["value"]
 
 

@@ -1,4 +1,4 @@
-"""Collectives over ranks, and what sessions do with them: three ranks that all have the same stand for a job."""
+"""Collectives and what sessions do with them, for a simulated job of three ranks with equal values."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ CPU = paddle.CPUPlace()
 
 @pytest.fixture(autouse=True)
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many values each message to the other ranks has."""
+    """Return the number of values in each message to the other ranks."""
     sizes: list[int] = []
 
     def all_reduce(value: Any, ring: int, kind: int) -> Any:

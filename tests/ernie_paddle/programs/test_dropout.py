@@ -29,7 +29,7 @@ def test_masks_have_their_rate_and_depend_on_the_key_alone(tokens: int, rate: fl
 def test_values_are_dropped_at_the_rate_and_those_that_stay_keep_the_mean(
     kind: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values and gradients, of two dropouts that draw apart; the operators of GPUs run on CPUs too."""
+    """Checks values and gradients of two independent dropouts; the operators for GPUs also run on CPUs."""
     data = np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     with new_program() as main, monkeypatch.context() as built_for:
         built_for.setattr("paddle.is_compiled_with_cuda", lambda: kind != "cpu")

@@ -230,7 +230,7 @@ def test_recomputed_layers_give_the_same_gradients_bit_for_bit(names: tuple[str,
 def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_sampled(
     cuda: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All else is computed again, whether gradients need it themselves or for what they need."""
+    """Everything else is recomputed, whether gradients read it directly or not."""
     config = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1).config
     monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: cuda)
     read: list[str] = []

@@ -31,7 +31,7 @@ NOT_DECAYED = {
 
 @pytest.mark.parametrize("clip_norm", [0.5, None])
 def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
-    """With norms above and below the one to clip to, losses scaled and not, and one step that is skipped."""
+    """Covers norms above and below the clipping norm, scaled and unscaled losses, and a skipped step."""
     session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": clip_norm}), "knowledge_masking")
     session.parameter_shapes([masking])
     random = np.random.default_rng(0)  # biases that are not 0, so that decay would be seen
@@ -160,7 +160,7 @@ def test_losses_are_summed_until_they_are_taken_but_for_those_that_are_not_finit
 
 
 def test_dropout_differs_from_key_to_key_and_repeats_with_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On CPUs its masks, on GPUs what the device's generator draws, which is seeded."""
+    """CPUs are fed the masks; GPUs sample them with a seeded generator."""
     session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.5)
     feed = feed_for(session, (distance,), 0)
     losses, seeds = [], list[int]()

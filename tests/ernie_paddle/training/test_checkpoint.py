@@ -43,7 +43,7 @@ def test_a_saved_model_comes_back_with_the_same_bits(tmp_path: Path, model: Mode
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_damaged_file_makes_the_one_before_the_newest_complete(tmp_path: Path, model: Model, name: str) -> None:
-    """For resuming, and for those who take the model; but these do not care about the optimizer's state."""
+    """This holds for resuming and for loading the model; loading ignores the optimizer's state."""
     random = np.random.default_rng(0)
     older, newer = save(tmp_path, 7, model), save(tmp_path, 12, model)
     for _ in range(5):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_support import write_recipe
-from helpers import write_model
 
 from ernie_paddle.config import load_settings
 from ernie_paddle.finetuning.run import Finetuning
@@ -18,6 +17,7 @@ from ernie_paddle.model import saved
 from ernie_paddle.pretraining.run import run_identity
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.testing import write_toy_model
 
 
 def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
@@ -37,7 +37,7 @@ def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
     assert identity(impl={"logging_steps": 1, "recompute": True, "attention": "padded"}) == first
     copied, other = shutil.copy(settings.model.config, tmp_path / "copy.json"), tmp_path / "other.json"
     assert identity(model={"config": str(copied)}) == first, "whatever the file is called"
-    write_model(other, 64, num_hidden_layers=2, attention_probs_dropout_prob=0.2)
+    write_toy_model(other, 64, num_hidden_layers=2, attention_probs_dropout_prob=0.2)
     assert identity(model={"config": str(other)})["model"] != first["model"]
     for task in settings.plan.tasks:
         manifest = shards / task / "manifest.json"

@@ -1,4 +1,4 @@
-"""Settings that cannot have their effect are said."""
+"""Settings that cannot have an effect are reported."""
 
 import re
 from typing import Any

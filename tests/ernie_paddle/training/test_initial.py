@@ -54,7 +54,7 @@ def test_tensors_are_sorted_by_what_becomes_of_them() -> None:
 
 
 def rewritten(path: Path, out: Path, **parts: object) -> Path:
-    """A copy of a model with some of its parts replaced."""
+    """Write a copy of a model with some parts replaced; return its folder."""
     out.mkdir()
     saved.save_model(out, replace(saved.load_model(path), **parts))  # type: ignore[arg-type]
     return out
@@ -94,7 +94,7 @@ def said(console: Console) -> str:
 
 @pytest.fixture
 def with_head(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> Path:
-    """A checkpoint that has the head of sentence distance, with other values than a new one."""
+    """Return a checkpoint whose head of sentence distance differs from a new one."""
     trainer = toy_trainer(plan=DISTANCE)
     trainer.session.parameter_shapes(trainer.tasks.values())
     trainer.session.set_parameters({name: values + 1 for name, values in trainer.session.parameters().items()})

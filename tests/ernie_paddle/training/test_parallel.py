@@ -65,7 +65,7 @@ def started(*command: object) -> "subprocess.Popen[str]":
 
 
 def output_of(process: "subprocess.Popen[str]", log: Path) -> str:
-    """What the launcher and all ranks said until they ended, which they must within half a minute of their start."""
+    """Wait for the launcher; return the output of the launcher and all ranks."""
     said, _ = process.communicate(timeout=120)
     return said + "".join(path.read_text() for path in sorted(log.glob("workerlog.*")))
 
@@ -94,9 +94,9 @@ def test_ranks_share_all_items_evenly() -> None:
 def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Dropout on, three micro-batches for two ranks; stopped and resumed the run ends with the same bits.
+    """With dropout and three micro-batches for two ranks, a stopped and resumed run ends with the same bits.
 
-    Resumed by one rank alone it ends there too, up to rounding.
+    If one rank resumes it alone, it ends with the same values up to rounding.
     """
     plan = write_plan(**PLAN)
     one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"

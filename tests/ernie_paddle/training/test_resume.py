@@ -40,7 +40,7 @@ def assert_identical(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) 
 def test_resuming_at_any_step_gives_bit_identical_parameters_and_moments(
     toy_trainer: Callable[..., Trainer], tmp_path: Path
 ) -> None:
-    """With accumulation and dropout; the steps resumed at cover the middle and end of epochs and of stages."""
+    """The run has accumulation and dropout. It resumes in the middle and at the end of epochs and stages."""
     straight = toy_trainer(plan=TWO_TASKS, train=TRAIN)
     stops: dict[str, int] = {}
     for step in straight.steps():
@@ -95,7 +95,7 @@ def wait_for_a_record(log: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 def spent_in(run: Path) -> Counter[tuple[int, str]]:
-    """Steps by stage and task, counted from the log."""
+    """Count the steps of each stage and task in the log."""
     spent: Counter[tuple[int, str]] = Counter()
     for record in read_log(run / LOG_FILE):
         for task, count in record.get("steps", {}).items():
@@ -106,7 +106,7 @@ def spent_in(run: Path) -> Counter[tuple[int, str]]:
 def test_a_stop_asked_of_another_rank_while_the_last_stage_is_scored_is_heeded(
     toy_trainer: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No step comes after that, in which ranks ask each other; all end when the checkpoint is there."""
+    """No later step tells the ranks of each other's signals; all ranks end once the checkpoint is complete."""
     trainer = toy_trainer(plan={"tasks": {"knowledge_masking": {"steps": 2}}}, train=TRAIN)
     asked: list[bool] = []
     waited_at: list[Path] = []
@@ -120,7 +120,7 @@ def test_a_stop_asked_of_another_rank_while_the_last_stage_is_scored_is_heeded(
 def test_a_full_disk_ends_a_run_and_leaves_the_last_checkpoint_complete(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Files that may not grow beyond a limit stand for the disk."""
+    """A limit on the size of files simulates the full disk."""
     plan, run = write_plan(impl={"logging_steps": 1, "save_steps": 4, "keep_checkpoints": 9}), tmp_path / "run"
     command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(run), "--resume", "auto"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

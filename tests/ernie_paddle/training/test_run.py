@@ -23,7 +23,7 @@ STAGES = {"strategy": "stages", "tasks": {"knowledge_masking": {"steps": [3, 4]}
 
 @pytest.fixture
 def idle(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trainer]:
-    """A function that makes a trainer of two stages of 3 and 4 steps, which compute nothing; `impl` may be set."""
+    """Return a function that makes a trainer of two stages, 3 and 4 steps that compute nothing; `impl` may be set."""
 
     def make(**impl: Any) -> Trainer:
         trainer = toy_trainer(plan=STAGES, impl={"keep_checkpoints": 99, **impl})

@@ -1,4 +1,4 @@
-"""What the log says of steps is what they did."""
+"""The log describes what the steps did."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ STAGES = {
 
 @pytest.fixture
 def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Trainer:
-    """A trainer that computes nothing: of each task a loss of 12 and 4 correct predictions since the last record."""
+    """Return a trainer that computes nothing and reports a loss of 12 and 4 correct predictions a task."""
     trainer = toy_trainer(plan=STAGES, impl={"logging_steps": 3})
     names = ("knowledge_masking", "sentence_distance")
     monkeypatch.setattr(trainer.session, "take_metrics", lambda: {name: np.array([12.0, 4.0]) for name in names})
@@ -32,7 +32,7 @@ def trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
 
 
 def steps_of(trainer: Trainer) -> list[StepResult]:
-    """Made-up results of all steps: the n-th has n labels of its task, 10 n tokens in 16 n padded positions."""
+    """Return invented step results: step n has n labels of its task and 10 n tokens in 16 n padded positions."""
     found = []
     for planned in planned_steps(trainer.plan):
         n, tasks = planned.number, trainer.combination(planned)

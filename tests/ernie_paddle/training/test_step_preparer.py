@@ -31,7 +31,7 @@ def data() -> TaskData:
 def prepared(
     data: TaskData, vocabulary: Vocabulary, *tasks: str, train: TrainSettings = TRAIN, ranks: Ranks | None = None
 ) -> list[PreparedStep]:
-    """Two epochs of steps of the first task, with the others as auxiliary tasks."""
+    """Return the prepared steps of two epochs of the first task, with the others as auxiliary tasks."""
     registered = load_plugins().pretraining_tasks
     combination: tuple[Task, ...] = tuple(registered.get(name) for name in tasks)
     preparer = StepPreparer(train, vocabulary, {tasks[0]: data}, lambda planned: combination, ranks or Ranks())
@@ -40,7 +40,7 @@ def prepared(
 
 
 def masks(steps: list[PreparedStep]) -> dict[int, tuple[int, ...]]:
-    """Where each sample has been masked, by its row."""
+    """Return the masked positions of each sample by its row."""
     found: dict[int, tuple[int, ...]] = {}
     for step in steps:
         for micro_batch in step.micro_batches.values():

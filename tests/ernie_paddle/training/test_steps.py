@@ -1,4 +1,4 @@
-"""What steps feed the programs: losses' weights, keys of dropout and labels; alone and shared by ranks."""
+"""What steps feed to programs, on one rank and on several: loss weights, labels and keys of dropout."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ FeedsOf = Callable[..., list[tuple[StepResult, list[Fed]]]]
 
 @pytest.fixture
 def feeds_of(monkeypatch: pytest.MonkeyPatch) -> FeedsOf:
-    """A function that runs steps without computing anything; each one's result and micro-batches."""
+    """Return a function that runs steps without computing, and returns each step's result and micro-batches."""
 
     def run(trainer: Trainer, steps: int | None = None) -> list[tuple[StepResult, list[Fed]]]:
         now: list[Fed] = []
@@ -106,7 +106,7 @@ def test_ranks_together_feed_what_one_alone_does(
     feeds_of: FeedsOf,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same micro-batches, dropout and weights: the labels of all ranks count."""
+    """Micro-batches, dropout masks and loss weights are equal, since weights count the labels of all ranks."""
     alone = feeds_of(toy_trainer(plan=THREE, train=TRAIN))
     trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
     shared = together(trainers, feeds_of)

@@ -5,14 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import write_model
 from ranks_support import together, trainers_of_ranks
 
+from ernie_paddle.data.samples import SampleBlock
+from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
-from ernie_paddle.training.evaluation import Score, baseline_scores
+from ernie_paddle.testing import write_toy_model
+from ernie_paddle.training.evaluation import Score, baseline_scores, score_row
 from ernie_paddle.training.stage_plan import planned_steps
+from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Trainer
+from tasks.finetuning.multiple_choice import MultipleChoiceObjective
 
 DISTANCE_LAST = {"tasks": {name: {"steps": 6} for name in ("knowledge_masking", "capitalization", "sentence_distance")}}
 LABELS = {"knowledge_masking": "mask_labels"}
@@ -61,7 +65,7 @@ def test_a_task_not_in_the_sequential_stage_is_auxiliary_only_if_it_always_is(
 def test_accumulated_micro_batches_give_the_gradients_of_one_large_batch(
     toy_trainer: Callable[..., Trainer], toy_model_without_dropout: dict[str, str]
 ) -> None:
-    """One task, a whole epoch a step: cut into batches of 8 samples or taken at once.
+    """A step is an epoch of one task, in micro-batches of 8 samples or in one batch.
 
     The first moment is a tenth of the gradient; parameters alone would not tell its scale.
     """
@@ -94,7 +98,7 @@ def test_evaluation_does_not_depend_on_the_batch_size(toy_trainer: Callable[...,
 
 
 def held_out(trainer: Trainer, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Score, list[dict[str, np.ndarray]]]:
-    """A score from programs that find a loss of 2 a label and 3 of 4 labels right, and what they were fed."""
+    """Return a score and the feeds, from programs that report a loss of 2 and an accuracy of 3/4 for each label."""
     fed: list[dict[str, np.ndarray]] = []
 
     def evaluate(task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
@@ -120,11 +124,30 @@ def test_scores_are_means_over_labels_beside_those_of_their_frequencies(
     assert (score.unigram_loss, score.majority_accuracy) == pytest.approx((entropy, shares.max()))
 
 
+def test_choices_among_any_number_of_sequences_are_scored_without_baselines(
+    toy_trainer: Callable[..., Trainer],
+) -> None:
+    """Samples of 2 to 7 sequences have as many classes, so that no frequency and no uniform guess is one of classes."""
+    random, counts, trainer = np.random.default_rng(1), np.arange(2, 8), toy_trainer()
+    ids = np.tile([1, 7, 2], counts.sum())
+    columns = {"input_ids": ids, "sequence_starts": (ids == 1).astype(int)}
+    samples = SampleTable([SampleBlock(counts * 3, columns, {"label": random.integers(0, counts)})])
+    trainer.tasks["choice"] = Task("choice", 8, MultipleChoiceObjective())
+    trainer.data["choice"] = TaskData(samples, samples, frozenset())
+    score = trainer.evaluate("choice")
+    assert score.labels == len(counts) and (score.unigram_loss, score.majority_accuracy) == (None, None)
+    assert score.loss == pytest.approx(np.log(counts).mean(), rel=1e-3), "equal sequences have equal scores"
+    losses = trainer.uniform_losses()
+    assert losses["choice"] is None and losses["sentence_distance"] == pytest.approx(np.log(3))
+    shown = score_row({**vars(score), "uniform_loss": losses["choice"]})
+    assert [shown[i] for i in (1, 2, 4)] == ["-"] * 3 and shown[0] == f"{score.loss:.3f}" and shown[5] == "6"
+
+
 @pytest.mark.parametrize(("name", "samples"), [("sentence_distance", 12), ("knowledge_masking", 32)])
 def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_step_others_with_another_seed(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, samples: int
 ) -> None:
-    """Of 32 samples all are taken: masks alone tell the seed."""
+    """All 32 samples are scored, so that only masks differ between seeds."""
     train = {"batch_samples": 4, "learning_rate": STRAIGHT, "validation_samples": samples}
     trainer, other = toy_trainer(train=train), toy_trainer(train=train | {"seed": 2})
 
@@ -141,7 +164,7 @@ def test_the_same_held_out_samples_with_the_same_masks_are_scored_at_any_step_ot
 def test_scores_of_every_sample_come_in_order_whichever_rank_has_them(
     toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, name: str, world: int
 ) -> None:
-    """Of each labelled token or sequence its id stands for the scores, with a loss of 3 a label; two of nine ranks have
+    """The score of a labelled token or sequence is its id, and its loss is 3; two of nine ranks have
     no samples.
     """
     train = {"batch_samples": 5, "learning_rate": STRAIGHT}
@@ -181,9 +204,9 @@ def test_the_baselines_have_the_entropy_of_the_classes_and_the_share_of_the_majo
 
 
 def test_a_model_has_room_for_the_vocabulary_or_is_refused(toy_trainer: Callable[..., Trainer], tmp_path: Path) -> None:
-    toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 60))})
+    toy_trainer(model={"config": str(write_toy_model(tmp_path / "model.json", 60))})
     with pytest.raises(UserError, match="vocab_size 59 is less than the 60 entries"):
-        toy_trainer(model={"config": str(write_model(tmp_path / "model.json", 59))})
+        toy_trainer(model={"config": str(write_toy_model(tmp_path / "model.json", 59))})
 
 
 def test_a_uniform_guess_has_the_logarithm_of_the_classes_as_loss(toy_trainer: Callable[..., Trainer]) -> None:
@@ -197,7 +220,7 @@ def test_a_uniform_guess_has_the_logarithm_of_the_classes_as_loss(toy_trainer: C
 def test_each_task_learns_a_pattern_and_scores_it_on_held_out_samples(
     toy_trainer: Callable[..., Trainer], toy_model_without_dropout: dict[str, str], name: str
 ) -> None:
-    """Labels follow from the tokens (see `toy_block`); masked tokens are random, so only their frequency is learnt."""
+    """Labels follow from the tokens (see `toy_samples`). Masked tokens are random: only their frequency is learnt."""
     trainer = toy_trainer(
         model=toy_model_without_dropout,
         plan={"tasks": {name: {"steps": 120}}},

@@ -19,7 +19,8 @@ from ernie_paddle.console import print_table
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.saved import load_model, save_model
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
+from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.weights import conversion
 from ernie_paddle.weights.conversion import recognise
 from ernie_paddle.weights.lod_tensors import read_tensor, write_tensor
@@ -367,7 +368,7 @@ def test_mistakes_end_in_one_line_and_leave_nothing(run: Run, source: Path, tmp_
     fails(source, "already has the layout huggingface", options=("--to", "huggingface"))
     (source / "vocab.txt").rename(tmp_path / "vocab.txt")
     fails(source, "vocab.txt", "not found", "--vocab")
-    few = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *map(str, range(36))])})
+    few = toy_vocabulary(map(str, range(36)))
     few.save(tmp_path / "vocab.txt")
     fails(source, "41 entries", "40 rows", options=("--vocab", tmp_path / "vocab.txt"))
     (source / "model.safetensors").rename(source / "pytorch_model.bin")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from math import erf
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from programs_support import hidden_states
 from weights_support import FINETUNED, SIZES, finetuned_model, random_model, read_model, write_inputs, write_model
 
+from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.weights import bert
 from ernie_paddle.weights.conversion import LAYOUTS, read_source, recognise
 
 SMALL_BERT = os.environ.get("ERNIE_SMALL_BERT")
@@ -40,6 +43,14 @@ EXPORTED = {
     "gelu_task_ids": ({"use_task_id": True, "heads": {"next_sent_fc": 2}}, 3),
     "classifier": ({"hidden_act": "relu", "heads": {"cls_out": 4}}, 0),
 }
+TUNED = finetuned_model("classification", use_task_id=True)
+PLAIN = {  # as BERT, which has no task embedding
+    "plain_encoder": (random_model(use_task_id=True, hidden_act="relu", layer_norm_epsilon=1e-3), "BertModel"),
+    "plain_classifier": (
+        replace(TUNED, signature=TUNED.signature.model_copy(update={"task_id": 3})),
+        "BertForSequenceClassification",
+    ),
+}
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +72,11 @@ def outputs_of_paddlenlp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (settings, task_id) in EXPORTED.items():
         write_model("paddlenlp", folder / "load" / name, exported(settings))
         write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, task_id)
+    for name, (model, kind) in PLAIN.items():
+        (folder / "load" / name).mkdir()
+        bert.write(folder / "load" / name, model, load_plugins())
+        write_inputs(folder / "load" / name, SHAPE["vocab_size"], 4, model.task_id)
+        (folder / "load" / name / "task.json").write_text(json.dumps({"class": kind}))
     if SMALL_BERT:
         shutil.copytree(SMALL_BERT, folder / "load" / "small_bert")
         write_inputs(folder / "load" / "small_bert", 30522, 2)
@@ -121,13 +137,25 @@ def test_a_model_of_ours_computes_the_same_in_paddlenlp(outputs_of_paddlenlp: Pa
     assert_same(exported(EXPORTED[name][0]), outputs_of_paddlenlp / "load" / name)
 
 
+def test_a_plain_bert_computes_in_paddlenlps_bert_what_our_model_computes(outputs_of_paddlenlp: Path) -> None:
+    encoder, classifier = (outputs_of_paddlenlp / "load" / name for name in PLAIN)
+    model = PLAIN["plain_encoder"][0]
+    words = np.load(encoder / "inputs.npz")["input_ids"] != 0
+    found, expected = np.load(encoder / "outputs.npz")["hidden"], of_our_program(model, encoder)
+    np.testing.assert_allclose(found[words], expected[words], atol=1e-5, rtol=0)
+    assert np.abs(of_our_program(model.without_task_embedding(), encoder) - expected).max() < 1e-5
+    assert_same_scores(PLAIN["plain_classifier"][0], classifier)
+
+
 def scores_of(model: Model, folder: Path) -> np.ndarray:
     """Return the scores of our exported model for the inputs in the folder."""
     assert model.signature
     given = np.load(folder / "inputs.npz")
     objective = load_plugins().finetuning_tasks.get(model.signature.task).objective(model.signature)
-    program = InferenceProgram(model.config, objective, model.signature.task_id, 0, model.parameters)
-    return program.scores({name: given[name] for name in ("input_ids", "sentence_ids")})
+    program = InferenceProgram(
+        model.config, TaskHead(objective), model.signature.task_id, model.vocabulary, model.parameters
+    )
+    return program.run({name: given[name] for name in ("input_ids", "sentence_ids")})[0]
 
 
 def assert_same_scores(model: Model, folder: Path) -> None:

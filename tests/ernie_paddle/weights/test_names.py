@@ -56,7 +56,7 @@ def names_by_hand() -> dict[str, tuple[str, str]]:
 
 
 def test_every_parameter_is_written_under_its_name_and_matrices_turned_for_hugging_face_alone(tmp_path: Path) -> None:
-    """Also those whose shapes do not tell them apart: query, key and value, scale and bias."""
+    """This includes parameters of the same shape: query, key and value; scale and bias."""
     model = random_model(heads={"next_sent_fc": 2}, use_task_id=True)
     for layout in ("release", "paddlenlp", "huggingface"):
         write_model(layout, tmp_path / layout, model)

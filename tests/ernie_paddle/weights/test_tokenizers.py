@@ -77,7 +77,7 @@ def test_the_configuration_or_the_normalizer_tells_the_case(tmp_path: Path, lowe
 def test_the_files_of_a_tokenizer_are_written_as_each_library_reads_them(
     tmp_path: Path, layout: str, tokenizer_class: str
 ) -> None:
-    """A line a token, also for ids that have none: the line's number is the id."""
+    """Every id has a line, with or without a token, because the line number is the id."""
     model = random_model(layer_norm_epsilon=1e-12)
     holes = replace(
         model, vocabulary=Vocabulary({t: i for t, i in model.vocabulary.ids.items() if t not in ("w3", "w9")})

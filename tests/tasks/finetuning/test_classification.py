@@ -1,4 +1,4 @@
-"""Classes of texts: their order, and what metrics of rankings are given of them."""
+"""Classification: the order of the classes, and the scores that ranking metrics get."""
 
 from fractions import Fraction
 

@@ -11,6 +11,7 @@ from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.finetuning_task import FinetuningTask, Signature
+from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.programs.session import Session
@@ -123,12 +124,12 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(scores: np.ndarray, label: int) -> np.ndarray:
-    """Loss, and 1 where the prediction is correct; nothing without a label."""
+    """Return the loss, and 1 for a correct prediction; both are 0 without a label."""
     return np.array([-np.log(softmax(scores)[label]), scores.argmax() == label], float) * (label >= 0)
 
 
 def loss_and_right(task: str, logits: Rows, gold: Sequence[Any]) -> np.ndarray:
-    """Summed loss and number of correct predictions; `logits` [sequences or tokens, outputs] of each sample."""
+    """Return the summed loss and the number of correct predictions; `logits` are [sequences or tokens, outputs]."""
     total = np.zeros(2)
     for rows, wanted in zip(logits, gold, strict=True):
         if task == "regression":
@@ -178,8 +179,8 @@ def test_loss_correct_predictions_and_scores_are_those_of_a_head_written_out_in_
     assert (labels.classes >= 0).sum() == case.labelled
     expected = np.concatenate([softmax(rows) if case.labels else rows for rows in logits])
     np.testing.assert_allclose(scores, expected, atol=1e-4)
-    exported = InferenceProgram(CONFIG, task.objective, 0, VOCABULARY.pad_id, p)
-    alone = exported.scores({"input_ids": ids, "sentence_ids": sentences})
+    exported = InferenceProgram(CONFIG, TaskHead(task.objective), 0, VOCABULARY, p)
+    (alone,) = exported.run({"input_ids": ids, "sentence_ids": sentences})
     np.testing.assert_allclose(alone[ids != 0] if alone.ndim == 3 else alone, expected, atol=1e-4)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Encoded, Signature
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 from tasks.finetuning.reading.examples import Answer, QuestionExample
 from tasks.finetuning.reading_comprehension import (
     ReadingComprehension,
@@ -18,7 +18,7 @@ from tasks.finetuning.reading_comprehension import (
 )
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz甲乙丙丁戊己庚辛。，"
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
+VOCABULARY = toy_vocabulary([*LETTERS, *(f"##{c}" for c in LETTERS)])
 TASK = ReadingComprehension()
 
 
@@ -72,7 +72,7 @@ def test_each_token_belongs_to_the_window_with_most_context_by_a_plain_recount()
 
 
 def scores_at(encoded: Encoded, wanted: dict[int, tuple[int, int, float]]) -> list[np.ndarray]:
-    """Scores that name in each window, by its number, a first and last token of the text; zero elsewhere."""
+    """Return scores that are highest at the given first and last token of each window, zero elsewhere."""
     tables = [np.zeros((length, 2)) for length in encoded.samples.lengths]
     for number, (first, last, score) in wanted.items():
         window = encoded.details[number]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ernie_paddle.finetuning_task import Encoded, Signature
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from ernie_paddle.testing import toy_vocabulary
 from tasks.finetuning.reading.examples import TaggedExample
 from tasks.finetuning.sequence_labelling import TAGS, SequenceLabelling, word_ranges
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzйقß甲乙丙丁戊己庚辛北京方。，"
-VOCABULARY = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS, *(f"##{c}" for c in LETTERS)])})
+VOCABULARY = toy_vocabulary([*LETTERS, *(f"##{c}" for c in LETTERS)])
 LABELS = ("B-X", "I-X", "B-Y", "I-Y", "O")
 TASK = SequenceLabelling()
 

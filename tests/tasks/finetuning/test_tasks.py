@@ -9,12 +9,12 @@ import pytest
 from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
+from ernie_paddle.data.encoding import cut_pair
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.registry import load_plugins
 from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
-from tasks.finetuning.encoding import cut_pair
 from tasks.finetuning.multiple_choice import MultipleChoice, fitted, softmax
 from tasks.finetuning.pronoun_resolution import marked
 from tasks.finetuning.reading.examples import (
@@ -57,7 +57,7 @@ def test_texts_stand_between_special_tokens_with_their_sentence_ids() -> None:
 
 
 def test_a_second_text_without_a_token_is_as_none() -> None:
-    """As in the release, which then has no second separator."""
+    """The release does the same: it then has no second separator."""
     examples = [TextExample("0", "", "甲乙丙丁戊", text, None) for text in (None, "", " \u200b")]
     encoded = Classification().encode(examples, VOCABULARY, signature("classification", 6, ("x", "y"))).samples
     assert encoded.lengths.tolist() == [6, 6, 6]
@@ -176,7 +176,7 @@ def test_probabilities_of_choices_hold_for_scores_of_any_size() -> None:
 
 
 def test_the_text_gives_way_to_question_and_choice() -> None:
-    """One token after the other is taken from the first text that has any, until all fit."""
+    """Tokens are removed one by one from the first text that has any, until all texts fit."""
     for lengths in product((0, 1, 5, 9), repeat=3):
         kept = fitted([list(range(length)) for length in lengths], max_length=12)
         expected = list(lengths)
@@ -203,7 +203,7 @@ def blank(tag: int, group: str, answer: int | None = None) -> ClozeExample:
 
 
 def test_blanks_that_share_candidates_are_predicted_together_and_others_apart() -> None:
-    """Each blank is surest of the first candidate; those of a group need not stand one after the other."""
+    """Every blank scores the first candidate highest; blanks of a group need not be neighbours."""
     groups, sureness = ["p", "q", "p", "q", "p", "r"], [2.0, 5.0, 3.0, 4.0, 1.0, 0.5]
     examples = [blank(number, group) for number, group in enumerate(groups)]
     scores = [np.array([[sure], [sure / 2], [0.0]], np.float32) for sure in sureness]

@@ -9,7 +9,7 @@ from recipe_support import RECIPES, load_recipe
 from tasks.submission.benchmarks import BENCHMARKS, CLUE, GLUE, ZIP_NAMES
 from tasks.submission.inputs import c3_rows, chid_rows, glue_rows, json_rows, squad_rows
 from tasks.submission.layouts import JsonLines, JsonObject, Tsv
-from tasks.submission.prediction_types import Choice, ExpectedRow, Label, Score, Text
+from tasks.submission.prediction_types import Choice, ExpectedRow, Label, Number, Text
 
 # Task, test file, rows of the published test set, labels (gluebenchmark.com).
 OF_GLUE = """
@@ -56,7 +56,7 @@ def test_files_labels_and_sizes_of_glue() -> None:
         assert isinstance(file.layout, Tsv) and file.read_test is glue_rows and not file.optional
         assert file.predictions == f"{task}.tsv"
         if task == "STS-B":
-            assert file.type == Score(5.0)
+            assert file.type == Number(5.0)
         else:
             assert isinstance(file.type, Label) and sorted(file.type.names) == sorted(labels), task
 
@@ -121,16 +121,16 @@ def test_every_file_of_the_leaderboards_but_the_older_ones_has_a_recipe() -> Non
     ],
 )
 def test_scores_have_three_decimals_between_0_and_5(predicted: str, expected: str) -> None:
-    assert Score().leaderboard_value(predicted) == expected
-    assert Score().error(expected, ExpectedRow(0)) is None
+    assert Number().leaderboard_value(predicted) == expected
+    assert Number().error(expected, ExpectedRow(0)) is None
 
 
 @pytest.mark.parametrize("value", ["-0.001", "5.001", "nan", "inf", "", "high", None])
 def test_other_scores_are_refused(value: Any) -> None:
-    assert Score().error(value, ExpectedRow(0)) == f"{value!r} is not a number from 0 to 5"
+    assert Number().error(value, ExpectedRow(0)) == f"{value!r} is not a number from 0 to 5"
     if isinstance(value, str) and value in ("nan", "inf", "", "high"):
         with pytest.raises(ValueError, match="is not a number"):
-            Score().leaderboard_value(value)
+            Number().leaderboard_value(value)
 
 
 def test_choices_are_numbers_of_the_candidates_of_their_question() -> None:

@@ -1,6 +1,6 @@
 """Predictions by onnxruntime on the CPU, of the model of `torch_inference.py` as exported by PyTorch.
 
-usage: onnxruntime_inference.py FOLDER BATCHES THREADS fp32
+usage: onnxruntime_inference.py FOLDER BATCHES THREADS fp32|int8
 """
 
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 import onnxruntime
 import torch
 from bert import classifier
+from onnxruntime.quantization import quantize_dynamic
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from batches import read_batches
@@ -20,10 +21,12 @@ INPUTS = ["input_ids", "attention_mask"]
 
 
 def main() -> None:
-    folder, batch_folder, threads, _ = sys.argv[1:]
+    folder, batch_folder, threads, precision = sys.argv[1:]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
     exported = onnx_model(Path(folder))
+    if precision == "int8":
+        exported = quantized(Path(folder), exported)
     session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
     batches = [batch["ids"] for batch in read_batches(Path(batch_folder))]
 
@@ -33,6 +36,14 @@ def main() -> None:
         return ids.size
 
     serve(step)
+
+
+def quantized(folder: Path, exported: bytes) -> str:
+    """Return the path of the model in int8, quantised with onnxruntime's defaults."""
+    path = folder / "peer.onnx"
+    path.write_bytes(exported)
+    quantize_dynamic(path, folder / "peer_int8.onnx")
+    return str(folder / "peer_int8.onnx")
 
 
 def onnx_model(folder: Path) -> bytes:

@@ -1,8 +1,9 @@
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from helpers import Scorer
 
 from ernie_paddle.metric import Scores
 from ernie_paddle.registry import Registry
@@ -24,7 +25,7 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def score(registry: Registry) -> Callable[..., Scores]:
+def score(registry: Registry) -> Scorer:
     """Score predictions by a metric of the registry: name, gold, predicted, options."""
 
     def score(name: str, gold: Any, predicted: Any, **options: Any) -> Scores:

@@ -1,13 +1,12 @@
 """Answers as CMRC2018's and SQuAD's scripts count them."""
 
 import warnings
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 import pytest
+from helpers import Scorer
 
-from ernie_paddle.metric import Scores
 from tasks.finetuning.metrics.reading_comprehension import (
     longest_common_f1,
     mixed_segmentation,
@@ -15,8 +14,6 @@ from tasks.finetuning.metrics.reading_comprehension import (
     squad_normalised,
     without_chinese_marks,
 )
-
-Score = Callable[..., Scores]
 
 
 def random_texts(alphabet: str, count: int, seed: int) -> list[str]:
@@ -61,7 +58,7 @@ def test_f1_is_of_the_longest_common_run_of_tokens() -> None:
         assert longest_common_f1(gold, found) == pytest.approx(expected), (gold, found)
 
 
-def test_a_question_of_the_trial_set_counted_by_hand(score: Score) -> None:
+def test_a_question_of_the_trial_set_counted_by_hand(score: Scorer) -> None:
     answers = [
         "所谓的“傻钱”策略，其实就是买入并持有美国股票这样的普通组合",
         "其实就是买入并持有美国股票这样的普通组合",
@@ -73,11 +70,11 @@ def test_a_question_of_the_trial_set_counted_by_hand(score: Score) -> None:
     assert values == pytest.approx({"em": 0.5, "f1": (f1 + 1) / 2, "mean": (0.5 + (f1 + 1) / 2) / 2})
 
 
-def test_the_best_of_several_answers_counts_and_marks_do_not(score: Score) -> None:
+def test_the_best_of_several_answers_counts_and_marks_do_not(score: Scorer) -> None:
     assert score("em_and_f1", [["“北京”", "南京"]], ["北京。"], language="zh").values == {"em": 1, "f1": 1, "mean": 1}
 
 
-def test_nothing_answered_scores_nothing(score: Score) -> None:
+def test_nothing_answered_scores_nothing(score: Scorer) -> None:
     assert score("em_and_f1", [["北京"]], [""], language="zh").values == {"em": 0, "f1": 0, "mean": 0}
 
 
@@ -94,8 +91,8 @@ def test_squad_f1_counts_words_in_common_as_often_as_both_have_them() -> None:
     assert shared_words_f1("the", "Broncos") == 0.0
 
 
-def test_each_language_is_compared_by_its_own_script(score: Score) -> None:
-    """English: marks and articles do not count, words in any order do. Chinese: the longest run of characters."""
+def test_each_language_is_compared_by_its_own_script(score: Scorer) -> None:
+    """English ignores marks, articles and word order. Chinese counts the longest common run of characters."""
     gold, predicted = [["The big, red fox"], ["a cat"], ["dog", "hot dog"]], ["red fox, big", "the cat!", "dogs"]
     english = {"em": 1 / 3, "f1": (1 + 1 + 0) / 3, "mean": (1 / 3 + 2 / 3) / 2}
     assert score("em_and_f1", gold, predicted, language="en").values == pytest.approx(english)
@@ -104,7 +101,7 @@ def test_each_language_is_compared_by_its_own_script(score: Score) -> None:
     assert chinese == pytest.approx({"em": 0.0, "f1": run_of_words, "mean": run_of_words / 2})
 
 
-def test_the_best_f1_of_each_question_is_averaged_over_questions(score: Score) -> None:
+def test_the_best_f1_of_each_question_is_averaged_over_questions(score: Scorer) -> None:
     texts = random_texts("甲乙丙", 60, seed=4)
     gold = [[text or "丁" for text in texts[i : i + 1 + i % 3]] for i in range(0, 30)]
     predicted = [answers[-1] if i % 4 == 0 else texts[30 + i] for i, answers in enumerate(gold)]

@@ -1,17 +1,14 @@
-"""What holds for all metrics: perfect is 1, order does not matter, nothing is NaN, mistakes are named."""
+"""All metrics give 1 for perfect predictions, ignore the order of rows, are never NaN and name mistakes."""
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from helpers import Scorer
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.metric import Scores
 from ernie_paddle.registry import Registry
-
-Score = Callable[..., Scores]
 
 
 class Case(NamedTuple):
@@ -54,7 +51,7 @@ def test_there_is_a_case_for_every_metric(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_perfect_predictions_score_one_and_are_not_degenerate(score: Score, registry: Registry, name: str) -> None:
+def test_perfect_predictions_score_one_and_are_not_degenerate(score: Scorer, registry: Registry, name: str) -> None:
     case = CASES[name]
     scores = score(name, case.gold, perfect(name), **case.options)
     assert scores.values == pytest.approx(dict.fromkeys(registry.metrics.get(name).values, 1.0))
@@ -64,7 +61,7 @@ def test_perfect_predictions_score_one_and_are_not_degenerate(score: Score, regi
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_constant_predictions_are_marked_and_score_below_perfect(score: Score, name: str) -> None:
+def test_constant_predictions_are_marked_and_score_below_perfect(score: Scorer, name: str) -> None:
     case = CASES[name]
     scores = score(name, case.gold, constant(name), **case.options)
     assert scores.degenerate
@@ -72,7 +69,7 @@ def test_constant_predictions_are_marked_and_score_below_perfect(score: Score, n
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_order_of_rows_does_not_matter(score: Score, name: str) -> None:
+def test_the_order_of_rows_does_not_matter(score: Scorer, name: str) -> None:
     case = CASES[name]
     predicted = perfect(name)
     predicted[0], predicted[1] = predicted[1], predicted[0]
@@ -89,14 +86,14 @@ def test_the_order_of_rows_does_not_matter(score: Score, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_to_score_is_degenerate(score: Score, name: str) -> None:
+def test_nothing_to_score_is_degenerate(score: Scorer, name: str) -> None:
     scores = score(name, [], [], **CASES[name].options | ({"queries": []} if "queries" in CASES[name].options else {}))
     assert scores.degenerate == "there is nothing to score"
     assert set(scores.values.values()) == {0.0}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_row_needs_a_prediction(score: Score, name: str) -> None:
+def test_every_row_needs_a_prediction(score: Scorer, name: str) -> None:
     case = CASES[name]
     with pytest.raises(ValueError, match=f"{len(case.gold)} gold labels and {len(case.gold) - 1} predictions"):
         score(name, case.gold, perfect(name)[:-1], **case.options)
@@ -113,13 +110,13 @@ def test_every_row_needs_a_prediction(score: Score, name: str) -> None:
         ("entity_f1", {}, "metric 'entity_f1': option 'scheme' is missing"),
     ],
 )
-def test_wrong_options_are_named(score: Score, name: str, options: dict[str, str], message: str) -> None:
+def test_wrong_options_are_named(score: Scorer, name: str, options: dict[str, str], message: str) -> None:
     case = CASES[name]
     with pytest.raises(UserError) as caught:
         score(name, case.gold, perfect(name), **options)
     assert str(caught.value) == message
 
 
-def test_an_unknown_metric_is_answered_with_the_nearest_name(score: Score) -> None:
+def test_an_unknown_metric_is_answered_with_the_nearest_name(score: Scorer) -> None:
     with pytest.raises(UserError, match="unknown metric 'mathews_correlation'; did you mean 'matthews_correlation'"):
         score("mathews_correlation", [], [])

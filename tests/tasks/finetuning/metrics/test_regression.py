@@ -1,23 +1,18 @@
 """Correlations against numpy."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-
-from ernie_paddle.metric import Scores
-
-Score = Callable[..., Scores]
+from helpers import Scorer
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 up, equal values sharing the mean of theirs."""
+    """Return ranks from 1; equal values get the mean of their ranks."""
     less, equal = (values[:, None] > values).sum(axis=1), (values[:, None] == values).sum(axis=1)
     return less + (equal + 1) / 2
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_correlations_are_numpys_of_values_and_of_ranks(score: Score, seed: int) -> None:
+def test_correlations_are_numpys_of_values_and_of_ranks(score: Scorer, seed: int) -> None:
     random = np.random.default_rng(seed)
     gold = random.integers(0, 6, 50).astype(float)  # with ties
     predicted = (gold + random.normal(0, 2, 50)).round(1)
@@ -28,7 +23,7 @@ def test_correlations_are_numpys_of_values_and_of_ranks(score: Score, seed: int)
     assert scores.selection_metric == "mean"
 
 
-def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) -> None:
+def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Scorer) -> None:
     gold = np.linspace(0, 5, 30)
     assert score("pearson_and_spearman", gold, 1000 - 3 * gold).values == pytest.approx(
         {"pearson": -1.0, "spearman": -1.0, "mean": -1.0}
@@ -47,17 +42,17 @@ def test_scale_and_offset_change_nothing_and_a_curve_only_pearson(score: Score) 
         ([1.0, float("nan"), 2.0, float("inf")], "2 of 4 rows are predicted as NaN or infinite"),
     ],
 )
-def test_predictions_without_a_correlation_are_marked(score: Score, predicted: list[float], reason: str) -> None:
+def test_predictions_without_a_correlation_are_marked(score: Scorer, predicted: list[float], reason: str) -> None:
     scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], predicted)
     assert (set(scores.values.values()), scores.degenerate) == ({0.0}, reason)
 
 
-def test_predictions_that_differ_little_but_by_more_than_rounding_have_their_correlation(score: Score) -> None:
+def test_predictions_that_differ_little_but_by_more_than_rounding_have_their_correlation(score: Scorer) -> None:
     for step in (1e-5, 1e-2):
         scores = score("pearson_and_spearman", [0.0, 1.0, 2.0, 5.0], [2.5, 2.5 + step, 2.5 + 2 * step, 2.5 + 5 * step])
         assert scores.degenerate is None and scores.values["pearson"] == pytest.approx(1)
 
 
-def test_constant_labels_and_a_single_row_are_marked(score: Score) -> None:
+def test_constant_labels_and_a_single_row_are_marked(score: Scorer) -> None:
     assert score("pearson_and_spearman", [3.0, 3.0], [1.0, 2.0]).degenerate == "every row is labelled 3"
     assert score("pearson_and_spearman", [3.0], [1.0]).degenerate == "every row is labelled 3"

@@ -1,16 +1,14 @@
 """Entities against Paddle's own operator and a recount that knows nothing of seqeval."""
 
-from collections.abc import Callable
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from helpers import Scorer
 from programs_support import dynamic_paddle
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.metric import Scores
 
-Score = Callable[..., Scores]
 Texts = list[list[str]]
 NAMES = ["PER", "LOC", "ORG"]
 LETTERS = {"iob1": "BI", "iob2": "BI", "bioes": "BIES"}
@@ -45,7 +43,7 @@ def chunk_eval(pair: tuple[Texts, Texts], scheme: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("scheme", ["iob2", "bioes"])
-def test_f1_is_that_of_the_operator_the_release_counts_with(score: Score, scheme: str) -> None:
+def test_f1_is_that_of_the_operator_the_release_counts_with(score: Scorer, scheme: str) -> None:
     for seed in range(4):
         pair = random_pairs(scheme, seed)
         values = score("entity_f1", *pair, scheme=scheme).values
@@ -76,7 +74,7 @@ def entities(tags: list[str], scheme: str) -> set[tuple[int, int, str]]:
 
 
 @pytest.mark.parametrize(("scheme", "seed"), [(scheme, seed) for scheme in ("iob2", "bioes") for seed in range(4)])
-def test_strict_f1_is_that_of_a_recount(score: Score, scheme: str, seed: int) -> None:
+def test_strict_f1_is_that_of_a_recount(score: Scorer, scheme: str, seed: int) -> None:
     gold, predicted = random_pairs(scheme, seed)
     sets = [(entities(a, scheme), entities(b, scheme)) for a, b in zip(gold, predicted, strict=True)]
     right, all_of_both = sum(len(a & b) for a, b in sets), sum(len(a) + len(b) for a, b in sets)
@@ -99,7 +97,7 @@ def written(found: list[tuple[int, int, str]], length: int, scheme: str) -> list
     return tags
 
 
-def test_every_scheme_gives_the_same_entities_the_same_values(score: Score) -> None:
+def test_every_scheme_gives_the_same_entities_the_same_values(score: Scorer) -> None:
     random = np.random.default_rng(5)
     for _ in range(5):
         sides: list[list[list[tuple[int, int, str]]]] = [[], []]
@@ -121,26 +119,26 @@ def test_every_scheme_gives_the_same_entities_the_same_values(score: Score) -> N
             assert score("entity_f1", *respelt, scheme="bioes").values == pytest.approx(values), letters
 
 
-def test_the_example_of_seqevals_documentation(score: Score) -> None:
+def test_the_example_of_seqevals_documentation(score: Scorer) -> None:
     gold = [["O", "O", "O", "B-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
     predicted = [["O", "O", "B-MISC", "I-MISC", "I-MISC", "I-MISC", "O"], ["B-PER", "I-PER", "O"]]
     values = score("entity_f1", gold, predicted, scheme="iob2").values
     assert values == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_strict": 0.5})
 
 
-def test_an_entity_begun_with_an_inside_tag_does_not_count_strictly(score: Score) -> None:
+def test_an_entity_begun_with_an_inside_tag_does_not_count_strictly(score: Scorer) -> None:
     gold, predicted = [["B-PER", "I-PER", "O", "B-LOC"]], [["I-PER", "I-PER", "O", "B-LOC"]]
     values = score("entity_f1", gold, predicted, scheme="iob2").values
     assert values["f1"] == pytest.approx(1)
     assert values["f1_strict"] == pytest.approx(2 / 3)
 
 
-def test_letters_without_names_are_segmentation(score: Score) -> None:
+def test_letters_without_names_are_segmentation(score: Scorer) -> None:
     values = score("entity_f1", [["B", "E", "S", "S"]], [["B", "E", "B", "E"]], scheme="bioes").values
     assert values["f1"] == pytest.approx(2 / 5)
 
 
-def test_tags_of_another_scheme_are_named(score: Score) -> None:
+def test_tags_of_another_scheme_are_named(score: Scorer) -> None:
     with pytest.raises(UserError, match="'S-PER' is not in the scheme iob2; known schemes: iob1, iob2, bioes"):
         score("entity_f1", [["B-PER"]], [["S-PER"]], scheme="iob2")
     with pytest.raises(
@@ -149,32 +147,32 @@ def test_tags_of_another_scheme_are_named(score: Score) -> None:
         score("entity_f1", [["NN"]], [["NN"]], scheme="iob2")
 
 
-def test_texts_without_entities_are_marked(score: Score) -> None:
+def test_texts_without_entities_are_marked(score: Scorer) -> None:
     scores = score("entity_f1", [["O", "O"]], [["O", "B-PER"]], scheme="iob2")
     assert scores.degenerate == "no text has an entity"
 
 
-def test_every_token_needs_a_tag(score: Score) -> None:
+def test_every_token_needs_a_tag(score: Scorer) -> None:
     for name, options in (("entity_f1", {"scheme": "iob2"}), ("tag_accuracy", {})):
         with pytest.raises(ValueError, match=r"inconsistent numbers of samples|longer than|shorter than"):
             score(name, [["O", "B-PER"]], [["O"]], **options)
 
 
-def test_tag_accuracy_is_the_share_of_tokens_of_all_texts(score: Score) -> None:
-    """Not the mean over texts: long ones count more."""
+def test_tag_accuracy_is_the_share_of_tokens_of_all_texts(score: Scorer) -> None:
+    """It is no mean over texts: long texts count more."""
     gold, predicted = random_pairs("iob2", seed=1)
     pairs = [pair for texts in zip(gold, predicted, strict=True) for pair in zip(*texts, strict=True)]
     scores = score("tag_accuracy", gold, predicted)
     assert scores.values == {"accuracy": sum(a == b for a, b in pairs) / len(pairs)} and scores.count == len(gold)
 
 
-def test_tags_that_tell_nothing_apart_are_marked(score: Score) -> None:
+def test_tags_that_tell_nothing_apart_are_marked(score: Scorer) -> None:
     assert score("tag_accuracy", [["A", "B"]], [["A", "A"]]).degenerate == "every row is predicted as 'A'"
     assert score("tag_accuracy", [[], []], [[], []]).degenerate == "no text has a token"
     assert score("entity_f1", [["B-PER"]], [["O"]], scheme="iob2").degenerate == "no entity is predicted"
     assert score("entity_f1", [["B-PER"]], [["B-LOC"]], scheme="iob2").degenerate is None
 
 
-def test_precision_counts_what_is_predicted_and_recall_what_is_there(score: Score) -> None:
+def test_precision_counts_what_is_predicted_and_recall_what_is_there(score: Scorer) -> None:
     values = score("entity_f1", [["B-PER", "O", "B-LOC", "B-ORG"]], [["B-PER", "O", "O", "O"]], scheme="iob2").values
     assert values == pytest.approx({"precision": 1.0, "recall": 1 / 3, "f1": 0.5, "f1_strict": 0.5})

@@ -1,4 +1,4 @@
-"""Halves of characters in any field become one sign each and are counted; files that are not UTF-8 are named."""
+"""Lone surrogates in any field are replaced and counted; files that are not UTF-8 are named."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What the formats make of files that are right, or that can be put right."""
+"""What the formats read from correct files, and from files that they can correct."""
 
 import json
 from pathlib import Path

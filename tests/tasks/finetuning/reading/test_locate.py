@@ -1,4 +1,4 @@
-"""Missing files are fetched where that can be, or the error says where they are."""
+"""Missing files are downloaded if possible; otherwise the error says where to get them."""
 
 from pathlib import Path
 from typing import Any

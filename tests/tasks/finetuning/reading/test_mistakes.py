@@ -1,4 +1,4 @@
-"""What is wrong with a file ends with its name, the place in it and what to do, on one line."""
+"""A mistake in a file is reported on one line with the file, the place and what to do."""
 
 import json
 from pathlib import Path
