@@ -147,9 +147,10 @@ class _Build:
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
         origin = self._origin(builder, corpora)
         folder = self.out / builder.name
-        if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length):
-            return TaskCounts(**manifest.counts)
         features = _feature_columns(self.features[builder.name])
+        columns = _columns(builder, features)  # those known before a builder counts
+        if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length, columns):
+            return TaskCounts(**manifest.counts)
         compose = ComposeWorkItem(
             builder,
             features,
@@ -259,8 +260,8 @@ def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column
         raise UserError(f"sample builder '{builder.name}': {error}") from None
 
 
-def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
-    """Return the manifest of finished shards of the same origin, None if there are none.
+def _finished(folder: Path, origin: dict[str, Any], max_length: int, columns: tuple[Column, ...]) -> Manifest | None:
+    """Return the manifest of finished shards of the same origin that begin with these columns, None if there are none.
 
     Raises:
         UserError: the shards are damaged.
@@ -269,6 +270,8 @@ def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest
         return None
     manifest = Manifest.load(folder)
     if (manifest.origin, manifest.max_length) != (origin, max_length):
+        return None
+    if tuple(column.declaration for column in manifest.columns[: len(columns)]) != columns:
         return None
     for shard in chain.from_iterable(manifest.splits.values()):
         check_file(folder / shard.file, shard.sha256)

@@ -16,7 +16,7 @@ from data_builders.documents import Document, Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.schema import Column
-from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.data.shards import Manifest, SampleTable
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
@@ -150,6 +150,25 @@ def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: 
     tree["tasks"]["knowledge_masking"]["features"] = ["word_lengths"]
     with pytest.raises(UserError, match=r"tasks\.knowledge_masking\.features: unknown token feature.*word_length"):
         built()
+
+
+def test_renamed_classes_are_in_the_samples_of_the_next_build(tmp_path: Path) -> None:
+    """Without a new version: the values are the same, but the task would refuse the names."""
+    (tmp_path / "text.txt").write_text("\n\n".join(f"We saw {i} New things." for i in range(40)))
+    toy_vocabulary(["we", "saw", "new", "things", ".", *map(str, range(40))]).save(tmp_path / "vocab.txt")
+    tree = {
+        "vocab": str(tmp_path / "vocab.txt"),
+        "max_length": 16,
+        "validation_share": 0.2,
+        "corpora": {"text": {"path": str(tmp_path / "text.txt"), "format": "text", "language": "en"}},
+        "tasks": {"knowledge_masking": {"corpora": ["text"], "features": ["mine"]}},
+    }
+    for labels in (("low", "high"), ("small", "large")):
+        registry = load_plugins()
+        registry.token_features.add("mine", TokenFeature(Column("mine", "token", labels), CAPITALIZATION.values))
+        build(check_settings(BuildSettings, tree, "test"), tmp_path / "out", Processes(1), registry)
+        declared = Manifest.load(tmp_path / "out/knowledge_masking").column("mine")
+        assert declared is not None and declared.labels == labels
 
 
 def test_a_builder_may_not_fill_a_column_of_the_annotation(tmp_path: Path) -> None:
