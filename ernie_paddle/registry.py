@@ -39,6 +39,14 @@ class Catalog(Generic[Entry]):
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> None:
+        """Register an entry.
+
+        Raises:
+            ValueError: the name is taken, or is not the one that the entry itself has.
+        """
+        own = getattr(entry, "name", name)
+        if own != name:
+            raise ValueError(f"{self.kind} '{own}' is registered as '{name}'")
         if name in self._entries:
             raise ValueError(f"{self.kind} '{name}' is registered twice")
         if self._check:

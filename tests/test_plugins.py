@@ -266,9 +266,13 @@ def test_a_command_of_a_broken_plugin_is_not_only_unknown(tmp_path: Path) -> Non
             "'sentence_distance' and 'mine' have the same row of the task embedding, task id 4",
         ),
         (adding("pretraining_tasks", "capitalization", with_row("capitalization", 9)), "registered twice"),
+        (
+            adding("pretraining_tasks", "mine", with_row("other", 9)),
+            "pre-training task 'other' is registered as 'mine'",
+        ),
         (adding("commands", "mine", Command("mine", "", "", same_option_twice, print)), "conflicting option"),
     ],
-    ids=["row of the task embedding", "name", "option"],
+    ids=["row of the task embedding", "name", "other name", "option"],
 )
 def test_what_cannot_join_the_registry_leaves_it_as_it_was(plugin: Callable[[Registry], None], message: str) -> None:
     registry, untouched = load_plugins(), load_plugins()
