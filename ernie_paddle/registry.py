@@ -102,8 +102,12 @@ def _check_options(_: Iterable[Command], command: Command) -> None:
 
 
 def _check_row(registered: Iterable[Any], task: Any) -> None:
-    """Raise a `ValueError` if another task has the same row of the task embedding."""
+    """Raise a `ValueError` if another task has the same row of the task embedding, or one of its heads."""
     for other in registered:
+        if heads := set(other.objective.heads) & set(task.objective.heads):
+            raise ValueError(
+                f"the pre-training tasks '{other.name}' and '{task.name}' have the same head, {min(heads)}"
+            )
         if other.task_id == task.task_id:
             raise ValueError(
                 f"the pre-training tasks '{other.name}' and '{task.name}' have the same row of the task embedding, "
