@@ -142,7 +142,7 @@ def test_commands_of_pages_run_and_print_what_the_page_says(name: str, guides: G
 
 @pytest.mark.slow
 def test_the_model_of_the_examples_has_learnt_its_task(guides: Guides) -> None:
-    folder = guides.run(RUNNABLE["docs/guides/prediction.md"])
+    folder = guides.run(RUNNABLE["docs/guides/use_a_model.md"])
     test = read_result(folder / "runs/reviews")["sets"]["test"]
     assert test["values"]["accuracy"] > 0.65 and not test["degenerate"]
     predicted = [line.split("\t")[1] for line in (folder / "predictions.tsv").read_text().splitlines()[1:]]
