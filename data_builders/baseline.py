@@ -69,7 +69,7 @@ def _sample(table: SampleTable, task: Task, seed: int) -> SampleBlock:
 
 
 def _sample_features(block: SampleBlock, column: str, vocabulary_size: int) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Return the words, the length and the presence of each segment as features, and the labels, a row per sample."""
+    """Return words, length and presence of each segment as features, and the labels, a row per labelled sample."""
     sample = np.repeat(np.arange(len(block)), block.lengths)
     segment = np.minimum(block.columns["sentence_ids"], MAX_SEGMENTS - 1).astype(np.int64)
     words = sparse.csr_matrix(
@@ -80,7 +80,9 @@ def _sample_features(block: SampleBlock, column: str, vocabulary_size: int) -> t
     lengths = np.zeros((len(block), MAX_SEGMENTS), np.float32)
     np.add.at(lengths, (sample, segment), 1 / 64)
     present = (lengths > 0).astype(np.float32)
-    return sparse.hstack([words, lengths, present], format="csr"), block.sample_columns[column].astype(np.int64)
+    labels = block.sample_columns[column].astype(np.int64)
+    labelled = np.flatnonzero(labels != IGNORED)
+    return sparse.hstack([words, lengths, present], format="csr")[labelled], labels[labelled]
 
 
 def _token_features(block: SampleBlock, column: str, vocabulary_size: int) -> tuple[sparse.csr_matrix, np.ndarray]:

@@ -104,6 +104,8 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     raw = {name: raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
     settings.spans.check({corpus.language for corpus in raw.values()})
     builders = [builder_of(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
+    for builder in builders:
+        _columns(builder, _feature_columns(features[builder.name]))  # mistakes show before the annotation
     with locked_folder(out), Bars() as bars:
         running = _Build(settings, raw, features, vocabulary, out, engine, bars)
         annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
@@ -145,9 +147,10 @@ class _Build:
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
         origin = self._origin(builder, corpora)
         folder = self.out / builder.name
-        if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length):
+        features = _feature_columns(self.features[builder.name])
+        columns = _columns(builder, features)  # those known before a builder counts
+        if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length, columns):
             return TaskCounts(**manifest.counts)
-        features = (*SPANS, *(feature.column for feature in self.features[builder.name]))
         compose = ComposeWorkItem(
             builder,
             features,
@@ -240,11 +243,16 @@ class _Build:
         return corpus.origin | {"features": features}
 
 
+def _feature_columns(features: Sequence[TokenFeature]) -> tuple[Column, ...]:
+    """Return the columns that are copied from the annotation: spans and token features."""
+    return (*SPANS, *(feature.column for feature in features))
+
+
 def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column, ...]:
     """Return all columns of a builder's samples.
 
     Raises:
-        UserError: it declares a column twice, and differently.
+        UserError: it declares a wrong column, one twice, or one that is a token feature.
     """
     try:
         return unique_columns([*features, *builder.columns])
@@ -252,8 +260,8 @@ def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column
         raise UserError(f"sample builder '{builder.name}': {error}") from None
 
 
-def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest | None:
-    """Return the manifest of finished shards of the same origin, None if there are none.
+def _finished(folder: Path, origin: dict[str, Any], max_length: int, columns: tuple[Column, ...]) -> Manifest | None:
+    """Return the manifest of finished shards of the same origin that begin with these columns, None if there are none.
 
     Raises:
         UserError: the shards are damaged.
@@ -262,6 +270,8 @@ def _finished(folder: Path, origin: dict[str, Any], max_length: int) -> Manifest
         return None
     manifest = Manifest.load(folder)
     if (manifest.origin, manifest.max_length) != (origin, max_length):
+        return None
+    if tuple(column.declaration for column in manifest.columns[: len(columns)]) != columns:
         return None
     for shard in chain.from_iterable(manifest.splits.values()):
         check_file(folder / shard.file, shard.sha256)

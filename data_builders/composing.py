@@ -150,9 +150,9 @@ def to_samples(
         vocabulary: the vocabulary of the segments.
 
     Raises:
-        UserError: the drafts have values for other columns, or not one for each token.
+        UserError: the drafts do not fill the columns of their builder, or have no segments.
     """
-    _check_declared(drafts, own)
+    _check_filled(drafts, own)
     segments = [segment for draft in drafts for segment in draft.segments]
     counts = np.array([len(draft.segments) for draft in drafts], np.int64)
     tokens = np.array([segment.tokens for segment in segments], np.int64)
@@ -161,7 +161,7 @@ def to_samples(
     ends = np.cumsum(tokens + has_cls + 1)  # each segment with its [SEP]
     total = int(ends[-1]) if len(ends) else 0
     token_columns = [*features, *of_level(own, "token")]
-    columns = {column.name: np.full(total, IGNORED, column.dtype) for column in token_columns}
+    columns: dict[str, np.ndarray] = {column.name: np.full(total, IGNORED, column.dtype) for column in token_columns}
     columns[SENTENCE_IDS] = np.repeat(numbers, tokens + has_cls + 1).astype(np.int8)
     columns[INPUT_IDS] = np.full(total, vocabulary.sep_id, np.int32)
     starts = ends - 1 - tokens
@@ -171,33 +171,62 @@ def to_samples(
     if drafts:
         target = ranges(starts, tokens)
         for column in of_level(own, "token"):
-            values = np.concatenate([_values(draft, column) for draft in drafts])
-            if values.shape != target.shape:
-                raise UserError(f"column '{column.name}': {len(values)} values for {len(target)} tokens of segments")
-            columns[column.name][target] = values
+            columns[column.name][target] = _checked(
+                column, np.concatenate([_values(draft, column) for draft in drafts])
+            )
     sample_columns = {
-        column.name: np.array([_values(draft, column) for draft in drafts], np.int64)
+        column.name: _checked(column, np.array([_values(draft, column) for draft in drafts]))
         for column in of_level(own, "sentence")
     }
     return SampleBlock(np.diff(cls_positions, append=total), columns, sample_columns)
 
 
-def _check_declared(drafts: list[SampleDraft], own: Sequence[Column]) -> None:
-    """Raise a `UserError` if drafts have values for a column that is not among the builder's `own`."""
+def _check_filled(drafts: list[SampleDraft], own: Sequence[Column]) -> None:
+    """Raise a `UserError` if a draft has no segments, or values for a column that its builder does not declare."""
     declared = {column.name for column in own}
-    if LABEL not in declared and any(draft.label != IGNORED for draft in drafts):
-        raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
-    if undeclared := {name for draft in drafts for name in draft.columns} - declared:
-        raise UserError(f"samples have values for a column '{min(undeclared)}', which their builder does not declare")
+    for draft in drafts:
+        if not draft.segments:
+            raise UserError("a sample has no segments; mend its builder")
+        if LABEL not in declared and draft.label != IGNORED:
+            raise UserError(f"samples have a label, but their builder declares no column '{LABEL}'; name its classes")
+        if unknown := draft.columns.keys() - declared:
+            raise UserError(f"samples have values for a column '{min(unknown)}', which their builder does not declare")
 
 
-def _values(draft: SampleDraft, column: Column) -> np.ndarray | int:
-    """Return the values of a column that its builder fills."""
+def _values(draft: SampleDraft, column: Column) -> np.ndarray:
+    """Return the values of a column that its builder fills: one for each token of the segments, or one.
+
+    Raises:
+        UserError: there are none, or fewer or more.
+    """
     if column.name == LABEL:
-        return draft.label
-    if column.name not in draft.columns:
+        values = np.asarray(draft.label)
+    elif column.name in draft.columns:
+        values = np.asarray(draft.columns[column.name])
+    else:
         raise UserError(f"column '{column.name}': a sample has no values for it; mend its builder")
-    return draft.columns[column.name]
+    is_of_tokens = column.level == "token"
+    tokens = sum(segment.tokens for segment in draft.segments)
+    if values.shape != ((tokens,) if is_of_tokens else ()):
+        what = f"{tokens} tokens of a sample" if is_of_tokens else "a sample"
+        raise UserError(
+            f"column '{column.name}': {values.size} values for {what}, in the shape {values.shape}; mend its builder"
+        )
+    return values
+
+
+def _checked(column: Column, values: np.ndarray) -> np.ndarray:
+    """Return the values of a column if it can hold them.
+
+    Raises:
+        UserError: a value is neither -1 nor a class id.
+    """
+    wrong = column.wrong(values)
+    if len(wrong):
+        raise UserError(
+            f"column '{column.name}': {values[wrong[0]]}, expected {IGNORED} to {column.maximum}; mend its builder"
+        )
+    return values.astype(column.dtype)
 
 
 def _copy_segments(

@@ -6,7 +6,7 @@ from typing import Literal
 
 RUNS = "a fine-tuning run stands for its best model, a pre-training run for its newest complete checkpoint"
 STANDARD_INPUT = Path("/dev/stdin")
-MOST_SEED = 2**32 - 1
+MOST_SEED, MOST_PORT = 2**32 - 1, 2**16 - 1
 Resume = Literal["no", "yes", "auto"]
 
 
@@ -19,8 +19,22 @@ def positive(text: str) -> int:
 
 def seed(text: str) -> int:
     """Parse a seed: a whole number from 0 to 2^32 - 1, which every generator accepts."""
-    if not (text.isascii() and text.isdigit()) or int(text) > MOST_SEED:
-        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 0 to {MOST_SEED}")
+    return _up_to(MOST_SEED, text)
+
+
+def port(text: str) -> int:
+    """Parse a TCP port; 0 stands for a free one."""
+    return _up_to(MOST_PORT, text)
+
+
+def milliseconds(text: str) -> int:
+    """Parse a whole number of milliseconds, up to a minute."""
+    return _up_to(60_000, text)
+
+
+def _up_to(most: int, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > most:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 0 to {most}")
     return int(text)
 
 

@@ -43,6 +43,14 @@ class Catalog(Generic[Entry]):
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> None:
+        """Register an entry.
+
+        Raises:
+            ValueError: the name is taken, or is not the one that the entry itself has.
+        """
+        own = getattr(entry, "name", name)
+        if own != name:
+            raise ValueError(f"{self.kind} '{own}' is registered as '{name}'")
         if name in self._entries:
             raise ValueError(f"{self.kind} '{name}' is registered twice")
         if self._check:
@@ -98,8 +106,12 @@ def _check_options(_: Iterable[Command], command: Command) -> None:
 
 
 def _check_row(registered: Iterable[Any], task: Any) -> None:
-    """Raise a `ValueError` if another task has the same row of the task embedding."""
+    """Raise a `ValueError` if another task has the same row of the task embedding, or one of its heads."""
     for other in registered:
+        if heads := set(other.objective.heads) & set(task.objective.heads):
+            raise ValueError(
+                f"the pre-training tasks '{other.name}' and '{task.name}' have the same head, {min(heads)}"
+            )
         if other.task_id == task.task_id:
             raise ValueError(
                 f"the pre-training tasks '{other.name}' and '{task.name}' have the same row of the task embedding, "

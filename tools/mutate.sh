@@ -14,6 +14,6 @@ if [ "${1:-}" = "--help" ] || [ $# -eq 0 ]; then
 fi
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-ensure_environment cpu,demo,docs,onnx,ray,test
+ensure_environment cpu,demo,docs,onnx,ray,serve,test
 ensure_small_bert
 python "$ROOT/tools/mutation/mutate.py" "$@"

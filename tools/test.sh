@@ -11,7 +11,7 @@ if [ "${1:-}" = "--help" ]; then
 fi
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-ensure_environment cpu,demo,docs,onnx,ray,test
+ensure_environment cpu,demo,docs,onnx,ray,serve,test
 ensure_small_bert
 
 (cd "$ROOT" && ruff format --check . && ruff check . && mypy)

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from data_builders.annotation.characters import cases
+from data_builders.annotation.document import WORD_KEYS, arrow_schema
 from data_builders.documents import Language
 from ernie_paddle.data.schema import IGNORED, Column
 from ernie_paddle.errors import UserError
@@ -61,12 +62,21 @@ class TokenFeature:
             processes can load it.
         languages: the languages that have the feature; in others, all values are -1.
         version: must be incremented when the same words get other values.
+
+    Raises:
+        ValueError: the column is not of tokens, or the annotation has a field of its name.
     """
 
     column: Column
     values: Callable[[AnnotatedWords], np.ndarray]
     languages: tuple[Language, ...] = ("en", "zh")
     version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.column.level != "token":
+            raise ValueError(f"token feature '{self.name}': its column is of the {self.column.level} level")
+        if self.name in (WORD_KEYS, *arrow_schema().names):
+            raise ValueError(f"token feature '{self.name}': the name is taken by a field that annotations have anyway")
 
     @property
     def name(self) -> str:

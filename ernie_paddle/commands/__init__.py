@@ -13,6 +13,7 @@ from ernie_paddle.commands import (
     predict,
     pretrain,
     report,
+    serve,
     tasks,
 )
 from ernie_paddle.registry import Registry
@@ -34,5 +35,6 @@ def register(registry: Registry) -> None:
         predict,
         encode,
         fill_mask,
+        serve,
     ):
         registry.commands.add(module.COMMAND.name, module.COMMAND)

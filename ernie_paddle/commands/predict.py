@@ -55,13 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser, "data.folder=/data/AX")
 
 
-def add_inference_options(parser: argparse.ArgumentParser, rows: bool = True) -> None:
+def add_inference_options(parser: argparse.ArgumentParser, rows: bool = True, batch_tokens: int = BATCH_TOKENS) -> None:
     """Add the options for batches, precision and, with `rows`, bad rows."""
     parser.add_argument(
         "--batch-tokens",
         type=positive,
-        default=BATCH_TOKENS,
-        help=f"tokens per batch, padding included (default: {BATCH_TOKENS})",
+        default=batch_tokens,
+        help=f"tokens per batch, padding included (default: {batch_tokens})",
     )
     parser.add_argument(
         "--precision",

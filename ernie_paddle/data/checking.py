@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS
 from ernie_paddle.data.shards import Manifest, SampleTable, ShardInfo, read_shard
 from ernie_paddle.data.storage import StoredBlock
@@ -13,6 +14,7 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MIN_LENGTH = 3  # [CLS], a token, [SEP]
+ROWS_AT_ONCE = 1024  # unpacked together, so that memory does not grow with the shard
 
 
 def check_shards(folder: Path, vocabulary: Vocabulary, ranks: Ranks | None = None) -> Manifest:
@@ -72,7 +74,14 @@ def _check_shard(folder: Path, shard: ShardInfo, manifest: Manifest, vocabulary:
 
 def _check_block(path: Path, first_row: int, block: StoredBlock, manifest: Manifest, vocabulary: Vocabulary) -> None:
     _check_range(f"{path} row", first_row, "length", block.lengths, MIN_LENGTH, manifest.max_length)
-    samples = block.unpacked(block.parts(np.arange(len(block))))
+    for start in range(0, len(block), ROWS_AT_ONCE):
+        samples = block.take(np.arange(start, min(start + ROWS_AT_ONCE, len(block))))
+        _check_samples(path, first_row + start, samples, manifest, vocabulary)
+
+
+def _check_samples(
+    path: Path, first_row: int, samples: SampleBlock, manifest: Manifest, vocabulary: Vocabulary
+) -> None:
     ends = np.cumsum(samples.lengths)
     ranges = {INPUT_IDS: (0, vocabulary.size - 1)}
     ranges |= {column.name: (IGNORED, column.maximum) for column in manifest.columns}

@@ -6,7 +6,7 @@ labels, sample builders the columns that they fill. Shards carry the declaration
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Column:
     classes in the order of their ids; they are empty if the classes have no names.
 
     Raises:
-        ValueError: the name is taken, or the dtype cannot hold all class ids.
+        ValueError: the name is taken, level or dtype are unknown, or the dtype cannot hold all class ids.
     """
 
     name: str
@@ -37,8 +37,12 @@ class Column:
     dtype: Dtype = "int8"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))  # a list in JSON
         if self.name in (INPUT_IDS, SENTENCE_IDS, SEGMENT_LENGTHS) or self.name.startswith(FLAGS):
             raise ValueError(f"column '{self.name}': the name is taken by a field that shards have anyway")
+        for value, known in ((self.level, get_args(Level)), (self.dtype, get_args(Dtype))):
+            if value not in known:
+                raise ValueError(f"column '{self.name}': '{value}', expected one of {', '.join(known)}")
         if len(self.labels) > np.iinfo(self.dtype).max + 1:
             raise ValueError(f"column '{self.name}': {len(self.labels)} classes do not fit into {self.dtype}")
 
@@ -48,20 +52,22 @@ class Column:
         return len(self.labels) - 1 if self.labels else int(np.iinfo(self.dtype).max)
 
     def wrong(self, values: np.ndarray) -> np.ndarray:
-        """Return the indices of values that are neither -1 nor a class id."""
-        return np.flatnonzero((values < IGNORED) | (values > self.maximum))
+        """Return the indices of values that are neither -1 nor a class id; a fraction is neither."""
+        fits = (values >= IGNORED) & (values <= self.maximum)
+        return np.flatnonzero(~fits if values.dtype.kind in "biu" else ~fits | (values % 1 != 0))
 
 
 def unique_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns in order, each once.
+    """Return the columns in order.
 
     Raises:
-        ValueError: a column is declared twice, and differently.
+        ValueError: a column is declared twice; only one of two could fill it.
     """
     by_name: dict[str, Column] = {}
     for column in columns:
-        if by_name.setdefault(column.name, column) != column:
-            raise ValueError(f"column '{column.name}' is declared as {by_name[column.name]} and as {column}")
+        if column.name in by_name:
+            raise ValueError(f"column '{column.name}' is declared twice: {by_name[column.name]} and {column}")
+        by_name[column.name] = column
     return tuple(by_name.values())
 
 

@@ -42,10 +42,6 @@ class StoredColumn(Column):
 
     counts: dict[str, int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", tuple(self.labels))  # a list in JSON
-        super().__post_init__()
-
     @property
     def has_labels(self) -> bool:
         """Whether any value is a class id."""
@@ -185,11 +181,15 @@ def read_shard(folder: Path, shard: ShardInfo, storage: Storage) -> list[StoredB
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         if not reader.schema.equals(storage.schema):
             raise UserError(f"{path}: its columns are not those of its manifest; build it again")
-        blocks = [StoredBlock(storage, reader.get_batch(i)) for i in range(reader.num_record_batches)]
+        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        for batch in batches:
+            batch.validate(full=True)  # Arrow itself ends the process when it meets wrong offsets
+        blocks = [StoredBlock(storage, batch) for batch in batches]
         if not all(block.is_consistent for block in blocks):
             raise UserError(f"{path}: its columns differ in length; build it again")
         return blocks
     except FileNotFoundError:
         raise UserError(f"{path}: shard named in the manifest is missing; build it again") from None
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not a readable Arrow file ({error}); build it again") from None
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a readable Arrow file ({reason}); build it again") from None

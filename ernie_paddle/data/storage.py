@@ -165,7 +165,12 @@ class StoredBlock:
         return self._segment_lengths[np.where(exists, indices, 0)] * exists
 
     def _is_consistent(self, batch: pa.RecordBatch) -> bool:
-        """Return whether all fields have the offsets of `input_ids`, and few segments the lengths of samples."""
+        """Return whether all fields have the offsets of `input_ids`, and few segments the lengths of samples.
+
+        Offsets begin at 0, and no value is null.
+        """
+        if self._offsets[0] or self._segment_offsets[0] or any(column.null_count for column in batch.columns):
+            return False
         ends = np.concatenate([[0], np.cumsum(self._segment_lengths, dtype=np.int64)])[self._segment_offsets]
         offsets = [batch.column(name).offsets.to_numpy() for name in self._storage.token_fields]
         most_segments = np.diff(self._segment_offsets).max(initial=0)
@@ -223,6 +228,8 @@ def _segments(block: SampleBlock) -> tuple[np.ndarray, np.ndarray]:
     counts = ids[ends - 1] + 1
     if counts.max(initial=0) > MAX_SEGMENTS:
         raise ValueError(f"a sample has {counts.max()} segments; {MAX_SEGMENTS} are possible")
+    if block.lengths.max(initial=0) >= UINT16_SIZE:
+        raise ValueError(f"a sample has {block.lengths.max()} tokens; {UINT16_SIZE - 1} are possible")
     first = np.cumsum(counts) - counts
     segment = np.repeat(first, block.lengths) + ids
     return counts, np.bincount(segment, minlength=int(counts.sum())).astype(np.uint16)

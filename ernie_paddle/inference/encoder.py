@@ -187,7 +187,7 @@ class Encoder:
         """
         self.check_pooling(pooling)
         chunks = in_chunks(rows, TOKENS_CHUNK if pooling == "tokens" else CHUNK)
-        for chunk in prefetch((self._tokenized(chunk, skip_bad) for chunk in chunks), CHUNKS_AHEAD):
+        for chunk in prefetch((self.tokenize(chunk, skip_bad) for chunk in chunks), CHUNKS_AHEAD):
             encoded = self._encoded(chunk, pooling, normalize, batch_tokens)
             for row in chunk.rows:
                 yield row if isinstance(row, BadRow) else encoded[row]
@@ -205,7 +205,8 @@ class Encoder:
         """
         return self._masked_lm.candidates(text, top, self.vocabulary, self.max_length)
 
-    def _tokenized(self, rows: Sequence[InputRow | BadRow], skip_bad: bool) -> "_Chunk":
+    def tokenize(self, rows: Iterable[InputRow | BadRow], skip_bad: bool = False) -> "TokenizedRows":
+        """Return rows as samples; see `stream`."""
         checked, ids, texts = list[int | BadRow](), list[str](), list[TextInput]()
         for row in rows:
             try:
@@ -223,15 +224,24 @@ class Encoder:
         for first, second in zip(firsts, seconds, strict=True):
             sequences.append(pair(first.ids, second.ids or None, self.max_length))
             cut.append(sum(map(len, sequences[-1])) < len(first.ids) + len(second.ids))
-        return _Chunk(checked, ids, cut, samples_of(sequences, None, self.vocabulary))
+        return TokenizedRows(checked, ids, cut, samples_of(sequences, None, self.vocabulary))
 
-    def _encoded(self, chunk: "_Chunk", pooling: Pooling, normalize: bool, batch_tokens: int) -> dict[int, EncodedText]:
-        """Return the texts of a chunk by the number of their sample."""
-        encoded: dict[int, EncodedText] = {}
-        for done in run_batches(self._backend, chunk.samples, self.vocabulary.pad_id, batch_tokens):
+    def run(
+        self, samples: SampleBlock, pooling: Pooling, normalize: bool, batch_tokens: int
+    ) -> Iterator[tuple[BatchOutputs, np.ndarray]]:
+        """Run samples in batches; yield each with its vectors, [samples, hidden], or [tokens, hidden] for `tokens`."""
+        for done in run_batches(self._backend, samples, self.vocabulary.pad_id, batch_tokens):
             vectors = self._vectors(done, pooling)
             if normalize:
                 vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), SHORTEST)
+            yield done, vectors
+
+    def _encoded(
+        self, chunk: "TokenizedRows", pooling: Pooling, normalize: bool, batch_tokens: int
+    ) -> dict[int, EncodedText]:
+        """Return the texts of a chunk by the number of their sample."""
+        encoded: dict[int, EncodedText] = {}
+        for done, vectors in self.run(chunk.samples, pooling, normalize, batch_tokens):
             of_samples = done.by_sample(vectors) if pooling == "tokens" else vectors
             pooled = done.outputs[self._outputs.index("pooled")] if "pooled" in self._outputs else None
             token_ids = done.by_sample(done.batch.columns["input_ids"])
@@ -254,7 +264,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class TokenizedRows:
     """Rows in their order, given by the numbers of their samples; ids, samples, and whether their texts were cut."""
 
     rows: list[int | BadRow]

@@ -132,13 +132,13 @@ class Predictor:
         for chunk, good, samples in prefetch(map(encoded, in_chunks(examples, together=together)), CHUNKS_AHEAD):
             predictions: Iterator[Prediction] = iter(())
             if samples is not None:
-                scores = self._scores(samples.samples, batch_tokens)
+                scores = self.scores(samples.samples, batch_tokens)
                 predictions = iter(self.task.predictions(good, samples, scores, self.signature))
             for example in chunk:
                 bad = isinstance(example, BadRow)
                 yield IdentifiedPrediction(example.id, example if bad else next(predictions))
 
-    def _scores(self, samples: SampleBlock, batch_tokens: int) -> list[np.ndarray]:
+    def scores(self, samples: SampleBlock, batch_tokens: int = BATCH_TOKENS) -> list[np.ndarray]:
         """Return the scores of each sample in order, [sequences, n], or [tokens, n] for token-level heads."""
         scores: dict[int, np.ndarray] = {}
         for done in run_batches(self._backend, samples, self.vocabulary.pad_id, batch_tokens):

@@ -65,6 +65,23 @@ def test_the_baseline_learns_from_words_and_lengths_but_not_from_order(
     assert found == measure(tmp_path, TASK, seed=1), "the same seed gives the same values"
 
 
+def test_samples_without_a_label_have_no_part(tmp_path: Path) -> None:
+    """The scores are those of the labelled samples alone."""
+    random, found = np.random.default_rng(0), []
+    for name, unlabelled in (("all", 0), ("some", 70)):
+        shards = ShardWriter(tmp_path / name, "toy", "digest", 50, 24, {}, [TASK.objective.column])
+        for split in ("train", "validation"):
+            labels = np.append(np.arange(210) % 3, np.full(unlabelled, -1))
+            ids = np.stack([np.full(len(labels), 1), 40 + labels, np.full(len(labels), 2)], axis=1)
+            order = random.permutation(len(labels))
+            block = SampleBlock(np.full(len(labels), 3), {"input_ids": ids[order].ravel()}, {"label": labels[order]})
+            shards.write(split, block)
+        shards.finish()
+        found.append(measure(tmp_path / name, TASK, seed=1))
+    assert [score.labels for score in found] == [210, 210] and [score.accuracy for score in found] == [1, 1]
+    assert found[0].majority_accuracy == found[1].majority_accuracy == 1 / 3
+
+
 def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[int]]]]:
     """Write samples whose tokens are labelled by the word at a given distance; return their folder and token ids."""
     random = np.random.default_rng(1)

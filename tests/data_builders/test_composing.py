@@ -2,17 +2,22 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from traced_corpora import FIRST, VOCABULARY, Shape, TracedCorpora
 
+from data_builders.annotation.document import TokenColumns
+from data_builders.builders.builder import SampleDraft
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
 from data_builders.builders.sentence_distance import SentenceDistanceBuilder, SentenceDistanceOptions
 from data_builders.builders.sentence_reordering import SentenceReorderingBuilder, SentenceReorderingOptions
-from data_builders.composing import CountWorkItem, WorkItem, validation_mask
+from data_builders.composing import CountWorkItem, WorkItem, to_samples, validation_mask
 from ernie_paddle.config import NoOptions
+from ernie_paddle.data.schema import Column
+from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
@@ -123,3 +128,41 @@ def test_only_training_documents_are_counted_before_composing(corpora: TracedCor
     counts = CountWorkItem(builder, corpora.composing(builder, {"log": "zh"}))(WorkItem(0, 0))
     held = validation_mask(np.arange(60), 0.3, seed=1)
     assert counts == Counter(labels[i % 3] for i in range(60) if not held[i]) and 5 < held.sum() < 40
+
+
+OWN = (Column("part", "token", ("a", "b")), Column("degree", "sentence", ("low", "high")))
+
+
+def drafts(values: dict[str, Any], second: dict[str, Any], tokens: int = 3, label: int = -1) -> list[SampleDraft]:
+    """Two samples of three tokens with the values of a builder."""
+    flat = {"input_ids": np.arange(FIRST, FIRST + 3)}
+    given = [{"part": np.zeros(3, np.int64), "degree": 1} | changed for changed in (values, second)]
+    return [SampleDraft([TokenColumns(flat, 0, tokens)] if tokens else [], label, columns) for columns in given]
+
+
+def test_the_values_of_a_builder_stand_at_its_tokens() -> None:
+    samples = to_samples(drafts({"part": np.array([1, -1, 0])}, {"degree": -1}), (), OWN, VOCABULARY)
+    assert samples.columns["part"].tolist() == [-1, 1, -1, 0, -1, -1, 0, 0, 0, -1]
+    assert samples.sample_columns["degree"].tolist() == [1, -1]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (drafts({"part": np.zeros(2)}, {}), "'part': 2 values for 3 tokens"),
+        (drafts({"part": np.zeros(2)}, {"part": np.zeros(4)}), "'part': 2 values for 3 tokens"),
+        (drafts({"part": 1}, {"part": 1}), "'part': 1 values for 3 tokens"),
+        (drafts({"degree": np.zeros(1)}, {}), "'degree': 1 values for a sample, in the shape"),
+        (drafts({"part": np.full(3, 256)}, {}), "'part': 256, expected -1 to 1"),
+        (drafts({"part": np.full(3, 0.5)}, {}), "'part': 0.5, expected -1 to 1"),
+        (drafts({"degree": 0.5}, {}), "'degree': 0.5, expected -1 to 1"),
+        (drafts({"degree": 2}, {}), "'degree': 2, expected -1 to 1"),
+        (drafts({"parts": np.zeros(3)}, {}), "values for a column 'parts', which their builder does not declare"),
+        (drafts({}, {}, tokens=0), "a sample has no segments"),
+        (drafts({}, {}, label=1), "samples have a label, but their builder declares no column 'label'"),
+    ],
+)
+def test_values_that_are_not_as_declared_are_a_mistake_of_the_builder(made: list[SampleDraft], message: str) -> None:
+    """None is cut, repeated, rounded or wrapped: 256 would become 0 in 8 bits."""
+    with pytest.raises(UserError, match=message):
+        to_samples(made, (), OWN, VOCABULARY)

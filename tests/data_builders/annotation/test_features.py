@@ -10,12 +10,14 @@ import pytest
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.features import CAPITALIZATION, AnnotatedWords, TokenFeature
 from data_builders.build import build
+from data_builders.builders.knowledge_masking import KnowledgeMaskingBuilder
 from data_builders.corpora_config import BuildSettings
 from data_builders.documents import Document, Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.schema import Column
-from ernie_paddle.data.shards import SampleTable
+from ernie_paddle.data.shards import Manifest, SampleTable
+from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.testing import toy_vocabulary
@@ -94,6 +96,8 @@ def test_words_of_other_languages_have_no_value() -> None:
         lambda words: [0],
         lambda words: np.full(len(words.starts), 2),
         lambda words: np.full(len(words.starts), -2),
+        lambda words: np.full(len(words.starts), 0.5),
+        lambda words: np.full(len(words.starts), np.nan),
         lambda words: np.zeros((len(words.starts), 2)),
     ],
 )
@@ -101,6 +105,17 @@ def test_values_that_are_not_a_class_id_for_each_word_are_refused(values: Callab
     feature = TokenFeature(Column("mine", "token", ("no", "yes")), values)
     with pytest.raises(UserError, match="token feature 'mine': expected 2 values from -1 to 1"):
         feature.of_words(seen("we saw", "en"), "en")
+
+
+@pytest.mark.parametrize("name", ["label", "id", "word_classes", "word_bi_tags", "word_keys", "bi_tags"])
+def test_a_feature_may_not_take_the_name_of_a_field_of_annotations(name: str) -> None:
+    with pytest.raises(ValueError, match=f"token feature '{name}': the name is taken"):
+        TokenFeature(Column(name, "token"), lengths_of)
+
+
+def test_a_feature_is_of_tokens() -> None:
+    with pytest.raises(ValueError, match="'a': its column is of the sentence level"):
+        TokenFeature(Column("a", "sentence"), lengths_of)
 
 
 def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: Path) -> None:
@@ -135,3 +150,43 @@ def test_samples_carry_the_features_of_their_builder_and_their_config(tmp_path: 
     tree["tasks"]["knowledge_masking"]["features"] = ["word_lengths"]
     with pytest.raises(UserError, match=r"tasks\.knowledge_masking\.features: unknown token feature.*word_length"):
         built()
+
+
+def test_renamed_classes_are_in_the_samples_of_the_next_build(tmp_path: Path) -> None:
+    """Without a new version: the values are the same, but the task would refuse the names."""
+    (tmp_path / "text.txt").write_text("\n\n".join(f"We saw {i} New things." for i in range(40)))
+    toy_vocabulary(["we", "saw", "new", "things", ".", *map(str, range(40))]).save(tmp_path / "vocab.txt")
+    tree = {
+        "vocab": str(tmp_path / "vocab.txt"),
+        "max_length": 16,
+        "validation_share": 0.2,
+        "corpora": {"text": {"path": str(tmp_path / "text.txt"), "format": "text", "language": "en"}},
+        "tasks": {"knowledge_masking": {"corpora": ["text"], "features": ["mine"]}},
+    }
+    for labels in (("low", "high"), ("small", "large")):
+        registry = load_plugins()
+        registry.token_features.add("mine", TokenFeature(Column("mine", "token", labels), CAPITALIZATION.values))
+        build(check_settings(BuildSettings, tree, "test"), tmp_path / "out", Processes(1), registry)
+        declared = Manifest.load(tmp_path / "out/knowledge_masking").column("mine")
+        assert declared is not None and declared.labels == labels
+
+
+def test_a_builder_may_not_fill_a_column_of_the_annotation(tmp_path: Path) -> None:
+    """It is told before anything is annotated."""
+    (tmp_path / "text.txt").write_text("we saw")
+    toy_vocabulary(["we", "saw"]).save(tmp_path / "vocab.txt")
+    tree = {
+        "vocab": str(tmp_path / "vocab.txt"),
+        "max_length": 16,
+        "corpora": {"text": {"path": str(tmp_path / "text.txt"), "format": "text", "language": "en"}},
+        "tasks": {"filling": {"corpora": ["text"]}},
+    }
+    for column in (SPANS[0], CAPITALIZATION.column, LENGTH):
+        filling = type("Filling", (KnowledgeMaskingBuilder,), {"name": "filling", "columns": (column,)})
+        filling.features = (CAPITALIZATION.name, WORD_LENGTH.name)
+        registry = load_plugins()
+        registry.token_features.add(WORD_LENGTH.name, WORD_LENGTH)
+        registry.sample_builders.add("filling", filling)
+        with pytest.raises(UserError, match=f"sample builder 'filling': column '{column.name}' is declared twice"):
+            build(check_settings(BuildSettings, tree, "test"), tmp_path / "out", Processes(1), registry)
+    assert not (tmp_path / "out").exists()

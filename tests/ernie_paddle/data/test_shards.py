@@ -6,12 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import Column
 from ernie_paddle.data.shard_writing import ShardWriter
-from ernie_paddle.data.shards import Manifest, SampleTable, task_folders
+from ernie_paddle.data.shards import Manifest, SampleTable, read_shard, task_folders
 from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
 
@@ -152,3 +153,24 @@ def test_another_process_resumes_after_a_cut(tmp_path: Path) -> None:
     once, twice = (Manifest.load(tmp_path / folder) for folder in ("once", "twice"))
     assert once == twice and once.counts == {"documents": 7} and once.count("train") == 90
     assert len(once.splits["train"]) == 2
+
+
+def test_offsets_that_point_anywhere_are_a_mistake_of_the_file(tmp_path: Path) -> None:
+    """Read before checksums, they are found by themselves; Arrow would end the process, or read other memory."""
+    folder = write(tmp_path, random_block(30), 30)
+    path, manifest = folder / "train/shard-00000.arrow", Manifest.load(folder)
+    content, batch = path.read_bytes(), pa.ipc.open_file(path).get_batch(0)
+    for name in ("input_ids", "segment_lengths", "flags_0", "empty"):
+        offsets = batch.column(name).offsets.to_numpy()
+        before = offsets.tobytes()
+        places = [i for i in range(len(content)) if content.startswith(before, i)]
+        assert places, name
+        for index, wrong in ((0, -1), (0, 1), (7, 1 << 30), (8, -5), (30, 1 << 24), (30, 0), (30, offsets[30] - 1)):
+            changed = offsets.copy()
+            changed[index] = wrong
+            for place in places:
+                path.write_bytes(content[:place] + changed.tobytes() + content[place + len(before) :])
+                with pytest.raises(UserError, match=f"{path}: .*build it again"):
+                    read_shard(folder, manifest.splits["train"][0], manifest.storage)
+    path.write_bytes(content)
+    assert len(read_shard(folder, manifest.splits["train"][0], manifest.storage)[0]) == 30

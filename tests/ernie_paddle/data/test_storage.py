@@ -158,3 +158,13 @@ def test_a_table_over_many_shards_takes_the_rows_of_one(tmp_path: Path) -> None:
         assert table.take(rows[:1]).digest() == block.take(rows[:1]).digest()
         assert len(table.take(rows[:0])) == 0
     assert len(Manifest.load(tmp_path / "many").splits["train"]) == 18
+
+
+def test_a_segment_too_long_for_its_field_is_not_stored() -> None:
+    for tokens in (65_535, 65_536):
+        block, storage = SampleBlock(np.array([tokens]), {"input_ids": np.zeros(tokens)}), Storage((), 10)
+        if tokens == 65_535:
+            assert StoredBlock(storage, storage.to_arrow(block)).is_consistent
+        else:
+            with pytest.raises(ValueError, match="65536 tokens; 65535 are possible"):
+                storage.to_arrow(block)
