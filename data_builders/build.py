@@ -176,7 +176,7 @@ class _Build:
             )
             dropped, unknown_tokens = self._write(compose, items, shards, partial / WRITTEN)
             counts = _counts(builder, sum(map(len, corpora)), shards.manifest(), dropped, unknown_tokens)
-            _check_enough(builder, counts)
+            _check_enough(builder, counts, self.settings.validation_share)
             shards.finish(asdict(counts))
             for record in (COUNTED, WRITTEN):
                 (partial / record).unlink(missing_ok=True)
@@ -306,7 +306,7 @@ def _counts(
     )
 
 
-def _check_enough(builder: SampleBuilder, counts: TaskCounts) -> None:
+def _check_enough(builder: SampleBuilder, counts: TaskCounts, validation_share: float) -> None:
     """Raise a `UserError` if a split has no samples."""
     reasons = Counter(counts.unsuitable)
     named = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
@@ -316,5 +316,5 @@ def _check_enough(builder: SampleBuilder, counts: TaskCounts) -> None:
             raise UserError(
                 f"{builder.name}: no {split} samples; {suitable:,} of {counts.documents:,} documents are suitable"
                 + (f" (the others: {named})" if named else "")
-                + "; add more or longer documents, or change validation_share"
+                + f"; add more or longer documents, or change validation_share, which is {validation_share:g}"
             )

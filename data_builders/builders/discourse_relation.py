@@ -103,7 +103,8 @@ class DiscourseRelationBuilder(CountingBuilder, DocumentBuilder):
         kept = [marker for marker in MARKERS if counts[marker] >= least]
         if not kept:
             raise UserError(
-                f"{self.name}: no marker has {least} training pairs; add more text or lower least_per_marker"
+                f"{self.name}: no marker has {least} training pairs; add more text or lower "
+                f"tasks.{self.name}.options.least_per_marker"
             )
         most_kept = min(most, max(counts[marker] for marker in kept))
         self._shares = {NO_CONNECTIVE: min(1.0, most_kept / max(counts[NO_CONNECTIVE], 1))}

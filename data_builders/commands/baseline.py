@@ -65,8 +65,13 @@ def samples_of(run: Path) -> dict[str, str]:
 def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
     """Return a table of the accuracies and losses of the baselines and of the model on held-out samples."""
     result = Table("task", title="held-out samples: bag-of-words baselines")
-    columns = ["labels", "majority class", "bag of words", "unigram", "bag of words"]
-    for column in [*columns[:3], *(["model"] if scores else []), *columns[3:], *(["model"] if scores else [])]:
+    columns = ["labels", "majority class", "accuracy", "unigram loss", "loss"]
+    for column in [
+        *columns[:3],
+        *(["accuracy of model"] if scores else []),
+        *columns[3:],
+        *(["loss of model"] if scores else []),
+    ]:
         result.add_column(column, justify="right")
     for name, row in rows.items():
         accuracies, losses = [row.majority_accuracy, row.accuracy], [row.unigram_loss, row.loss]
@@ -76,7 +81,7 @@ def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
             losses.append(model.get("loss"))
         values = [(value, ".1%") for value in accuracies] + [(value, ".3f") for value in losses]
         result.add_row(name, f"{row.labels:,}", *(formatted(value, spec) for value, spec in values))
-    result.caption = "accuracies, then losses; of a bigram model for tasks that predict tokens"
+    result.caption = "labels are those of the samples read here; a bigram model for tasks that predict tokens"
     return result
 
 

@@ -124,6 +124,8 @@ def task_folders(folder: Path) -> list[Path]:
     Raises:
         UserError: there are none.
     """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name what ernie-paddle build wrote")
     is_task = (folder / MANIFEST).is_file()
     folders = [folder] if is_task else sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if not folders:
