@@ -176,8 +176,10 @@ class EncoderGraph(Layers):
         graph = self.graph
         words = graph.add("Gather", graph.parameter("word_embedding"), self._ids)
         sentences = graph.add("Gather", graph.parameter("sent_embedding"), graph.input(INPUTS[1]))
-        length = graph.add("Slice", graph.add("Shape", self._ids), [1], [2])
-        positions = graph.add("Slice", graph.parameter("pos_embedding"), [0], length, [0])
+        length = graph.add("Gather", graph.add("Shape", self._ids), np.array(1))
+        numbers = graph.add("Range", np.array(0), length, np.array(1))
+        last = np.array(self.config.max_position_embeddings - 1)  # padding may go on beyond it
+        positions = graph.add("Gather", graph.parameter("pos_embedding"), graph.add("Min", numbers, last))
         x = graph.add("Add", graph.add("Add", words, sentences), positions)
         return self.layer_norm(x, "pre_encoder_layer_norm")
 

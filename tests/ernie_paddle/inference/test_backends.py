@@ -72,6 +72,19 @@ def test_an_encoder_returns_all_tokens_and_the_pooled_first_ones(encoder: Backen
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
+def test_padding_may_go_on_beyond_the_last_position(encoder: Backend) -> None:
+    feed = feed_of([16, 3])
+    wider = {
+        name: np.pad(values, ((0, 0), (0, 8)), constant_values=MODEL.vocabulary.pad_id if name == "input_ids" else 0)
+        for name, values in feed.items()
+    }
+    assert MODEL.config.max_position_embeddings == 16 and wider["input_ids"].shape == (2, 24)
+    real = feed["input_ids"] != MODEL.vocabulary.pad_id
+    (tokens, pooled), (wider_tokens, wider_pooled) = encoder.run(feed), encoder.run(wider)
+    np.testing.assert_allclose(wider_tokens[:, :16][real], tokens[real], atol=1e-6)
+    np.testing.assert_allclose(wider_pooled, pooled, atol=1e-6)
+
+
 @pytest.mark.parametrize(("lengths", "masks"), [([5], 1), ([3, 16, 1], 6), ([1], 1), ([4, 2], 6)])
 def test_a_masked_lm_returns_logits_of_the_masks_in_order(masked_lm: Backend, lengths: list[int], masks: int) -> None:
     feed, p = feed_of(lengths, masks), MODEL.parameters
