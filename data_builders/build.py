@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
-from data_builders.annotation.features import TokenFeature
+from data_builders.annotation.features import TokenFeature, copied_columns
 from data_builders.annotation.store import annotate_corpus
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
@@ -22,7 +22,6 @@ from ernie_paddle.config import load_settings
 from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
-from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry, load_plugins
@@ -105,7 +104,7 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     settings.spans.check({corpus.language for corpus in raw.values()})
     builders = [builder_of(name, task, settings, raw, vocabulary, registry) for name, task in settings.tasks.items()]
     for builder in builders:
-        _columns(builder, _feature_columns(features[builder.name]))  # mistakes show before the annotation
+        _columns(builder, copied_columns(features[builder.name]))  # mistakes show before the annotation
     with locked_folder(out), Bars() as bars:
         running = _Build(settings, raw, features, vocabulary, out, engine, bars)
         annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
@@ -147,7 +146,7 @@ class _Build:
         corpora = [annotated[name] for name in self.settings.tasks[builder.name].corpora]
         origin = self._origin(builder, corpora)
         folder = self.out / builder.name
-        features = _feature_columns(self.features[builder.name])
+        features = copied_columns(self.features[builder.name])
         columns = _columns(builder, features)  # those known before a builder counts
         if manifest := unless_damaged(_finished, folder, origin, self.settings.max_length, columns):
             return TaskCounts(**manifest.counts)
@@ -241,11 +240,6 @@ class _Build:
         names = {feature.name for feature in self.features[task]}
         features = {name: version for name, version in corpus.origin["features"].items() if name in names}
         return corpus.origin | {"features": features}
-
-
-def _feature_columns(features: Sequence[TokenFeature]) -> tuple[Column, ...]:
-    """Return the columns that are copied from the annotation: spans and token features."""
-    return (*SPANS, *(feature.column for feature in features))
 
 
 def _columns(builder: SampleBuilder, features: Sequence[Column]) -> tuple[Column, ...]:

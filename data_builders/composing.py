@@ -221,11 +221,10 @@ def _checked(column: Column, values: np.ndarray) -> np.ndarray:
     Raises:
         UserError: a value is neither -1 nor a class id.
     """
-    wrong = column.wrong(values)
-    if len(wrong):
-        raise UserError(
-            f"column '{column.name}': {values[wrong[0]]}, expected {IGNORED} to {column.maximum}; mend its builder"
-        )
+    try:
+        column.check(values)
+    except ValueError as error:
+        raise UserError(f"{error}; mend its builder") from None
     return values.astype(column.dtype)
 
 

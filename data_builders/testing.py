@@ -20,7 +20,7 @@ import pyarrow as pa
 from data_builders.annotation.annotated_corpus import JSON, AnnotatedCorpus, CorpusCounts
 from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.document import AnnotatedBlock, arrow_schema
-from data_builders.annotation.features import TokenFeature
+from data_builders.annotation.features import TokenFeature, copied_columns
 from data_builders.annotation.settings import SpanSettings
 from data_builders.build import build
 from data_builders.builders.builder import CountingBuilder, SampleBuilder
@@ -41,7 +41,6 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.data.checking import MIN_LENGTH
 from ernie_paddle.data.schema import IGNORED, unique_columns
 from ernie_paddle.data.shards import SPLITS
-from ernie_paddle.data.spans import SPANS
 from ernie_paddle.data.storage import Storage
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
@@ -202,8 +201,9 @@ def _compose_work_item(
     features = tuple(registry.token_features.get(name) for name in sorted(builder.features))
     made = builder(MAX_LENGTH, check_settings(builder.Options, dict(options), "options"), toy.vocabulary)
     folders = tuple(toy.annotated(language, features) for language in languages)
-    columns = (*SPANS, *(feature.column for feature in features))
-    compose = ComposeWorkItem(made, columns, folders, tuple(languages), toy.vocabulary, SEED, VALIDATION_SHARE)
+    compose = ComposeWorkItem(
+        made, copied_columns(features), folders, tuple(languages), toy.vocabulary, SEED, VALIDATION_SHARE
+    )
     items = [WorkItem(i, n) for i, folder in enumerate(folders) for n in range(AnnotatedCorpus.open(folder).work_items)]
     if isinstance(made, CountingBuilder):
         count: CountWorkItem = pickle.loads(_pickled(CountWorkItem(made, compose)))
@@ -230,8 +230,7 @@ def _check_samples(compose: ComposeWorkItem, built: Mapping[WorkItem, BuiltWorkI
         for block in of_split:
             storage.to_arrow(block)
     for column in compose.builder.columns:
-        level = "columns" if column.level == "token" else "sample_columns"
-        values = [getattr(block, level)[column.name] for of_split in blocks.values() for block in of_split]
+        values = [block.values(column) for of_split in blocks.values() for block in of_split]
         assert (np.concatenate(values) != IGNORED).any(), f"column '{column.name}' is {IGNORED} in all samples"
 
 

@@ -4,7 +4,7 @@ The annotation computes them once for a corpus, and sample builders copy them in
 registers its own with `registry.token_features.add(feature.name, feature)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from data_builders.annotation.characters import cases
 from data_builders.annotation.document import WORD_KEYS, arrow_schema
 from data_builders.documents import Language
 from ernie_paddle.data.schema import IGNORED, Column
+from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
 
@@ -98,6 +99,11 @@ class TokenFeature:
                 f"{self.column.maximum}, got {values.shape} from {values.min(initial=0)} to {values.max(initial=0)}"
             )
         return values.astype(self.column.dtype)
+
+
+def copied_columns(features: Iterable[TokenFeature]) -> tuple[Column, ...]:
+    """Return the columns that samples copy from the annotation: spans and token features."""
+    return (*SPANS, *(feature.column for feature in features))
 
 
 def capitalized(words: AnnotatedWords) -> np.ndarray:

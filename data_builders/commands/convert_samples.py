@@ -12,7 +12,7 @@ from ernie_paddle.data.checking import open_checked
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import INPUT_IDS
 from ernie_paddle.data.shard_writing import ShardWriter
-from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
+from ernie_paddle.data.shards import SPLITS, Manifest
 from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_folder
@@ -74,7 +74,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
             in_validation = validation_mask(_contents(block), validation_share, seed=1)
             for i, split in enumerate(SPLITS):
                 rows = np.flatnonzero(in_validation == i)
-                shards.write(split, SampleTable([block]).take(rows))
+                shards.write(split, block.take(rows))
                 counts[split] += len(rows)
         for split, count in counts.items():
             if not count:

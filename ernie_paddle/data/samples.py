@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ernie_paddle.data.schema import INPUT_IDS, SENTENCE_IDS
+from ernie_paddle.data.schema import INPUT_IDS, SENTENCE_IDS, Column
 
 SEQUENCE_STARTS = "sequence_starts"  # a column for samples of several sequences: 1 at the first token of each, else 0
 
@@ -43,6 +43,17 @@ class SampleBlock:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    def values(self, column: Column) -> np.ndarray:
+        """Return the values of a declared column: [tokens], or [samples] of a sentence-level one.
+
+        Raises:
+            ValueError: the samples lack the column.
+        """
+        columns = self.columns if column.level == "token" else self.sample_columns
+        if column.name not in columns:
+            raise ValueError(f"the samples lack the declared column '{column.name}'")
+        return columns[column.name]
 
     def parts(self, rows: np.ndarray) -> Parts:
         """Return the samples at these rows, in this order, in parts that `unpacked` takes."""

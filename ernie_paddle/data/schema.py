@@ -56,6 +56,11 @@ class Column:
         fits = (values >= IGNORED) & (values <= self.maximum)
         return np.flatnonzero(~fits if values.dtype.kind in "biu" else ~fits | (values % 1 != 0))
 
+    def check(self, values: np.ndarray) -> None:
+        """Raise a `ValueError` if a value is neither -1 nor a class id."""
+        if len(wrong := self.wrong(values)):
+            raise ValueError(f"column '{self.name}': {values[wrong[0]]}, expected {IGNORED} to {self.maximum}")
+
 
 def unique_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     """Return the columns in order.

@@ -13,11 +13,13 @@ import pyarrow as pa
 
 from ernie_paddle.checksums import check_file
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.schema import INPUT_IDS, Column
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS, Column
 from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo, StoredColumn
 from ernie_paddle.data.storage import Storage
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, sha256_of
+
+FEW_CLASSES = 1 << 16
 
 
 @dataclass
@@ -101,11 +103,7 @@ class ShardWriter:
         except ValueError as error:
             raise UserError(f"samples of {self._task}: {error}; mend their builder") from None
         for column in self._columns:
-            values = (block.columns if column.level == "token" else block.sample_columns)[column.name]
-            found, counts = np.unique(values, return_counts=True)
-            self._counts[column.name].update(
-                {str(value): int(count) for value, count in zip(found, counts, strict=True)}
-            )
+            self._counts[column.name].update(_value_counts(block.values(column)))
         while writer.pending_samples >= self._samples_per_shard:
             writer.flush(self._samples_per_shard)
 
@@ -150,6 +148,17 @@ class ShardWriter:
         manifest = self.manifest(counts)
         manifest.save(self._folder)
         return manifest
+
+
+def _value_counts(values: np.ndarray) -> dict[str, int]:
+    """Count values of -1 or more, as text."""
+    if values.max() > FEW_CLASSES:
+        found, counts = np.unique(values, return_counts=True)
+    else:  # without sorting them
+        by_value = np.bincount(values.astype(np.int64) - IGNORED)
+        found = np.flatnonzero(by_value)
+        found, counts = found + IGNORED, by_value[found]
+    return dict(zip(map(str, found.tolist()), counts.tolist(), strict=True))
 
 
 def _sorted(counts: Mapping[str, int]) -> dict[str, int]:

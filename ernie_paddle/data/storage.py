@@ -78,23 +78,22 @@ class Storage:
         ids = block.columns[INPUT_IDS]
         if ids.min(initial=0) < 0 or ids.max(initial=0) >= self.vocabulary_size:
             raise ValueError(f"token ids {ids.min()} to {ids.max()}, expected 0 to {self.vocabulary_size - 1}")
+        values = {place.column.name: block.values(place.column) for place in self.places}
         for place in self.places:
-            _check_values(place.column, block)
+            place.column.check(values[place.column.name])
         counts, segment_lengths = _segments(block)
         offsets = _offsets(block.lengths)
         fields = {INPUT_IDS: ids.astype(self._ids)}
         for place in self.token_places:
-            values = block.columns[place.column.name]
+            column = values[place.column.name]
             if not place.bits:
-                fields[place.field] = values.astype(place.column.dtype)
+                fields[place.field] = column.astype(place.column.dtype)
                 continue
-            flags = fields.setdefault(place.field, np.zeros(len(values), np.uint8))
-            flags |= (values - IGNORED).astype(np.uint8) << np.uint8(place.shift)
+            flags = fields.setdefault(place.field, np.zeros(len(column), np.uint8))
+            flags |= (column - IGNORED).astype(np.uint8) << np.uint8(place.shift)
         arrays = [self._list(name, offsets, values) for name, values in fields.items()]
         arrays.insert(1, self._list(SEGMENT_LENGTHS, _offsets(counts), segment_lengths))
-        arrays += [
-            pa.array(block.sample_columns[place.column.name].astype(place.column.dtype)) for place in self.sample_places
-        ]
+        arrays += [pa.array(values[place.column.name].astype(place.column.dtype)) for place in self.sample_places]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def compacted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -205,16 +204,6 @@ def _list_field(name: str, dtype: np.dtype[Any]) -> pa.Field:
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-
-
-def _check_values(column: Column, block: SampleBlock) -> None:
-    columns = block.columns if column.level == "token" else block.sample_columns
-    if column.name not in columns:
-        raise ValueError(f"the samples lack the declared column '{column.name}'")
-    values = columns[column.name]
-    wrong = column.wrong(values)
-    if len(wrong):
-        raise ValueError(f"column '{column.name}': {values[wrong[0]]}, expected {IGNORED} to {column.maximum}")
 
 
 def _segments(block: SampleBlock) -> tuple[np.ndarray, np.ndarray]:

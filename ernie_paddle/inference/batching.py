@@ -9,7 +9,6 @@ import numpy as np
 from ernie_paddle.data.batch import Batch, PaddedLayout
 from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.inference.backends import Backend
 
 Item = TypeVar("Item")
@@ -44,9 +43,9 @@ def run_batches(
     backend: Backend, samples: SampleBlock, pad_id: int, batch_tokens: int = BATCH_TOKENS
 ) -> Iterator[BatchOutputs]:
     """Run samples in batches of up to `batch_tokens` tokens, padding included, in the order of their lengths."""
-    table, rows = SampleTable([samples]), np.argsort(samples.lengths, kind="stable")
+    rows = np.argsort(samples.lengths, kind="stable")
     for batch_rows in cut_batches(rows, samples.lengths, BatchSize(NO_LIMIT, batch_tokens)):
-        batch = Batch.of(table.take(batch_rows), batch_rows)
+        batch = Batch.of(samples.take(batch_rows), batch_rows)
         layout = PaddedLayout.of(batch.lengths)
         padding = {"input_ids": pad_id, "sentence_ids": 0}
         outputs = backend.run({name: layout.pad(batch.columns[name], value) for name, value in padding.items()})

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, overload
 
@@ -163,7 +164,7 @@ class Encoder:
         """Return a sentence about texts that were cut."""
         return f"{cut:,} of {texts:,} texts have more than {self.max_length:,} tokens and were cut"
 
-    @property
+    @cached_property
     def hidden_size(self) -> int:
         """The length of a vector."""
         (encoded,) = self.stream(input_rows([""]), "cls")

@@ -1,8 +1,10 @@
 """The batches that all peers are measured on, one numpy file each."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from stepping import serve
 
 IGNORED = -100
 
@@ -25,6 +27,18 @@ def text_steps(folder: Path, count: int) -> list[list[str]]:
     """Read the texts of a folder, cut into steps of `count` texts."""
     texts = (folder / "texts.txt").read_text(encoding="utf-8").split("\n")
     return [texts[begin : begin + count] for begin in range(0, len(texts), count)]
+
+
+def serve_texts(folder: Path, count: int, encode: Callable[[list[str]], object]) -> None:
+    """Answer steps (see `stepping.serve`) by encoding `count` texts of a folder in each."""
+    steps = text_steps(folder, count)
+
+    def step(number: int) -> int:
+        texts = steps[number % len(steps)]
+        encode(texts)
+        return len(texts)
+
+    serve(step)
 
 
 def padded(rows: list[np.ndarray], filler: int) -> np.ndarray:

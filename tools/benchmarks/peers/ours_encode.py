@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from batches import text_steps
-from stepping import serve
+from batches import serve_texts
 
 from ernie_paddle.inference.encoder import Encoder
 
@@ -16,14 +15,7 @@ from ernie_paddle.inference.encoder import Encoder
 def main() -> None:
     folder, threads, count = sys.argv[1:]
     encoder = Encoder.load(Path(folder) / "encoder", on_gpu=False, threads=int(threads))
-    steps = text_steps(Path(folder), int(count))
-
-    def step(number: int) -> int:
-        texts = steps[number % len(steps)]
-        encoder.encode(texts)
-        return len(texts)
-
-    serve(step)
+    serve_texts(Path(folder), int(count), encoder.encode)
 
 
 main()
