@@ -12,7 +12,7 @@ import paddle
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.collectives import Collectives, connect
+from ernie_paddle.programs.collectives import connect
 from ernie_paddle.programs.devices import check_precision, default_place
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
@@ -46,10 +46,9 @@ class Session:
     ):
         self.config, self.seed, self.adam, self.precision, self.impl = config, seed, adam, precision, impl
         self.ranks = ranks or Ranks()
-        connect(self.ranks)
         self.variables = Variables(default_place())
         check_precision(precision, self.variables.place)
-        self.collectives = Collectives(self.ranks, self.variables.place)
+        self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
         self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
@@ -71,6 +70,8 @@ class Session:
         Returns whether all gradients were finite.
         """
         _, program = self._training_programs(tasks)
+        if self.on_cpu:
+            self.barrier()  # gloo waits 30 seconds at most
         self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
         began = time.perf_counter()
         (non_finite,) = self._run(program.main, {}, program.non_finite)
@@ -154,7 +155,7 @@ class Session:
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        self.collectives.all_reduce(np.zeros(1, np.int64))
+        self.collectives.rendezvous.barrier()
 
     def check_equal(self) -> None:
         """Check that the parameters of all ranks are equal.
