@@ -46,7 +46,7 @@ steps=(srun --kill-on-bad-exit=0 --wait=60 --cpus-per-task="$cores" --cpu-bind=c
 [ -n "$dry" ] || steps+=(--open-mode=append --output="$out/ranks/rank.%t.log")
 rank='
 export PADDLE_TRAINER_ID=$SLURM_PROCID PADDLE_TRAINERS_NUM=$SLURM_NTASKS PADDLE_LOCAL_RANK=$SLURM_LOCALID
-[ -z "$DRY_RUN" ] || { echo $(hostname) $(env | grep -E "^(PADDLE|OMP|NCCL|GLOO|CUDA)_" | sort) "$@"; exit 0; }
+[ -z "$DRY_RUN" ] || { echo $(hostname) $(env | grep -E "^(PADDLE|OMP|NCCL|GLOO|CUDA)_" | LC_ALL=C sort) "$@"; exit 0; }
 exec "$@"'
 code=0
 DRY_RUN="$dry" forward TERM TERM "${steps[@]}" bash -c "$rank" rank \
