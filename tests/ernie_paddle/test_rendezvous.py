@@ -1,6 +1,7 @@
 """Ranks that find each other, wait for each other and learn which of them failed: as threads that share a hub."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -274,6 +275,29 @@ def test_a_rank_that_hangs_in_a_step_ends_with_the_stacks_of_its_threads() -> No
     assert found.returncode == 75, found.stderr
     assert f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; this rank hangs here:" in found.stderr
     assert "in hangs_here" in found.stderr and "Thread 0x" in found.stderr
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_rank_that_waits_for_others_can_be_stopped(rank: int, number: int, code: int) -> None:
+    script = f"""
+    import sys
+    from ernie_paddle.ranks import Ranks
+    from ernie_paddle.rendezvous import join
+    from ernie_paddle.stopping import Stopped, stop_on_signals
+    try:
+        with stop_on_signals(until_exit=True):
+            print("up", flush=True)
+            join(Ranks({rank}, 2), "localhost", {free_port()}, 60, 0)
+    except Stopped as stop:
+        sys.exit(stop.exit_code)
+    """
+    process = subprocess.Popen([sys.executable, "-c", dedent(script)], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout and process.stdout.readline() == "up\n"
+        time.sleep(0.2)
+        process.send_signal(number)
+        assert process.wait(timeout=10) == code
 
 
 def test_a_single_process_waits_for_nobody() -> None:
