@@ -109,6 +109,8 @@ class Network:
     def cross_entropy(self, logits: Any, labels: Any) -> tuple[Any, Any]:
         """Return the summed loss and the number of correct predictions, both over labels other than -1."""
         logits = cast(logits, paddle.float32)
+        if not self._dropout.active:
+            logits = paddle.assign(logits)  # the operator overwrites its input, even if predictions read that later
         column = paddle.unsqueeze(labels, -1)  # flat labels would need a squeeze, whose gradient fails in oneDNN
         losses = F.cross_entropy(logits, column, ignore_index=IGNORED, reduction="none")
         correct = paddle.cast(paddle.argmax(logits, axis=-1) == labels, "float32")
