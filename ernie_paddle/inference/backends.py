@@ -24,7 +24,7 @@ GPU_MEMORY_MB = 256  # allocated at first; grows
 INSTALL_ONNX = "pip install 'ernie-paddle[onnx]'"
 
 
-class Backend(Protocol):
+class InferenceBackend(Protocol):
     """A model that several threads may run."""
 
     def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -84,7 +84,7 @@ class OnnxBackend:
 
 def open_backend(
     folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32", threads: int | None = None
-) -> Backend:
+) -> InferenceBackend:
     """Open the model in `folder`, whose files the caller has checked. `threads` are the process's by default.
 
     Raises:
@@ -105,7 +105,7 @@ def model_backend(
     on_gpu: bool = True,
     precision: InferencePrecision = "fp32",
     threads: int | None = None,
-) -> Backend:
+) -> InferenceBackend:
     """Open a model that is not exported, with a head, in the fastest back end: on CPUs onnxruntime if it is installed.
 
     Raises:

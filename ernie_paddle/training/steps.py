@@ -1,7 +1,8 @@
 """Preparation of steps: from the plan to the arrays that are fed to programs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class PreparedStep:
     micro_batches: dict[int, MicroBatch]
     label_counts: np.ndarray
     cursor: Cursor
+
+    def with_feeds(self, change: Callable[[Any], Any]) -> "PreparedStep":
+        """Return this step with another feed of each micro-batch."""
+        changed = {i: replace(batch, feed=change(batch.feed)) for i, batch in self.micro_batches.items()}
+        return replace(self, micro_batches=changed)
 
 
 def check_batch_tokens(name: str, samples: SampleTable, train: TrainSettings) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import paddle
 import pytest
 from paddle.distributed import ReduceOp
-from programs_support import feed_for, session_for
+from programs_support import feed_for, ones, session_for
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.programs import collectives
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.collectives import HOST_RING, PROGRAM_RING, Collectives, all_reduce
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.ranks import Ranks
@@ -45,7 +46,7 @@ def of_rank(ranks: Ranks) -> Collectives:
 
 def session_of_rank(rank: int, name: str = "sentence_distance") -> tuple[Session, Task]:
     plain, (task,) = session_for(ADAM, name)
-    return Session(plain.config, 3, ADAM, ranks=Ranks(rank, 3)), task
+    return Session(plain.config, 3, ADAM, Cpu(), Ranks(rank, 3)), task
 
 
 def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +75,7 @@ def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:
 
 def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     session, task = session_of_rank(0)
-    session.add_gradients((task,), feed := feed_for(session, (task,), 0), 1)
+    session.add_gradients((task,), feed := feed_for(session, (task,), 0), ones(1), 1)
     name = "encoder_layer_0_ffn_fc_0.w_0"
     gradient = session.variables.get(name + GRADIENT_SUFFIX)
     own = session.variables.get("metrics@sentence_distance")[0]
@@ -82,7 +83,7 @@ def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     session.update((task,), 0.01)
     np.testing.assert_allclose(session.variables.get(f"{name}_moment1_0"), 0.3 * gradient, rtol=1e-5, atol=1e-9)
     alone, (task,) = session_for(ADAM, task.name)
-    alone.add_gradients((task,), feed, 1)
+    alone.add_gradients((task,), feed, ones(1), 1)
     alone.update((task,), 0.01)
     assert session.gradient_norm() == pytest.approx(3 * alone.gradient_norm(), rel=1e-5)
 
@@ -113,7 +114,7 @@ def test_ranks_with_any_other_parameter_are_named(monkeypatch: pytest.MonkeyPatc
 
 def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     session, task = session_of_rank(1)
-    session.add_gradients((task,), feed_for(session, (task,), 0), 1)
+    session.add_gradients((task,), feed_for(session, (task,), 0), ones(1), 1)
     before = session.parameters() | session.optimizer_state()
     assert any("_moment2_0" in name for name in before)
     monkeypatch.setattr(session.collectives, "broadcast", lambda array: array + 1)
