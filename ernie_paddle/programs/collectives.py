@@ -10,8 +10,6 @@ import os
 import socket
 from collections.abc import Sequence
 from hashlib import md5
-from itertools import accumulate
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,11 +17,10 @@ import paddle
 from paddle.distributed import ReduceOp
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.programs.building import new_program
+from ernie_paddle.programs.building import cast, new_program
 from ernie_paddle.ranks import Ranks, connect_seconds, master
 from ernie_paddle.rendezvous import Rendezvous, interface_of, join
 
-BUCKET = 1 << 24  # float32 values in one message
 PROGRAM_RING, HOST_RING = 0, 1
 
 
@@ -81,29 +78,14 @@ def _create_rings(store: Any, ranks: Ranks, gpu: int | None, job: str) -> None:
         manager.create_nccl_comm_context(store, str(PROGRAM_RING), ranks.rank, ranks.world, key)
 
 
-def all_reduce(values: Sequence[Any]) -> list[Any]:
-    """Sum Values over all processes. Adds a few large messages to the program under construction."""
-    sums: list[Any] = []
-    for bucket in _buckets(values):
-        flat = paddle.concat([paddle.reshape(value, [-1]) for value in bucket])
-        flat = _reduced(flat, PROGRAM_RING)
-        sizes = [prod(value.shape) for value in bucket]
-        pieces = paddle.split(flat, sizes) if len(bucket) > 1 else [flat]
-        sums += [paddle.reshape(piece, value.shape) for piece, value in zip(pieces, bucket, strict=True)]
-    return sums
+def all_reduce(values: Sequence[Any], dtype: Any = paddle.float32) -> list[Any]:
+    """Sum Values over all processes, each by a message of its own in this dtype; return the sums in float32."""
+    return [cast(_reduced(cast(value, dtype), PROGRAM_RING), paddle.float32) for value in values]
 
 
 def _reduced(value: Any, ring: int) -> Any:
     """Return the sum as a new Value: `distributed.all_reduce` works in place, which misses oneDNN's copy of a Value."""
     return paddle._C_ops.all_reduce(value, ring, ReduceOp.SUM)
-
-
-def _buckets(values: Sequence[Any]) -> list[list[Any]]:
-    ends = list(accumulate(prod(value.shape) for value in values))
-    buckets: dict[int, list[Any]] = {}
-    for value, end in zip(values, ends, strict=True):
-        buckets.setdefault((end - 1) // BUCKET, []).append(value)
-    return list(buckets.values())
 
 
 class Collectives:

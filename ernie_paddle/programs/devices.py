@@ -13,7 +13,7 @@ from ernie_paddle.programs.gpu import Gpu
 from ernie_paddle.ranks import local_rank
 from ernie_paddle.settings import ImplSettings, Precision
 
-NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "bf16": 8}
+NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "tf32": 8, "bf16": 8}
 FLASH_CAPABILITY = 8
 
 
@@ -52,7 +52,7 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
                 f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {_capability(place)}; "
                 f"take {advice}"
             )
-    elif precision == "fp16" or (precision == "bf16" and not cpu_supports_bf16()):
+    elif precision in ("fp16", "tf32") or (precision == "bf16" and not cpu_supports_bf16()):
         raise UserError(
             f"{option}: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
         )
@@ -64,7 +64,9 @@ def uses_flash(precision: Precision, impl: ImplSettings, place: Any) -> bool:
     Raises:
         UserError: FlashAttention is requested but cannot run.
     """
-    if impl.attention == "padded":
+    if impl.attention == "flash" and impl.repeatable:
+        raise UserError("impl.attention: flash does not repeat bit by bit; leave it out, or impl.repeatable")
+    if impl.attention == "padded" or impl.repeatable:
         return False
     supported = precision in ("bf16", "fp16") and place.is_gpu_place() and _capability(place) >= FLASH_CAPABILITY
     if impl.attention == "flash" and not supported:

@@ -12,7 +12,7 @@ from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
 from ernie_paddle.faults import resident_bytes
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.backend import Backend
+from ernie_paddle.programs.backend import DTYPES, Backend
 from ernie_paddle.programs.collectives import connect
 from ernie_paddle.programs.device_feeds import DeviceFeeds, StagedFeed
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
@@ -26,7 +26,7 @@ from ernie_paddle.programs.update_program import (
 )
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX, Variables
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import AdamSettings, SumPrecision
 from ernie_paddle.task import Task
 
 
@@ -43,11 +43,15 @@ class Session:
         adam: AdamSettings,
         backend: Backend,
         ranks: Ranks | None = None,
+        gradient_sums: SumPrecision = "fp32",
     ):
         self.config, self.seed, self.adam = config, seed, adam
         self.ranks, self.backend = ranks or Ranks(), backend
-        self.collectives = connect(self.ranks, self.backend.place)
         self.variables = Variables(self.backend.place)
+        self._sums_dtype = DTYPES[gradient_sums]
+        if gradient_sums != "fp32" and self.ranks.world > 1 and self.on_cpu:
+            raise UserError(f"train.gradient_sums: {gradient_sums} needs GPUs")
+        self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
         self._accumulates = False  # whether this step already has gradients
@@ -104,12 +108,12 @@ class Session:
         Returns whether all gradients were finite.
         """
         program = self._update_program(tasks)
-        if self.on_cpu:
-            self.barrier()  # gloo waits 30 seconds at most
         if not self._accumulates:  # there are more ranks than micro-batches
             for group in program.groups:
                 self.variables.set(group.name + GRADIENT_SUFFIX, np.zeros(group.shape, np.float32))
         self._accumulates = False
+        if self.on_cpu and self.ranks.world > 1:
+            self.barrier()  # gloo waits 30 seconds at most
         self.variables.set(LEARNING_RATE, np.array([learning_rate], np.float32))
         began = time.perf_counter()
         (non_finite,) = self._run(program.main, {}, program.non_finite)
@@ -221,7 +225,7 @@ class Session:
         names = tuple(task.name for task in tasks)
         if (names, accumulates) not in self._training:
             program = build_task_program(self.config, tasks, True, self.backend, accumulates)
-            if self.backend.precision != "fp32" and not program.products[1]:
+            if self.backend.dtype != paddle.float32 and not program.products[1]:
                 raise RuntimeError(f"{'+'.join(names)}: no product of the program is in {self.backend.precision}")
             self._add_parameters(program)
             self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
@@ -234,7 +238,7 @@ class Session:
         names = tuple(task.name for task in tasks)
         if names not in self._updates:
             groups = self._training_program(tasks, accumulates=False).groups
-            self._updates[names] = build_update_program(groups, self.adam, self.ranks)
+            self._updates[names] = build_update_program(groups, self.adam, self.ranks, self.backend, self._sums_dtype)
         return self._updates[names]
 
     def _evaluation_program(self, task: Task) -> TaskProgram:
