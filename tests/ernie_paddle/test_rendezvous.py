@@ -277,6 +277,29 @@ def test_a_rank_that_hangs_in_a_step_ends_with_the_stacks_of_its_threads() -> No
     assert "in hangs_here" in found.stderr and "Thread 0x" in found.stderr
 
 
+def test_a_process_that_never_lets_its_threads_run_ends_with_their_stacks() -> None:
+    script = f"""
+    import ctypes, threading, time
+    from ernie_paddle import hub, rendezvous
+    from ernie_paddle.ranks import Ranks
+    for module in (hub, rendezvous):
+        module.TICK, module.BEAT = 0.02, 0.05
+    rendezvous.BACKSTOP = 0.3
+    second = lambda: rendezvous.join(Ranks(1, 2), "localhost", {(port := free_port())}, 20, 0)
+    threading.Thread(target=second, daemon=True).start()
+    rendezvous.join(Ranks(0, 2), "localhost", {port}, 20, 0)
+    time.sleep(0.6)
+    print("runs", flush=True)
+    def holds_the_interpreter():
+        ctypes.PyDLL(None).sleep(60)
+    holds_the_interpreter()
+    """
+    command = [sys.executable, "-c", dedent(script)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert found.returncode == 1 and found.stdout == "runs\n", found.stderr
+    assert "Timeout (0:00:00.3" in found.stderr and "in holds_the_interpreter" in found.stderr
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
 def test_a_rank_that_waits_for_others_can_be_stopped(rank: int, number: int, code: int) -> None:
