@@ -31,11 +31,12 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at clocks often."""
+    """Look at clocks often, and never end the process of the tests."""
     for module in (hub, rendezvous):
         monkeypatch.setattr(module, "TICK", 0.02)
         monkeypatch.setattr(module, "BEAT", 0.05)
     monkeypatch.setattr(rendezvous, "GRACE", 0.3)
+    monkeypatch.setattr(os, "_exit", lambda code: None)
 
 
 @pytest.fixture
@@ -138,6 +139,25 @@ def test_a_rank_that_is_silent_is_named_but_not_one_that_only_waits(monkeypatch:
     silent.close()
     for rank in ranks:
         rank.leave()
+
+
+def test_a_job_that_only_waits_is_not_silent(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+    for module in (hub, rendezvous):
+        monkeypatch.setattr(module, "SILENCE", 0.4)
+    ranks = job(2)
+    time.sleep(0.9)
+    assert together(ranks, lambda rank: rank.barrier()) == [None, None]
+
+
+def test_a_rank_0_that_is_silent_is_named_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendezvous, "SILENCE", 0.4)
+    with socket.create_server(("", 0)) as server, ThreadPoolExecutor(1) as pool:
+        other = pool.submit(join, Ranks(1, 2), "localhost", server.getsockname()[1], 20, STORE)
+        silent = connection_of(server.accept()[0])
+        send(silent, "complete", [STORE, "127.0.0.1", "rank 0 (elsewhere)"])
+        with pytest.raises(Failure, match=r"^rank 0 \(elsewhere\) has been silent"):
+            other.result().barrier()
+        silent.close()
 
 
 def test_silence_of_all_is_a_suspended_job(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
