@@ -160,6 +160,21 @@ def test_a_rank_0_that_is_silent_is_named_by_the_others(monkeypatch: pytest.Monk
         silent.close()
 
 
+def test_a_rank_that_was_suspended_listens_before_it_calls_rank_0_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    jump, clock = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + jump[0])
+    with socket.create_server(("", 0)) as server, ThreadPoolExecutor(1) as pool:
+        other = pool.submit(join, Ranks(1, 2), "localhost", server.getsockname()[1], 20, STORE)
+        silent = connection_of(server.accept()[0])
+        send(silent, "complete", [STORE, "127.0.0.1", "rank 0 (elsewhere)"])
+        rank = other.result()
+        jump[0] = 10_000.0
+        time.sleep(0.2)
+        assert rank.failure is None
+        rank.leave()
+        silent.close()
+
+
 def test_silence_of_all_is_a_suspended_job(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
     """Clocks that jump stand for a job that was stopped and continued."""
     ranks, jump, clock = job(2), [0.0], time.monotonic
