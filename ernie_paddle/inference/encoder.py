@@ -219,8 +219,8 @@ class Encoder:
                 if not skip_bad:
                     raise
                 checked.append(BadRow(row.id, str(error)))
-        firsts = tokenized([text.text_a for text in texts], self.vocabulary)
-        seconds = tokenized([text.text_b or "" for text in texts], self.vocabulary)
+        firsts = tokenized([text.text_a for text in texts], self.vocabulary, self.max_length)
+        seconds = tokenized([text.text_b or "" for text in texts], self.vocabulary, self.max_length)
         sequences, cut = [], []
         for first, second in zip(firsts, seconds, strict=True):
             sequences.append(pair(first.ids, second.ids or None, self.max_length))
