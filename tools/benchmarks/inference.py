@@ -7,7 +7,9 @@ import argparse
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,8 @@ def main() -> None:
     folder, measured = OUT / "inference", f"threads: {threads}, {args.clock} time"
     shutil.rmtree(folder, ignore_errors=True)
     config = ErnieConfig.load(args.config).model_copy(update={"hidden_act": "gelu"})  # as the peers' models
-    export_models(folder, config, args.texts)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose end frees the models' memory
+        pool.submit(export_models, folder, config, args.texts).result()
     result: dict[str, Any] = {}
     for samples in SAMPLES:
         batches = random_batches(folder / f"{samples}_samples", samples)
