@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("benchmark", choices=["inference"])
     parser.add_argument("--peers", required=True, help="Python of the environment with PyTorch and onnxruntime")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
-    parser.add_argument("--rounds", type=int, default=15, help="of the exports")
+    parser.add_argument("--rounds", type=int, default=9, help="of the exports")
     parser.add_argument(
         "--texts", type=int, default=2000, help=f"reviews that become vectors, {TEXTS_PER_STEP} a round"
     )
