@@ -26,7 +26,7 @@ SLOW_FUSIONS = ["SkipLayerNormFusion"]  # the fused operator takes ten times the
 INSTALL_ONNX = "pip install 'ernie-paddle[onnx]'"
 
 
-class Backend(Protocol):
+class InferenceBackend(Protocol):
     """A model that several threads may run.
 
     `batch_tokens` are the tokens that it computes together fastest, padding included.
@@ -57,8 +57,6 @@ class PaddleBackend:
     ):
         from ernie_paddle.programs import paddle
 
-        # Freed one by one, tensors keep a thread of Paddle's busy, on a core that the products need.
-        paddle.set_flags({"FLAGS_eager_delete_tensor_gb": FREED_TOGETHER_GB})
         self._predictor = paddle.inference.create_predictor(inference_config(folder, on_gpu, precision, threads))
         self._lock = threading.Lock()
 
@@ -100,7 +98,7 @@ class OnnxBackend:
 
 def open_backend(
     folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32", threads: int | None = None
-) -> Backend:
+) -> InferenceBackend:
     """Open the model in `folder`, whose files the caller has checked. `threads` are the process's by default.
 
     Raises:
@@ -121,7 +119,7 @@ def model_backend(
     on_gpu: bool = True,
     precision: InferencePrecision = "fp32",
     threads: int | None = None,
-) -> Backend:
+) -> InferenceBackend:
     """Open a model that is not exported, with a head, in the fastest back end: on CPUs onnxruntime if it is installed.
 
     Raises:
@@ -208,6 +206,8 @@ def inference_config(folder: Path, on_gpu: bool, precision: InferencePrecision, 
         modes = {"fp32": paddle.inference.PrecisionType.Float32, "bf16": paddle.inference.PrecisionType.Bfloat16}
         config.enable_use_gpu(GPU_MEMORY_MB, 0, modes[precision])
         return config
+    # Freed one by one, tensors keep a thread of Paddle's busy, on a core that the products need.
+    paddle.set_flags({"FLAGS_eager_delete_tensor_gb": FREED_TOGETHER_GB})
     config.set_cpu_math_library_num_threads(threads or cpu_threads())  # the default is one
     config.enable_onednn()
     if precision == "bf16":

@@ -9,7 +9,7 @@ import numpy as np
 from ernie_paddle.data.batch import Batch, PaddedLayout
 from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.inference.backends import Backend
+from ernie_paddle.inference.backends import InferenceBackend
 
 Item = TypeVar("Item")
 
@@ -39,7 +39,7 @@ class BatchOutputs:
 
 
 def run_batches(
-    backend: Backend, samples: SampleBlock, pad_id: int, batch_tokens: int | None = None
+    backend: InferenceBackend, samples: SampleBlock, pad_id: int, batch_tokens: int | None = None
 ) -> Iterator[BatchOutputs]:
     """Run samples in batches of up to `batch_tokens` tokens, padding included, in the order of their lengths.
 

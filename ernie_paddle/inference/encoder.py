@@ -15,7 +15,7 @@ from ernie_paddle.data.encoding import pair, samples_of, tokenized
 from ernie_paddle.data.prefetch import prefetch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend, open_backend
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, model_backend, open_backend
 from ernie_paddle.inference.batching import CHUNK, CHUNKS_AHEAD, BatchOutputs, in_chunks, run_batches
 from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import encoder_head
@@ -52,7 +52,12 @@ class Encoder:
     """
 
     def __init__(
-        self, backend: Backend, outputs: Sequence[str], vocabulary: Vocabulary, max_length: int, masked_lm: MaskedLM
+        self,
+        backend: InferenceBackend,
+        outputs: Sequence[str],
+        vocabulary: Vocabulary,
+        max_length: int,
+        masked_lm: MaskedLM,
     ):
         """`outputs` are the names of what `backend` returns: `tokens` and, with a pooler, `pooled`."""
         self.vocabulary, self.max_length = vocabulary, max_length

@@ -11,7 +11,7 @@ from ernie_paddle.data.prefetch import prefetch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, Encoded, FinetuningTask, KeptSignature, Prediction
-from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend, open_backend
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, model_backend, open_backend
 from ernie_paddle.inference.batching import CHUNKS_AHEAD, in_chunks, run_batches
 from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import TaskHead
@@ -35,7 +35,9 @@ class Predictor:
     `signature` is what the model expects and predicts, `task` its fine-tuning task.
     """
 
-    def __init__(self, backend: Backend, task: FinetuningTask, signature: KeptSignature, vocabulary: Vocabulary):
+    def __init__(
+        self, backend: InferenceBackend, task: FinetuningTask, signature: KeptSignature, vocabulary: Vocabulary
+    ):
         self.task, self.signature, self.vocabulary = task, signature, vocabulary
         self._backend = backend
 
