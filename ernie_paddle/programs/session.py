@@ -1,9 +1,7 @@
 """The session of a run: its programs, built on first use, and the variables that they share."""
 
-import resource
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -12,6 +10,7 @@ import paddle
 
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
+from ernie_paddle.faults import resident_bytes
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.backend import DTYPES, Backend
 from ernie_paddle.programs.collectives import connect
@@ -149,8 +148,7 @@ class Session:
         """Return the memory in use: allocated on the GPU, or resident in this process."""
         if not self.on_cpu:
             return int(paddle.device.cuda.memory_allocated())
-        resident = int(Path("/proc/self/statm").read_text().split()[1])
-        return resident * resource.getpagesize()
+        return resident_bytes()
 
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Return the summed loss and the number of correct predictions of a task on one batch, float64 [2]."""
