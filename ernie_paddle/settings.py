@@ -95,3 +95,6 @@ class ImplSettings(Settings):
     """Steps between two checkpoints; each stage ends with one, too."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """Checkpoints that are kept; older ones are removed."""
+    step_seconds: float = Field(default=600.0, gt=0)
+    """Seconds after which a step on several devices counts as hung and ends the job; 20 times the median step if that
+    is longer."""

@@ -14,7 +14,7 @@ from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.backend import Backend
-from ernie_paddle.programs.collectives import Collectives, connect
+from ernie_paddle.programs.collectives import connect
 from ernie_paddle.programs.device_feeds import DeviceFeeds, StagedFeed
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
@@ -47,9 +47,8 @@ class Session:
     ):
         self.config, self.seed, self.adam = config, seed, adam
         self.ranks, self.backend = ranks or Ranks(), backend
-        connect(self.ranks)
         self.variables = Variables(self.backend.place)
-        self.collectives = Collectives(self.ranks, self.variables.place)
+        self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
         self._accumulates = False  # whether this step already has gradients
@@ -110,6 +109,8 @@ class Session:
             for group in program.groups:
                 self.variables.set(group.name + GRADIENT_SUFFIX, np.zeros(group.shape, np.float32))
         self._accumulates = False
+        if self.on_cpu and self.ranks.world > 1:
+            self.barrier()  # gloo waits 30 seconds at most
         self.variables.set(LEARNING_RATE, np.array([learning_rate], np.float32))
         began = time.perf_counter()
         (non_finite,) = self._run(program.main, {}, program.non_finite)
@@ -194,7 +195,7 @@ class Session:
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        self.collectives.all_reduce(np.zeros(1, np.int64))
+        self.collectives.rendezvous.barrier()
 
     def check_equal(self) -> None:
         """Check that the parameters of all ranks are equal.

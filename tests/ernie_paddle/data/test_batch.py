@@ -91,7 +91,7 @@ def test_a_feed_selects_the_tokens_that_tasks_read_and_the_first_of_each_sequenc
     feed = encoder_feed(batch, {name: Labels(tokens, {}, tokens) for name, tokens in selected.items()})
     assert feed["selected"].tolist() == [0, 2, 3, 4, 5, 8]
     assert all((feed["selected"][feed[f"{name}@selected"]] == tokens).all() for name, tokens in selected.items())
-    assert (feed["padded_to_selected"][:, :3] == [[0, -1, -1], [-1, -1, -1], [1, 2, 3]]).all()
+    assert (feed["padded_to_selected"][:, :3] == [[0, 1, -1], [2, -1, -1], [3, 4, 5]]).all()
     assert set(feed) == {declared.name for declared in ENCODER_FEEDS} | {"a@selected", "b@selected"}
 
 
