@@ -50,6 +50,20 @@ class Ranks:
         """Return this process's share of the items; the sizes of the shares differ by at most one."""
         return items[self.rank :: self.world]
 
+    def balanced(self, sizes: Sequence[int]) -> list[int]:
+        """Return the numbers of this process's items, in order, where item i has the size `sizes[i]`.
+
+        The processes get equal totals as nearly as one pass from the largest item allows. Their numbers of items differ
+        by at most one.
+        """
+        shares: list[list[int]] = [[] for _ in range(self.world)]
+        totals = [0] * self.world
+        for number in sorted(range(len(sizes)), key=lambda number: (-sizes[number], number)):
+            rank = min(range(self.world), key=lambda rank: (len(shares[rank]), totals[rank], rank))
+            shares[rank].append(number)
+            totals[rank] += sizes[number]
+        return sorted(shares[self.rank])
+
 
 def local_rank() -> int:
     """Return the number of this process on its machine.

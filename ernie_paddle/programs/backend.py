@@ -13,7 +13,12 @@ from ernie_paddle.programs.building import cast, declare_inputs
 from ernie_paddle.programs.parameter_groups import ParameterGroup
 from ernie_paddle.settings import ImplSettings, Precision
 
-DTYPES: dict[Precision, Any] = {"fp32": paddle.float32, "bf16": paddle.bfloat16, "fp16": paddle.float16}
+DTYPES: dict[Precision, Any] = {
+    "fp32": paddle.float32,
+    "tf32": paddle.float32,
+    "bf16": paddle.bfloat16,
+    "fp16": paddle.float16,
+}
 
 
 class Backend(ABC):
@@ -74,6 +79,10 @@ class Backend(ABC):
 
         The forward pass of the program is complete; the gradients are not yet there.
         """
+
+    def host_flag(self, flag: Any) -> Any:
+        """Return a flag in the memory of the host, from which operators read it without waiting again."""
+        return flag
 
     @abstractmethod
     def finish(self, main: Any) -> None:

@@ -17,7 +17,7 @@ import paddle
 from paddle.distributed import ReduceOp
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.programs.building import new_program
+from ernie_paddle.programs.building import cast, new_program
 from ernie_paddle.ranks import Ranks, connect_seconds, master
 from ernie_paddle.rendezvous import Rendezvous, interface_of, join
 
@@ -78,9 +78,9 @@ def _create_rings(store: Any, ranks: Ranks, gpu: int | None, job: str) -> None:
         manager.create_nccl_comm_context(store, str(PROGRAM_RING), ranks.rank, ranks.world, key)
 
 
-def all_reduce(values: Sequence[Any]) -> list[Any]:
-    """Sum Values over all processes, each by a message of its own, in the program under construction."""
-    return [_reduced(value, PROGRAM_RING) for value in values]
+def all_reduce(values: Sequence[Any], dtype: Any = paddle.float32) -> list[Any]:
+    """Sum Values over all processes, each by a message of its own in this dtype; return the sums in float32."""
+    return [cast(_reduced(cast(value, dtype), PROGRAM_RING), paddle.float32) for value in values]
 
 
 def _reduced(value: Any, ring: int) -> Any:

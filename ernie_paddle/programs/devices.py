@@ -1,7 +1,6 @@
 """The device of this process, its backend, and the precisions that it supports."""
 
 import functools
-import os
 from typing import Any
 
 import paddle
@@ -11,9 +10,10 @@ from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.gpu import Gpu
+from ernie_paddle.ranks import local_rank
 from ernie_paddle.settings import ImplSettings, Precision
 
-NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "bf16": 8}
+NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "tf32": 8, "bf16": 8}
 FLASH_CAPABILITY = 8
 
 
@@ -35,7 +35,7 @@ def default_place() -> Any:
     A process that is the n-th on its machine takes the n-th of the visible GPUs.
     """
     gpus = paddle.device.cuda.device_count()
-    return paddle.CUDAPlace(int(os.environ.get("PADDLE_LOCAL_RANK", "0")) % gpus) if gpus else paddle.CPUPlace()
+    return paddle.CUDAPlace(local_rank() % gpus) if gpus else paddle.CPUPlace()
 
 
 def check_precision(precision: Precision, place: Any, option: str = "train.precision") -> None:
@@ -52,7 +52,7 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
                 f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {_capability(place)}; "
                 f"take {advice}"
             )
-    elif precision == "fp16" or (precision == "bf16" and not cpu_supports_bf16()):
+    elif precision in ("fp16", "tf32") or (precision == "bf16" and not cpu_supports_bf16()):
         raise UserError(
             f"{option}: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
         )
@@ -64,7 +64,9 @@ def uses_flash(precision: Precision, impl: ImplSettings, place: Any) -> bool:
     Raises:
         UserError: FlashAttention is requested but cannot run.
     """
-    if impl.attention == "padded":
+    if impl.attention == "flash" and impl.repeatable:
+        raise UserError("impl.attention: flash does not repeat bit by bit; leave it out, or impl.repeatable")
+    if impl.attention == "padded" or impl.repeatable:
         return False
     supported = precision in ("bf16", "fp16") and place.is_gpu_place() and _capability(place) >= FLASH_CAPABILITY
     if impl.attention == "flash" and not supported:

@@ -34,6 +34,12 @@ class Gpu(Backend):
         super().__init__(precision, impl)
         self.place, self.flash = place, flash
         paddle.set_flags({"FLAGS_use_mkldnn": False})  # oneDNN's kernels would be taken for what stays on the CPU
+        self._set_up_device()
+
+    def _set_up_device(self) -> None:
+        paddle.base.core.set_cublas_switch(self.precision == "tf32")  # on by default, also for fp32
+        if self.impl.repeatable:  # sums in a fixed order, instead of atomic additions
+            paddle.set_flags({"FLAGS_embedding_deterministic": 1, "FLAGS_cudnn_deterministic": True})
 
     def declare_feeds(self, feeds: Sequence[Feed]) -> dict[str, Any]:
         values = declare_inputs([feed for feed in feeds if feed.name not in _PACKED])
@@ -80,6 +86,9 @@ class Gpu(Backend):
         self, main: Any, groups: Sequence[ParameterGroup], values: Mapping[str, Any]
     ) -> dict[str, Any]:
         return {group.name: self._joined(main, group, values) for group in groups}
+
+    def host_flag(self, flag: Any) -> Any:
+        return paddle._C_ops.memcpy_d2h(flag, 0)  # each AdamW operator would copy it and wait
 
     def finish(self, main: Any) -> None:
         """Leave the program as it is: Paddle's operators for GPUs need no help."""
@@ -145,6 +154,9 @@ class GpuStandIn(Gpu):
 
     def __init__(self, precision: Precision, impl: ImplSettings, flash: bool):
         super().__init__(precision, impl, paddle.CPUPlace(), flash)
+
+    def _set_up_device(self) -> None:
+        """Set nothing: the CPU has no such flags."""
 
     def _fused_linear(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
         return paddle.matmul(x, weight, transpose_y=transposed) + bias

@@ -1,9 +1,7 @@
 """The session of a run: its programs, built on first use, and the variables that they share."""
 
-import resource
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -12,8 +10,9 @@ import paddle
 
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
+from ernie_paddle.faults import resident_bytes
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.backend import Backend
+from ernie_paddle.programs.backend import DTYPES, Backend
 from ernie_paddle.programs.collectives import connect
 from ernie_paddle.programs.device_feeds import DeviceFeeds, StagedFeed
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
@@ -27,7 +26,7 @@ from ernie_paddle.programs.update_program import (
 )
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX, Variables
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import AdamSettings, SumPrecision
 from ernie_paddle.task import Task
 
 
@@ -44,10 +43,14 @@ class Session:
         adam: AdamSettings,
         backend: Backend,
         ranks: Ranks | None = None,
+        gradient_sums: SumPrecision = "fp32",
     ):
         self.config, self.seed, self.adam = config, seed, adam
         self.ranks, self.backend = ranks or Ranks(), backend
         self.variables = Variables(self.backend.place)
+        self._sums_dtype = DTYPES[gradient_sums]
+        if gradient_sums != "fp32" and self.ranks.world > 1 and self.on_cpu:
+            raise UserError(f"train.gradient_sums: {gradient_sums} needs GPUs")
         self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
@@ -145,8 +148,7 @@ class Session:
         """Return the memory in use: allocated on the GPU, or resident in this process."""
         if not self.on_cpu:
             return int(paddle.device.cuda.memory_allocated())
-        resident = int(Path("/proc/self/statm").read_text().split()[1])
-        return resident * resource.getpagesize()
+        return resident_bytes()
 
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Return the summed loss and the number of correct predictions of a task on one batch, float64 [2]."""
@@ -223,7 +225,7 @@ class Session:
         names = tuple(task.name for task in tasks)
         if (names, accumulates) not in self._training:
             program = build_task_program(self.config, tasks, True, self.backend, accumulates)
-            if self.backend.precision != "fp32" and not program.products[1]:
+            if self.backend.dtype != paddle.float32 and not program.products[1]:
                 raise RuntimeError(f"{'+'.join(names)}: no product of the program is in {self.backend.precision}")
             self._add_parameters(program)
             self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
@@ -236,7 +238,7 @@ class Session:
         names = tuple(task.name for task in tasks)
         if names not in self._updates:
             groups = self._training_program(tasks, accumulates=False).groups
-            self._updates[names] = build_update_program(groups, self.adam, self.ranks)
+            self._updates[names] = build_update_program(groups, self.adam, self.ranks, self.backend, self._sums_dtype)
         return self._updates[names]
 
     def _evaluation_program(self, task: Task) -> TaskProgram:

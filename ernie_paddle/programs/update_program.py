@@ -6,6 +6,7 @@ from typing import Any
 
 import paddle
 
+from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import declare_parameter, new_program, persistent_variable
 from ernie_paddle.programs.collectives import all_reduce
 from ernie_paddle.programs.parameter_groups import ParameterGroup
@@ -31,14 +32,16 @@ class UpdateProgram:
     groups: tuple[ParameterGroup, ...]
 
 
-def build_update_program(groups: Sequence[ParameterGroup], adam: AdamSettings, ranks: Ranks) -> UpdateProgram:
+def build_update_program(
+    groups: Sequence[ParameterGroup], adam: AdamSettings, ranks: Ranks, backend: Backend, sums_dtype: Any
+) -> UpdateProgram:
     """Build the update of these groups alone, so that the heads of absent tasks do not drift.
 
-    It starts with the sum of the gradients over all processes.
+    It starts with the sum of the gradients over all processes, in `sums_dtype`.
     """
     with new_program() as main:
         gradients = [persistent_variable(group.name + GRADIENT_SUFFIX, group.shape) for group in groups]
-        totals = gradients if ranks.world == 1 else all_reduce(gradients)
+        totals = gradients if ranks.world == 1 else all_reduce(gradients, sums_dtype)
         scale, learning_rate = persistent_variable(LOSS_SCALE, (1,)), persistent_variable(LEARNING_RATE, (1,))
         # Not sum(square(...)), which is 1 % off for 10**8 values; and oneDNN would square needed values in place.
         squares = [paddle.reshape(paddle._C_ops.squared_l2_norm(total), [1]) for total in totals]
@@ -48,8 +51,9 @@ def build_update_program(groups: Sequence[ParameterGroup], adam: AdamSettings, r
         factor = 1 / scale
         if adam.clip_norm is not None:
             factor *= adam.clip_norm / paddle.maximum(norm, paddle.full([1], adam.clip_norm))
+        skipped = backend.host_flag(non_finite)
         for group, total in zip(groups, totals, strict=True):
-            _adamw(group, total * factor, learning_rate, non_finite, adam)
+            _adamw(group, total * factor, learning_rate, skipped, adam)
     return UpdateProgram(main, non_finite, tuple(groups))
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,11 +26,12 @@ from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep
+from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
 from ernie_paddle.training.trainer import Progress, Trainer
 
 RECENT_STEPS = 100  # whose median a step's time is compared with
 LONGER = 20  # times the median that a step may take
+BUILDING = 600.0  # more seconds for a step whose programs must be built first
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume,
         console.print(f"{out}: no complete checkpoint to resume from, starting a new run", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
-    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
+    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan, trainer.ranks.world))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(
@@ -158,20 +160,27 @@ class StepLimit:
     """Ends a job of several ranks if a step hangs.
 
     The limit is `impl.step_seconds`, or 20 times the median of the last steps if that is longer. Between steps, for
-    evaluation and saving, there is none.
+    evaluation and saving, there is none. The first step of each combination of tasks builds programs and has longer.
     """
 
     def __init__(self, trainer: Trainer):
         self._trainer, self._rendezvous = trainer, trainer.session.collectives.rendezvous
+        self._planned = islice(planned_steps(trainer.plan), trainer.progress.step, None)
+        self._built: set[tuple[str, ...]] = set()
         self._seconds: deque[float] = deque(maxlen=RECENT_STEPS)
         self._began = 0.0
 
     def begin(self) -> None:
-        """Limit the next step."""
+        """Limit the next step, if there is one."""
+        if (planned := next(self._planned, None)) is None:
+            return
+        limit = max(self._trainer.impl.step_seconds, LONGER * median(self._seconds or [0.0]))
+        names = tuple(task.name for task in self._trainer.combination(planned))
+        if names not in self._built:
+            self._built.add(names)
+            limit += BUILDING
         self._began = time.monotonic()
-        usual = median(self._seconds) if self._seconds else 0.0
-        limit = max(self._trainer.impl.step_seconds, LONGER * usual)
-        self._rendezvous.expect(limit, f"step {self._trainer.progress.step + 1}")
+        self._rendezvous.expect(limit, f"step {planned.number}")
 
     def end(self) -> None:
         """End the limit of the current step."""

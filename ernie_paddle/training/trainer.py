@@ -95,7 +95,7 @@ class Trainer:
         self.auxiliary_tasks, self.loss_weights = tuple(auxiliary_tasks), loss_weights or {}
         self.progress = Progress(LossScale.initial(train.precision))
         backend = choose_backend(train.precision, impl)
-        self.session = Session(config, train.seed, train.adam, backend, self.ranks)
+        self.session = Session(config, train.seed, train.adam, backend, self.ranks, train.gradient_sums)
         self.session.set_loss_scale(self.progress.loss_scale.value)
         self.preparer = StepPreparer(train, vocabulary, data, self.combination, self.ranks)
 

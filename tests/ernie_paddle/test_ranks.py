@@ -1,5 +1,6 @@
 """The rank of a process, as its environment tells it."""
 
+import numpy as np
 import pytest
 
 from ernie_paddle.errors import UserError
@@ -21,6 +22,22 @@ def test_items_are_shared_evenly() -> None:
     assert sorted(item for share in shares for item in share) == items
     assert {len(share) for share in shares} == {2, 3}
     assert [Ranks(rank, 9).share(items) for rank in (0, 8)] == [[0], []]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_balanced_items_go_to_one_rank_each_in_equal_numbers_and_nearly_equal_totals(world: int) -> None:
+    random = np.random.default_rng(world)
+    for count in (1, world, 4 * world, 4 * world + 1):
+        sizes = random.integers(1, 1000, count).tolist()
+        shares = [Ranks(rank, world).balanced(sizes) for rank in range(world)]
+        assert sorted(number for share in shares for number in share) == list(range(count))
+        assert all(share == sorted(share) for share in shares)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        if count == 4 * world:
+            totals = [sum(sizes[number] for number in share) for share in shares]
+            in_turn = [sum(sizes[rank::world]) for rank in range(world)]
+            assert max(totals) - min(totals) <= max(in_turn) - min(in_turn)
+            assert max(totals) <= 1.15 * np.mean(totals)
 
 
 def test_ranks_come_from_the_environment(environment: pytest.MonkeyPatch) -> None:

@@ -51,10 +51,12 @@ def test_a_wheel_for_gpus_without_a_gpu_computes_on_the_cpu(gpus: Any, monkeypat
 @pytest.mark.parametrize(("precision", "flash"), [("fp32", False), ("bf16", True)])
 def test_a_gpu_has_its_own_backend(precision: Precision, flash: bool, gpus: Any) -> None:
     gpus(1)
+    switched = paddle.base.core.get_cublas_switch()
     try:
         backend = choose_backend(precision, ImplSettings())
     finally:
         paddle.set_flags({"FLAGS_use_mkldnn": True})
+        paddle.base.core.set_cublas_switch(switched)
     assert type(backend) is Gpu and backend.flash == flash
 
 
@@ -65,6 +67,8 @@ def test_a_gpu_has_its_own_backend(precision: Precision, flash: bool, gpus: Any)
         ("fp16", 7, ""),
         ("bf16", 8, ""),
         ("bf16", 9, ""),
+        ("tf32", 8, ""),
+        ("tf32", 7, "here: tf32 needs a GPU of compute capability 8, this one has 7; take fp16 or fp32"),
         ("fp16", 6, "here: fp16 needs a GPU of compute capability 7, this one has 6; take fp32"),
         ("bf16", 7, "here: bf16 needs a GPU of compute capability 8, this one has 7; take fp16 or fp32"),
     ],
@@ -82,7 +86,7 @@ def test_gpus_have_the_precisions_of_their_capability(
 
 @pytest.mark.parametrize(
     ("precision", "bf16", "fits"),
-    [("fp32", False, True), ("bf16", True, True), ("bf16", False, False), ("fp16", True, False)],
+    [("fp32", False, True), ("bf16", True, True), ("bf16", False, False), ("fp16", True, False), ("tf32", True, False)],
 )
 def test_cpus_have_bf16_where_it_can_be_tried(
     precision: Precision, bf16: bool, fits: bool, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +120,26 @@ def test_flash_attention_is_used_where_it_runs_unless_padded_is_chosen(
             uses_flash(precision, impl, place)
     else:
         assert uses_flash(precision, impl, place) == (runs and chosen != "padded")
+
+
+def test_runs_that_repeat_use_no_flash_attention(gpus: Any) -> None:
+    gpus(1)
+    assert not uses_flash("bf16", ImplSettings(repeatable=True), GPU)
+    with pytest.raises(UserError, match="flash does not repeat"):
+        uses_flash("bf16", ImplSettings(repeatable=True, attention="flash"), GPU)
+
+
+@pytest.mark.parametrize(("precision", "repeatable"), [("fp32", False), ("tf32", False), ("bf16", True)])
+def test_gpus_use_tf32_where_it_is_asked_for_and_fixed_sums_where_runs_repeat(
+    precision: Precision, repeatable: bool, gpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(1)
+    switches, flags = list[bool](), dict[str, Any]()
+    monkeypatch.setattr("paddle.base.core.set_cublas_switch", switches.append)
+    monkeypatch.setattr("paddle.set_flags", flags.update)
+    choose_backend(precision, ImplSettings(repeatable=repeatable))
+    assert switches == [precision == "tf32"] and flags["FLAGS_use_mkldnn"] is False
+    assert flags.get("FLAGS_embedding_deterministic") == (1 if repeatable else None)
 
 
 def test_padded_attention_asks_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.run import StepLimit, ranks_together, run_stages, save, start
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep
+from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
 from ernie_paddle.training.trainer import Trainer
 
 STAGES = {"strategy": "stages", "tasks": {"knowledge_masking": {"steps": [3, 4]}}}
@@ -142,18 +142,32 @@ def test_a_step_may_take_its_limit_or_twenty_times_the_usual(
     trainer.session.collectives.rendezvous = heard = Heard()
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     limit = StepLimit(trainer)
-    for seconds in (1, 2, 9, 3, 3):
+    for seconds in (3, 2, 3, 1, 5, 5, 5):
         limit.begin()
         clock += seconds
         limit.end()
-        trainer.progress.step += 1
-    limits = [(50, "step 1"), (50, "step 2"), (50, "step 3"), (50, "step 4"), (50, "step 5")]
-    assert heard.expected[::2] == limits and set(heard.expected[1::2]) == {(None, "")}
-    for _ in range(9):
+    limits = [650, 20 * 3, 50, 20 * 3, 50, 20 * 3, 20 * 3]
+    assert heard.expected[::2] == [(limit, f"step {number}") for number, limit in enumerate(limits, 1)]
+    assert set(heard.expected[1::2]) == {(None, "")}
+    limit.begin()
+    assert len(heard.expected) == 14, "there is no eighth step"
+
+
+def test_the_first_step_of_each_combination_of_tasks_may_take_longer(toy_trainer: Callable[..., Trainer]) -> None:
+    tasks = {"knowledge_masking": {"steps": [2, 1]}, "sentence_distance": {"steps": [1, 2]}}
+    trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks}, impl={"step_seconds": 9})
+    combinations = [tuple(task.name for task in trainer.combination(step)) for step in planned_steps(trainer.plan)]
+    trainer.session.collectives.rendezvous = heard = Heard()
+    limit = StepLimit(trainer)
+    for _ in combinations:
         limit.begin()
-        clock += 4
-        limit.end()
-    assert heard.expected[-2][0] == 20 * 4
+    first = [combinations.index(names) == number for number, names in enumerate(combinations)]
+    assert [seconds for seconds, _ in heard.expected] == [609 if is_first else 9 for is_first in first]
+    assert 1 < sum(first) < len(first)
+    trainer.progress.step = 2
+    resumed = StepLimit(trainer)
+    resumed.begin()
+    assert heard.expected[-1] == (609, "step 3")
 
 
 def test_steps_are_limited_but_not_scores_and_checkpoints(

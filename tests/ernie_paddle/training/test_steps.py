@@ -113,10 +113,11 @@ def test_ranks_together_feed_what_one_alone_does(
     trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
     shared = together(trainers, feeds_of)
     for (step, micro_batches), (first, fed_first), (second, fed_second) in zip(alone, *shared, strict=True):
-        in_turn = [fed_first[0], fed_second[0], fed_first[1]]
-        assert len(fed_first) == 2 and len(fed_second) == 1
-        for found, expected in zip(in_turn, micro_batches, strict=True):
-            assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
+        assert {len(fed_first), len(fed_second)} == {1, 2}
+        found = {fed.dropout_key: fed for fed in (*fed_first, *fed_second)}
+        for expected in micro_batches:
+            assert same(found[expected.dropout_key].feed, expected.feed)
+            assert (found[expected.dropout_key].loss_weights == expected.loss_weights).all()
         for result in (first, second):
             assert (result.samples, result.tokens, result.padded_tokens) == (
                 step.samples,
