@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     needed = requirements(config, plan, settings.train, settings.data.shards, args.devices)
     console = open_console()
     console.print(table, requirements_table(needed, settings.train.precision, args.devices))
-    print_warnings(warnings, without_effect(settings.train, settings.impl, plan))
+    print_warnings(warnings, without_effect(settings.train, settings.impl, plan, args.devices))
     if needed.per_device[0] < needed.per_device[1]:
         console.print(
             f"{args.devices} devices cannot share {needed.micro_batches} micro-batches evenly; "

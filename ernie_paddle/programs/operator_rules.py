@@ -69,7 +69,7 @@ def _cross_entropy(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
         return None
     shares = F.softmax(logits)
     ignored = labels == attributes["ignore_index"]
-    own = paddle.take_along_axis(logits, paddle.where(ignored, paddle.zeros_like(labels), labels), 1)
+    own = paddle.take_along_axis(logits, paddle.where(ignored, paddle.zeros_like(labels), labels), 1, broadcast=False)
     # The greatest share is at least 1 / classes, so that its logarithm is exact where that of a small share is not.
     losses = paddle.max(logits, axis=1, keepdim=True) - own - paddle.log(paddle.max(shares, axis=1, keepdim=True))
     return [shares, paddle.where(ignored, paddle.zeros_like(losses), losses)]

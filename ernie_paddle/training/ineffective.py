@@ -5,9 +5,11 @@ from ernie_paddle.training.learning_rate import learning_rate, warmup_steps
 from ernie_paddle.training.stage_plan import StagePlan
 
 
-def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan) -> list[str]:
-    """Return a warning for each setting that has no effect because the run has too few steps."""
-    return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan.total)]
+def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan, world: int) -> list[str]:
+    """Return a warning for each setting that has no effect because the run has too few steps or processes."""
+    alone = world == 1 and train.gradient_sums != "fp32"
+    sums = [f"train.gradient_sums {train.gradient_sums} has no effect: there is only one process"] if alone else []
+    return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan.total), *sums]
 
 
 def _warmups(settings: LearningRateSettings, plan: StagePlan) -> list[str]:

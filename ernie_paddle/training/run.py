@@ -105,7 +105,7 @@ def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume,
         console.print(f"{out}: no complete checkpoint to resume from, starting a new run", soft_wrap=True)
     if init and not newest:
         initialise(trainer, init, console)
-    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan))
+    print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan, trainer.ranks.world))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
         console.print(

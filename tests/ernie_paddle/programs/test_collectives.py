@@ -13,6 +13,7 @@ from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.collectives import HOST_RING, PROGRAM_RING, Collectives, all_reduce
 from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
+from ernie_paddle.programs.update_program import build_update_program
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.rendezvous import Rendezvous
@@ -21,6 +22,7 @@ from ernie_paddle.task import Task
 
 ADAM = AdamSettings(clip_norm=None)
 CPU = paddle.CPUPlace()
+CPU_EXECUTOR = paddle.static.Executor(CPU)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,24 @@ def test_sums_keep_shapes_and_order(messages: list[int]) -> None:
         np.testing.assert_allclose(found, 3 * array, rtol=1e-6)
         assert found.shape == array.shape
     assert messages == [6, 2, 1, 10, 3]
+
+
+def test_gradients_may_be_summed_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On GPUs: gloo cannot, which says so."""
+    session, task = session_of_rank(0)
+    session.add_gradients((task,), feed_for(session, (task,), 0), ones(1), 1)
+    groups = session._training_program((task,), accumulates=False).groups
+    sent: list[Any] = []
+    monkeypatch.setattr(paddle._C_ops, "all_reduce", lambda value, ring, kind: sent.append(value.dtype) or value)
+    norms = []
+    for dtype in (paddle.float32, paddle.bfloat16):
+        program = build_update_program(groups, ADAM, Ranks(0, 3), session.backend, dtype)
+        CPU_EXECUTOR.run(program.main, scope=session.variables.scope)
+        norms.append(session.gradient_norm())
+    assert sent == [paddle.float32] * len(groups) + [paddle.bfloat16] * len(groups)
+    assert norms[0] != norms[1] and norms[1] == pytest.approx(norms[0], rel=1e-2)
+    with pytest.raises(UserError, match=r"train\.gradient_sums: bf16 needs GPUs"):
+        Session(session.config, 3, ADAM, Cpu(), Ranks(0, 3), "bf16")
 
 
 def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:

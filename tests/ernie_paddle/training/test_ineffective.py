@@ -16,7 +16,7 @@ PLAN = StagePlan(("one", "two"), ((30, 0), (5, 10)))
 
 def warnings(impl: dict[str, int] | None = None, **rate: Any) -> list[str]:
     train = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": {"peak": 0.001, **rate}}, "train")
-    return without_effect(train, check_settings(ImplSettings, impl or {}, "impl"), PLAN)
+    return without_effect(train, check_settings(ImplSettings, impl or {}, "impl"), PLAN, world=1)
 
 
 @pytest.mark.parametrize("schedule", ["linear_warmup_decay", "linear", "noam_decay", "constant"])
@@ -47,3 +47,11 @@ def test_intervals_longer_than_the_run_are_said_if_they_were_chosen() -> None:
     log, save = warnings({"logging_steps": 46, "save_steps": 1000})
     assert "impl.logging_steps 46" in log and "45 steps" in log
     assert "impl.save_steps 1,000" in save and "45 steps" in save
+
+
+def test_one_process_sums_no_gradients() -> None:
+    tree = {"batch_samples": 8, "gradient_sums": "bf16", "learning_rate": {"peak": 0.001}}
+    train, impl = check_settings(TrainSettings, tree, "train"), ImplSettings()
+    assert without_effect(train, impl, PLAN, world=2) == []
+    (warning,) = without_effect(train, impl, PLAN, world=1)
+    assert "train.gradient_sums bf16 has no effect" in warning
