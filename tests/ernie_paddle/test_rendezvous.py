@@ -197,6 +197,23 @@ def test_a_late_step_names_the_ranks_that_others_wait_for(job: Job) -> None:
         rank.expect(None)
 
 
+def test_a_late_step_names_the_rank_that_was_not_heard_if_all_are_between_barriers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "SUSPENDED", 0.3)
+    port = free_port()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(join, Ranks(0, 2), "localhost", port, 20, STORE)
+        stopped = joined_by_hand(port, 1, 2)
+        rank = first.result()
+    rank.expect(0.6, "step 7")
+    time.sleep(1)
+    assert str(rank.failure) == "step 7 has not ended for 1 s: the others wait for rank 1 (elsewhere)"
+    rank.expect(None)
+    rank.leave()
+    stopped.close()
+
+
 def test_no_step_is_late_that_is_not_expected_any_more(job: Job) -> None:
     ranks = job(2)
     for rank in ranks:
@@ -344,7 +361,10 @@ def test_a_rank_that_hangs_in_a_step_ends_with_the_stacks_of_its_threads() -> No
     command = [sys.executable, "-c", dedent(script)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert found.returncode == 75, found.stderr
-    assert f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; this rank hangs here:" in found.stderr
+    assert (
+        f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; resume with --resume; this rank hangs here:"
+        in found.stderr
+    )
     assert "in hangs_here" in found.stderr and "Thread 0x" in found.stderr
 
 
