@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from ernie_paddle import __version__
-from ernie_paddle.errors import UserError
+from ernie_paddle.errors import MISTAKE, Failure, UserError
+from ernie_paddle.faults import fault_behind
 from ernie_paddle.stopping import Stopped, stop_behind, stop_on_signals
 
 if TYPE_CHECKING:
     from ernie_paddle.registry import Registry
 
-MISTAKE = 2
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PIPE_CLOSED = 141  # as a shell reports a command that wrote to a closed pipe
 
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one sub-command. `arguments` default to those of the process.
 
     The exit code is 2 after a user's mistake or if a file cannot be read or written, 130 after Ctrl-C, 75 after
-    SIGTERM, and 141 if the reader of standard output has closed the pipe.
+    SIGTERM or a failure of the device, and 141 if the reader of standard output has closed the pipe. If another rank of
+    the job failed, it is that rank's.
     """
     name, advice = "ernie-paddle", "nothing was done"
     try:
@@ -58,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             command.run(args, registry)
             with os_errors_naming("standard output"):
                 sys.stdout.flush()
-    except UserError as error:
-        _report(name, [error])
-        _exit(MISTAKE)
+    except (UserError, Failure) as error:
+        _fail(name, error)
     except OSError as error:
+        if fault := fault_behind(error):
+            _fail(name, fault)
         if isinstance(error, BrokenPipeError) and _pipe_is_closed(sys.stdout):
             _exit(PIPE_CLOSED)
         # Errors of our own files have a name, so a full disk without a name is that of standard output.
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (Stopped, Exception) as error:
         stop = stop_behind(error)
         if stop is None:
+            if fault := fault_behind(error):
+                _fail(name, fault)
             raise
         _exit(stop.exit_code, f"{name}: stopped by {stop.name}; {stop.advice or advice}")
 
@@ -91,10 +95,15 @@ def _parser(registry: "Registry") -> Parser:
     return parser
 
 
-def _report(name: str, errors: Sequence[UserError]) -> None:
+def _report(name: str, errors: Sequence[UserError | Failure]) -> None:
     """Print each line of each error on standard error."""
     for line in (line for error in errors for line in str(error).splitlines()):
         print(f"{name}: {line}", file=sys.stderr)
+
+
+def _fail(name: str, error: UserError | Failure) -> NoReturn:
+    _report(name, [error])
+    _exit(error.exit_code)
 
 
 def _exit(code: int, message: str = "") -> NoReturn:

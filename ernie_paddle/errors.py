@@ -1,8 +1,21 @@
-"""The exception for mistakes of the user."""
+"""Exceptions that the command line reports in one line, without a traceback."""
+
+MISTAKE = 2  # exit code after a mistake of the user
+RETRY = 75  # exit code that asks a scheduler to run the job again
 
 
 class UserError(Exception):
     """An error that the user can fix; the message says what is wrong, where, and what to do.
 
-    The command line prints it without a traceback and exits with code 2. Each line of the message is a mistake.
+    Each line of the message is a mistake.
     """
+
+    exit_code = MISTAKE
+
+
+class Failure(Exception):
+    """A failure of a device, a machine or another rank. The message is one line."""
+
+    def __init__(self, message: str, exit_code: int = RETRY):
+        super().__init__(message)
+        self.exit_code = exit_code

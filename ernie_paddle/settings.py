@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from ernie_paddle.config import Settings
 from ernie_paddle.data.order import NO_LIMIT, BatchSize
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+SumPrecision = Literal["fp32", "bf16"]
 Attention = Literal["automatic", "padded", "flash"]
 
 
@@ -53,7 +54,9 @@ class TrainSettings(Settings):
     seed: int = 1
     """Seed of everything random."""
     precision: Precision = "fp32"
-    """Of matrix products; parameters, moments and losses are always fp32."""
+    """Of matrix products; parameters, moments and losses are always fp32. `tf32` is fp32 with a GPU's TF32 products."""
+    gradient_sums: SumPrecision = "fp32"
+    """Precision in which several GPUs sum their gradients; `bf16` halves what they send."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens of a micro-batch, padding included; give this or `batch_samples`."""
     batch_samples: int | None = Field(default=None, ge=1)
@@ -89,9 +92,14 @@ class ImplSettings(Settings):
     """Compute layers again for their gradients: less memory, a third more time."""
     attention: Attention = "automatic"
     """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where it can."""
+    repeatable: bool = False
+    """Let a run on a GPU repeat bit by bit: slower, and without FlashAttention. Runs on CPUs always do."""
     logging_steps: int = Field(default=20, ge=1)
     """Steps between two records in the log."""
     save_steps: int = Field(default=500, ge=1)
     """Steps between two checkpoints; each stage ends with one, too."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """Checkpoints that are kept; older ones are removed."""
+    step_seconds: float = Field(default=600.0, gt=0)
+    """Seconds after which a step on several devices counts as hung and ends the job; 20 times the median step if that
+    is longer."""

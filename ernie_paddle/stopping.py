@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ernie_paddle.errors import RETRY
+
 # Modules whose callers may swallow exceptions: imported libraries, and Paddle's operators, which look up their source
 # lines with `traceback`.
 SWALLOWING_MODULES = frozenset({"importlib._bootstrap", "traceback"})
 RESEND_SECONDS = 0.01  # until a signal is sent again that could not be handled
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}  # 75 asks a scheduler to retry
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: RETRY}
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
@@ -138,23 +140,6 @@ def postponed_stop() -> Iterator[Callable[[], int | None]]:
         handler.postponed = False
     if handler.received is not None:
         raise Stopped(handler.received)
-
-
-@contextmanager
-def signals_end_at_once() -> Iterator[None]:
-    """Let both signals end the process immediately and without a message.
-
-    This is for waits in a library that may never return to Python, when there is nothing to save.
-    """
-    before = {number: signal.getsignal(number) for number in EXIT_CODES}
-    changed = {number: old for number, old in before.items() if isinstance(old, _Handler)}
-    for number in changed:
-        signal.signal(number, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        for number, old in changed.items():
-            signal.signal(number, old)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from benchmark_files import BENCHMARKS
 from commands_reference import script_paths
+from helpers import write_command
 from small_models import character_vocabulary, write_small_model
 
 ROOT = Path(__file__).parents[1]
@@ -28,14 +29,6 @@ def run_script(
     command = ["bash", script, *map(str, arguments)]
     environment = {**os.environ, **environment, "PATH": found}
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)
-
-
-def write_command(path: Path, lines: str) -> Path:
-    """Write an executable shell script."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/bash\n{lines}\n")
-    path.chmod(0o755)
-    return path
 
 
 @pytest.mark.slow
@@ -145,26 +138,172 @@ def test_the_quickstart_deletes_only_what_it_wrote(tmp_path: Path) -> None:
     assert (out / "pretrain" / "old").exists()
 
 
+# ---- several processes ----
+
+TELLS = """who="$PADDLE_TRAINER_ID of $PADDLE_TRAINERS_NUM, local $PADDLE_LOCAL_RANK"
+echo "$who, at $PADDLE_MASTER, $OMP_NUM_THREADS: $*"
+"""
+
+
+def launch(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the launcher with the commands in `cwd`/bin, without a choice of threads by the caller."""
+    return run_script(
+        "launch.sh",
+        *arguments,
+        cwd=cwd,
+        path=cwd / "bin",
+        **{"OMP_NUM_THREADS": "", "CUDA_VISIBLE_DEVICES": "", **environment},
+    )
+
+
 def test_the_launcher_takes_out_in_both_forms(tmp_path: Path) -> None:
     for out in (["--out", "runs/x"], ["--out=runs/x"]):
-        done = run_script("launch.sh", "--dry-run", "--processes=1", "pretrain", "plan.yaml", *out, cwd=tmp_path)
-        assert done.returncode == 0 and "--log_dir runs/x/ranks" in done.stdout, done.stderr
-    done = run_script("launch.sh", "--dry-run", "pretrain", "plan.yaml", cwd=tmp_path)
+        done = launch("--dry-run", "--processes=1", "pretrain", "plan.yaml", *out, cwd=tmp_path)
+        assert done.returncode == 0 and ">> runs/x/ranks/rank.0.log" in done.stdout, done.stderr
+    done = launch("--dry-run", "pretrain", "plan.yaml", cwd=tmp_path)
     assert done.returncode == 2 and "no --out DIR" in done.stderr
 
 
-def test_a_job_finds_the_launcher_though_slurm_runs_a_copy_of_its_script(tmp_path: Path) -> None:
-    write_command(tmp_path / "bin" / "srun", 'exec "$@"')
+def test_each_process_knows_its_rank_and_its_share_of_the_cores(tmp_path: Path) -> None:
+    write_command(tmp_path / "bin" / "ernie-paddle", TELLS)
+    write_command(tmp_path / "bin" / "nproc", "echo 7")
+    machine = ("--nodes", "3", "--node-rank=1", "--master", "node7:99", "--processes", "2")
+    done = launch(*machine, "pretrain", "a b", "--out", "x", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = [(tmp_path / "x" / "ranks" / f"rank.{rank}.log").read_text() for rank in (2, 3)]
+    assert said == [f"{rank} of 6, local {rank - 2}, at node7:99, 3: pretrain a b --out x\n" for rank in (2, 3)]
+    alone = launch("--processes", "2", "pretrain", "--out", "y", cwd=tmp_path).stdout.splitlines()
+    meets = [line.split(" at ")[1].split(",")[0] for line in alone if line.startswith("0 of 2")]
+    assert len(meets) == 1 and meets[0].startswith("127.0.0.1:"), "rank 0 is also printed"
+    assert f"at {meets[0]}," in (tmp_path / "y" / "ranks" / "rank.1.log").read_text()
+
+
+def test_a_dry_run_prints_each_rank_s_environment_and_command_and_starts_nothing(tmp_path: Path) -> None:
+    write_command(tmp_path / "bin" / "ernie-paddle", "touch started")
+    machine = ("--nodes=2", "--node-rank=1", "--master=node7:99", "--processes=2")
+    said = launch("--dry-run", *machine, "pretrain", "a b", "--out", "x", cwd=tmp_path, OMP_NUM_THREADS="5").stdout
+    assert [line.split(" on ")[0] for line in said.splitlines() if line.startswith("rank")] == ["rank 2", "rank 3"]
+    assert (
+        "  PADDLE_MASTER=node7:99 PADDLE_TRAINERS_NUM=4 PADDLE_TRAINER_ID=3 PADDLE_LOCAL_RANK=1 OMP_NUM_THREADS=5\n"
+        "  ernie-paddle pretrain a\\ b --out x >> x/ranks/rank.3.log\n"
+    ) in said
+    assert not (tmp_path / "started").exists() and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("visible", "installed", "processes"), [("", 3, 1), ("2,5", 8, 2), ("GPU-8a,GPU-77,GPU-c", 8, 3), (None, 8, 8)]
+)
+def test_there_is_a_process_for_each_visible_gpu(
+    visible: str | None, installed: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, lines in {"nvidia-smi": f"seq {installed}", "ernie-paddle": "", "nproc": "echo 64"}.items():
+        write_command(tmp_path / "bin" / name, lines)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    environment = {"OMP_NUM_THREADS": "", **({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})}
+
+    def launch_dry(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ("--dry-run", *options, "pretrain", "--out", "x")
+        return run_script("launch.sh", *command, cwd=tmp_path, path=tmp_path / "bin", **environment)
+
+    said = launch_dry().stdout
+    gpus = visible != ""
+    assert said.count("PADDLE_TRAINER_ID=") == processes
+    assert said.count("of those visible") == processes * gpus and f"OMP_NUM_THREADS={4 if gpus else 64}\n" in said
+    more = launch_dry(f"--processes={processes + 1}")
+    assert more.returncode == (2 if gpus else 0) and (f"this machine has {processes} GPUs" in more.stderr) == gpus
+
+
+def test_mistakes_on_the_launcher_s_command_line(tmp_path: Path) -> None:
+    for arguments, word in {
+        ("--nodes", "2"): "--master",
+        ("--nodes", "2", "--node-rank", "2", "--master", "h:1"): "numbered 0 to 1",
+        ("--processes", "none"): "'none' is not a number",
+        ("--port", "1"): "unknown option --port",
+        ("--master", "host"): "HOST:PORT",
+        ("--grace",): "--grace needs a value",
+    }.items():
+        done = launch(*arguments, *(["pretrain", "--out", "x"] if len(arguments) > 1 else []), cwd=tmp_path)
+        assert done.returncode == 2 and word in done.stderr
+
+
+@pytest.mark.parametrize(("ends", "code", "how"), [("exit 3", 3, "exit code 3"), ("kill -KILL $$", 137, "signal KILL")])
+@pytest.mark.parametrize("stubborn", [True, False])
+def test_the_first_rank_that_fails_is_named_and_the_others_are_stopped(
+    stubborn: bool, ends: str, code: int, how: str, tmp_path: Path
+) -> None:
+    """Rank 1 fails; the others save when they get SIGTERM, or ignore it."""
     write_command(
-        tmp_path / "bin" / "scontrol", f'echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x"'
+        tmp_path / "bin" / "ernie-paddle",
+        f"""trap '{"" if stubborn else "echo saved; exit 75"}' TERM
+        echo $$ > process.$PADDLE_TRAINER_ID
+        if [ "$PADDLE_TRAINER_ID" -eq 1 ]; then
+            until [ -e process.0 ] && [ -e process.2 ]; do sleep 0.02; done
+            echo "the reason"; {ends}
+        fi
+        for i in $(seq 600); do sleep 0.1; done""",
     )
+    done = launch("--processes=3", "--grace=1", "pretrain", "--out", "x", cwd=tmp_path)
+    assert done.returncode == code
+    assert (
+        f"rank 1 on {os.uname().nodename} ended with {how}; the end of x/ranks/rank.1.log:\nthe reason" in done.stderr
+    )
+    assert "rank 0 on" not in done.stderr and "rank 2 on" not in done.stderr
+    for rank in (0, 2):
+        assert not Path("/proc", (tmp_path / f"process.{rank}").read_text().strip()).exists()
+        assert (tmp_path / "x" / "ranks" / f"rank.{rank}.log").read_text() == ("" if stubborn else "saved\n")
+
+
+SRUN = """while [ "${1#--}" != "$1" ]; do echo "$1" >> options; shift; done
+for rank in 0 1 2; do
+    SLURM_PROCID=$rank SLURM_NTASKS=3 SLURM_LOCALID=$((rank % 2)) "$@" || code=$?
+done
+exit "${code:-0}"
+"""
+SCONTROL = f"""case "$1 $2" in
+    "show hostnames") echo node7; echo node8 ;;
+    "show job") echo "   JobId=$3"; echo "   Command={TOOLS}/slurm.sh p.yaml runs/x" ;;
+    *) echo "$*" >> requeued ;;
+esac
+"""
+
+
+def job_of_slurm(script: Path, *arguments: str, cwd: Path, state: str = "RUNNING") -> subprocess.CompletedProcess[str]:
+    """Run a job of three tasks on two machines."""
+    write_command(cwd / "bin" / "srun", SRUN)
+    write_command(cwd / "bin" / "scontrol", SCONTROL)
+    write_command(cwd / "bin" / "squeue", f"echo {state}")
+    slurm = {"SLURM_JOB_ID": "12775", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_CPUS_PER_TASK": "12"}
+    gpus = {"SLURM_NTASKS_PER_NODE": "2", "SLURM_GPUS_ON_NODE": "2", "OMP_NUM_THREADS": ""}
+    return run_script(os.path.relpath(script, TOOLS), *arguments, cwd=cwd, path=cwd / "bin", **slurm, **gpus)
+
+
+def test_a_job_of_slurm_starts_a_task_for_each_gpu_though_slurm_runs_a_copy_of_the_script(tmp_path: Path) -> None:
+    write_command(tmp_path / "bin" / "ernie-paddle", TELLS)
     copy = write_command(tmp_path / "spool" / "slurm_script", (TOOLS / "slurm.sh").read_text())
     for script in (copy, TOOLS / "slurm.sh"):
-        name = os.path.relpath(script, TOOLS)
-        options = ("--dry-run", "p.yaml", "runs/x", "--set", "train.seed=2")
-        done = run_script(name, *options, cwd=tmp_path, path=tmp_path / "bin", SLURM_JOB_ID="7")
+        done = job_of_slurm(script, "p.yaml", "runs/x", "--set", "train.seed=2", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert "pretrain p.yaml --out runs/x --resume auto --set train.seed=2" in done.stdout
+        assert done.stdout.splitlines() == [
+            f"{rank} of 3, local {rank % 2}, at node7:20007, 4: "
+            "pretrain p.yaml --out runs/x --resume auto --set train.seed=2"
+            for rank in range(3)
+        ]
+    assert "--output=runs/x/ranks/rank.%t.log" in (tmp_path / "options").read_text()
+    said = job_of_slurm(copy, "--dry-run", "p.yaml", "runs/x", cwd=tmp_path).stdout
+    assert "PADDLE_TRAINER_ID=2 ernie-paddle pretrain p.yaml --out runs/x --resume auto" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "requeued"), [(75, "RUNNING", True), (75, "COMPLETING", False), (2, "RUNNING", False)]
+)
+def test_a_job_that_saved_and_was_not_cancelled_is_queued_again(
+    code: int, state: str, requeued: bool, tmp_path: Path
+) -> None:
+    write_command(tmp_path / "bin" / "ernie-paddle", f"exit {code}")
+    done = job_of_slurm(TOOLS / "slurm.sh", "p.yaml", "runs/x", cwd=tmp_path, state=state)
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "requeued").exists() == requeued
+    assert not requeued or (tmp_path / "requeued").read_text() == "requeue 12775\n"
 
 
 # ---- the environment ----
@@ -236,10 +375,10 @@ for number, code in {}.items():
 print('up', flush=True)
 time.sleep(60)"
 """
-ERNIE, LAUNCHER = {2: 130, 15: 75}, {2: 2, 15: 15}  # exit codes by signal
+ERNIE = {2: 130, 15: 75}  # exit codes by signal
 SCRIPTS_THAT_TRAIN = {
-    "finetune_glue.sh": ("ernie-paddle", ERNIE, ["--model", "m"]),
-    "launch.sh": ("python", LAUNCHER, ["--processes", "1", "pretrain", "plan.yaml", "--out", "o"]),
+    "finetune_glue.sh": ["--model", "m"],
+    "launch.sh": ["--processes", "1", "pretrain", "plan.yaml", "--out", "o"],
 }
 
 
@@ -249,12 +388,11 @@ SCRIPTS_THAT_TRAIN = {
 def test_signals_end_a_script_that_trains_and_what_it_started(
     script: str, number: int, whole_group: bool, tmp_path: Path
 ) -> None:
-    name, codes, arguments = SCRIPTS_THAT_TRAIN[script]
     lines = '[ "$1" != config ] || { echo data; exit; }\necho call >> calls; echo $$ > process\n'
-    write_command(tmp_path / "bin" / name, lines + STOPS.format(codes))
+    write_command(tmp_path / "bin" / "ernie-paddle", lines + STOPS.format(ERNIE))
     path = f"{tmp_path / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process = subprocess.Popen(
-        ["bash", TOOLS / script, *arguments],
+        ["bash", TOOLS / script, *SCRIPTS_THAT_TRAIN[script]],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PATH": path, "PYTHON": sys.executable},

@@ -4,7 +4,7 @@
 #   bash tools/benchmark.sh memory    peak memory of building from 100 MB and from 1 GB (25 GB of disk, half an hour)
 #   bash tools/benchmark.sh train     training steps against PyTorch + transformers and paddlenlp; --rounds 5
 #   bash tools/benchmark.sh inference exports of a base model against PyTorch, torch.compile, onnxruntime and
-#                                     sentence-transformers; --rounds 15, --clock cpu on a busy machine
+#                                     sentence-transformers; --rounds 9, --texts 2000, --clock cpu on a busy machine
 #   bash tools/benchmark.sh plain_bert exports as plain BERT, opened by transformers, sentence-transformers, infinity-emb
 #   bash tools/benchmark.sh serving   ernie-paddle serve against infinity-emb; --clients 1 8 64, --seconds 10, --rounds 5
 # Everything goes to runs/benchmark/ of the checkout. VENV and PYTHON choose the environment's folder (.venv of the

@@ -14,7 +14,6 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write
 from ernie_paddle.finetuning.settings import SIZES, load_recipe
 from ernie_paddle.finetuning_task import Prediction
-from ernie_paddle.inference.batching import BATCH_TOKENS
 from ernie_paddle.inference.prediction_files import PredictionFormat, open_writer, score_names, usual_format
 from ernie_paddle.inputs import BadRow, BadRows, read_rows
 from ernie_paddle.outputs import output_file
@@ -55,13 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_overrides(parser, "data.folder=/data/AX")
 
 
-def add_inference_options(parser: argparse.ArgumentParser, rows: bool = True, batch_tokens: int = BATCH_TOKENS) -> None:
+def add_inference_options(parser: argparse.ArgumentParser, rows: bool = True, batch_tokens: int | None = None) -> None:
     """Add the options for batches, precision and, with `rows`, bad rows."""
     parser.add_argument(
         "--batch-tokens",
         type=positive,
         default=batch_tokens,
-        help=f"tokens per batch, padding included (default: {batch_tokens})",
+        help=f"tokens per batch, padding included (default: {batch_tokens or 'what is fastest'})",
     )
     parser.add_argument(
         "--precision",

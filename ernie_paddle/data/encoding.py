@@ -1,5 +1,6 @@
 """Encoding of texts as samples: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`, and so on."""
 
+import re
 from array import array
 from collections.abc import Sequence
 
@@ -10,12 +11,37 @@ from ernie_paddle.data.samples import SEQUENCE_STARTS, SampleBlock
 from ernie_paddle.data.schema import LABEL
 from ernie_paddle.text.vocabulary import Vocabulary
 
+WORD_END = re.compile("[ \t\r\n\u4e00-\u9fff]")  # no token goes on after one of these, whatever follows
+CHARACTERS_OF_TOKEN = 8  # more than the average
+
 Segments = Sequence[Sequence[int]]  # token ids of the texts of one sequence, without special tokens
 
 
-def tokenized(texts: Sequence[str], vocabulary: Vocabulary) -> list[Encoding]:
-    """Return the tokens of each text, with their offsets in the text."""
-    return vocabulary.lower_case_tokenizer.encode_batch(list(texts), add_special_tokens=False)
+def tokenized(texts: Sequence[str], vocabulary: Vocabulary, needed: int | None = None) -> list[Encoding]:
+    """Return the tokens of each text, with their offsets in the text.
+
+    Where only the first `needed` tokens count, the end of a long text may be left out. A text that has more tokens than
+    that is returned with more than that.
+    """
+
+    def encode(beginnings: Sequence[str]) -> list[Encoding]:
+        return vocabulary.lower_case_tokenizer.encode_batch(list(beginnings), add_special_tokens=False)
+
+    if needed is None:
+        return encode(texts)
+    beginnings = [beginning(text, CHARACTERS_OF_TOKEN * needed) for text in texts]
+    found = encode(beginnings)
+    for number, (text, begin) in enumerate(zip(texts, beginnings, strict=True)):
+        while len(begin) < len(text) and len(found[number]) <= needed:
+            begin = beginning(text, 4 * len(begin))
+            found[number] = encode([begin])[0]
+    return found
+
+
+def beginning(text: str, characters: int) -> str:
+    """Return a text up to the first end of a word after so many characters."""
+    end = WORD_END.search(text, characters)
+    return text[: end.end()] if end else text
 
 
 def cut_pair(first: int, second: int, room: int) -> tuple[int, int]:

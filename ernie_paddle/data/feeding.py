@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 class MicroBatch:
     """The arrays that one run of a task program is fed, and their sizes."""
 
-    feed: dict[str, np.ndarray]
+    feed: Any  # arrays by name, or what a session staged of them
     rows: np.ndarray  # the samples' row numbers in their table
     tokens: int
     padded_tokens: int  # tokens and padding of the layout for attention
@@ -40,9 +41,12 @@ def encoder_feed(batch: Batch, labels: Mapping[str, Labels]) -> dict[str, np.nda
     is_selected = np.zeros(batch.tokens, bool)
     for label in labels.values():
         is_selected[label.selected] = True
+    # FlashAttention's kernel leaves the gradients of a sequence without any query unwritten.
+    is_selected[batch.first_tokens] = True
     token_to_selected = np.cumsum(is_selected) - 1
     token_layout = PaddedLayout.of(batch.lengths)
-    selected_layout = PaddedLayout.of(np.add.reduceat(is_selected.astype(np.int64), batch.first_tokens))
+    selected_lengths = np.add.reduceat(is_selected.astype(np.int64), batch.first_tokens)
+    selected_layout = PaddedLayout.of(selected_lengths)
     return {
         "input_ids": batch.columns[INPUT_IDS].astype(np.int64),
         "sentence_ids": batch.columns[SENTENCE_IDS].astype(np.int64),
@@ -52,5 +56,12 @@ def encoder_feed(batch: Batch, labels: Mapping[str, Labels]) -> dict[str, np.nda
         "selected": np.flatnonzero(is_selected),
         "padded_to_selected": selected_layout.padded_to_token,
         "selected_to_padded": selected_layout.token_to_padded,
+        "token_cu_seqlens": cumulative(batch.lengths),
+        "selected_cu_seqlens": cumulative(selected_lengths),
         **{selected_feed(name).name: token_to_selected[label.selected] for name, label in labels.items()},
     }
+
+
+def cumulative(lengths: np.ndarray) -> np.ndarray:
+    """Return the cumulative lengths of sequences from 0, int32 [sequences + 1]."""
+    return np.append(0, np.cumsum(lengths)).astype(np.int32)

@@ -22,7 +22,17 @@ ENCODER_FEEDS = (
     Feed("selected", (-1,), "int64"),
     Feed("padded_to_selected", (-1, -1), "int64"),
     Feed("selected_to_padded", (-1,), "int64"),
+    Feed("token_cu_seqlens", (-1,), "int32"),
+    Feed("selected_cu_seqlens", (-1,), "int32"),
 )
+
+
+# Arrays of one length that a GPU is fed together, as int32 [arrays, length].
+PACKED_FEEDS = {
+    "tokens": ("input_ids", "sentence_ids", "position_ids", "token_to_padded"),
+    "selections": ("selected", "selected_to_padded"),
+    "cu_seqlens": ("token_cu_seqlens", "selected_cu_seqlens"),
+}
 
 
 def selected_feed(task: str) -> Feed:

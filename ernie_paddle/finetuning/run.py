@@ -26,7 +26,7 @@ from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.training.initial import finetuning_initial
 from ernie_paddle.training.log_file import write_result
-from ernie_paddle.training.run import run_folder, run_stages, start
+from ernie_paddle.training.run import ranks_together, run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 from ernie_paddle.training.steps import TaskData
@@ -101,7 +101,7 @@ class Finetuning:
 
     def run(self, resume: Resume) -> dict[str, Any]:
         """Train, keep the best model, and predict dev and test sets with it. Return the content of `result.json`."""
-        with run_folder(self.out, self.ranks):
+        with run_folder(self.out, self.ranks), ranks_together(self.out, self.trainer):
             return self._run(resume)
 
     def _run(self, resume: Resume) -> dict[str, Any]:

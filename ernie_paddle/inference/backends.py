@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 InferencePrecision = Literal["fp32", "bf16"]
 GPU_MEMORY_MB = 256  # allocated at first; grows
+FREED_TOGETHER_GB = 0.1
+SLOW_FUSIONS = ["SkipLayerNormFusion"]  # the fused operator takes ten times the time of its parts
 INSTALL_ONNX = "pip install 'ernie-paddle[onnx]'"
 
 
-class Backend(Protocol):
-    """A model that several threads may run."""
+class InferenceBackend(Protocol):
+    """A model that several threads may run.
+
+    `batch_tokens` are the tokens that it computes together fastest, padding included.
+    """
+
+    batch_tokens: int
 
     def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Return the outputs for a padded batch, float32, in the order of `ExportRecord.outputs`.
@@ -42,6 +49,8 @@ class PaddleBackend:
     Raises:
         UserError: the device does not support the precision.
     """
+
+    batch_tokens = 2048
 
     def __init__(
         self, folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32", threads: int | None = None
@@ -67,6 +76,8 @@ class OnnxBackend:
         UserError: onnxruntime is not installed.
     """
 
+    batch_tokens = 512  # what lies between two products then stays in a core's cache
+
     def __init__(self, folder: Path, threads: int | None = None):
         try:
             import onnxruntime
@@ -74,8 +85,11 @@ class OnnxBackend:
             raise UserError(f"{folder}: an ONNX file, which needs onnxruntime: {INSTALL_ONNX}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cpu_threads()
+        options.enable_mem_pattern = False  # it keeps a plan for every shape of a batch that it has seen
         path = str(folder / MODEL_FILES["onnx"][0])
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+        )
         self._inputs = [given.name for given in self._session.get_inputs()]
 
     def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -84,7 +98,7 @@ class OnnxBackend:
 
 def open_backend(
     folder: Path, on_gpu: bool = True, precision: InferencePrecision = "fp32", threads: int | None = None
-) -> Backend:
+) -> InferenceBackend:
     """Open the model in `folder`, whose files the caller has checked. `threads` are the process's by default.
 
     Raises:
@@ -105,7 +119,7 @@ def model_backend(
     on_gpu: bool = True,
     precision: InferencePrecision = "fp32",
     threads: int | None = None,
-) -> Backend:
+) -> InferenceBackend:
     """Open a model that is not exported, with a head, in the fastest back end: on CPUs onnxruntime if it is installed.
 
     Raises:
@@ -192,6 +206,8 @@ def inference_config(folder: Path, on_gpu: bool, precision: InferencePrecision, 
         modes = {"fp32": paddle.inference.PrecisionType.Float32, "bf16": paddle.inference.PrecisionType.Bfloat16}
         config.enable_use_gpu(GPU_MEMORY_MB, 0, modes[precision])
         return config
+    # Freed one by one, tensors keep a thread of Paddle's busy, on a core that the products need.
+    paddle.set_flags({"FLAGS_eager_delete_tensor_gb": FREED_TOGETHER_GB})
     config.set_cpu_math_library_num_threads(threads or cpu_threads())  # the default is one
     config.enable_onednn()
     if precision == "bf16":

@@ -9,14 +9,13 @@ import numpy as np
 from ernie_paddle.data.batch import Batch, PaddedLayout
 from ernie_paddle.data.order import NO_LIMIT, BatchSize, cut_batches
 from ernie_paddle.data.samples import SampleBlock
-from ernie_paddle.inference.backends import Backend
+from ernie_paddle.inference.backends import InferenceBackend
 
 Item = TypeVar("Item")
 
 CHUNK = 512  # inputs that are sorted by length together
 CHUNK_CHARACTERS = 1 << 20  # at which a chunk ends, too
 CHUNKS_AHEAD = 1  # tokenised in the background while one is computed
-BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,14 @@ class BatchOutputs:
 
 
 def run_batches(
-    backend: Backend, samples: SampleBlock, pad_id: int, batch_tokens: int = BATCH_TOKENS
+    backend: InferenceBackend, samples: SampleBlock, pad_id: int, batch_tokens: int | None = None
 ) -> Iterator[BatchOutputs]:
-    """Run samples in batches of up to `batch_tokens` tokens, padding included, in the order of their lengths."""
+    """Run samples in batches of up to `batch_tokens` tokens, padding included, in the order of their lengths.
+
+    By default batches have the size that the back end computes fastest.
+    """
     rows = np.argsort(samples.lengths, kind="stable")
-    for batch_rows in cut_batches(rows, samples.lengths, BatchSize(NO_LIMIT, batch_tokens)):
+    for batch_rows in cut_batches(rows, samples.lengths, BatchSize(NO_LIMIT, batch_tokens or backend.batch_tokens)):
         batch = Batch.of(samples.take(batch_rows), batch_rows)
         layout = PaddedLayout.of(batch.lengths)
         padding = {"input_ids": pad_id, "sentence_ids": 0}

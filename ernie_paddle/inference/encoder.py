@@ -15,8 +15,8 @@ from ernie_paddle.data.encoding import pair, samples_of, tokenized
 from ernie_paddle.data.prefetch import prefetch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend, open_backend
-from ernie_paddle.inference.batching import BATCH_TOKENS, CHUNK, CHUNKS_AHEAD, BatchOutputs, in_chunks, run_batches
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, model_backend, open_backend
+from ernie_paddle.inference.batching import CHUNK, CHUNKS_AHEAD, BatchOutputs, in_chunks, run_batches
 from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import encoder_head
 from ernie_paddle.inference.masked_lm import MaskCandidate, MaskedLM
@@ -52,7 +52,12 @@ class Encoder:
     """
 
     def __init__(
-        self, backend: Backend, outputs: Sequence[str], vocabulary: Vocabulary, max_length: int, masked_lm: MaskedLM
+        self,
+        backend: InferenceBackend,
+        outputs: Sequence[str],
+        vocabulary: Vocabulary,
+        max_length: int,
+        masked_lm: MaskedLM,
     ):
         """`outputs` are the names of what `backend` returns: `tokens` and, with a pooler, `pooled`."""
         self.vocabulary, self.max_length = vocabulary, max_length
@@ -102,7 +107,7 @@ class Encoder:
         pooling: Literal["mean", "cls", "pooled"] = "mean",
         normalize: bool = False,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         progress: bool = False,
     ) -> np.ndarray: ...
 
@@ -113,7 +118,7 @@ class Encoder:
         pooling: Literal["tokens"],
         normalize: bool = False,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         progress: bool = False,
     ) -> list[np.ndarray]: ...
 
@@ -123,7 +128,7 @@ class Encoder:
         pooling: Pooling = "mean",
         normalize: bool = False,
         *,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         progress: bool = False,
     ) -> np.ndarray | list[np.ndarray]:
         """Return the vectors of texts, in order.
@@ -135,7 +140,7 @@ class Encoder:
             pooling: `mean` of all tokens, special ones included; `cls`, the first token; `pooled`, the first token
                 through the pooler, a tanh layer (the release's `cls_emb.npy`); or `tokens`, all tokens.
             normalize: whether vectors get the length 1.
-            batch_tokens: tokens that are computed together, padding included.
+            batch_tokens: tokens that are computed together, padding included; by default what is fastest.
             progress: whether to show a progress bar on standard error.
 
         Returns:
@@ -176,7 +181,7 @@ class Encoder:
         rows: Iterable[InputRow | BadRow],
         pooling: Pooling = "mean",
         normalize: bool = False,
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         skip_bad: bool = False,
     ) -> Iterator[EncodedText | BadRow]:
         """Encode rows as they come, in order; see `encode`. Their texts are those of `TextInput`.
@@ -219,8 +224,8 @@ class Encoder:
                 if not skip_bad:
                     raise
                 checked.append(BadRow(row.id, str(error)))
-        firsts = tokenized([text.text_a for text in texts], self.vocabulary)
-        seconds = tokenized([text.text_b or "" for text in texts], self.vocabulary)
+        firsts = tokenized([text.text_a for text in texts], self.vocabulary, self.max_length)
+        seconds = tokenized([text.text_b or "" for text in texts], self.vocabulary, self.max_length)
         sequences, cut = [], []
         for first, second in zip(firsts, seconds, strict=True):
             sequences.append(pair(first.ids, second.ids or None, self.max_length))
@@ -228,7 +233,7 @@ class Encoder:
         return TokenizedRows(checked, ids, cut, samples_of(sequences, None, self.vocabulary))
 
     def run(
-        self, samples: SampleBlock, pooling: Pooling, normalize: bool, batch_tokens: int
+        self, samples: SampleBlock, pooling: Pooling, normalize: bool, batch_tokens: int | None
     ) -> Iterator[tuple[BatchOutputs, np.ndarray]]:
         """Run samples in batches; yield each with its vectors, [samples, hidden], or [tokens, hidden] for `tokens`."""
         for done in run_batches(self._backend, samples, self.vocabulary.pad_id, batch_tokens):
@@ -238,7 +243,7 @@ class Encoder:
             yield done, vectors
 
     def _encoded(
-        self, chunk: "TokenizedRows", pooling: Pooling, normalize: bool, batch_tokens: int
+        self, chunk: "TokenizedRows", pooling: Pooling, normalize: bool, batch_tokens: int | None
     ) -> dict[int, EncodedText]:
         """Return the texts of a chunk by the number of their sample."""
         encoded: dict[int, EncodedText] = {}

@@ -8,7 +8,6 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning.settings import SIZES, FinetuneSettings, load_recipe
 from ernie_paddle.finetuning_task import ExampleSet, Prediction, Signature
 from ernie_paddle.inference.backends import InferencePrecision
-from ernie_paddle.inference.batching import BATCH_TOKENS
 from ernie_paddle.inference.predictor import Predictor
 from ernie_paddle.metric import Metric, Scores
 from ernie_paddle.registry import Registry, load_plugins
@@ -23,7 +22,7 @@ def evaluate(
     splits: Sequence[str] = SPLITS,
     size: str = SIZES[0],
     precision: InferencePrecision = "fp32",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Scores]:
     """Score a fine-tuned model on the labelled sets of a recipe, as `ernie-paddle evaluate` does.
@@ -34,7 +33,7 @@ def evaluate(
         splits: the splits to score: train, dev or test. Unlabelled sets are left out.
         size: section of the recipe's file to use.
         precision: that of matrix products.
-        batch_tokens: tokens that are computed together, padding included.
+        batch_tokens: tokens that are computed together, padding included; by default what is fastest.
         registry: what plug-ins added; by default all that are installed.
 
     Returns:
@@ -65,7 +64,7 @@ def score_set(
     metric: Metric,
     options: Mapping[str, Any],
     labelled: ExampleSet,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> Scores:
     """Score a model on a labelled set. `options` are those of the metric."""
     found = [identified.prediction for identified in predictor.stream(labelled.examples, batch_tokens)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ernie_paddle.data.encoding import samples_of, tokenized
 from ernie_paddle.errors import UserError
-from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, model_backend
 from ernie_paddle.inference.batching import run_batches
 from ernie_paddle.inference.exported import is_export
 from ernie_paddle.inference.heads import masked_lm_head
@@ -38,7 +38,7 @@ class MaskedLM:
     def __init__(self, folder: Path, precision: InferencePrecision, on_gpu: bool, threads: int | None):
         self._folder, self._settings = folder, (on_gpu, precision, threads)
         self._lock = threading.Lock()
-        self._backend: Backend | None = None
+        self._backend: InferenceBackend | None = None
 
     def candidates(self, text: str, top: int, vocabulary: Vocabulary, max_length: int) -> list[MaskCandidate]:
         """Return the `top` most probable tokens for each `[MASK]`; see `Encoder.fill_mask`."""
@@ -59,7 +59,7 @@ class MaskedLM:
             for token, probability in best_tokens(logits, top, vocabulary)
         ]
 
-    def _opened(self) -> Backend:
+    def _opened(self) -> InferenceBackend:
         with self._lock:
             if self._backend is None:
                 if is_export(self._folder):

@@ -11,8 +11,8 @@ from ernie_paddle.data.prefetch import prefetch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, Encoded, FinetuningTask, KeptSignature, Prediction
-from ernie_paddle.inference.backends import Backend, InferencePrecision, model_backend, open_backend
-from ernie_paddle.inference.batching import BATCH_TOKENS, CHUNKS_AHEAD, in_chunks, run_batches
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, model_backend, open_backend
+from ernie_paddle.inference.batching import CHUNKS_AHEAD, in_chunks, run_batches
 from ernie_paddle.inference.exported import is_export, load_export
 from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.inputs import BadRow, InputRow, input_rows
@@ -35,7 +35,9 @@ class Predictor:
     `signature` is what the model expects and predicts, `task` its fine-tuning task.
     """
 
-    def __init__(self, backend: Backend, task: FinetuningTask, signature: KeptSignature, vocabulary: Vocabulary):
+    def __init__(
+        self, backend: InferenceBackend, task: FinetuningTask, signature: KeptSignature, vocabulary: Vocabulary
+    ):
         self.task, self.signature, self.vocabulary = task, signature, vocabulary
         self._backend = backend
 
@@ -79,12 +81,12 @@ class Predictor:
         backend = model_backend(model, head, str(path), on_gpu, precision, threads)
         return cls(backend, task, signature, model.vocabulary)
 
-    def predict(self, inputs: Sequence[Any], *, batch_tokens: int = BATCH_TOKENS) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Any], *, batch_tokens: int | None = None) -> list[Prediction]:
         """Predict for each input, in order.
 
         Args:
             inputs: what the task's `Input` can be made of: texts, sequences of its fields in order, or mappings.
-            batch_tokens: tokens that are computed together, padding included.
+            batch_tokens: tokens that are computed together, padding included; by default what is fastest.
 
         Returns:
             predictions of the class that belongs to the task, such as `LabelPrediction`.
@@ -115,7 +117,7 @@ class Predictor:
                     raise
                 yield BadRow(row.id, str(error))
 
-    def stream(self, examples: Iterable[Any], batch_tokens: int = BATCH_TOKENS) -> Iterator[IdentifiedPrediction]:
+    def stream(self, examples: Iterable[Any], batch_tokens: int | None = None) -> Iterator[IdentifiedPrediction]:
         """Predict for examples of the task as they come, in order. A `BadRow` among them is passed on.
 
         Memory does not grow with the number of examples: the next ones are encoded in the background.
@@ -138,7 +140,7 @@ class Predictor:
                 bad = isinstance(example, BadRow)
                 yield IdentifiedPrediction(example.id, example if bad else next(predictions))
 
-    def scores(self, samples: SampleBlock, batch_tokens: int = BATCH_TOKENS) -> list[np.ndarray]:
+    def scores(self, samples: SampleBlock, batch_tokens: int | None = None) -> list[np.ndarray]:
         """Return the scores of each sample in order, [sequences, n], or [tokens, n] for token-level heads."""
         scores: dict[int, np.ndarray] = {}
         for done in run_batches(self._backend, samples, self.vocabulary.pad_id, batch_tokens):

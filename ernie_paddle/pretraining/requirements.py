@@ -57,7 +57,7 @@ def requirements(
     size = train.batch_size
     tokens = size.tokens if size.tokens < NO_LIMIT else size.samples * length
     parameters = parameter_count(config)
-    low_precision = 0 if train.precision == "fp32" else parameters * FLOAT // 2  # copies for matrix products
+    low_precision = 0 if train.precision in ("fp32", "tf32") else parameters * FLOAT // 2  # copies for matrix products
     return Requirements(
         parameters=parameters,
         steps=plan.total,
@@ -89,7 +89,7 @@ def activation_bytes(config: ErnieConfig, train: TrainSettings, tokens: int, len
     hidden = 13 * config.hidden_size + 3 * config.ffn_size  # inputs of products, norms, activations and dropouts
     attention = 3 * config.num_attention_heads * length  # scores, weights, and weights after dropout
     scores = 3 * MASKED_SHARE * config.vocab_size
-    width = FLOAT if train.precision == "fp32" else FLOAT // 2
+    width = FLOAT if train.precision in ("fp32", "tf32") else FLOAT // 2
     return int(tokens * (config.num_hidden_layers * (hidden + attention) * width + scores * FLOAT))
 
 

@@ -19,7 +19,7 @@ from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.initial import Initial
-from ernie_paddle.training.run import run_folder, run_stages, start
+from ernie_paddle.training.run import ranks_together, run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.steps import TaskData
@@ -58,7 +58,7 @@ def pretrain(
 
     ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
     identity = run_identity(settings)
-    with run_folder(out, trainer.ranks):
+    with run_folder(out, trainer.ranks), ranks_together(out, trainer):
         start(trainer, out, identity, resume, Initial(Path(init)) if init else None)
         run_stages(trainer, out, identity, score_stage, ends)
 

@@ -12,7 +12,6 @@ import warnings
 from ernie_paddle.stopping import signals_held_back
 
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
-os.environ.setdefault("FLAGS_use_mkldnn", "1")
 os.environ.setdefault("FLAGS_enable_pir_in_executor_trace_run", "1")  # a fixed order of operators: repeatable dropout
 # oneDNN caches one kernel per operator and shape. Its default of 1024 takes a gigabyte if lengths vary.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")

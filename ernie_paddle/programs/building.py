@@ -1,16 +1,17 @@
 """The building blocks of programs: inputs, parameters and gradient buffers as Values."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import paddle
 from paddle.pir.core import create_persistable_value
 
 from ernie_paddle.data.feeds import Feed
-from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec
-from ernie_paddle.settings import Precision
+from ernie_paddle.programs.variables import ParameterSpec
+
+PRODUCTS = ("pd_op.matmul", "pd_op.fused_gemm_epilogue")
 
 
 @contextmanager
@@ -30,16 +31,9 @@ def new_program() -> Iterator[Any]:
         yield main
 
 
-def low_precision(precision: Precision) -> AbstractContextManager[None]:
-    """Build matrix products in bf16 or fp16 inside the block (autocast, level O1)."""
-    if precision == "fp32":
-        return nullcontext()
-    return paddle.amp.auto_cast(dtype="bfloat16" if precision == "bf16" else "float16", level="O1")
-
-
 def count_products(main: Any) -> tuple[int, int]:
     """Count the matrix products of a program without those of gradients, and how many are in low precision."""
-    products = [operator for operator in main.global_block().ops if operator.name() == "pd_op.matmul"]
+    products = [operator for operator in main.global_block().ops if operator.name() in PRODUCTS]
     low = [product for product in products if product.operand_source(0).dtype in (paddle.bfloat16, paddle.float16)]
     return len(products), len(low)
 
@@ -60,21 +54,24 @@ def declare_parameter(spec: ParameterSpec) -> Any:
     return paddle.static.create_parameter(list(spec.shape), "float32", name=spec.name, attr=placeholder)
 
 
-def column_of_ones(x: Any) -> Any:
-    """Return ones [rows of x, 1]; their product with a bias [1, size] adds it in training."""
-    ones = paddle.ones([paddle.shape(x)[0], 1], "float32")
-    ones.stop_gradient = False  # oneDNN's gradient of a product crashes where an input needs none
-    return ones
-
-
-def gradient_buffer(spec: ParameterSpec) -> Any:
-    """Declare the buffer that accumulates a parameter's gradients over micro-batches and tasks; return its Value."""
-    return persistent_variable(spec.name + GRADIENT_SUFFIX, spec.shape)
-
-
 def persistent_variable(name: str, shape: tuple[int, ...]) -> Any:
     """Declare a float32 variable that keeps its value between runs; return its Value in the current program."""
     zero = paddle.nn.initializer.Constant(0.0)
     value = create_persistable_value(dtype="float32", shape=list(shape), name=name, initializer=zero)
     value.stop_gradient = True
     return value
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Cast x, unless it has the dtype."""
+    return x if x.dtype == dtype else paddle.cast(x, dtype)
+
+
+def remove_unread(main: Any, values: Iterable[Any]) -> None:
+    """Remove the operators of Values that no operator reads, and those that only they read."""
+    for value in values:
+        operator = value.get_defining_op()
+        if operator is not None and not any(result.all_used_ops() for result in operator.results()):
+            sources = operator.operands_source()
+            main.global_block().remove_op(operator)
+            remove_unread(main, sources)

@@ -1,22 +1,41 @@
-"""The device of this process and the precisions it supports."""
+"""The device of this process, its backend, and the precisions that it supports."""
 
 import functools
-import os
 from typing import Any
 
 import paddle
 
 from ernie_paddle.errors import UserError
+from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import new_program
-from ernie_paddle.settings import Precision
+from ernie_paddle.programs.cpu import Cpu
+from ernie_paddle.programs.gpu import Gpu
+from ernie_paddle.ranks import local_rank
+from ernie_paddle.settings import ImplSettings, Precision
+
+NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "tf32": 8, "bf16": 8}
+FLASH_CAPABILITY = 8
+
+
+def choose_backend(precision: Precision, impl: ImplSettings) -> Backend:
+    """Return the backend of this process's device: a GPU if there is one.
+
+    Raises:
+        UserError: the device does not support the precision or the attention.
+    """
+    place = default_place()
+    check_precision(precision, place)
+    flash = uses_flash(precision, impl, place)
+    return Cpu(precision, impl) if place.is_cpu_place() else Gpu(precision, impl, place, flash)
 
 
 def default_place() -> Any:
-    """Return the GPU that the launcher assigned, or the first one; the CPU if Paddle was built without CUDA."""
-    if not paddle.is_compiled_with_cuda():
-        return paddle.CPUPlace()
-    assigned = os.environ.get("FLAGS_selected_gpus", "0")  # noqa: SIM112 - Paddle's launcher names it so
-    return paddle.CUDAPlace(int(assigned.split(",")[0]))
+    """Return the GPU of this process, or the CPU if there is none.
+
+    A process that is the n-th on its machine takes the n-th of the visible GPUs.
+    """
+    gpus = paddle.device.cuda.device_count()
+    return paddle.CUDAPlace(local_rank() % gpus) if gpus else paddle.CPUPlace()
 
 
 def check_precision(precision: Precision, place: Any, option: str = "train.precision") -> None:
@@ -25,12 +44,41 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
     Raises:
         UserError: it does not.
     """
-    if precision == "fp32" or not place.is_cpu_place():
-        return
-    if precision == "fp16" or not cpu_supports_bf16():
+    if not place.is_cpu_place():
+        needed = NEEDED_CAPABILITY[precision]
+        if needed and _capability(place) < needed:
+            advice = "fp16 or fp32" if _capability(place) >= NEEDED_CAPABILITY["fp16"] else "fp32"
+            raise UserError(
+                f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {_capability(place)}; "
+                f"take {advice}"
+            )
+    elif precision in ("fp16", "tf32") or (precision == "bf16" and not cpu_supports_bf16()):
         raise UserError(
             f"{option}: {precision} needs a GPU" + (" or a CPU with AVX-512" if precision == "bf16" else "")
         )
+
+
+def uses_flash(precision: Precision, impl: ImplSettings, place: Any) -> bool:
+    """Resolve `impl.attention`; return whether FlashAttention is used.
+
+    Raises:
+        UserError: FlashAttention is requested but cannot run.
+    """
+    if impl.attention == "flash" and impl.repeatable:
+        raise UserError("impl.attention: flash does not repeat bit by bit; leave it out, or impl.repeatable")
+    if impl.attention == "padded" or impl.repeatable:
+        return False
+    supported = precision in ("bf16", "fp16") and place.is_gpu_place() and _capability(place) >= FLASH_CAPABILITY
+    if impl.attention == "flash" and not supported:
+        raise UserError(
+            f"impl.attention: flash needs a GPU of compute capability {FLASH_CAPABILITY} and train.precision bf16 or "
+            "fp16"
+        )
+    return supported
+
+
+def _capability(place: Any) -> int:
+    return int(paddle.device.cuda.get_device_capability(place.get_device_id())[0])
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from paddle.nn import functional as F
 
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.programs.building import declare_inputs
+from ernie_paddle.programs.building import cast, declare_inputs
 
 Size = int | tuple[str, int]  # a fixed size, or an axis of a feed: its name and the number of the axis
 _DRAWS = 1 << 16
@@ -34,27 +34,33 @@ class Mask:
 
 
 class Dropout:
-    """The dropout of one program. On CPU the program is fed `masks`; a GPU samples its own.
+    """The dropout of one program. If `fed`, it is fed `masks`; otherwise the device samples its own.
 
     With `keep_masks`, layers may be recomputed: `kept` are the Values with random numbers, which are sampled only once.
     """
 
-    def __init__(self, active: bool, keep_masks: bool):
-        self.active, self.keep_masks = active, keep_masks
+    def __init__(self, active: bool, fed: bool, keep_masks: bool = False):
+        self.active, self.fed, self.keep_masks = active, fed, keep_masks
         self.masks: list[Mask] = []
         self.kept: list[Any] = []
 
     def __call__(self, x: Any, rate: float, sizes: tuple[Size, ...]) -> Any:
-        """Drop values of x and scale the others by 1 / (1 - rate). `sizes` is the shape of x."""
+        """Drop values of x and scale the others by 1 / (1 - rate). `sizes` is the shape of x.
+
+        With fed masks, the result is float32.
+        """
         if not self.active or not rate:
             return x
-        if not paddle.is_compiled_with_cuda():
+        if self.fed:
             feed = Feed(f"dropout_{len(self.masks)}", tuple(n if isinstance(n, int) else -1 for n in sizes), "uint8")
             self.masks.append(Mask(feed, sizes, rate))
             mask = declare_inputs([feed])[feed.name]
+            x = cast(x, paddle.float32)  # bf16 would round the scale
         elif self.keep_masks:
-            mask = paddle.cast(paddle.bernoulli(paddle.full_like(x, 1 - rate, "float32")), "uint8")
+            # The same draws as below; only the mask is kept.
+            mask = paddle.cast(F.dropout(paddle.ones_like(x), rate, training=True) > 0, "uint8")
             self.keep(mask)
+            return cast(cast(x, paddle.float32) * (paddle.cast(mask, "float32") * (1 / (1 - rate))), x.dtype)
         else:
             return F.dropout(x, rate, training=True, mode="upscale_in_train")
         return x * (paddle.cast(mask, x.dtype) * (1 / (1 - rate)))

@@ -12,6 +12,7 @@ from ernie_paddle.inference.heads import InferenceHead, Reads
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.attention import SymbolicLayout
 from ernie_paddle.programs.building import declare_inputs, new_program
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.dropout import Dropout
 from ernie_paddle.programs.network import EncoderInputs, Network
 from ernie_paddle.programs.variables import Variables
@@ -40,7 +41,7 @@ class InferenceProgram:
         with new_program() as self._main:
             self._inputs = declare_inputs(INPUTS)
             inputs = packed_inputs(self._inputs, vocabulary.pad_id, head.reads)
-            network = Network(config, task_id, inputs, Dropout(active=False, keep_masks=False))
+            network = Network(config, task_id, inputs, Dropout(active=False, fed=False), Cpu())
             tokens = PackedTokens(network.outputs, inputs, vocabulary.mask_id)
             outputs = head.build(network, tokens)
         missing = network.parameters.keys() - parameters.keys()
@@ -81,7 +82,9 @@ class PackedTokens:
         return paddle.gather(self._outputs, paddle.reshape(masks, [-1]))
 
     def padded(self, values: Any) -> Any:
-        return self._inputs.token_layout.gather(values, int(values.shape[-1]))
+        layout = self._inputs.token_layout
+        assert isinstance(layout, SymbolicLayout)
+        return layout.gather(values, int(values.shape[-1]))
 
 
 def packed_inputs(inputs: dict[str, Any], pad_id: int, reads: Reads) -> EncoderInputs:

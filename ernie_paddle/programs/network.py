@@ -12,14 +12,9 @@ from paddle.nn import functional as F
 
 from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.attention import (
-    AttentionFunction,
-    AttentionInputs,
-    PaddedGather,
-    SymbolicLayout,
-    padded_attention,
-)
-from ernie_paddle.programs.building import column_of_ones, declare_parameter, operator_ids
+from ernie_paddle.programs.attention import AttentionInputs, PaddedGather, TokenLayout
+from ernie_paddle.programs.backend import Backend
+from ernie_paddle.programs.building import cast, declare_parameter, operator_ids
 from ernie_paddle.programs.dropout import Dropout, Size
 from ernie_paddle.programs.recomputation import Segment
 from ernie_paddle.programs.variables import ParameterSpec
@@ -38,8 +33,8 @@ class EncoderInputs:
     sentence_ids: Any
     position_ids: Any
     selected: Any
-    token_layout: SymbolicLayout
-    selected_layout: SymbolicLayout
+    token_layout: TokenLayout
+    selected_layout: TokenLayout
 
 
 class Network:
@@ -55,13 +50,14 @@ class Network:
         task_id: int,
         inputs: EncoderInputs,
         dropout: Dropout,
-        attention: AttentionFunction = padded_attention,
+        backend: Backend,
     ):
         self.config = config
         self.parameters: dict[str, ParameterSpec] = {}
         self.values: dict[str, Any] = {}
         self.layers: list[Segment] = []
-        self._dropout, self._attention = dropout, attention
+        self._dropout, self._backend = dropout, backend
+        self._attention = backend.attention(config.max_position_embeddings)
         x, last = self._embed(inputs, task_id), config.num_hidden_layers - 1
         for i in range(config.num_hidden_layers):
             before = operator_ids()
@@ -83,7 +79,7 @@ class Network:
 
     def pooled(self, first_tokens: Any) -> Any:
         """Apply the pooler, a tanh layer, to first tokens [sequences, hidden]."""
-        return paddle.tanh(self._linear(first_tokens, self.config.hidden_size, "pooled_fc"))
+        return paddle.tanh(self._float32_linear(first_tokens, self.config.hidden_size, "pooled_fc"))
 
     def sentence_logits(self, first_tokens: Any, head: str, classes: int) -> Any:
         """Return logits [sequences, classes] from the first tokens [sequences, hidden], through the pooler."""
@@ -92,27 +88,29 @@ class Network:
     def token_logits(self, tokens: Any, head: str, classes: int) -> Any:
         """Return logits [tokens, classes] from tokens [tokens, hidden]."""
         sizes: tuple[Size, ...] = (self._head_rows, int(tokens.shape[-1]))
-        return self._linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
+        return self._float32_linear(self._dropout(tokens, self.config.hidden_dropout_prob, sizes), classes, head)
 
     def hidden_layer(self, tokens: Any, size: int, name: str) -> Any:
         """Apply a linear layer and the model's activation to tokens [tokens, n]: [tokens, size]."""
-        return self._activation(self._linear(tokens, size, name))
+        return cast(self._activation(self._linear(tokens, size, name)), paddle.float32)
 
     def padded_scores(self, scores: Any, indices: Any) -> Any:
         """Gather scores [n, 1] by `indices` [rows, width]; an index of -1 gives a score that softmax turns into 0."""
         padded = PaddedGather(indices)
-        return padded.gather(paddle.cast(scores, "float32")) + padded.padding_bias
+        return padded.gather(cast(scores, paddle.float32)) + padded.padding_bias
 
     def masked_lm_logits(self, tokens: Any) -> Any:
         """Return logits over the vocabulary, [tokens, vocabulary], from tokens [tokens, hidden]."""
         x = self.hidden_layer(tokens, self.config.hidden_size, "mask_lm_trans_fc")
         x = self._layer_norm(x, "mask_lm_trans_layer_norm")
-        scores = paddle.matmul(x, self.values["word_embedding"], transpose_y=True)
-        return self._add_bias(scores, self._parameter("mask_lm_out_fc.b_0", (self.config.vocab_size,), "zeros"))
+        bias = self._parameter("mask_lm_out_fc.b_0", (self.config.vocab_size,), "zeros")
+        return cast(self._backend.vocabulary_scores(x, self.values["word_embedding"], bias), paddle.float32)
 
     def cross_entropy(self, logits: Any, labels: Any) -> tuple[Any, Any]:
         """Return the summed loss and the number of correct predictions, both over labels other than -1."""
-        logits = paddle.cast(logits, "float32")
+        logits = cast(logits, paddle.float32)
+        if not self._dropout.active:
+            logits = paddle.assign(logits)  # the operator overwrites its input, even if predictions read that later
         column = paddle.unsqueeze(labels, -1)  # flat labels would need a squeeze, whose gradient fails in oneDNN
         losses = F.cross_entropy(logits, column, ignore_index=IGNORED, reduction="none")
         correct = paddle.cast(paddle.argmax(logits, axis=-1) == labels, "float32")
@@ -120,7 +118,7 @@ class Network:
 
     def squared_error(self, predictions: Any, targets: Any, tolerance: float) -> tuple[Any, Any]:
         """Return the summed squared error of predictions [n, 1], and how many are within `tolerance` of targets [n]."""
-        difference = paddle.reshape(paddle.cast(predictions, "float32"), [-1]) - targets
+        difference = paddle.reshape(cast(predictions, paddle.float32), [-1]) - targets
         correct = paddle.cast(paddle.abs(difference) <= tolerance, "float32")
         return paddle.sum(difference * difference), paddle.sum(correct)
 
@@ -129,63 +127,62 @@ class Network:
     def _embed(self, inputs: EncoderInputs, task_id: int) -> Any:
         config = self.config
         x = self._look_up("word_embedding", config.vocab_size, inputs.input_ids)
-        x = x + self._look_up("sent_embedding", config.sent_type_vocab_size, inputs.sentence_ids)
+        x = x + self._look_up("sent_embedding", config.sent_type_vocab_size, inputs.sentence_ids, small=True)
         x = x + self._look_up("pos_embedding", config.max_position_embeddings, inputs.position_ids)
         if config.use_task_id:
-            # Looked up for every token, since oneDNN's gradient of a broadcast sum fails on some shapes.
-            task_ids = paddle.full_like(inputs.input_ids, task_id)
-            x = x + self._look_up("task_embedding", config.task_type_vocab_size, task_ids)
+            x = x + self._table("task_embedding", config.task_type_vocab_size)[task_id]
         x = self._layer_norm(x, "pre_encoder_layer_norm")
         return self._drop(x, inputs.token_layout)
 
-    def _look_up(self, name: str, rows: int, ids: Any) -> Any:
-        return F.embedding(ids, self._parameter(name, (rows, self.config.hidden_size)))
+    def _look_up(self, name: str, rows: int, ids: Any, small: bool = False) -> Any:
+        return self._backend.look_up(ids, self._table(name, rows), small)
+
+    def _table(self, name: str, rows: int) -> Any:
+        return self._parameter(name, (rows, self.config.hidden_size))
 
     def _encoder_layer(
-        self, queries: Any, x: Any, query_layout: SymbolicLayout, token_layout: SymbolicLayout, name: str
+        self, queries: Any, x: Any, query_layout: TokenLayout, token_layout: TokenLayout, name: str
     ) -> Any:
         """Add a layer; return its outputs for `queries` [queries, hidden], which attend to all tokens `x`."""
-        config, attention = self.config, f"{name}_multi_head_att"
+        config, attention, low = self.config, f"{name}_multi_head_att", self._backend.low(x)
 
-        def projected(part: str, source: Any, layout: SymbolicLayout) -> Any:
-            return self._linear(source, config.hidden_size, f"{attention}_{part}_fc", layout.ones)
+        def projected(part: str, source: Any) -> Any:
+            return self._linear(source, config.hidden_size, f"{attention}_{part}_fc")
 
         attention_inputs = AttentionInputs(
-            projected("query", queries, query_layout),
-            projected("key", x, token_layout),
-            projected("value", x, token_layout),
+            projected("query", self._backend.low(queries)),
+            projected("key", low),
+            projected("value", low),
             query_layout,
             token_layout,
             config.num_attention_heads,
         )
         context = self._attention(attention_inputs, config.attention_probs_dropout_prob, self._dropout)
-        context = self._linear(context, config.hidden_size, f"{attention}_output_fc", query_layout.ones)
+        context = self._linear(context, config.hidden_size, f"{attention}_output_fc")
         x = self._layer_norm(queries + self._drop(context, query_layout), f"{name}_post_att_layer_norm")
-        inner = self._activation(self._linear(x, config.ffn_size, f"{name}_ffn_fc_0", query_layout.ones))
-        outer = self._linear(inner, config.hidden_size, f"{name}_ffn_fc_1", query_layout.ones)
+        inner = self._activation(self._linear(x, config.ffn_size, f"{name}_ffn_fc_0"))
+        outer = self._linear(inner, config.hidden_size, f"{name}_ffn_fc_1")
         return self._layer_norm(x + self._drop(outer, query_layout), f"{name}_post_ffn_layer_norm")
 
-    def _drop(self, x: Any, layout: SymbolicLayout) -> Any:
+    def _drop(self, x: Any, layout: TokenLayout) -> Any:
         sizes: tuple[Size, ...] = (layout.tokens, self.config.hidden_size)
-        return self._dropout(x, self.config.hidden_dropout_prob, sizes)
+        return cast(self._dropout(x, self.config.hidden_dropout_prob, sizes), paddle.float32)
 
     # ---- layers ----
 
-    def _linear(self, x: Any, size: int, name: str, ones: Any = None) -> Any:
+    def _linear(self, x: Any, size: int, name: str) -> Any:
+        """Apply a linear layer: [rows, size] in the dtype of products."""
         weight = self._parameter(f"{name}.w_0", (int(x.shape[-1]), size))
-        return self._add_bias(paddle.matmul(x, weight), self._parameter(f"{name}.b_0", (size,), "zeros"), ones)
+        return self._backend.linear(x, weight, self._parameter(f"{name}.b_0", (size,), "zeros"))
 
-    def _add_bias(self, x: Any, bias: Any, ones: Any = None) -> Any:
-        """Add a bias; in training on CPU as a product with ones, since the gradient of a broadcast sum is slow."""
-        if not self._dropout.active or paddle.is_compiled_with_cuda():
-            return x + bias
-        ones = column_of_ones(x) if ones is None else ones
-        return x + paddle.matmul(ones, paddle.reshape(bias, [1, -1]))
+    def _float32_linear(self, x: Any, size: int, name: str) -> Any:
+        return cast(self._linear(x, size, name), paddle.float32)
 
     def _layer_norm(self, x: Any, name: str) -> Any:
+        """Normalise x: [rows, hidden] in float32."""
         size = (self.config.hidden_size,)
         scale, bias = self._parameter(f"{name}_scale", size, "ones"), self._parameter(f"{name}_bias", size, "zeros")
-        return F.layer_norm(x, size, scale, bias, self.config.layer_norm_epsilon)
+        return F.layer_norm(cast(x, paddle.float32), size, scale, bias, self.config.layer_norm_epsilon)
 
     def _activation(self, x: Any) -> Any:
         return F.gelu(x) if self.config.hidden_act == "gelu" else F.relu(x)

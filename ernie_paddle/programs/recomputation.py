@@ -50,7 +50,8 @@ def _needed(
     index = {operator.id(): i for i, operator in enumerate(operators)}
     needed: set[int] = set()
     first_user = len(operators) - 1
-    for i in sorted((index[operator] for operator in segment.operators), reverse=True):
+    present = segment.operators & index.keys()  # casts of weights may be gone
+    for i in sorted((index[operator] for operator in present), reverse=True):
         results = operators[i].results()
         is_kept = any(value.is_same(kept_value) for value in results for kept_value in kept)
         if operators[i].name() in NOT_RECOMPUTED or is_kept:

@@ -1,19 +1,20 @@
 """The session of a run: its programs, built on first use, and the variables that they share."""
 
-import resource
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import paddle
 
+from ernie_paddle.data.feeds import Feed
 from ernie_paddle.errors import UserError
+from ernie_paddle.faults import resident_bytes
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.collectives import Collectives, connect
-from ernie_paddle.programs.devices import check_precision, default_place
+from ernie_paddle.programs.backend import DTYPES, Backend
+from ernie_paddle.programs.collectives import connect
+from ernie_paddle.programs.device_feeds import DeviceFeeds, StagedFeed
 from ernie_paddle.programs.task_program import LOSS_SCALE, TaskProgram, build_task_program
 from ernie_paddle.programs.update_program import (
     GRADIENT_NORM,
@@ -23,9 +24,9 @@ from ernie_paddle.programs.update_program import (
     add_update_variables,
     build_update_program,
 )
-from ernie_paddle.programs.variables import Variables
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX, Variables
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import AdamSettings, ImplSettings, Precision
+from ernie_paddle.settings import AdamSettings, SumPrecision
 from ernie_paddle.task import Task
 
 
@@ -40,26 +41,62 @@ class Session:
         config: ErnieConfig,
         seed: int,
         adam: AdamSettings,
-        precision: Precision = "fp32",
-        impl: ImplSettings | None = None,
+        backend: Backend,
         ranks: Ranks | None = None,
+        gradient_sums: SumPrecision = "fp32",
     ):
-        self.config, self.seed, self.adam, self.precision, self.impl = config, seed, adam, precision, impl
-        self.ranks = ranks or Ranks()
-        connect(self.ranks)
-        self.variables = Variables(default_place())
-        check_precision(precision, self.variables.place)
-        self.collectives = Collectives(self.ranks, self.variables.place)
+        self.config, self.seed, self.adam = config, seed, adam
+        self.ranks, self.backend = ranks or Ranks(), backend
+        self.variables = Variables(self.backend.place)
+        self._sums_dtype = DTYPES[gradient_sums]
+        if gradient_sums != "fp32" and self.ranks.world > 1 and self.on_cpu:
+            raise UserError(f"train.gradient_sums: {gradient_sums} needs GPUs")
+        self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
         self._executor = paddle.static.Executor(self.variables.place)
-        self._training: dict[tuple[str, ...], tuple[TaskProgram, UpdateProgram]] = {}
+        self._accumulates = False  # whether this step already has gradients
+        self._weights: dict[str, list[float]] = {}  # of the losses, as they were last set
+        self._ahead: dict[tuple[str, ...], DeviceFeeds] = {}
+        self._training: dict[tuple[tuple[str, ...], bool], TaskProgram] = {}
+        self._updates: dict[tuple[str, ...], UpdateProgram] = {}
         self._evaluation: dict[str, TaskProgram] = {}
 
-    def add_gradients(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray], dropout_key: int) -> None:
-        """Run a micro-batch forward and backward, without waiting for the device."""
-        program, _ = self._training_programs(tasks)
+    def stage(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray]) -> dict[str, np.ndarray] | StagedFeed:
+        """Send the feed of a micro-batch to the device ahead, where the backend does so.
+
+        Staged feeds of the same tasks are used in the order of staging.
+        """
+        if not self.backend.feeds_ahead:
+            return feed
+        names = tuple(task.name for task in tasks)
+        program = self._training_program(tasks, accumulates=False)
+        arrays = program.complete_feed(feed, dropout_key=0)
+        if names not in self._ahead:
+            declared = [Feed(name, (-1,) * array.ndim, str(array.dtype)) for name, array in arrays.items()]
+            self._ahead[names] = DeviceFeeds(declared, self.backend.place)
+        return self._ahead[names].put(arrays)
+
+    def add_gradients(
+        self,
+        tasks: tuple[Task, ...],
+        feed: dict[str, np.ndarray] | StagedFeed,
+        loss_weights: np.ndarray,
+        dropout_key: int,
+    ) -> None:
+        """Run a micro-batch forward and backward, without waiting for the device.
+
+        Args:
+            feed: arrays by name, or what `stage` made of them.
+            loss_weights: the weight of each task's summed loss, float32 [tasks].
+        """
+        program = self._training_program(tasks, self._accumulates)
+        arrays = feed.take() if isinstance(feed, StagedFeed) else program.complete_feed(feed, dropout_key)
+        if self._weights.get(program.weights_name) != loss_weights.tolist():  # setting it waits for the device
+            self.variables.set(program.weights_name, loss_weights)
+            self._weights[program.weights_name] = loss_weights.tolist()
         paddle.seed(dropout_key)
-        self._run(program.main, program.complete_feed(feed, dropout_key))
+        self._run(program.main, arrays)
+        self._accumulates = True
 
     def set_loss_scale(self, value: float) -> None:
         """Set the factor of the loss from the next micro-batch on."""
@@ -70,8 +107,14 @@ class Session:
 
         Returns whether all gradients were finite.
         """
-        _, program = self._training_programs(tasks)
-        self.variables.set(LEARNING_RATE, np.asarray(learning_rate, np.float32))
+        program = self._update_program(tasks)
+        if not self._accumulates:  # there are more ranks than micro-batches
+            for group in program.groups:
+                self.variables.set(group.name + GRADIENT_SUFFIX, np.zeros(group.shape, np.float32))
+        self._accumulates = False
+        if self.on_cpu and self.ranks.world > 1:
+            self.barrier()  # gloo waits 30 seconds at most
+        self.variables.set(LEARNING_RATE, np.array([learning_rate], np.float32))
         began = time.perf_counter()
         (non_finite,) = self._run(program.main, {}, program.non_finite)
         self.update_seconds += time.perf_counter() - began
@@ -79,12 +122,13 @@ class Session:
 
     def products(self, tasks: tuple[Task, ...]) -> tuple[int, int]:
         """Count the matrix products in the forward pass of these tasks, and how many are in low precision."""
-        return self._training_programs(tasks)[0].products
+        return self._training_program(tasks, accumulates=False).products
 
     def take_metrics(self) -> dict[str, np.ndarray]:
         """Return the summed loss and correct predictions over all ranks, float64 [2] by task name, and reset them."""
         totals: dict[str, np.ndarray] = {}
-        for program, _ in self._training.values():
+        programs = {program.metrics_name: program for program in self._training.values()}
+        for program in programs.values():
             accumulated = self.variables.get(program.metrics_name)
             self.variables.set(program.metrics_name, np.zeros_like(accumulated))
             reduced = self.collectives.all_reduce(accumulated.astype(np.float64))
@@ -104,8 +148,7 @@ class Session:
         """Return the memory in use: allocated on the GPU, or resident in this process."""
         if not self.on_cpu:
             return int(paddle.device.cuda.memory_allocated())
-        resident = int(Path("/proc/self/statm").read_text().split()[1])
-        return resident * resource.getpagesize()
+        return resident_bytes()
 
     def evaluate(self, task: Task, feed: dict[str, np.ndarray]) -> np.ndarray:
         """Return the summed loss and the number of correct predictions of a task on one batch, float64 [2]."""
@@ -154,7 +197,7 @@ class Session:
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        self.collectives.all_reduce(np.zeros(1, np.int64))
+        self.collectives.rendezvous.barrier()
 
     def check_equal(self) -> None:
         """Check that the parameters of all ranks are equal.
@@ -178,21 +221,34 @@ class Session:
     def _run(self, main: Any, feed: dict[str, np.ndarray], *fetched: Any) -> list[np.ndarray]:
         return self._executor.run(main, feed=feed, fetch_list=list(fetched), scope=self.variables.scope)
 
-    def _training_programs(self, tasks: tuple[Task, ...]) -> tuple[TaskProgram, UpdateProgram]:
+    def _training_program(self, tasks: tuple[Task, ...], accumulates: bool) -> TaskProgram:
         names = tuple(task.name for task in tasks)
-        if names not in self._training:
-            program = build_task_program(self.config, tasks, True, self.precision, self.impl)
-            if self.precision != "fp32" and not program.products[1]:
-                raise RuntimeError(f"{'+'.join(names)}: no matrix product of the program is in {self.precision}")
-            self.variables.add_parameters(program.parameters, self.seed)
+        if (names, accumulates) not in self._training:
+            program = build_task_program(self.config, tasks, True, self.backend, accumulates)
+            if self.backend.dtype != paddle.float32 and not program.products[1]:
+                raise RuntimeError(f"{'+'.join(names)}: no product of the program is in {self.backend.precision}")
+            self._add_parameters(program)
             self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
-            add_update_variables(self.variables, program.parameters, self.adam)
-            self._training[names] = (program, build_update_program(program.parameters, self.adam, self.ranks))
-        return self._training[names]
+            self.variables.add_filled(program.weights_name, (len(tasks),), 0.0)
+            add_update_variables(self.variables, program.groups, self.adam)
+            self._training[names, accumulates] = program
+        return self._training[names, accumulates]
+
+    def _update_program(self, tasks: tuple[Task, ...]) -> UpdateProgram:
+        names = tuple(task.name for task in tasks)
+        if names not in self._updates:
+            groups = self._training_program(tasks, accumulates=False).groups
+            self._updates[names] = build_update_program(groups, self.adam, self.ranks, self.backend, self._sums_dtype)
+        return self._updates[names]
 
     def _evaluation_program(self, task: Task) -> TaskProgram:
         if task.name not in self._evaluation:
-            program = build_task_program(self.config, [task], training=False)
-            self.variables.add_parameters(program.parameters, self.seed)
-            self._evaluation[task.name] = program
+            self._evaluation[task.name] = build_task_program(self.config, [task], False, self.backend)
+            self._add_parameters(self._evaluation[task.name])
         return self._evaluation[task.name]
+
+    def _add_parameters(self, program: TaskProgram) -> None:
+        """Initialise the parameters that do not exist yet, and join those of each group."""
+        for group in program.groups:
+            self.variables.add_parameters(group.specs, self.seed)
+            self.variables.join(group.name, [spec.name for spec in group.specs])

@@ -1,6 +1,6 @@
 """The program of one combination of tasks: forward pass, losses and, in training, gradients into shared buffers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,27 +9,20 @@ import paddle
 
 from ernie_paddle.data.feeds import ENCODER_FEEDS, Feed, selected_feed
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.attention import (
-    AttentionFunction,
-    SymbolicLayout,
-    flash_attention,
-    padded_attention,
-    uses_flash,
-)
+from ernie_paddle.programs.attention import PackedLayout, SymbolicLayout, TokenLayout
+from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import (
     count_products,
-    declare_inputs,
-    gradient_buffer,
-    low_precision,
     new_program,
     operator_ids,
     persistent_variable,
+    remove_unread,
 )
 from ernie_paddle.programs.dropout import Dropout, Mask
 from ernie_paddle.programs.network import SHARED_HEADS, EncoderInputs, Network
+from ernie_paddle.programs.parameter_groups import ParameterGroup, group_parameters
 from ernie_paddle.programs.recomputation import recompute_layers
-from ernie_paddle.programs.variables import ParameterSpec
-from ernie_paddle.settings import ImplSettings, Precision
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX, ParameterSpec
 from ernie_paddle.task import HeadOutput, Task, is_of_head
 
 LOSS_WEIGHTS = "loss_weights"
@@ -43,21 +36,29 @@ class TaskProgram:
     `scores` are the scores of the first task that predictions are made from, None in training. `metrics`, float32
     [tasks, 2], are the summed loss and the number of correct predictions of each task, in the order of `tasks`. A
     training program accumulates them in the variable `metrics_name` instead of returning them, so that nothing waits
-    for the device between two log records.
+    for the device between two log records. It reads the weight of each task's loss from the variable `weights_name`.
     """
 
     tasks: tuple[Task, ...]
     main: Any
+    backend: Backend
     feeds: tuple[Feed, ...]
+    read: frozenset[str]  # the names of the feeds that it reads
     scores: Any
     metrics: Any
     metrics_name: str
-    parameters: dict[str, ParameterSpec]
+    weights_name: str
+    groups: tuple[ParameterGroup, ...]
     masks: tuple[Mask, ...]  # of dropout
     products: tuple[int, int]  # matrix products of the forward pass, and those of them in low precision
 
+    @property
+    def parameters(self) -> dict[str, ParameterSpec]:
+        """The parameters by name."""
+        return {spec.name: spec for group in self.groups for spec in group.specs}
+
     def complete_feed(self, feed: dict[str, np.ndarray], dropout_key: int) -> dict[str, np.ndarray]:
-        """Check the feed and add the dropout masks to it.
+        """Check the feed, leave out what the program does not read, pack the rest and add the dropout masks.
 
         Raises:
             ValueError: names, shapes or dtypes are not the declared ones; Paddle would cast without a warning.
@@ -74,59 +75,76 @@ class TaskProgram:
                     f"feed {declared.name}: declared {declared.dtype} {declared.shape}, "
                     f"found {array.dtype} {array.shape}"
                 )
-        return {**feed, **{mask.feed.name: mask.sample(feed, dropout_key) for mask in self.masks}}
+        masks = {mask.feed.name: mask.sample(feed, dropout_key) for mask in self.masks}
+        return self.backend.pack(feed, self.read) | masks
 
 
 def build_task_program(
-    config: ErnieConfig,
-    tasks: Sequence[Task],
-    training: bool,
-    precision: Precision = "fp32",
-    impl: ImplSettings | None = None,
+    config: ErnieConfig, tasks: Sequence[Task], training: bool, backend: Backend, accumulates: bool = False
 ) -> TaskProgram:
     """Build the program of a primary task, which selects the task embedding, and its auxiliary tasks.
 
-    The primary task is the first of `tasks`. In training the loss is the sum over tasks of `loss_weights` [tasks] times
-    the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches. Gradients,
-    times `loss_scale` [1], are added to `<parameter>@GRAD`. The metrics skip losses that are not finite.
+    The primary task is the first of `tasks`. In training the loss is the sum over tasks of the variable `weights_name`
+    [tasks] times the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches.
+    Gradients, times `loss_scale` [1], are written to `<parameter>@GRAD`, or added to it if the program `accumulates`.
+    The metrics skip losses that are not finite.
     """
-    impl = impl or ImplSettings()
-    metrics_name = "metrics@" + "+".join(task.name for task in tasks)
+    combination = "+".join(task.name for task in tasks)
+    metrics_name, weights_name = f"metrics@{combination}", f"{LOSS_WEIGHTS}@{combination}"
+    recompute = backend.impl.recompute
     with new_program() as main:
         feeds = [*ENCODER_FEEDS, *(selected_feed(task.name) for task in tasks)]
         feeds += [feed for task in tasks for feed in task.objective.feeds()]
-        inputs = declare_inputs(feeds)
-        dropout = Dropout(training, impl.recompute)
-        attention: AttentionFunction = padded_attention
-        if uses_flash(impl.attention, precision):
-            attention = flash_attention(config.max_position_embeddings, precision)
-        with low_precision(precision):
-            network = Network(config, tasks[0].task_id, encoder_inputs(inputs), dropout, attention)
-            head_outputs = [_head_output(task, network, inputs) for task in tasks]
+        inputs = backend.declare_feeds(feeds)
+        dropout = Dropout(training, backend.feeds_masks, recompute)
+        network = Network(config, tasks[0].task_id, encoder_inputs(inputs, backend.flash), dropout, backend)
+        groups = list(group_parameters("encoder", network.parameters.values()))
+        head_outputs = []
+        for task in tasks:
+            output, head_groups = _add_head(task, network, inputs)
+            head_outputs.append(output)
+            groups += head_groups
         products = count_products(main)
         scores = None if training else tasks[0].objective.prediction_scores(head_outputs[0].logits)
         metrics = paddle.stack(
             [paddle.stack([head_output.loss_sum, head_output.correct]) for head_output in head_outputs]
         )
         if training:
-            weights = Feed(LOSS_WEIGHTS, (len(tasks),), "float32")
-            feeds.append(weights)
-            weight = declare_inputs((weights,))[LOSS_WEIGHTS] * persistent_variable(LOSS_SCALE, (1,))
+            weights = persistent_variable(weights_name, (len(tasks),))
+            weight = weights * persistent_variable(LOSS_SCALE, (1,))
             loss = paddle.sum(paddle.stack([head_output.loss_sum for head_output in head_outputs]) * weight)
-            _accumulate_gradients(main, loss, network, dropout, impl.recompute)
+            forward = operator_ids()
+            write_gradients(loss, backend.gradient_targets(main, groups, network.values), accumulates)
             accumulated = persistent_variable(metrics_name, (len(tasks), 2))
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
             paddle.assign(accumulated + finite, output=accumulated)
-    masks = tuple(dropout.masks)
+            backend.finish(main)
+            if recompute:
+                recompute_layers(main, forward, network.layers, dropout.kept)
+    read = frozenset(name for name, value in inputs.items() if value.all_used_ops())
+    remove_unread(main, [value for name, value in inputs.items() if name not in read])
     return TaskProgram(
-        tuple(tasks), main, tuple(feeds), scores, metrics, metrics_name, network.parameters, masks, products
+        tuple(tasks),
+        main,
+        backend,
+        tuple(feeds),
+        read,
+        scores,
+        metrics,
+        metrics_name,
+        weights_name,
+        tuple(groups),
+        tuple(dropout.masks),
+        products,
     )
 
 
-def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
-    """Return the encoder's inputs from the Values of `ENCODER_FEEDS`."""
+def encoder_inputs(inputs: dict[str, Any], flash: bool = False) -> EncoderInputs:
+    """Return the encoder's inputs from the Values of `ENCODER_FEEDS`, with the layouts of FlashAttention or padded."""
 
-    def layout(kind: str, tokens: str) -> SymbolicLayout:
+    def layout(kind: str, tokens: str) -> TokenLayout:
+        if flash:
+            return PackedLayout(inputs[f"{kind}_cu_seqlens"], (tokens, 0))
         padded = f"padded_to_{kind}"
         return SymbolicLayout(inputs[padded], inputs[f"{kind}_to_padded"], (tokens, 0), (padded, 0), (padded, 1))
 
@@ -140,26 +158,33 @@ def encoder_inputs(inputs: dict[str, Any]) -> EncoderInputs:
     )
 
 
-def _head_output(task: Task, network: Network, inputs: dict[str, Any]) -> HeadOutput:
-    """Add a task's head.
+def _add_head(task: Task, network: Network, inputs: dict[str, Any]) -> tuple[HeadOutput, list[ParameterGroup]]:
+    """Add a task's head; return the groups of its parameters that no earlier head shares.
 
     Raises:
         ValueError: the objective made a parameter that is neither its own nor one of a head that all tasks share.
     """
-    feed, shared = selected_feed(task.name).name, set(network.parameters)
+    feed, before = selected_feed(task.name).name, set(network.parameters)
     output = task.objective.build(network, network.select_outputs(inputs[feed], feed), inputs)
-    for name in network.parameters.keys() - shared:
-        if not name.startswith(SHARED_HEADS) and not is_of_head(name, task.objective.heads):
+    by_owner: dict[str, list[ParameterSpec]] = {}
+    for name in network.parameters.keys() - before:
+        owner = next((shared for shared in SHARED_HEADS if name.startswith(shared)), task.name)
+        if owner == task.name and not is_of_head(name, task.objective.heads):
             raise ValueError(f"the objective of {task.name} made the parameter {name}, which is not of its `heads`")
-    return output
+    for name, spec in network.parameters.items():
+        if name not in before:
+            owner = next((shared for shared in SHARED_HEADS if name.startswith(shared)), task.name)
+            by_owner.setdefault(owner, []).append(spec)
+    return output, [group for owner, specs in by_owner.items() for group in group_parameters(owner, specs)]
 
 
-def _accumulate_gradients(main: Any, loss: Any, network: Network, dropout: Dropout, recompute: bool) -> None:
-    """Add the gradients of a loss to their buffers, with the layers recomputed for them if asked."""
-    forward = operator_ids()
-    gradients = paddle.static.append_backward(loss, list(network.values.values()))
-    if recompute:
-        recompute_layers(main, forward, network.layers, dropout.kept)
-    for parameter, gradient in gradients:
-        buffer = gradient_buffer(network.parameters[parameter.name])
-        paddle.assign(buffer + gradient, output=buffer)
+def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool) -> None:
+    """Write the gradients of a loss to the buffers of the targets, or add them."""
+    found = paddle.static.append_backward(loss, list(targets.values()))
+    gradients = {value.id: gradient for value, gradient in found if gradient is not None}
+    for name, target in targets.items():
+        buffer = persistent_variable(name + GRADIENT_SUFFIX, tuple(target.shape))
+        gradient = gradients.get(target.id)
+        if gradient is None:  # the loss does not depend on it
+            gradient = paddle.zeros_like(buffer)
+        paddle.assign(buffer + gradient if accumulates else gradient, output=buffer)

@@ -1,5 +1,6 @@
 """Parameters and other variables that programs share, by name, in one scope."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,7 +35,10 @@ class ParameterSpec:
 
 
 class Variables:
-    """The variables of all programs of a run, as numpy arrays by name."""
+    """The variables of all programs of a run, as numpy arrays by name.
+
+    Some are views: parts of a vector that is a variable itself. Programs may read and write either.
+    """
 
     def __init__(self, place: Any):
         self.place = place
@@ -48,7 +52,15 @@ class Variables:
         return np.array(self.scope.find_var(name).get_tensor())
 
     def set(self, name: str, value: np.ndarray) -> None:
-        self.scope.var(name).get_tensor().set(value, self.place)
+        """Set a variable. Creates it if needed.
+
+        Raises:
+            ValueError: the variable has another shape.
+        """
+        shape = tuple(self.scope.find_var(name).get_tensor().shape()) if name in self else value.shape
+        if shape != value.shape:
+            raise ValueError(f"{name} has shape {shape}, not {value.shape}")
+        self.scope.var(name).get_tensor().set(value, self.place)  # in place if it exists, so that views stay views
 
     def set_parameter(self, name: str, value: np.ndarray) -> None:
         """Set a parameter. Creates it if needed."""
@@ -56,16 +68,44 @@ class Variables:
             self._parameters.append(name)
         self.set(name, value)
 
-    def add_parameters(self, specs: dict[str, ParameterSpec], seed: int) -> None:
+    def add_parameters(self, specs: Iterable[ParameterSpec], seed: int) -> None:
         """Initialise the parameters that do not exist yet; the others keep their values."""
-        for name, spec in specs.items():
-            if name not in self:
-                self.set_parameter(name, spec.initial(seed))
+        for spec in specs:
+            if spec.name not in self:
+                self.set_parameter(spec.name, spec.initial(seed))
 
     def add_filled(self, name: str, shape: tuple[int, ...], value: float) -> None:
         """Create a variable filled with `value`, unless it exists."""
         if name not in self:
             self.set(name, np.full(shape, value, np.float32))
+
+    def join(self, name: str, parts: Sequence[str]) -> None:
+        """Join variables to one vector of this name, unless it exists. They become views of it with their values."""
+        if name in self:
+            return
+        values = [self.get(part) for part in parts]
+        self.set(name, np.concatenate([value.reshape(-1) for value in values]))
+        vector, start = self.scope.find_var(name).get_tensor(), 0
+        for part, value in zip(parts, values, strict=True):
+            view = self.scope.find_var(part).get_tensor()
+            view._share_data_with(vector._slice(start, start + value.size))
+            view._set_dims(list(value.shape))
+            start += value.size
+
+    def alias(self, name: str, others: Sequence[str]) -> None:
+        """Create a variable with the value of the others, unless it exists. All of them are one from then on.
+
+        Raises:
+            ValueError: the others differ.
+        """
+        if name in self:
+            return
+        values = [self.get(other) for other in others]
+        if any((value != values[0]).any() for value in values):
+            raise ValueError(f"{name}: its parameters were not updated together")
+        self.set(name, values[0])
+        for other in others:
+            self.scope.find_var(other).get_tensor()._share_data_with(self.scope.find_var(name).get_tensor())
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return all parameters, by name."""

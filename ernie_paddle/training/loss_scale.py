@@ -13,7 +13,7 @@ GROW_AFTER, GROWTH = 100, 2.0  # grow after more than 100 finite steps in a row
 SHRINK_AFTER, SHRINKAGE = 2, 0.8  # shrink after more than 2 non-finite steps in a row
 FLOOR = 1.0
 # Non-finite steps in a row that are skipped before the run fails. fp16 needs some to find its scale.
-PATIENCE: dict[Precision, int] = {"fp32": 0, "bf16": 10, "fp16": 100}
+PATIENCE: dict[Precision, int] = {"fp32": 0, "tf32": 0, "bf16": 10, "fp16": 100}
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,20 @@
 
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ernie_paddle.arguments import Resume
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.order import Cursor
-from ernie_paddle.errors import UserError
+from ernie_paddle.errors import Failure, UserError
+from ernie_paddle.faults import fault_behind
 from ernie_paddle.files import read_json
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.model import saved
@@ -22,10 +26,12 @@ from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.initial import Initial, initialise
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep
+from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
 from ernie_paddle.training.trainer import Progress, Trainer
 
-SECONDS_FOR_LAUNCHER = 8.0
+RECENT_STEPS = 100  # whose median a step's time is compared with
+LONGER = 20  # times the median that a step may take
+BUILDING = 600.0  # more seconds for a step whose programs must be built first
 
 
 @contextmanager
@@ -37,6 +43,38 @@ def run_folder(out: Path, ranks: Ranks) -> Iterator[None]:
     """
     with locked_folder(out) if ranks.is_main_process else nullcontext():
         yield
+
+
+@contextmanager
+def ranks_together(out: Path, trainer: Trainer) -> Iterator[None]:
+    """Leave the block when all ranks do, or with the first failure of one, which the other ranks learn.
+
+    Raises:
+        UserError: memory is full.
+        Failure: a device or another rank failed.
+    """
+    try:
+        yield
+        trainer.session.barrier()  # launchers may end a job soon after its first process
+    except BaseException as error:
+        named = _named(error, out, trainer)
+        reason = f"stopped by {named.name}" if isinstance(named, Stopped) else " ".join(str(named).split())
+        trainer.session.collectives.rendezvous.report(reason or repr(named), getattr(named, "exit_code", 1))
+        if named is error:
+            raise
+        raise named from error
+
+
+def _named(error: BaseException, out: Path, trainer: Trainer) -> BaseException:
+    """Return the fault of memory, device or another rank behind an error, or the error itself."""
+    if isinstance(error, UserError | Stopped):
+        return error
+    fault = error if isinstance(error, Failure) else fault_behind(error, f" at step {trainer.progress.step + 1}")
+    if not isinstance(error, Failure | MemoryError):
+        fault = trainer.session.collectives.rendezvous.failure_behind(error) or fault
+    if isinstance(fault, Failure) and saved.checkpoints(out):
+        return Failure(f"{fault}; the last checkpoint is complete: resume with --resume", fault.exit_code)
+    return fault or error
 
 
 def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Initial | None) -> None:
@@ -94,8 +132,10 @@ def run_stages(
     Raises:
         Stopped: the run received Ctrl-C or SIGTERM, and a checkpoint was saved.
     """
-    with RunLog(out, trainer) as log, postponed_stop() as received_signal, dead_ranks_first(trainer.ranks):
+    with RunLog(out, trainer) as log, postponed_stop() as received_signal, step_limit(trainer) as limit:
+        limit.begin()
         for step in trainer.steps(lambda: received_signal() is not None):
+            limit.end()
             log.step(step)
             number = step.planned.number
             stage_over = number == trainer.plan.end_of(step.planned.stage)
@@ -109,34 +149,70 @@ def run_stages(
                 log.restart_clock()
             # Check between stages too: a stage's evaluation takes time, and no step follows the last stage.
             if step.stops or (stage_over and trainer.session.any_rank(received_signal() is not None)):
-                trainer.session.barrier()  # launchers end a job with its first process, so wait for the checkpoint
                 raise Stopped(
                     received_signal() or signal.SIGTERM,  # or the signal of another rank
                     f"{out}/{saved.STEP}{number} is complete, resume from it with --resume",
                 )
+            limit.begin()
+
+
+class StepLimit:
+    """Ends a job of several ranks if a step hangs.
+
+    The limit is `impl.step_seconds`, or 20 times the median of the last steps if that is longer. Between steps, for
+    evaluation and saving, there is none. The first step of each combination of tasks builds programs and has longer.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self._trainer, self._rendezvous = trainer, trainer.session.collectives.rendezvous
+        self._planned = islice(planned_steps(trainer.plan), trainer.progress.step, None)
+        self._built: set[tuple[str, ...]] = set()
+        self._seconds: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Limit the next step, if there is one."""
+        if (planned := next(self._planned, None)) is None:
+            return
+        limit = max(self._trainer.impl.step_seconds, LONGER * median(self._seconds or [0.0]))
+        names = tuple(task.name for task in self._trainer.combination(planned))
+        if names not in self._built:
+            self._built.add(names)
+            limit += BUILDING
+        self._began = time.monotonic()
+        self._rendezvous.expect(limit, f"step {planned.number}")
+
+    def end(self) -> None:
+        """End the limit of the current step."""
+        self._seconds.append(time.monotonic() - self._began)
+        self._rendezvous.expect(None)
 
 
 @contextmanager
-def dead_ranks_first(ranks: Ranks) -> Iterator[None]:
-    """Delay an error of a collective operation, so that the launcher first finds, and names, the rank that died."""
+def step_limit(trainer: Trainer) -> Iterator[StepLimit]:
+    """Yield the limit of a trainer's steps, which ends with the block."""
+    limit = StepLimit(trainer)
     try:
-        yield
-    except RuntimeError:
-        if ranks.world > 1:
-            time.sleep(SECONDS_FOR_LAUNCHER)
-        raise
+        yield limit
+    finally:
+        limit.end()
 
 
 def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
-    """Save a checkpoint of the trainer and remove old ones, on rank 0 only.
+    """Save a checkpoint of the trainer and remove old ones, on rank 0 only. All ranks wait until it is complete.
 
     Raises:
         UserError: the ranks differ, or the checkpoint cannot be written. Earlier checkpoints stay complete.
     """
     trainer.session.check_equal()
-    if not trainer.ranks.is_main_process:
-        return
+    if trainer.ranks.is_main_process:
+        _write_checkpoint(trainer, out, identity)
+    trainer.session.barrier()  # launchers end a job whose first process has ended, in the middle of the file
+
+
+def _write_checkpoint(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
     model = saved.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
+    optimizer = trainer.session.optimizer_state()
     cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
     state = {
         "cursors": cursors,
@@ -146,7 +222,7 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
     }
     step = trainer.progress.step
     try:
-        checkpoint.save_checkpoint(out, step, model, trainer.session.optimizer_state(), state)
+        checkpoint.save_checkpoint(out, step, model, optimizer, state)
     except OSError as error:
         raise UserError(
             f"{out}/{saved.STEP}{step}: cannot be written ({error}); earlier checkpoints are complete: "

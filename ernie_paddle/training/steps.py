@@ -1,7 +1,8 @@
 """Preparation of steps: from the plan to the arrays that are fed to programs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class PreparedStep:
     micro_batches: dict[int, MicroBatch]
     label_counts: np.ndarray
     cursor: Cursor
+
+    def with_feeds(self, change: Callable[[Any], Any]) -> "PreparedStep":
+        """Return this step with another feed of each micro-batch."""
+        changed = {i: replace(batch, feed=change(batch.feed)) for i, batch in self.micro_batches.items()}
+        return replace(self, micro_batches=changed)
 
 
 def check_batch_tokens(name: str, samples: SampleTable, train: TrainSettings) -> None:
@@ -90,14 +96,15 @@ class StepPreparer:
         tasks = self.combination(planned)
         order, table = self.orders[planned.task], self.data[planned.task].train
         objectives = {task.name: task.objective.in_stage(planned.stage) for task in tasks}
-        micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
-        own_numbers = self.ranks.share(range(self.train.accumulation))
-        for number in range(self.train.accumulation):
-            if number in own_numbers:
-                rows = order.batch(cursor)
-                batch = Batch.of(table.take(rows), rows)
-                key = keyed_hash(self.train.seed, "labels", planned.task, cursor.epoch)
-                micro_batches[number], classes = feed_of(batch, objectives, self.vocabulary, key)
-                counts += [int((ids != IGNORED).sum()) for ids in classes]
+        chosen: list[tuple[np.ndarray, int]] = []  # the rows of each micro-batch, and the epoch that they belong to
+        for _ in range(self.train.accumulation):
+            chosen.append((order.batch(cursor), cursor.epoch))
             cursor = order.after(cursor)
+        micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
+        for number in self.ranks.balanced([int(table.lengths[rows].sum()) for rows, _ in chosen]):
+            rows, epoch = chosen[number]
+            batch = Batch.of(table.take(rows), rows)
+            key = keyed_hash(self.train.seed, "labels", planned.task, epoch)
+            micro_batches[number], classes = feed_of(batch, objectives, self.vocabulary, key)
+            counts += [int((ids != IGNORED).sum()) for ids in classes]
         return PreparedStep(planned, tasks, micro_batches, counts, cursor)

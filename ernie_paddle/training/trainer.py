@@ -2,8 +2,10 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -17,8 +19,8 @@ from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import generator, keyed_hash
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.devices import choose_backend
 from ernie_paddle.programs.session import Session
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
@@ -29,6 +31,7 @@ from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan, planned_steps
 from ernie_paddle.training.steps import PreparedStep, StepPreparer, TaskData
 
+STEPS_AHEAD = 1  # whose micro-batches are sent to the device before their turn
 SAMPLES_SHOWN = 8  # in the error about non-finite gradients
 
 
@@ -91,7 +94,8 @@ class Trainer:
         self.plan, self.train, self.impl = plan, train, impl
         self.auxiliary_tasks, self.loss_weights = tuple(auxiliary_tasks), loss_weights or {}
         self.progress = Progress(LossScale.initial(train.precision))
-        self.session = Session(config, train.seed, train.adam, train.precision, impl, self.ranks)
+        backend = choose_backend(train.precision, impl)
+        self.session = Session(config, train.seed, train.adam, backend, self.ranks, train.gradient_sums)
         self.session.set_loss_scale(self.progress.loss_scale.value)
         self._preparer = StepPreparer(train, vocabulary, data, self.combination, self.ranks)
 
@@ -119,7 +123,9 @@ class Trainer:
         self, planned: Iterator[PlannedStep], asked_to_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[StepResult]:
         """Run the planned steps. Each task continues at its position in its samples."""
-        prepared = prefetch(self._preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch)
+        prepared = self._staged(
+            prefetch(self._preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch)
+        )
         began = time.perf_counter()
         for step in prepared:
             result = self._step(step, time.perf_counter() - began, asked_to_stop())
@@ -127,6 +133,23 @@ class Trainer:
             if result.stops:
                 return
             began = time.perf_counter()
+
+    def _staged(self, steps: Iterator[PreparedStep]) -> Iterator[PreparedStep]:
+        """Yield the same steps; where the device is fed ahead, the micro-batches of the next step are on their way."""
+        if not self.session.backend.feeds_ahead:
+            yield from steps
+            return
+        staged: deque[PreparedStep] = deque()
+        try:
+            for step in steps:
+                staged.append(step.with_feeds(partial(self.session.stage, step.tasks)))
+                if len(staged) > STEPS_AHEAD:
+                    yield staged.popleft()
+            while staged:
+                yield staged.popleft()
+        finally:
+            for step in staged:  # the run was stopped
+                step.with_feeds(lambda feed: feed.take())
 
     def evaluate(self, name: str) -> Score:
         """Return the score of a task on held-out samples, without auxiliary losses."""
@@ -222,7 +245,7 @@ class Trainer:
         loss_weights = (np.array(weights) / np.maximum(label_counts, 1)).astype(np.float32)
         for i, micro_batch in step.micro_batches.items():
             dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
-            self.session.add_gradients(tasks, {**micro_batch.feed, LOSS_WEIGHTS: loss_weights}, dropout_key)
+            self.session.add_gradients(tasks, micro_batch.feed, loss_weights, dropout_key)
         rate = self._learning_rate(step.planned)
         finite = self.session.update(tasks, rate)
         self._update_loss_scale(step, finite)

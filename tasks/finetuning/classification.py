@@ -74,8 +74,8 @@ class Classification(FileTask):
         return TextExample(id, place, given.text_a, given.text_b, None)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        firsts = tokenized([example.text_a for example in examples], vocabulary)
-        seconds = tokenized([example.text_b or "" for example in examples], vocabulary)
+        firsts = tokenized([example.text_a for example in examples], vocabulary, signature.max_length)
+        seconds = tokenized([example.text_b or "" for example in examples], vocabulary, signature.max_length)
         # A second text without tokens counts as absent (release, `BaseReader._convert_example_to_record`).
         sequences = [
             pair(first.ids, second.ids or None, signature.max_length)

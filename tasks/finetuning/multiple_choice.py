@@ -119,11 +119,11 @@ class MultipleChoice(FileTask):
         return ChoiceExample(id, place, given.context, given.question, given.choices, None)
 
     def encode(self, examples: Sequence[Any], vocabulary: Vocabulary, signature: Signature) -> Encoded:
-        contexts = tokenized([example.context for example in examples], vocabulary)
-        questions = tokenized([example.question for example in examples], vocabulary)
+        contexts = tokenized([example.context for example in examples], vocabulary, signature.max_length)
+        questions = tokenized([example.question for example in examples], vocabulary, signature.max_length)
         sequences: list[Segments] = []
         for example, context, question in zip(examples, contexts, questions, strict=True):
-            for choice in tokenized(example.choices, vocabulary):
+            for choice in tokenized(example.choices, vocabulary, signature.max_length):
                 sequences.append(fitted([context.ids, question.ids, choice.ids], signature.max_length))
         return choices_encoded(sequences, [len(example.choices) for example in examples], examples, vocabulary)
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 
@@ -115,13 +116,16 @@ def test_workers_ignore_signals_to_the_whole_process_group() -> None:
     assert found.stdout.split() == ["True"] * 4
 
 
+@pytest.mark.parametrize("worker", [0, 2])
 @pytest.mark.parametrize("number", EXIT_CODES)
-def test_a_signal_while_workers_start_leaves_none(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = multiprocessing.get_context("spawn").Process.start
+def test_a_signal_while_workers_start_leaves_none(number: int, worker: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One signal, since a second Ctrl-C ends everything at once."""
+    start, starts = multiprocessing.get_context("spawn").Process.start, count()
 
     def started(process: "multiprocessing.Process") -> None:
         start(process)
-        os.kill(os.getpid(), number)
+        if next(starts) == worker:
+            os.kill(os.getpid(), number)
 
     before = set(multiprocessing.active_children())
     monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", started)

@@ -189,24 +189,6 @@ def test_an_error_that_a_library_raises_from_a_signal_is_a_stop(number: int, cod
     assert found.returncode == 1 and "RuntimeError: a fault of ours" in found.stderr
 
 
-@SIGNALS
-def test_a_wait_in_a_library_that_never_returns_can_be_ended(number: int, code: int, name: str) -> None:
-    script = f"""
-    from ernie_paddle.stopping import signals_end_at_once
-    def run(args, registry):
-        with signals_end_at_once():
-            pass
-        try:
-            os.kill(os.getpid(), {int(number)})
-        except BaseException as stop:
-            print(type(stop).__name__, flush=True)
-        with signals_end_at_once():
-            os.kill(os.getpid(), {int(number)})
-    """
-    found = ended(script)
-    assert (found.returncode, found.stdout, found.stderr) == (-number, "Stopped\n", "")
-
-
 def test_an_ignored_ctrl_c_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

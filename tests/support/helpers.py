@@ -32,6 +32,14 @@ def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.Compl
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
+def write_command(path: Path, lines: str) -> Path:
+    """Write an executable shell script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{lines}\n")
+    path.chmod(0o755)
+    return path
+
+
 def assert_user_error(code: int, stderr: str, *words: str) -> None:
     """Check for exit code 2, a last line of stderr with all the words, and no traceback."""
     assert code == 2, stderr

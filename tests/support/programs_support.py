@@ -1,6 +1,6 @@
 """Tiny sessions, random feeds, and the encoder without heads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,18 +12,40 @@ from ernie_paddle.data.feeding import encoder_feed
 from ernie_paddle.data.feeds import ENCODER_FEEDS
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import declare_inputs, new_program
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.dropout import Dropout
+from ernie_paddle.programs.gpu import GpuStandIn
 from ernie_paddle.programs.network import Network
 from ernie_paddle.programs.session import Session
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS, encoder_inputs
+from ernie_paddle.programs.task_program import encoder_inputs
 from ernie_paddle.programs.variables import Variables
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import AdamSettings, ImplSettings
+from ernie_paddle.settings import AdamSettings, ImplSettings, Precision
 from ernie_paddle.task import Labels, Task
 
 
-def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int = 3) -> tuple[Session, list[Task]]:
+def cpu(impl: ImplSettings | None = None, precision: Precision = "fp32") -> Backend:
+    return Cpu(precision, impl)
+
+
+def gpu(impl: ImplSettings | None = None, precision: Precision = "fp32") -> Backend:
+    """Return the backend that runs the programs of a GPU on the CPU, with padded attention."""
+    return GpuStandIn(precision, impl or ImplSettings(), flash=False)
+
+
+def gpu_with_flash(impl: ImplSettings | None = None, precision: Precision = "fp32") -> Backend:
+    return GpuStandIn(precision, impl or ImplSettings(), flash=True)
+
+
+MakeBackend = Callable[..., Backend]  # from settings and a precision, of which each has a default
+BACKENDS: tuple[MakeBackend, ...] = (cpu, gpu, gpu_with_flash)
+
+
+def session_for(
+    adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int = 3, backend: Backend | None = None
+) -> tuple[Session, list[Task]]:
     """Return a session with a tiny encoder, and tasks by name."""
     config = ErnieConfig(
         vocab_size=24,
@@ -38,7 +60,7 @@ def session_for(adam: AdamSettings, *names: str, dropout: float = 0.1, seed: int
         use_task_id=True,
     )
     registry = load_plugins()
-    return Session(config, seed, adam), [registry.pretraining_tasks.get(name) for name in names]
+    return Session(config, seed, adam, backend or cpu()), [registry.pretraining_tasks.get(name) for name in names]
 
 
 SIZES: dict[str, Any] = {
@@ -53,9 +75,10 @@ SIZES: dict[str, Any] = {
 }
 
 
-def session_of(impl: ImplSettings | None = None, **sizes: Any) -> Session:
+def session_of(backend: Backend | None = None, **sizes: Any) -> Session:
     """A session over two tiny layers without dropout, with other sizes as given."""
-    return Session(ErnieConfig(**{**SIZES, "hidden_act": "gelu", **sizes}), seed=3, adam=AdamSettings(), impl=impl)
+    config = ErnieConfig(**{**SIZES, "hidden_act": "gelu", **sizes})
+    return Session(config, seed=3, adam=AdamSettings(), backend=backend or cpu())
 
 
 def task_of(name: str) -> Task:
@@ -90,12 +113,17 @@ def joined(batch: Batch, labels: dict[str, Labels]) -> dict[str, np.ndarray]:
     return feed
 
 
+def ones(count: int) -> np.ndarray:
+    """Return weights of 1 for the losses of some tasks."""
+    return np.ones(count, np.float32)
+
+
 def feed_for(session: Session, tasks: tuple[Task, ...], seed: int) -> dict[str, np.ndarray]:
-    """Return a batch of 4 samples of 8 tokens with labels for the tasks, and loss weights of 1."""
+    """Return a batch of 4 samples of 8 tokens with labels for the tasks."""
     random = np.random.default_rng(seed)
     batch = random_batch(random, [8] * 4, session.config.vocab_size)
     labels = {task.name: random_labels(random, task, batch) for task in tasks}
-    return {**joined(batch, labels), LOSS_WEIGHTS: np.ones(len(tasks), np.float32)}
+    return joined(batch, labels)
 
 
 def hidden_states(
@@ -115,7 +143,7 @@ def hidden_states(
     variables = Variables(paddle.CPUPlace())
     with new_program() as main:
         inputs = encoder_inputs(declare_inputs(ENCODER_FEEDS))
-        network = Network(config, task_id, inputs, Dropout(active=False, keep_masks=False))
+        network = Network(config, task_id, inputs, Dropout(active=False, fed=False), Cpu())
     for name in network.parameters:
         variables.set_parameter(name, parameters[name])
     feed = {declared.name: feed[declared.name] for declared in ENCODER_FEEDS}

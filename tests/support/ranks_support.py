@@ -10,15 +10,27 @@ import pytest
 
 from ernie_paddle.programs.collectives import Collectives
 from ernie_paddle.ranks import Ranks
+from ernie_paddle.rendezvous import Rendezvous
 from ernie_paddle.training.trainer import Trainer
 
 Found = TypeVar("Found")
+
+
+class ThreadRendezvous(Rendezvous):
+    """The rendezvous of a job whose ranks are threads that share `barrier`."""
+
+    def __init__(self, barrier: Barrier):
+        self._barrier = barrier
+
+    def barrier(self) -> None:
+        self._barrier.wait(timeout=20)
 
 
 class ThreadCollectives(Collectives):
     """The collectives of a job whose ranks are threads that share `barrier` and `arrays`."""
 
     def __init__(self, ranks: Ranks, barrier: Barrier, arrays: dict[int, np.ndarray]):
+        self.rendezvous = ThreadRendezvous(barrier)
         self._ranks, self._barrier, self._arrays = ranks, barrier, arrays
 
     def all_reduce(self, array: np.ndarray) -> np.ndarray:
@@ -33,7 +45,7 @@ def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPat
     """Return the trainers of a job's ranks, made as in its processes; collectives connect threads."""
     trainers, barrier, arrays = [], Barrier(world), dict[int, np.ndarray]()
     with monkeypatch.context() as launched:
-        launched.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
+        launched.setattr("ernie_paddle.programs.session.connect", lambda ranks, place: Collectives(ranks, Rendezvous()))
         launched.setenv("PADDLE_TRAINERS_NUM", str(world))
         for rank in range(world):
             launched.setenv("PADDLE_TRAINER_ID", str(rank))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model, save_model
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
@@ -38,7 +39,7 @@ def write_small_model(folder: Path, vocabulary: Vocabulary, positions: int, hidd
         attention_probs_dropout_prob=0.0,
         initializer_range=hidden**-0.5,
     )
-    session = Session(config, 1, AdamSettings())
+    session = Session(config, 1, AdamSettings(), Cpu())
     session.parameter_shapes([load_plugins().pretraining_tasks.get("knowledge_masking")])
     folder.mkdir(parents=True, exist_ok=True)
     parameters = {name: np.array(value) for name, value in session.parameters().items()}

@@ -1,6 +1,7 @@
 """Comparisons with peers: processes that take turns step by step, and a table of their ratios."""
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 OUT = ROOT / "runs/benchmark"
 PEERS = Path(__file__).parent / "peers"
 WARM_UP = 2  # rounds
+PAUSE = 0.5  # seconds before a step: threads of the step before spin for up to 0.2
 CONSOLE = open_console()
 
 
@@ -44,14 +46,15 @@ class Spread:
         return f"{self.median:.2f} ({self.smallest:.2f} to {self.largest:.2f})"
 
 
-def measure(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Step]]:
-    """Run a step of each contender in turn, round by round; return their steps by name."""
+def measure(contenders: Sequence[Contender], rounds: int, warm_up: int = WARM_UP) -> dict[str, list[Step]]:
+    """Run a step of each contender in turn, round by round; return their steps by name, without the first rounds."""
     processes = [Peer(c.name, c.python, PEERS / f"{c.script}.py", *map(str, c.arguments)) for c in contenders]
     steps: dict[str, list[Step]] = {peer.name: [] for peer in processes}
-    for number in range(WARM_UP + rounds):
+    for number in range(warm_up + rounds):
         for peer in processes:
+            time.sleep(PAUSE)
             step = peer.step(number)
-            if number >= WARM_UP:
+            if number >= warm_up:
                 steps[peer.name].append(step)
     for peer in processes:
         peer.close()

@@ -7,7 +7,9 @@ import argparse
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 
 LENGTH, LABELS = 128, ("no", "yes")
 SAMPLES = (1, 8)
-TEXTS, TEXTS_PER_STEP = 2000, 200
+TEXTS_PER_STEP = 100
 
 
 def main() -> None:
@@ -42,7 +44,10 @@ def main() -> None:
     parser.add_argument("benchmark", choices=["inference"])
     parser.add_argument("--peers", required=True, help="Python of the environment with PyTorch and onnxruntime")
     parser.add_argument("--config", type=Path, default=ROOT / "configs/models/ernie_2.0_base_zh.json")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9, help="of the exports")
+    parser.add_argument(
+        "--texts", type=int, default=2000, help=f"reviews that become vectors, {TEXTS_PER_STEP} a round"
+    )
     parser.add_argument(
         "--clock",
         choices=("wall", "cpu"),
@@ -54,18 +59,14 @@ def main() -> None:
     folder, measured = OUT / "inference", f"threads: {threads}, {args.clock} time"
     shutil.rmtree(folder, ignore_errors=True)
     config = ErnieConfig.load(args.config).model_copy(update={"hidden_act": "gelu"})  # as the peers' models
-    export_models(folder, config)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # whose end frees the models' memory
+        pool.submit(export_models, folder, config, args.texts).result()
     result: dict[str, Any] = {}
     for samples in SAMPLES:
         batches = random_batches(folder / f"{samples}_samples", samples)
         steps = measure(contenders(args.peers, folder, batches, threads), args.rounds)
         result[f"{samples} x {LENGTH} tokens"] = report(f"{samples} x {LENGTH} tokens, {measured}", steps, args.clock)
-    texts = (folder, threads, TEXTS_PER_STEP)
-    encoders = [
-        Contender("ours", sys.executable, "ours_encode", texts),
-        Contender("sentence-transformers", args.peers, "sentence_transformers_encode", texts),
-    ]
-    steps = measure(encoders, TEXTS // TEXTS_PER_STEP)
+    steps = measure(encoders(args.peers, folder, threads), args.texts // TEXTS_PER_STEP, warm_up=1)
     result["texts"] = report(f"{TEXTS_PER_STEP} texts of varying length, {measured}", steps, args.clock)
     write_json(OUT / "inference.json", result)
     CONSOLE.print(f"{OUT / 'inference.json'}: written")
@@ -95,6 +96,28 @@ def contenders(peers: str, folder: Path, batches: Path, threads: str) -> list[Co
     return found
 
 
+def encoders(peers: str, folder: Path, threads: str) -> list[Contender]:
+    """Return our encoder and sentence-transformers in each precision."""
+
+    def ours(name: str, model: str, precision: str) -> Contender:
+        return Contender(
+            f"ours, {name}", sys.executable, "ours_encode", (folder, threads, TEXTS_PER_STEP, model, precision)
+        )
+
+    def sentence_transformers(precision: str) -> Contender:
+        arguments = (folder, threads, TEXTS_PER_STEP, precision)
+        return Contender(f"sentence-transformers {precision}", peers, "sentence_transformers_encode", arguments)
+
+    found = [
+        ours("ONNX fp32", "encoder", "fp32"),
+        ours("ONNX int8", "encoder_int8", "fp32"),
+        sentence_transformers("fp32"),
+    ]
+    if can_bf16():
+        found += [ours("Paddle bf16", "encoder", "bf16"), sentence_transformers("bf16")]
+    return found
+
+
 def report(title: str, steps: dict[str, list[Step]], clock: str) -> dict[str, Any]:
     """Print and return the milliseconds of each contender, and the ratios of ours to the others in each round."""
     milliseconds = {
@@ -118,13 +141,16 @@ def report(title: str, steps: dict[str, list[Step]], clock: str) -> dict[str, An
     return result
 
 
-def export_models(folder: Path, config: ErnieConfig) -> None:
-    """Write a classifier with random weights as `paddle/`, `onnx/` and `int8/`, its encoder as `bert/`, and texts."""
+def export_models(folder: Path, config: ErnieConfig, texts: int) -> None:
+    """Write a classifier with random weights and its encoder, their exports, and texts.
+
+    `paddle/`, `onnx/` and `int8/` are exports of the classifier, `encoder_int8/` and `bert/` of the encoder.
+    """
     folder.mkdir(parents=True)
     config.save(folder / CONFIG_FILE)
     reviews.write(folder / "reviews")
-    texts = [line.split("\t")[0] for line in (folder / "reviews" / "train.tsv").read_text("utf-8").split("\n")[1:]]
-    (folder / "texts.txt").write_text("\n".join(texts[:TEXTS]), encoding="utf-8")
+    rows = (folder / "reviews" / "train.tsv").read_text("utf-8").split("\n")[1:]
+    (folder / "texts.txt").write_text("\n".join(row.split("\t")[0] for row in rows[:texts]), encoding="utf-8")
     vocabulary = train_vocabulary([(TextReader(), folder / "reviews" / "train.txt")], 8000)
     registry = load_plugins()
     signature = KeptSignature(task="classification", labels=LABELS, max_length=LENGTH, data={})
@@ -138,6 +164,7 @@ def export_models(folder: Path, config: ErnieConfig) -> None:
     export(folder / "model", folder / "paddle", registry)
     export(folder / "model", folder / "onnx", registry, "onnx")
     export(folder / "model", folder / "int8", registry, "onnx", "int8")
+    export(folder / "encoder", folder / "encoder_int8", registry, "onnx", "int8")
     export(folder / "encoder", folder / "bert", registry, "bert")
 
 

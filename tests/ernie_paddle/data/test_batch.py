@@ -85,13 +85,13 @@ def test_a_padded_layout_holds_every_token_once_in_the_row_of_its_sequence() -> 
     assert ids.tolist() == [[10, 11, 12, 4, 4, 4, 4, 4], [13, 4, 4, 4, 4, 4, 4, 4]]
 
 
-def test_a_feed_selects_the_tokens_that_tasks_read_and_no_others() -> None:
+def test_a_feed_selects_the_tokens_that_tasks_read_and_the_first_of_each_sequence() -> None:
     batch = Batch.of(block_of([3, 1, 5]), np.arange(3))
     selected = {"a": np.array([8, 2, 2]), "b": np.array([4, 2, 5])}
     feed = encoder_feed(batch, {name: Labels(tokens, {}, tokens) for name, tokens in selected.items()})
-    assert feed["selected"].tolist() == [2, 4, 5, 8]
+    assert feed["selected"].tolist() == [0, 2, 3, 4, 5, 8]
     assert all((feed["selected"][feed[f"{name}@selected"]] == tokens).all() for name, tokens in selected.items())
-    assert (feed["padded_to_selected"][:, :3] == [[0, -1, -1], [-1, -1, -1], [1, 2, 3]]).all()
+    assert (feed["padded_to_selected"][:, :3] == [[0, 1, -1], [2, -1, -1], [3, 4, 5]]).all()
     assert set(feed) == {declared.name for declared in ENCODER_FEEDS} | {"a@selected", "b@selected"}
 
 

@@ -15,7 +15,7 @@ from weights_support import finetuned_model, random_model
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.inference import backends
-from ernie_paddle.inference.backends import Backend, InferencePrecision, cpu_threads, model_backend
+from ernie_paddle.inference.backends import InferenceBackend, InferencePrecision, cpu_threads, model_backend
 from ernie_paddle.inference.heads import InferenceHead, TaskHead, encoder_head, masked_lm_head
 from ernie_paddle.model.saved import Model
 from ernie_paddle.task import SentenceClassificationObjective
@@ -41,7 +41,7 @@ def states_of(feed: dict[str, np.ndarray]) -> np.ndarray:
 LIBRARIES = ["PaddleBackend", pytest.param("OnnxBackend", marks=needs_onnx)]
 
 
-def opened(library: str, model: Model, head: InferenceHead) -> Backend:
+def opened(library: str, model: Model, head: InferenceHead) -> InferenceBackend:
     """Open a model in one of the libraries."""
     with pytest.MonkeyPatch.context() as patch:
         if library == "PaddleBackend":
@@ -52,17 +52,17 @@ def opened(library: str, model: Model, head: InferenceHead) -> Backend:
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)
-def encoder(request: pytest.FixtureRequest) -> Backend:
+def encoder(request: pytest.FixtureRequest) -> InferenceBackend:
     return opened(request.param, MODEL, encoder_head(MODEL.parameters))
 
 
 @pytest.fixture(scope="module", params=LIBRARIES)
-def masked_lm(request: pytest.FixtureRequest) -> Backend:
+def masked_lm(request: pytest.FixtureRequest) -> InferenceBackend:
     return opened(request.param, MODEL, masked_lm_head(MODEL.parameters, "here"))
 
 
 @pytest.mark.parametrize("lengths", [[1], [16], [3, 16, 1], [9, 9]])
-def test_an_encoder_returns_all_tokens_and_the_pooled_first_ones(encoder: Backend, lengths: list[int]) -> None:
+def test_an_encoder_returns_all_tokens_and_the_pooled_first_ones(encoder: InferenceBackend, lengths: list[int]) -> None:
     feed, parameters = feed_of(lengths), MODEL.parameters
     tokens, pooled = encoder.run(feed)
     states, real = states_of(feed), feed["input_ids"] != MODEL.vocabulary.pad_id
@@ -72,7 +72,7 @@ def test_an_encoder_returns_all_tokens_and_the_pooled_first_ones(encoder: Backen
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
-def test_padding_may_go_on_beyond_the_last_position(encoder: Backend) -> None:
+def test_padding_may_go_on_beyond_the_last_position(encoder: InferenceBackend) -> None:
     feed = feed_of([16, 3])
     wider = {
         name: np.pad(values, ((0, 0), (0, 8)), constant_values=MODEL.vocabulary.pad_id if name == "input_ids" else 0)
@@ -86,7 +86,9 @@ def test_padding_may_go_on_beyond_the_last_position(encoder: Backend) -> None:
 
 
 @pytest.mark.parametrize(("lengths", "masks"), [([5], 1), ([3, 16, 1], 6), ([1], 1), ([4, 2], 6)])
-def test_a_masked_lm_returns_logits_of_the_masks_in_order(masked_lm: Backend, lengths: list[int], masks: int) -> None:
+def test_a_masked_lm_returns_logits_of_the_masks_in_order(
+    masked_lm: InferenceBackend, lengths: list[int], masks: int
+) -> None:
     feed, p = feed_of(lengths, masks), MODEL.parameters
     (logits,) = masked_lm.run(feed)
     x = states_of(feed)[feed["input_ids"] == MODEL.vocabulary.mask_id] @ p["mask_lm_trans_fc.w_0"]
@@ -100,7 +102,7 @@ def test_a_masked_lm_returns_logits_of_the_masks_in_order(masked_lm: Backend, le
     np.testing.assert_allclose(logits, expected, atol=2e-5)
 
 
-def test_threads_get_the_outputs_for_their_own_feeds(encoder: Backend) -> None:
+def test_threads_get_the_outputs_for_their_own_feeds(encoder: InferenceBackend) -> None:
     feeds = [feed_of([1 + number % 16, 3], seed=number) for number in range(40)]
     alone = [encoder.run(feed) for feed in feeds]
     with ThreadPoolExecutor(4) as pool:

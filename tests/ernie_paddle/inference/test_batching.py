@@ -27,6 +27,9 @@ def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
     rows = []
 
     class Answers:
+        def __init__(self, batch_tokens: int) -> None:
+            self.batch_tokens = batch_tokens
+
         def run(self, feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
             ids, sentences = feed["input_ids"], feed["sentence_ids"]
             assert ids.shape == sentences.shape and not sentences[ids == toy_vocabulary.pad_id].any()
@@ -49,7 +52,11 @@ def test_scores_go_back_to_the_samples_whose_tokens_or_sequences_they_are_of(
     ]
     expected = given if of_tokens else np.split(np.array([tokens.sum(0) for tokens in given]), np.cumsum(counts)[:-1])
     found: dict[int, list[list[int]]] = {}
-    for done in run_batches(Answers(), block, toy_vocabulary.pad_id, batch_tokens):
+    by_default = run_batches(Answers(batch_tokens), block, toy_vocabulary.pad_id)
+    shapes = [len(done.rows) for done in by_default]
+    rows.clear()
+    for done in run_batches(Answers(7), block, toy_vocabulary.pad_id, batch_tokens):
+        assert len(done.rows) == shapes.pop(0)
         samples = done.by_sample(done.outputs[0])
         found |= {row: scores.tolist() for row, scores in zip(done.rows.tolist(), samples, strict=True)}
     assert [found[row] for row in range(17)] == [scores.tolist() for scores in expected]

@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from paddle import distributed
-from programs_support import feed_for, session_for
+from paddle.distributed import ReduceOp
+from programs_support import feed_for, ones, session_for
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.programs import collectives
 from ernie_paddle.programs.building import new_program
-from ernie_paddle.programs.collectives import Collectives, all_reduce
+from ernie_paddle.programs.collectives import HOST_RING, PROGRAM_RING, Collectives, all_reduce
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.ranks import Ranks
+from ernie_paddle.rendezvous import Rendezvous
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
 
@@ -28,22 +29,26 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
 
     def all_reduce(value: Any, ring: int, kind: int) -> Any:
-        assert (ring, kind) == (0, distributed.ReduceOp.SUM)
-        sizes.append(int(np.prod(value.shape)))
+        assert ring in (PROGRAM_RING, HOST_RING) and kind == ReduceOp.SUM
+        if ring == PROGRAM_RING:
+            sizes.append(int(np.prod(value.shape)))
         return value * 3
 
     monkeypatch.setattr(paddle._C_ops, "all_reduce", all_reduce)
-    monkeypatch.setattr("ernie_paddle.programs.session.connect", lambda ranks: None)
+    monkeypatch.setattr("ernie_paddle.programs.session.connect", lambda ranks, place: of_rank(ranks))
     return sizes
+
+
+def of_rank(ranks: Ranks) -> Collectives:
+    return Collectives(ranks, Rendezvous())
 
 
 def session_of_rank(rank: int, name: str = "sentence_distance") -> tuple[Session, Task]:
     plain, (task,) = session_for(ADAM, name)
-    return Session(plain.config, 3, ADAM, ranks=Ranks(rank, 3)), task
+    return Session(plain.config, 3, ADAM, Cpu(), Ranks(rank, 3)), task
 
 
-def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collectives, "BUCKET", 8)
+def test_sums_keep_shapes_and_order(messages: list[int]) -> None:
     random = np.random.default_rng(0)
     arrays = [random.normal(size=shape).astype(np.float32) for shape in ((2, 3), (2,), (1,), (5, 2), (3, 1))]
     with new_program() as main:
@@ -53,22 +58,22 @@ def test_sums_keep_shapes_and_order_in_few_messages(messages: list[int], monkeyp
     for found, array in zip(paddle.static.Executor(CPU).run(main, feed=feed, fetch_list=sums), arrays, strict=True):
         np.testing.assert_allclose(found, 3 * array, rtol=1e-6)
         assert found.shape == array.shape
-    assert messages == [8, 1, 13], "values that end within the same 8 go together"
+    assert messages == [6, 2, 1, 10, 3]
 
 
 def test_arrays_are_summed_over_ranks_and_one_alone_keeps_its_own() -> None:
-    sums = [Collectives(Ranks(rank, 3), CPU) for rank in range(3)]
+    sums = [of_rank(Ranks(rank, 3)) for rank in range(3)]
     for array in (np.array([[1, 2], [3, 1 << 60]]), np.array([[0.5], [1e-300]]), np.ones(3, np.float32)):
         found = sums[1].all_reduce(array)
         assert found.dtype == array.dtype and found.shape == array.shape and (found == 3 * array).all()
-        assert Collectives(Ranks(), CPU).all_reduce(array) is array
+        assert of_rank(Ranks()).all_reduce(array) is array
         assert (sums[0].broadcast(array) == 3 * array).all() and not sums[1].broadcast(array).any()
     assert [collectives.all_gather(7) for collectives in sums] == [[21, 0, 0], [0, 21, 0], [0, 0, 21]]
 
 
 def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     session, task = session_of_rank(0)
-    session.add_gradients((task,), feed := feed_for(session, (task,), 0), 1)
+    session.add_gradients((task,), feed := feed_for(session, (task,), 0), ones(1), 1)
     name = "encoder_layer_0_ffn_fc_0.w_0"
     gradient = session.variables.get(name + GRADIENT_SUFFIX)
     own = session.variables.get("metrics@sentence_distance")[0]
@@ -76,7 +81,7 @@ def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     session.update((task,), 0.01)
     np.testing.assert_allclose(session.variables.get(f"{name}_moment1_0"), 0.3 * gradient, rtol=1e-5, atol=1e-9)
     alone, (task,) = session_for(ADAM, task.name)
-    alone.add_gradients((task,), feed, 1)
+    alone.add_gradients((task,), feed, ones(1), 1)
     alone.update((task,), 0.01)
     assert session.gradient_norm() == pytest.approx(3 * alone.gradient_norm(), rel=1e-5)
 
@@ -107,7 +112,7 @@ def test_ranks_with_any_other_parameter_are_named(monkeypatch: pytest.MonkeyPatc
 
 def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     session, task = session_of_rank(1)
-    session.add_gradients((task,), feed_for(session, (task,), 0), 1)
+    session.add_gradients((task,), feed_for(session, (task,), 0), ones(1), 1)
     before = session.parameters() | session.optimizer_state()
     assert any("_moment2_0" in name for name in before)
     monkeypatch.setattr(session.collectives, "broadcast", lambda array: array + 1)
@@ -115,20 +120,3 @@ def test_parameters_and_moments_are_taken_from_the_first_rank(monkeypatch: pytes
     after = session.parameters() | session.optimizer_state()
     assert all((after[name] == value + 1).all() for name, value in before.items())
     assert session.any_rank(True) and not session.any_rank(False)
-    met: list[np.ndarray] = []
-    monkeypatch.setattr(session.collectives, "all_reduce", met.append)
-    session.barrier()
-    assert len(met) == 1, "ranks wait for each other in a sum"
-
-
-@pytest.mark.parametrize(
-    ("world", "connected_before", "connects"), [(1, False, False), (2, False, True), (2, True, False)]
-)
-def test_ranks_connect_once_in_dynamic_mode_and_one_alone_never(
-    world: int, connected_before: bool, connects: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dynamic: list[bool] = []
-    monkeypatch.setattr(distributed, "is_initialized", lambda: connected_before)
-    monkeypatch.setattr(distributed, "init_parallel_env", lambda: dynamic.append(paddle.in_dynamic_mode()))
-    collectives.connect(Ranks(0, world))
-    assert dynamic == [True] * connects and not paddle.in_dynamic_mode()

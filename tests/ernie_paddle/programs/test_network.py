@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from programs_support import feed_for, joined, random_batch, random_labels, session_of, task_of
+from programs_support import MakeBackend, cpu, feed_for, joined, ones, random_batch, random_labels, session_of, task_of
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.programs.recomputation import Segment, recompute_layers
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS, build_task_program
+from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import ImplSettings
@@ -108,8 +108,10 @@ def activation(x: np.ndarray, kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["knowledge_masking", "capitalization", "sentence_distance"])
 @pytest.mark.parametrize("sizes", [{}, {"hidden_act": "relu"}, {"use_task_id": True}])
-def test_the_loss_equals_an_encoder_written_out_in_numpy(name: str, sizes: dict[str, Any]) -> None:
-    session, task = session_of(**sizes), task_of(name)
+def test_the_loss_equals_an_encoder_written_out_in_numpy(
+    name: str, sizes: dict[str, Any], make_backend: MakeBackend
+) -> None:
+    session, task = session_of(make_backend(), **sizes), task_of(name)
     session.parameter_shapes([task])
     noisy = {n: v + np.random.default_rng(1).normal(0, 0.3, v.shape) for n, v in session.parameters().items()}
     session.set_parameters({n: v.astype(np.float32) for n, v in noisy.items()})
@@ -133,13 +135,16 @@ def test_the_loss_in_training_equals_numpys_with_the_masks_of_its_key(name: str)
     session, task, random = session_of(**rates), task_of(name), np.random.default_rng(0)
     batch = random_batch(random, [6, 1, 9, 3])
     labels = random_labels(random, task, batch)
-    feed = {**joined(batch, {name: labels}), LOSS_WEIGHTS: np.array([0.25], np.float32)}
+    feed = joined(batch, {name: labels})
     session.set_loss_scale(8.0)  # neither of the two changes what is said of losses
-    session.add_gradients((task,), feed, dropout_key=5)
-    sampled = [mask.sample(feed, key=5) for mask in build_task_program(session.config, [task], True).masks]
+    session.add_gradients((task,), feed, np.array([0.25], np.float32), dropout_key=5)
+    sampled = [
+        mask.sample(feed, key=5) for mask in build_task_program(session.config, [task], True, session.backend).masks
+    ]
     layers = session.config.num_hidden_layers
     assert len(sampled) == 1 + 3 * layers + (name != "knowledge_masking")
-    read = np.isin(np.arange(batch.tokens), labels.selected)  # the last layer computes these alone
+    # the last layer computes only these
+    read = np.isin(np.arange(batch.tokens), np.append(labels.selected, batch.first_tokens))
 
     def drop(number: int, sample: int, x: np.ndarray) -> np.ndarray:
         mask, stays = sampled[number], np.ones(x.shape)
@@ -158,8 +163,8 @@ def test_the_loss_in_training_equals_numpys_with_the_masks_of_its_key(name: str)
     np.testing.assert_allclose(session.take_metrics()[name][0], expected, rtol=1e-5)
 
 
-def test_squared_errors_are_summed_and_numbers_at_most_near_count_as_right() -> None:
-    session, signature = session_of(), Signature(task="regression", max_length=12)
+def test_squared_errors_are_summed_and_numbers_at_most_near_count_as_right(make_backend: MakeBackend) -> None:
+    session, signature = session_of(make_backend()), Signature(task="regression", max_length=12)
     task = Task("regression", 0, load_plugins().finetuning_tasks.get("regression").objective(signature))
     batch = random_batch(np.random.default_rng(0), [5, 3, 2, 4])
     apart = np.array([0.25, -0.45, 0.75, -2.0], np.float32)
@@ -171,7 +176,7 @@ def test_squared_errors_are_summed_and_numbers_at_most_near_count_as_right() -> 
     _, numbers = session.scores(task, feed(np.zeros(4, np.float32)))
     wanted = numbers[:, 0] + apart
     np.testing.assert_allclose(session.evaluate(task, feed(wanted)), [(apart**2).sum(), 2], rtol=1e-5)
-    session.add_gradients((task,), feed(wanted) | {LOSS_WEIGHTS: np.ones(1, np.float32)}, 1)
+    session.add_gradients((task,), feed(wanted), ones(1), 1)
     np.testing.assert_allclose(session.variables.get("cls_out.b_0" + GRADIENT_SUFFIX), [-2 * apart.sum()], rtol=1e-4)
 
 
@@ -184,15 +189,17 @@ COMBINATIONS = [
 
 @pytest.mark.parametrize("impl", [ImplSettings(), ImplSettings(recompute=True)], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("names", COMBINATIONS)
-def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], impl: ImplSettings) -> None:
+def test_gradients_equal_differences_of_the_numpy_loss(
+    names: tuple[str, ...], impl: ImplSettings, make_backend: MakeBackend
+) -> None:
     """Each parameter is tested along a random direction, with the kernels that training uses on CPU."""
-    session, tasks = session_of(impl, use_task_id=True), tuple(task_of(name) for name in names)
+    session, tasks = session_of(make_backend(impl), use_task_id=True), tuple(task_of(name) for name in names)
     weights = np.array([0.5, 0.25, 0.125][: len(tasks)], np.float32)
     random = np.random.default_rng(7)
     batch = random_batch(random, [6, 2, 9, 6])
     labels = {task.name: random_labels(random, task, batch) for task in tasks}
     session.set_loss_scale(4.0)
-    session.add_gradients(tasks, {**joined(batch, labels), LOSS_WEIGHTS: weights}, dropout_key=1)
+    session.add_gradients(tasks, joined(batch, labels), weights, dropout_key=1)
     values = {name: value.astype(np.float64) for name, value in session.parameters().items()}
 
     def loss() -> float:
@@ -215,24 +222,26 @@ def test_gradients_equal_differences_of_the_numpy_loss(names: tuple[str, ...], i
 
 
 @pytest.mark.parametrize("names", COMBINATIONS)
-def test_recomputed_layers_give_the_same_gradients_bit_for_bit(names: tuple[str, ...]) -> None:
+def test_recomputed_layers_give_the_same_gradients(names: tuple[str, ...], make_backend: MakeBackend) -> None:
     found: dict[bool, dict[str, np.ndarray]] = {}
     for again in (False, True):
         impl, rates = ImplSettings(recompute=again), {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3}
-        session, tasks = session_of(impl, **rates), tuple(task_of(name) for name in names)
-        session.add_gradients(tasks, feed_for(session, tasks, seed=4), dropout_key=1)
+        session, tasks = session_of(make_backend(impl), **rates), tuple(task_of(name) for name in names)
+        session.add_gradients(tasks, feed_for(session, tasks, seed=4), ones(len(tasks)), dropout_key=1)
         found[again] = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
-    assert all((gradient == found[True][name]).all() for name, gradient in found[False].items())
+    for name, gradient in found[False].items():
+        if make_backend is cpu:
+            assert (gradient == found[True][name]).all(), name
+        else:  # the same values are dropped, and scaled by another operator
+            np.testing.assert_allclose(found[True][name], gradient, rtol=1e-4, atol=1e-5, err_msg=name)
     assert any(gradient.any() for gradient in found[True].values())
 
 
-@pytest.mark.parametrize("cuda", [False, True], ids=["cpu", "gpu"])
 def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_what_was_sampled(
-    cuda: bool, monkeypatch: pytest.MonkeyPatch
+    make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything else is recomputed, whether gradients read it directly or not."""
     config = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1).config
-    monkeypatch.setattr("paddle.is_compiled_with_cuda", lambda: cuda)
     read: list[str] = []
 
     def recompute_and_look(main: Any, forward: set[int], segments: Sequence[Segment], kept: Sequence[Any]) -> None:
@@ -242,11 +251,14 @@ def test_gradients_read_nothing_of_a_layer_s_forward_pass_but_its_output_and_wha
         for operator in main.global_block().ops:
             values = operator.operands_source() if operator.id() not in forward else []
             for value in values:
-                source = value.get_defining_op()
+                source = value.get_defining_op()  # None for an operand that is left out
+                if source is None:
+                    continue
                 if source.id() in of_layers and not any(value.is_same(readable) for readable in may_be_read):
                     read.append(source.name())
+        assert any(operator.id() not in forward for operator in main.global_block().ops)
 
     monkeypatch.setattr("ernie_paddle.programs.task_program.recompute_layers", recompute_and_look)
-    build_task_program(config, [task_of("knowledge_masking")], True, impl=ImplSettings(recompute=True))
+    backend = make_backend(ImplSettings(recompute=True))
+    build_task_program(config, [task_of("knowledge_masking")], True, backend)
     assert set(read) <= {"builtin.parameter", "pd_op.data"}, "weights and feeds are there anyway"
-    assert read

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from programs_support import feed_for, joined, random_batch, random_labels, session_for
+from programs_support import MakeBackend, feed_for, joined, ones, random_batch, random_labels, session_for
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.keyed_random import generator
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.programs.update_program import accumulators
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import AdamSettings
@@ -30,9 +29,10 @@ NOT_DECAYED = {
 
 
 @pytest.mark.parametrize("clip_norm", [0.5, None])
-def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
+def test_updates_equal_adamw_in_numpy(clip_norm: float | None, make_backend: MakeBackend) -> None:
     """Covers norms above and below the clipping norm, scaled and unscaled losses, and a skipped step."""
-    session, (masking,) = session_for(ADAM.model_copy(update={"clip_norm": clip_norm}), "knowledge_masking")
+    adam = ADAM.model_copy(update={"clip_norm": clip_norm})
+    session, (masking,) = session_for(adam, "knowledge_masking", backend=make_backend())
     session.parameter_shapes([masking])
     random = np.random.default_rng(0)  # biases that are not 0, so that decay would be seen
     values = {name: value + random.normal(0, 0.3, value.shape) for name, value in session.parameters().items()}
@@ -43,11 +43,10 @@ def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
     for loss_weight, scale in ((1.0, 1.0), (1e-3, 1.0), (np.inf, 8.0), (1.0, 8.0), (1e-3, 0.25), (1.0, 1.0)):
         rate = 0.01 * (number + 1)
         session.set_loss_scale(scale)
-        feed = feed_for(session, (masking,), number) | {LOSS_WEIGHTS: np.array([loss_weight], np.float32)}
-        session.add_gradients((masking,), feed, number)
+        weights = np.array([loss_weight], np.float32)
+        session.add_gradients((masking,), feed_for(session, (masking,), number), weights, number)
         collected = {name: session.variables.get(name + GRADIENT_SUFFIX).astype(np.float64) for name in values}
         assert session.update((masking,), rate) == np.isfinite(loss_weight)
-        assert not any(session.variables.get(name + GRADIENT_SUFFIX).any() for name in values)
         if np.isfinite(loss_weight):
             number += 1
             norms.append(np.sqrt(sum((gradient**2).sum() for gradient in collected.values())) / scale)
@@ -67,23 +66,23 @@ def test_updates_equal_adamw_in_numpy(clip_norm: float | None) -> None:
     assert [norm > 0.5 for norm in norms] == [True, False, True, False, True] and min(norms) < 0.05
 
 
-def test_heads_of_absent_tasks_do_not_move() -> None:
-    session, (masking, distance) = session_for(ADAM, "knowledge_masking", "sentence_distance")
+def test_heads_of_absent_tasks_do_not_move(make_backend: MakeBackend) -> None:
+    session, (masking, distance) = session_for(ADAM, "knowledge_masking", "sentence_distance", backend=make_backend())
     for task in (masking, distance):
-        session.add_gradients((task,), feed_for(session, (task,), 0), 1)
+        session.add_gradients((task,), feed_for(session, (task,), 0), ones(1), 1)
         session.update((task,), 0.01)
     head = ["mask_lm_trans_fc.w_0", "mask_lm_out_fc.b_0"]
     names = [*head, *(a for name in head for a in accumulators(name, (1,), ADAM))]
     before = {name: session.variables.get(name) for name in names}
     encoder = session.variables.get("encoder_layer_0_ffn_fc_0.w_0")
-    session.add_gradients((distance,), feed_for(session, (distance,), 1), 2)
+    session.add_gradients((distance,), feed_for(session, (distance,), 1), ones(1), 2)
     session.update((distance,), 0.01)
     assert all((session.variables.get(name) == before[name]).all() for name in names)
     assert (session.variables.get("encoder_layer_0_ffn_fc_0.w_0") != encoder).any()
 
 
-def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both() -> None:
-    session, (capital,) = session_for(ADAM, "capitalization", dropout=0.0)
+def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both(make_backend: MakeBackend) -> None:
+    session, (capital,) = session_for(ADAM, "capitalization", dropout=0.0, backend=make_backend())
     random = np.random.default_rng(0)
     parts = [random_batch(random, [8, 8]), random_batch(random, [3, 8])]
     labels = [random_labels(random, capital, part) for part in parts]
@@ -91,22 +90,22 @@ def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both() -> None:
     whole = Batch.of(SampleBlock(np.array([8, 8, 3, 8]), blocks), np.arange(4))
     classes = np.concatenate([part_labels.classes for part_labels in labels])
     both = Labels(np.arange(whole.tokens), {"capitalization_fc_label": classes}, classes)
-    weight = {LOSS_WEIGHTS: np.array([1 / len(classes)], np.float32)}
-    session.add_gradients((capital,), joined(whole, {capital.name: both}) | weight, 1)
+    weight = np.array([1 / len(classes)], np.float32)
+    session.add_gradients((capital,), joined(whole, {capital.name: both}), weight, 1)
     together = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in session.parameters()}
     session.update((capital,), 0.0)
     for part, part_labels in zip(parts, labels, strict=True):
-        session.add_gradients((capital,), joined(part, {capital.name: part_labels}) | weight, 1)
+        session.add_gradients((capital,), joined(part, {capital.name: part_labels}), weight, 1)
     for name, gradient in together.items():
         np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_a_second_program_does_not_initialise_shared_parameters_again() -> None:
     session, (masking, distance) = session_for(ADAM, "knowledge_masking", "sentence_distance")
-    session.add_gradients((masking,), feed_for(session, (masking,), 0), 1)
+    session.add_gradients((masking,), feed_for(session, (masking,), 0), ones(1), 1)
     session.update((masking,), 0.05)
     before = session.parameters()
-    session.add_gradients((distance,), feed_for(session, (distance,), 0), 1)
+    session.add_gradients((distance,), feed_for(session, (distance,), 0), ones(1), 1)
     after = session.parameters()
     assert all((before[name] == after[name]).all() for name in before)
     assert "sentence_distance_fc.w_0" in after
@@ -145,17 +144,17 @@ def test_weights_are_normal_cut_at_two_deviations_biases_0_and_scales_of_norms_1
     assert abs(values.std() - 0.8796) < 4 * error and abs(values.mean()) < 4 * error * np.sqrt(2)
 
 
-def test_losses_are_summed_until_they_are_taken_but_for_those_that_are_not_finite() -> None:
-    session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.0)
+def test_losses_are_summed_until_they_are_taken_but_for_those_that_are_not_finite(make_backend: MakeBackend) -> None:
+    session, (distance,) = session_for(ADAM, "sentence_distance", dropout=0.0, backend=make_backend())
     feed = feed_for(session, (distance,), 0)
-    once = session.evaluate(distance, without_weights(feed))
+    once = session.evaluate(distance, feed)
     for _ in range(2):
-        session.add_gradients((distance,), feed, 1)
+        session.add_gradients((distance,), feed, ones(1), 1)
     np.testing.assert_allclose(session.take_metrics()["sentence_distance"], 2 * once, rtol=1e-5)
-    session.add_gradients((distance,), feed, 1)
+    session.add_gradients((distance,), feed, ones(1), 1)
     session.set_parameters({"pooled_fc.b_0": np.full(8, np.nan, np.float32)})
-    assert np.isnan(session.evaluate(distance, without_weights(feed))[0])
-    session.add_gradients((distance,), feed, 1)
+    assert np.isnan(session.evaluate(distance, feed)[0])
+    session.add_gradients((distance,), feed, ones(1), 1)
     np.testing.assert_allclose(session.take_metrics()["sentence_distance"][0], once[0], rtol=1e-5)
 
 
@@ -166,16 +165,10 @@ def test_dropout_differs_from_key_to_key_and_repeats_with_the_same(monkeypatch: 
     losses, seeds = [], list[int]()
     monkeypatch.setattr("paddle.seed", seeds.append)
     for key in (1, 2, 1):
-        session.add_gradients((distance,), feed, key)
+        session.add_gradients((distance,), feed, ones(1), key)
         losses.append(session.take_metrics()["sentence_distance"][0])
     assert losses[0] == losses[2] != losses[1] and seeds == [1, 2, 1]
-    assert (
-        session.evaluate(distance, without_weights(feed)) == session.evaluate(distance, without_weights(feed))
-    ).all()
-
-
-def without_weights(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: value for name, value in feed.items() if name != LOSS_WEIGHTS}
+    assert (session.evaluate(distance, feed) == session.evaluate(distance, feed)).all()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +176,6 @@ def without_weights(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     [
         lambda feed: feed | {"sentence_distance_fc_label": feed["sentence_distance_fc_label"][:, None]},
         lambda feed: feed | {"input_ids": feed["input_ids"].astype(np.int32)},
-        lambda feed: feed | {LOSS_WEIGHTS: np.ones(2, np.float32)},
         lambda feed: feed | {"unheard_of": np.zeros(1)},
         lambda feed: {name: value for name, value in feed.items() if name != "sentence_ids"},
     ],
@@ -191,4 +183,4 @@ def without_weights(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def test_feeds_of_another_shape_dtype_or_name_are_refused(change) -> None:  # type: ignore[no-untyped-def]
     session, (distance,) = session_for(ADAM, "sentence_distance")
     with pytest.raises(ValueError, match="declared"):
-        session.add_gradients((distance,), change(feed_for(session, (distance,), 0)), 1)
+        session.add_gradients((distance,), change(feed_for(session, (distance,), 0)), ones(1), 1)

@@ -67,7 +67,7 @@ def test_gradients_that_are_not_finite_stop_an_fp32_run_and_change_nothing(toy_t
 @pytest.fixture
 def idle_trainer(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trainer]:
     """Return a function that makes a trainer that computes nothing; its gradients are `finite` or not."""
-    monkeypatch.setattr("ernie_paddle.programs.session.check_precision", lambda *_: None)
+    monkeypatch.setattr("ernie_paddle.programs.devices.check_precision", lambda *_: None)
 
     def make(precision: Precision, finite: bool) -> Trainer:
         trainer = toy_trainer(

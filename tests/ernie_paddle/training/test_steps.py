@@ -13,7 +13,6 @@ from ranks_support import together, trainers_of_ranks
 from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.errors import UserError
 from ernie_paddle.keyed_random import keyed_hash
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.task import Task
 from ernie_paddle.training.stage_plan import planned_steps
 from ernie_paddle.training.trainer import StepResult, Trainer
@@ -34,6 +33,7 @@ class Fed:
 
     tasks: tuple[str, ...]
     feed: dict[str, np.ndarray]
+    loss_weights: np.ndarray
     dropout_key: int
 
     def labels(self, task: str) -> int:
@@ -50,8 +50,10 @@ def feeds_of(monkeypatch: pytest.MonkeyPatch) -> FeedsOf:
     def run(trainer: Trainer, steps: int | None = None) -> list[tuple[StepResult, list[Fed]]]:
         now: list[Fed] = []
 
-        def add_gradients(tasks: tuple[Task, ...], feed: dict[str, np.ndarray], key: int) -> None:
-            now.append(Fed(tuple(task.name for task in tasks), feed, key))
+        def add_gradients(
+            tasks: tuple[Task, ...], feed: dict[str, np.ndarray], loss_weights: np.ndarray, key: int
+        ) -> None:
+            now.append(Fed(tuple(task.name for task in tasks), feed, loss_weights, key))
 
         monkeypatch.setattr(trainer.session, "add_gradients", add_gradients)
         monkeypatch.setattr(trainer.session, "update", lambda tasks, rate: True)
@@ -80,9 +82,9 @@ def test_losses_weigh_their_task_s_weight_over_the_labels_of_the_whole_step(
         labels = [sum(micro_batch.labels(name) for micro_batch in micro_batches) for name in names]
         assert len(micro_batches) == 3 and min(labels) > 0 and step.label_counts.tolist() == labels
         for micro_batch in micro_batches:
-            assert micro_batch.tasks == names and micro_batch.feed[LOSS_WEIGHTS].dtype == np.float32
+            assert micro_batch.tasks == names and micro_batch.loss_weights.dtype == np.float32
             expected = [WEIGHTS[name] / count for name, count in zip(names, labels, strict=True)]
-            np.testing.assert_allclose(micro_batch.feed[LOSS_WEIGHTS], expected, rtol=1e-6)
+            np.testing.assert_allclose(micro_batch.loss_weights, expected, rtol=1e-6)
         assert step.tokens == sum(len(micro_batch.feed["input_ids"]) for micro_batch in micro_batches)
         assert step.padded_tokens == sum(micro_batch.feed["padded_to_token"].size for micro_batch in micro_batches)
         assert step.samples == sum((micro_batch.feed["position_ids"] == 0).sum() for micro_batch in micro_batches)
@@ -98,7 +100,7 @@ def test_a_task_without_labels_in_a_step_keeps_a_finite_weight(
     monkeypatch.setattr(trainer.session.collectives, "all_reduce", np.zeros_like)
     for _, micro_batches in feeds_of(trainer, 3):
         for micro_batch in micro_batches:
-            assert micro_batch.feed[LOSS_WEIGHTS].tolist() == [WEIGHTS[name] for name in micro_batch.tasks]
+            assert micro_batch.loss_weights.tolist() == [WEIGHTS[name] for name in micro_batch.tasks]
 
 
 def test_ranks_together_feed_what_one_alone_does(
@@ -111,10 +113,11 @@ def test_ranks_together_feed_what_one_alone_does(
     trainers = trainers_of_ranks(lambda: toy_trainer(plan=THREE, train=TRAIN), monkeypatch)
     shared = together(trainers, feeds_of)
     for (step, micro_batches), (first, fed_first), (second, fed_second) in zip(alone, *shared, strict=True):
-        in_turn = [fed_first[0], fed_second[0], fed_first[1]]
-        assert len(fed_first) == 2 and len(fed_second) == 1
-        for found, expected in zip(in_turn, micro_batches, strict=True):
-            assert same(found.feed, expected.feed) and found.dropout_key == expected.dropout_key
+        assert {len(fed_first), len(fed_second)} == {1, 2}
+        found = {fed.dropout_key: fed for fed in (*fed_first, *fed_second)}
+        for expected in micro_batches:
+            assert same(found[expected.dropout_key].feed, expected.feed)
+            assert (found[expected.dropout_key].loss_weights == expected.loss_weights).all()
         for result in (first, second):
             assert (result.samples, result.tokens, result.padded_tokens) == (
                 step.samples,

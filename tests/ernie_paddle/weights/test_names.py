@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from weights_support import SIZES, random_model, write_model
 
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
@@ -83,7 +84,7 @@ def test_every_parameter_is_written_under_its_name_and_matrices_turned_for_huggi
 def test_the_release_names_and_shapes_are_those_of_our_programs(use_task_id: bool) -> None:
     config = ErnieConfig(**SIZES, hidden_act="gelu", use_task_id=use_task_id)
     tasks = load_plugins().pretraining_tasks
-    session = Session(config, 1, AdamSettings())
+    session = Session(config, 1, AdamSettings(), Cpu())
     declared = session.parameter_shapes([tasks.get("knowledge_masking"), tasks.get("sentence_distance")])
     named = {
         name.ours: name.shape

@@ -13,6 +13,7 @@ from ernie_paddle.data.batch import Batch
 from ernie_paddle.finetuning_task import FinetuningTask, Signature
 from ernie_paddle.inference.heads import TaskHead
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import build_task_program
@@ -156,7 +157,7 @@ def test_loss_correct_predictions_and_scores_are_those_of_a_head_written_out_in_
         finetuning_task.encode(case.examples, VOCABULARY, signature).samples, np.arange(len(case.examples))
     )
     labels = task.objective.label(batch, VOCABULARY, key=1)
-    session = Session(CONFIG, 3, AdamSettings())
+    session = Session(CONFIG, 3, AdamSettings(), Cpu())
     session.parameter_shapes([task])
     p = {name: random.normal(0, 1, value.shape).astype(np.float32) for name, value in session.parameters().items()}
     assert (p[f"{case.head}.w_0"].shape, p[f"{case.head}.b_0"].shape) == ((8, case.outputs), (case.outputs,))
@@ -187,10 +188,10 @@ def test_loss_correct_predictions_and_scores_are_those_of_a_head_written_out_in_
 def test_dropout_of_the_models_rate_stands_before_every_head() -> None:
     """As in the release's classifier, `mrc.py` and `sequence_label.py`; masked language modelling has none."""
     registry = load_plugins()
-    of_encoder = len(build_task_program(CONFIG, [registry.pretraining_tasks.get("knowledge_masking")], True).masks)
+    masking = registry.pretraining_tasks.get("knowledge_masking")
+    of_encoder = len(build_task_program(CONFIG, [masking], True, Cpu()).masks)
     for finetuning_task in registry.finetuning_tasks:
-        masks = build_task_program(
-            CONFIG, [Task(finetuning_task.name, 0, finetuning_task.objective(signature_of(finetuning_task)))], True
-        ).masks
+        task = Task(finetuning_task.name, 0, finetuning_task.objective(signature_of(finetuning_task)))
+        masks = build_task_program(CONFIG, [task], True, Cpu()).masks
         assert len(masks) == of_encoder + 1, finetuning_task.name
         assert (masks[-1].rate, masks[-1].sizes[-1]) == (0.3, 8), finetuning_task.name

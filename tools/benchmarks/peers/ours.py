@@ -20,8 +20,8 @@ from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import LABEL
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
-from ernie_paddle.programs.task_program import LOSS_WEIGHTS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Labels, Task, pad_labels
@@ -47,7 +47,7 @@ def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[
     columns = {"input_ids": ids, "masked": masked}
     samples = SampleBlock(lengths, columns, {LABEL: np.zeros(len(lengths), np.int16)})
     table = SampleTable([samples])
-    session = Session(ErnieConfig.load(config), 1, AdamSettings(), precision)  # type: ignore[arg-type]
+    session = Session(ErnieConfig.load(config), 1, AdamSettings(), Cpu(precision))  # type: ignore[arg-type]
     step_tokens = round(float(np.mean([batch["lengths"].sum() for batch in batches])))
     order = BatchOrder(lengths, BatchSize(NO_LIMIT, step_tokens), 1, task.name)
     cursor = Cursor()
@@ -59,8 +59,8 @@ def stepper(folder: Path, config: Path, precision: str, task: Task) -> Callable[
         batch = Batch.of(table.take(rows), rows)
         labels = masked_labels(batch) if task.name == "knowledge_masking" else task.objective.label(batch, NO_WORDS, 1)
         feed = encoder_feed(batch, {task.name: labels}) | labels.feeds
-        feed[LOSS_WEIGHTS] = np.array([1 / max((labels.classes >= 0).sum(), 1)], np.float32)
-        session.add_gradients((task,), feed, number)
+        weights = np.array([1 / max((labels.classes >= 0).sum(), 1)], np.float32)
+        session.add_gradients((task,), feed, weights, number)
         session.update((task,), 1e-4)
         return batch.tokens
 
