@@ -14,14 +14,14 @@ import paddle
 from paddle.profiler import Profiler, ProfilerTarget
 
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.programs.backend import Backend
+from ernie_paddle.programs.backend import DTYPES, Backend
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.programs.update_program import build_update_program
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import SumPrecision, TrainSettings
 from ernie_paddle.task import Task
 
-FLOAT32_BYTES = 4
+SUM_BYTES: dict[SumPrecision, int] = {"fp32": 4, "bf16": 2}
 # Operators that start no work on the device: declarations, constants for the host, and lists of Values. Reshapes are
 # not among them: whether they copy depends on Paddle's passes.
 NOT_LAUNCHED = frozenset(
@@ -73,13 +73,18 @@ class StepCost:
 
 
 def step_cost(
-    config: ErnieConfig, tasks: Sequence[Task], backend: Backend, adam: AdamSettings, ranks: Ranks
+    config: ErnieConfig,
+    tasks: Sequence[Task],
+    backend: Backend,
+    train: TrainSettings,
+    ranks: Ranks,
 ) -> StepCost:
     """Count what a step of these tasks costs, in programs that are built for this and never run."""
     program = build_task_program(config, tasks, True, backend)
-    update = build_update_program(program.groups, adam, ranks)
+    update = build_update_program(program.groups, train.adam, ranks, backend, DTYPES[train.gradient_sums])
     values = sum(prod(group.shape) for group in program.groups) if ranks.world > 1 else 0
-    return StepCost(OperatorCount.of(program.main), OperatorCount.of(update.main), values * FLOAT32_BYTES)
+    summed_bytes = values * SUM_BYTES[train.gradient_sums]
+    return StepCost(OperatorCount.of(program.main), OperatorCount.of(update.main), summed_bytes)
 
 
 def operator_times(run: Callable[[], None]) -> list[OperatorTime]:
