@@ -37,7 +37,7 @@ class DeviceFeeds:
                 use_buffer_reader=True,
             )
             self._reader = iter(loader)
-        # Paddle joins the reader's thread at exit, or when the reader is deleted. It would wait for arrays forever.
+        # Paddle joins its reader's thread at exit, or when the reader is deleted: it would wait for arrays forever.
         end = weakref.finalize(self, self._queue.put, None)
         atexit.register(end)  # later than Paddle's own function, so that it is called earlier
 

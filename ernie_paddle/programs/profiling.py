@@ -18,7 +18,7 @@ from ernie_paddle.programs.backend import DTYPES, Backend
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.programs.update_program import build_update_program
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import SumPrecision, TrainSettings
+from ernie_paddle.settings import AdamSettings, SumPrecision
 from ernie_paddle.task import Task
 
 SUM_BYTES: dict[SumPrecision, int] = {"fp32": 4, "bf16": 2}
@@ -76,15 +76,15 @@ def step_cost(
     config: ErnieConfig,
     tasks: Sequence[Task],
     backend: Backend,
-    train: TrainSettings,
+    adam: AdamSettings,
     ranks: Ranks,
+    gradient_sums: SumPrecision = "fp32",
 ) -> StepCost:
     """Count what a step of these tasks costs, in programs that are built for this and never run."""
     program = build_task_program(config, tasks, True, backend)
-    update = build_update_program(program.groups, train.adam, ranks, backend, DTYPES[train.gradient_sums])
+    update = build_update_program(program.groups, adam, ranks, backend, DTYPES[gradient_sums])
     values = sum(prod(group.shape) for group in program.groups) if ranks.world > 1 else 0
-    summed_bytes = values * SUM_BYTES[train.gradient_sums]
-    return StepCost(OperatorCount.of(program.main), OperatorCount.of(update.main), summed_bytes)
+    return StepCost(OperatorCount.of(program.main), OperatorCount.of(update.main), values * SUM_BYTES[gradient_sums])
 
 
 def operator_times(run: Callable[[], None]) -> list[OperatorTime]:

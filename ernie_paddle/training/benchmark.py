@@ -95,7 +95,7 @@ def _measure_task(trainer: Trainer, planned: Sequence[PlannedStep], in_plan: int
         in_plan,
         len(prepared[0].micro_batches),
         sum(model_flops(trainer.config, step) for step in prepared[WARM_UP:]),
-        step_cost(trainer.config, tasks, session.backend, trainer.train, trainer.ranks),
+        step_cost(trainer.config, tasks, session.backend, session.adam, trainer.ranks, trainer.train.gradient_sums),
     )
 
 

@@ -13,7 +13,7 @@ from ernie_paddle.programs.dropout import Dropout
 from ernie_paddle.programs.gpu import Gpu, GpuStandIn
 from ernie_paddle.programs.profiling import OperatorCount, StepCost, step_cost
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.settings import ImplSettings, LearningRateSettings, TrainSettings
+from ernie_paddle.settings import AdamSettings, ImplSettings
 
 BASE = ErnieConfig(
     vocab_size=30522,
@@ -44,8 +44,7 @@ class Counted(GpuStandIn):
 @pytest.fixture(scope="module")
 def cost() -> StepCost:
     tasks = [task_of("knowledge_masking"), task_of("capitalization")]
-    train = TrainSettings(batch_samples=1, learning_rate=LearningRateSettings(peak=1e-4))
-    return step_cost(BASE, tasks, Counted("bf16", ImplSettings(), flash=True), train, Ranks(0, 2))
+    return step_cost(BASE, tasks, Counted("bf16", ImplSettings(), flash=True), AdamSettings(), Ranks(0, 2))
 
 
 def test_the_task_program_has_few_operators(cost: StepCost) -> None:
