@@ -86,11 +86,12 @@ class Hub(threading.Thread):
         self._strangers: dict[Connection, tuple[str, str]] = {}
         self._members: dict[int, Member] = {}
         self._complete, self._met = False, 0
+        self._closing = threading.Event()
         self._failure: list[Any] = []
 
     def run(self) -> None:
         looked = beat = time.monotonic()
-        while not (self._complete and all(member.left for member in self._members.values())):
+        while not (self._complete or self._closing.is_set()) or not self._all_left():
             connections = [member.connection for member in self._members.values() if not member.left]
             for ready in wait([self._server, *self._strangers, *connections], TICK):
                 self._accept() if ready is self._server else self._read(ready)  # type: ignore[arg-type]
@@ -103,6 +104,14 @@ class Hub(threading.Thread):
                 beat = now
                 self._tell_all("alive")
             self._check_silence(now)
+
+    def close(self, seconds: float) -> None:
+        """Wait until all ranks have left and so heard what they were told, for some seconds at most."""
+        self._closing.set()
+        self.join(seconds)
+
+    def _all_left(self) -> bool:
+        return all(member.left for member in self._members.values())
 
     def _accept(self) -> None:
         try:
@@ -172,7 +181,7 @@ class Hub(threading.Thread):
         elif kind == "left":
             member.left = True
             waiting = [other for other in self._members.values() if other.arrived > max(self._met, member.arrived)]
-            if waiting:
+            if waiting or not self._complete:
                 self._fail(f"{member.name} has ended while others wait for it")
 
     def _check_silence(self, now: float) -> None:

@@ -69,13 +69,13 @@ class _News:
 class Joined(Rendezvous):
     """The rendezvous of one rank of several."""
 
-    def __init__(self, ranks: Ranks, host: str, port: int, seconds: float):
-        """Connect, and wait until all ranks have.
+    def __init__(self, ranks: Ranks, host: str, port: int, seconds: float, hub: Hub | None):
+        """Connect, and wait until all ranks have. `hub` is that of rank 0.
 
         Raises:
             UserError: they have not within `seconds`.
         """
-        self._first = f"rank 0 ({host}:{port})"
+        self._first, self._hub = f"rank 0 ({host}:{port})", hub
         self._connection = connection_of(_connected(host, port, ranks, seconds))
         self._sending, self._changed = threading.Lock(), threading.Condition()
         self._news, self._arrived = _News(), 0
@@ -119,6 +119,8 @@ class Joined(Rendezvous):
         self._left.set()
         self._tell("left")
         faulthandler.cancel_dump_traceback_later()
+        if self._hub:
+            self._hub.close(GRACE)
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float | None = None) -> bool:
         """Wait for a condition, a failure or some seconds. Return whether the condition holds."""
@@ -201,9 +203,10 @@ def join(ranks: Ranks, host: str, port: int, seconds: float, store_port: int) ->
     Raises:
         UserError: the port is in use, or not all ranks came within `seconds`.
     """
-    if ranks.is_main_process:
-        Hub(host, port, ranks.world, seconds, store_port).start()
-    return Joined(ranks, host, port, seconds)
+    hub = Hub(host, port, ranks.world, seconds, store_port) if ranks.is_main_process else None
+    if hub:
+        hub.start()
+    return Joined(ranks, host, port, seconds, hub)
 
 
 def interface_of(address: str) -> str | None:

@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
+    from ernie_paddle.programs.peaks import peak_flops
     from ernie_paddle.training.benchmark import measure
 
     console = open_console(stderr=True)
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     speeds = measure(trainer, args.steps, report=lambda line: console.print(line, soft_wrap=True))
     times = _profile(trainer) if args.profile else []
     screen = open_console()
-    screen.print(speed_table(speeds, trainer))
+    peak = peak_flops(trainer.session.backend)
+    screen.print(speed_table(speeds, trainer), cost_table(speeds, peak))
     if times:
         screen.print(profile_table(times))
     if args.plan:
@@ -66,7 +68,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         screen.print(f"the whole plan, without evaluation and checkpoints: {timedelta(seconds=round(seconds))}")
     if args.out:
         memory = trainer.session.memory_bytes()
-        result = {"speeds": [asdict(speed) for speed in speeds], "memory_bytes": memory}
+        measured = [asdict(speed) | {"peak_share": peak_share(speed, peak)} for speed in speeds]
+        result = {"speeds": measured, "memory_bytes": memory, "peak_flops": peak}
         write_json(args.out, {**result, "operators": [asdict(operator) for operator in times]})
 
 
@@ -125,6 +128,30 @@ def speed_table(speeds: "Sequence[Speed]", trainer: "Trainer") -> Table:
             f"{1 - speed.tokens / speed.padded_tokens:.1%}",
         )
     return table
+
+
+def cost_table(speeds: "Sequence[Speed]", peak: float | None) -> Table:
+    """Return a table with the arithmetic, operators and communication of a step; `peak` is that of the device."""
+    known = "the device's peak is not known" if peak is None else f"peak {peak / 1e12:,.2f} TFLOPS a device"
+    table = Table("tasks", title=f"one step; {known}")
+    for column in ("TFLOPS", "of the peak", "operators, task + update", "launches", "gradients summed"):
+        table.add_column(column, justify="right")
+    for speed in speeds:
+        share = peak_share(speed, peak)
+        table.add_row(
+            "+".join(speed.combination),
+            f"{speed.flops_per_second / 1e12:,.3g}",
+            "-" if share is None else f"{share:.1%}",
+            f"{speed.cost.task.operators:,} + {speed.cost.update.operators:,}",
+            f"{speed.launches:,}",
+            decimal(speed.cost.summed_bytes),
+        )
+    return table
+
+
+def peak_share(speed: "Speed", peak: float | None) -> float | None:
+    """Return the model FLOP utilisation, None if the device's peak is not known."""
+    return None if peak is None else speed.flops_per_second / peak
 
 
 def profile_table(times: "Sequence[OperatorTime]") -> Table:

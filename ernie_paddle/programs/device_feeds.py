@@ -1,15 +1,19 @@
 """Feeds that are copied to the device ahead of their use."""
 
+import atexit
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import paddle
 
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.programs.building import declare_inputs, new_program
+
+ArrayQueue: TypeAlias = "SimpleQueue[tuple[np.ndarray, ...] | None]"
 
 
 class DeviceFeeds:
@@ -21,7 +25,7 @@ class DeviceFeeds:
 
     def __init__(self, feeds: Sequence[Feed], place: Any):
         self._names = [feed.name for feed in feeds]
-        self._queue: SimpleQueue[tuple[np.ndarray, ...]] = SimpleQueue()
+        self._queue: ArrayQueue = SimpleQueue()
         with new_program() as self._main:
             declared = declare_inputs(feeds)
             loader = paddle.io.DataLoader(
@@ -33,6 +37,9 @@ class DeviceFeeds:
                 use_buffer_reader=True,
             )
             self._reader = iter(loader)
+        # Paddle joins its reader's thread at exit, or when the reader is deleted: it would wait for arrays forever.
+        end = weakref.finalize(self, self._queue.put, None)
+        atexit.register(end)  # later than Paddle's own function, so that it is called earlier
 
     def put(self, arrays: Mapping[str, np.ndarray]) -> "StagedFeed":
         """Send arrays to the device."""
@@ -57,11 +64,11 @@ class StagedFeed:
 
 
 class _Arrays(paddle.io.IterableDataset):
-    """The arrays of a queue, without end."""
+    """The arrays of a queue, up to None."""
 
-    def __init__(self, queue: "SimpleQueue[tuple[np.ndarray, ...]]"):
+    def __init__(self, queue: ArrayQueue):
         self._queue = queue
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        while True:
-            yield self._queue.get()
+        while (arrays := self._queue.get()) is not None:
+            yield arrays

@@ -49,7 +49,8 @@ class Variables:
         return self.scope.find_var(name) is not None
 
     def get(self, name: str) -> np.ndarray:
-        return np.array(self.scope.find_var(name).get_tensor())
+        # numpy's copy of a view would hold a copy of the whole vector.
+        return np.array(self.scope.find_var(name).get_tensor()._copy(paddle.CPUPlace()))
 
     def set(self, name: str, value: np.ndarray) -> None:
         """Set a variable. Creates it if needed.

@@ -1,9 +1,8 @@
 """Training speed of a plan on this machine, task by task."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
@@ -12,11 +11,13 @@ from ernie_paddle.data.schema import INPUT_IDS
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.programs.profiling import StepCost, step_cost
 from ernie_paddle.registry import Registry
 from ernie_paddle.settings import ImplSettings, TrainSettings
+from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
-from ernie_paddle.training.steps import TaskData
+from ernie_paddle.training.steps import PreparedStep, TaskData
 from ernie_paddle.training.trainer import Trainer
 
 WARM_UP = 2  # steps, in which programs are built and memory is allocated
@@ -24,7 +25,10 @@ WARM_UP = 2  # steps, in which programs are built and memory is allocated
 
 @dataclass(frozen=True)
 class Speed:
-    """The timed steps of one primary task. `padded_tokens` counts the positions of attention's padded layout."""
+    """The timed steps of one primary task. `padded_tokens` counts the positions of attention's padded layout.
+
+    Tokens are those of all ranks. `micro_batches` of a step and `flops`, those of `model_flops`, are this rank's.
+    """
 
     combination: tuple[str, ...]  # the primary task and its auxiliary tasks
     seconds: list[float]  # of each step
@@ -33,6 +37,18 @@ class Speed:
     tokens: int  # without padding
     padded_tokens: int
     planned: int  # steps of the task in the plan
+    micro_batches: int
+    flops: float
+    cost: StepCost
+
+    @property
+    def flops_per_second(self) -> float:
+        return self.flops / sum(self.seconds)
+
+    @property
+    def launches(self) -> int:
+        """How often a step launches work on the device, at most."""
+        return self.cost.launches(self.micro_batches)
 
     @property
     def tokens_per_second(self) -> float:
@@ -54,42 +70,84 @@ def measure(trainer: Trainer, steps: int, report: Callable[[str], None]) -> list
         counts = [row[column] for row in trainer.plan.matrix]
         stage = max(i for i, count in enumerate(counts) if count)
         report(f"{name}: {steps} steps after {WARM_UP} warm-up steps")
-        results, seconds, began, update_seconds = [], [], time.perf_counter(), 0.0
-        planned = (PlannedStep(number, stage, name) for number in range(1, steps + WARM_UP + 1))
-        for step in trainer.run(planned):
-            seconds.append(time.perf_counter() - began)
-            results.append(step)
-            if len(results) == WARM_UP:
-                update_seconds = trainer.session.update_seconds
-            began = time.perf_counter()
-        timed = results[WARM_UP:]
-        speeds.append(
-            Speed(
-                tuple(task.name for task in results[0].tasks),
-                seconds[WARM_UP:],
-                trainer.session.update_seconds - update_seconds,
-                sum(step.waited for step in timed),
-                sum(step.tokens for step in timed),
-                sum(step.padded_tokens for step in timed),
-                sum(counts),
-            )
-        )
+        planned = [PlannedStep(number, stage, name) for number in range(1, steps + WARM_UP + 1)]
+        speeds.append(_measure_task(trainer, planned, sum(counts)))
     return speeds
+
+
+def _measure_task(trainer: Trainer, planned: Sequence[PlannedStep], in_plan: int) -> Speed:
+    prepared = list(trainer.preparer.prepare_all(iter(planned), trainer.progress.cursors))  # for their sizes
+    results, seconds, began, update_seconds = [], [], time.perf_counter(), 0.0
+    for step in trainer.run(iter(planned)):
+        seconds.append(time.perf_counter() - began)
+        results.append(step)
+        if len(results) == WARM_UP:
+            update_seconds = trainer.session.update_seconds
+        began = time.perf_counter()
+    timed, tasks, session = results[WARM_UP:], results[0].tasks, trainer.session
+    return Speed(
+        tuple(task.name for task in tasks),
+        seconds[WARM_UP:],
+        session.update_seconds - update_seconds,
+        sum(step.waited for step in timed),
+        sum(step.tokens for step in timed),
+        sum(step.padded_tokens for step in timed),
+        in_plan,
+        len(prepared[0].micro_batches),
+        sum(model_flops(trainer.config, step) for step in prepared[WARM_UP:]),
+        step_cost(trainer.config, tasks, session.backend, session.adam, trainer.ranks, trainer.train.gradient_sums),
+    )
+
+
+def model_flops(config: ErnieConfig, step: PreparedStep) -> float:
+    """Return the floating-point operations that a step of this rank needs for its model: three times those forward.
+
+    Model FLOP utilisation is this, by time and peak (Chowdhery et al. 2022, PaLM, appendix B): recomputed layers and
+    padding are not counted. Neither are tokens of the last layer that no task reads, and heads other than those over
+    the vocabulary, which are small.
+    """
+    forward = 0.0
+    for micro_batch in step.micro_batches.values():
+        cu_seqlens = (micro_batch.feed[f"{kind}_cu_seqlens"] for kind in ("token", "selected"))
+        forward += encoder_flops(config, *(np.diff(ends).astype(np.float64) for ends in cu_seqlens))
+    head = 2.0 * config.hidden_size * (config.hidden_size + config.vocab_size)  # of each masked token
+    masked = sum(
+        int(count) for task, count in zip(step.tasks, step.label_counts, strict=True) if task.objective.predicts_tokens
+    )
+    return 3 * (forward + masked * head)
+
+
+def encoder_flops(config: ErnieConfig, lengths: np.ndarray, queries: np.ndarray) -> float:
+    """Return the floating-point operations of the encoder's forward pass, two for each term of a matrix product.
+
+    `lengths` [sequences] count all tokens and `queries` [sequences] those whose outputs are read.
+    """
+    hidden, linear = config.hidden_size, 2.0 * config.hidden_size  # for each output of a linear layer over hidden
+    outer = 2 * linear * config.ffn_size + 2 * linear * hidden  # queries, the output of attention, and the two of ffn
+    keys_and_values = 2 * linear * hidden
+    inner_layer = lengths.sum() * (outer + keys_and_values) + 4 * hidden * (lengths**2).sum()
+    last_layer = queries.sum() * outer + lengths.sum() * keys_and_values + 4 * hidden * (queries * lengths).sum()
+    return float((config.num_hidden_layers - 1) * inner_layer + last_layer)
+
+
+def random_samples(
+    config: ErnieConfig, registry: Registry, lengths: np.ndarray
+) -> tuple[Vocabulary, dict[str, Task], SampleTable]:
+    """Return samples of random tokens with these lengths, their vocabulary, and the tasks that are always auxiliary."""
+    words = (f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))
+    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *words])})
+    tokens = int(lengths.sum())
+    ids = generator("benchmark", len(lengths), tokens).choice(vocabulary.ordinary_ids, tokens)
+    tasks = {task.name: task for task in registry.pretraining_tasks if task.always_auxiliary}
+    columns = {task.objective.column.name: np.zeros(tokens, np.int8) for task in tasks.values()}
+    return vocabulary, tasks, SampleTable([SampleBlock(lengths, {INPUT_IDS: ids, **columns})])
 
 
 def masked_lm_trainer(
     config: ErnieConfig, registry: Registry, samples: int, length: int, train: TrainSettings, impl: ImplSettings
 ) -> Trainer:
     """Return a trainer of the tasks that are always auxiliary, on `samples` random samples of `length` tokens."""
-    vocabulary = Vocabulary(
-        {token: i for i, token in enumerate([*SPECIAL_TOKENS, *(f"w{i}" for i in range(config.vocab_size - 5))])}
-    )
-    shape = (samples, length)
-    ids = generator("benchmark", *shape).choice(vocabulary.ordinary_ids, prod(shape))
-    tasks = {task.name: task for task in registry.pretraining_tasks if task.always_auxiliary}
-    columns = {task.objective.column.name: np.zeros(prod(shape), np.int8) for task in tasks.values()}
-    block = SampleBlock(np.full(samples, length), {INPUT_IDS: ids, **columns})
-    table = SampleTable([block])
+    vocabulary, tasks, table = random_samples(config, registry, np.full(samples, length))
     data = {name: TaskData(table, table, frozenset()) for name in tasks}
     plan = StagePlan(tuple(tasks), (tuple(1 for _ in tasks),))
     return Trainer(config, vocabulary, tasks, data, plan, train, impl)

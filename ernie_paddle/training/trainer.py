@@ -101,7 +101,7 @@ class Trainer:
         backend = choose_backend(train.precision, impl)
         self.session = Session(config, train.seed, train.adam, backend, self.ranks, train.gradient_sums)
         self.session.set_loss_scale(self.progress.loss_scale.value)
-        self._preparer = StepPreparer(train, vocabulary, data, self.combination, self.ranks)
+        self.preparer = StepPreparer(train, vocabulary, data, self.combination, self.ranks)
 
     def combination(self, planned: PlannedStep) -> tuple[Task, ...]:
         """Return the primary task, then the auxiliary tasks whose labels the primary task's samples have."""
@@ -127,9 +127,7 @@ class Trainer:
         self, planned: Iterator[PlannedStep], asked_to_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[StepResult]:
         """Run the planned steps. Each task continues at its position in its samples."""
-        prepared = self._staged(
-            prefetch(self._preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch)
-        )
+        prepared = self._staged(prefetch(self.preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch))
         began = time.perf_counter()
         for step in prepared:
             result = self._step(step, time.perf_counter() - began, asked_to_stop())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -181,6 +182,31 @@ def test_a_rank_that_ends_as_planned_fails_only_those_that_wait_for_it(job: Job)
         assert f"rank 2 ({socket.gethostname()}) has ended while others wait for it" in str(failure)
 
 
+def test_rank_0_leaves_after_all_others_have_heard_the_last_news(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub ends with the process of rank 0, so it must not end before a message to the last rank is sent."""
+    monkeypatch.setattr(rendezvous, "GRACE", 5.0)
+    ranks, events, tell = job(4), list[str](), hub.Hub._tell
+
+    def tell_slowly(*arguments: Any) -> None:
+        time.sleep(0.05)
+        tell(*arguments)
+
+    def ends(rank: Joined) -> None:
+        rank.barrier()
+        rank.leave()
+        events.append("rank 0" if rank is ranks[0] else "another")
+
+    monkeypatch.setattr(hub.Hub, "_tell", tell_slowly)
+    assert together(ranks, ends) == [None] * 4
+    assert events == ["another"] * 3 + ["rank 0"]
+
+
+def test_rank_0_does_not_wait_for_ever_for_a_rank_that_does_not_leave(job: Job) -> None:
+    ranks, began = job(2), time.monotonic()
+    ranks[0].leave()
+    assert 0.2 < time.monotonic() - began < 5
+
+
 def test_ranks_that_do_not_come_are_named_by_those_that_have() -> None:
     port = free_port()
     found: list[str] = []
@@ -194,6 +220,16 @@ def test_ranks_that_do_not_come_are_named_by_those_that_have() -> None:
         list(pool.map(attempt, (0, 2)))
     assert found == [found[0]] * 2
     assert f"localhost:{port} (PADDLE_MASTER): rank 1, 3 of 4 has not connected for 0 s: check" in found[0]
+
+
+def test_a_rank_that_ends_before_all_have_connected_ends_the_job() -> None:
+    port, began = free_port(), time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(join, Ranks(0, 3), "localhost", port, 20, STORE)
+        send(joined_by_hand(port, 1, 3), "left")
+        with pytest.raises(UserError, match=r"^rank 1 \(elsewhere\) has ended while others wait for it"):
+            first.result()
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("resolves", [True, False])
@@ -275,6 +311,29 @@ def test_a_rank_that_hangs_in_a_step_ends_with_the_stacks_of_its_threads() -> No
     assert found.returncode == 75, found.stderr
     assert f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; this rank hangs here:" in found.stderr
     assert "in hangs_here" in found.stderr and "Thread 0x" in found.stderr
+
+
+def test_a_process_that_never_lets_its_threads_run_ends_with_their_stacks() -> None:
+    script = f"""
+    import ctypes, threading, time
+    from ernie_paddle import hub, rendezvous
+    from ernie_paddle.ranks import Ranks
+    for module in (hub, rendezvous):
+        module.TICK, module.BEAT = 0.02, 0.05
+    rendezvous.BACKSTOP = 0.3
+    second = lambda: rendezvous.join(Ranks(1, 2), "localhost", {(port := free_port())}, 20, 0)
+    threading.Thread(target=second, daemon=True).start()
+    rendezvous.join(Ranks(0, 2), "localhost", {port}, 20, 0)
+    time.sleep(0.6)
+    print("runs", flush=True)
+    def holds_the_interpreter():
+        ctypes.PyDLL(None).sleep(60)
+    holds_the_interpreter()
+    """
+    command = [sys.executable, "-c", dedent(script)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert found.returncode == 1 and found.stdout == "runs\n", found.stderr
+    assert "Timeout (0:00:00.3" in found.stderr and "in holds_the_interpreter" in found.stderr
 
 
 @pytest.mark.parametrize("rank", [0, 1])

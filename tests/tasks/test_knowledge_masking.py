@@ -197,7 +197,7 @@ def test_units_of_a_plan_change_its_masks(toy_trainer: Callable[..., Trainer]) -
     def masked(options: dict[str, Any]) -> list[list[int]]:
         tasks = {"knowledge_masking": {"steps": [1, 1], "options": options}}
         trainer = toy_trainer(plan={"strategy": "stages", "tasks": tasks})
-        prepared = trainer._preparer.prepare_all(planned_steps(trainer.plan), {})
+        prepared = trainer.preparer.prepare_all(planned_steps(trainer.plan), {})
         return [step.micro_batches[0].feed["selected"].tolist() for step in prepared]
 
     whole, basic = masked({}), masked({"units": {"basic": 1}})

@@ -28,6 +28,7 @@ from ernie_paddle.inference.export import export
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.model.saved import Model, save_model
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
@@ -155,7 +156,7 @@ def export_models(folder: Path, config: ErnieConfig, texts: int) -> None:
     registry = load_plugins()
     signature = KeptSignature(task="classification", labels=LABELS, max_length=LENGTH, data={})
     objective = registry.finetuning_tasks.get(signature.task).objective(signature)
-    session = Session(config, 1, AdamSettings())
+    session = Session(config, 1, AdamSettings(), Cpu())
     session.parameter_shapes([Task(signature.task, 0, objective)])
     parameters = {name: np.array(value) for name, value in session.parameters().items()}
     save(folder / "model", Model(config, vocabulary, parameters, signature))

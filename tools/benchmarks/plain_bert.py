@@ -21,6 +21,7 @@ from ernie_paddle.inference.heads import head_of, masked_lm_head
 from ernie_paddle.keyed_random import generator
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model, save_model
+from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.session import Session
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.settings import AdamSettings
@@ -109,7 +110,7 @@ def write_case(
 
 def random_parameters(config: ErnieConfig, tasks: list[Task]) -> dict[str, np.ndarray]:
     """Return initial parameters with noise, so that biases and norms count too."""
-    session = Session(config, 1, AdamSettings())
+    session = Session(config, 1, AdamSettings(), Cpu())
     session.parameter_shapes(tasks)
     return {
         name: np.array(value) + generator("plain bert", name).normal(0, 0.1, value.shape).astype(np.float32)
