@@ -1,4 +1,4 @@
-"""Rules that replace operators on CPU, where some of Paddle's kernels are slow or copy without need.
+"""Rules that replace operators on CPU, where some of Paddle's kernels are slow, copy without need or are wrong.
 
 Each rule has the results of the operator that it replaces, up to rounding. Most are for operators of gradients.
 """
@@ -69,6 +69,16 @@ def _layer_norm_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     return [of_x, paddle.reshape(_column_sums(of_scale), [size]), paddle.reshape(_column_sums(gradient), [size])]
 
 
+def _matmul_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
+    """Compose the gradients of x [rows, n] times a column: with AVX-512, oneDNN's gradient of x is arbitrary memory."""
+    x, y, gradient, attributes = inputs["x"], inputs["y"], inputs["out_grad"], operator.attrs()
+    if len(x.shape) != 2 or len(y.shape) != 2 or gradient.shape[1] != 1 or attributes["transpose_x"]:
+        return None
+    of_x = paddle.matmul(gradient, paddle.reshape(y, [1, -1]))
+    of_y = paddle.matmul(x, gradient, transpose_x=True)
+    return [of_x, paddle.reshape(of_y, y.shape)]
+
+
 def _transpose_grad(inputs: dict[str, Any], operator: Any) -> list[Any]:
     """Transpose the gradient back: Paddle's own operator is not oneDNN's in bf16."""
     order = operator.attrs()["perm"]
@@ -100,6 +110,7 @@ def _column_sums(x: Any) -> Any:
 
 RULES: dict[str, Rule] = {
     "pd_op.layer_norm_grad": _layer_norm_grad,
+    "pd_op.matmul_grad": _matmul_grad,
     "pd_op.transpose_grad": _transpose_grad,
     "pd_op.cross_entropy_with_softmax": _cross_entropy,
 }

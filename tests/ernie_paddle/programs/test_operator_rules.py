@@ -71,10 +71,21 @@ def turned(x: Any) -> Any:
     return paddle.transpose(x, [4, 2, 0, 1, 3]) * 2
 
 
+def product(x: Any, y: Any) -> Any:
+    return paddle.matmul(x * 2, y)
+
+
+def product_transposed(x: Any, y: Any) -> Any:
+    return paddle.matmul(x * 2, y, transpose_y=True)
+
+
 REPLACED: dict[str, tuple[Build, list[np.ndarray], Shapes, str]] = {
     "a bias": (add, [normal(5, 4), normal(4)], [(-1, 4), (4,)], "add_grad"),
     "a bias of one row": (add, [normal(1, 4), normal(4)], [(-1, 4), (4,)], "add_grad"),
     "a sum of known sizes": (add, [normal(5, 4), normal(5, 4)], [(5, 4), (5, 4)], "add_grad"),
+    "a column": (product, [normal(5, 8), normal(8, 1)], [(-1, 8), (8, 1)], "matmul_grad"),
+    "a column, one row": (product, [normal(1, 8), normal(8, 1)], [(-1, 8), (8, 1)], "matmul_grad"),
+    "a row transposed": (product_transposed, [normal(5, 8), normal(1, 8)], [(-1, 8), (1, 8)], "matmul_grad"),
     "norm": (norm, [normal(7, 6), normal(6), normal(6)], [(-1, 6), (6,), (6,)], "layer_norm_grad"),
     "norm of one row": (norm, [normal(1, 6), normal(6), normal(6)], [(-1, 6), (6,), (6,)], "layer_norm_grad"),
     "transpose of five axes": (turned, [normal(2, 3, 4, 5, 6)], [(-1, 3, 4, 5, 6)], "transpose_grad"),
@@ -90,6 +101,8 @@ KEPT: dict[str, tuple[Build, list[np.ndarray], Shapes, str]] = {
     "one row added to several": (add, [normal(5, 4), normal(1, 4)], [(-1, 4), (-1, 4)], "add_grad"),
     "several rows added to one": (add, [normal(1, 4), normal(5, 4)], [(-1, 4), (-1, 4)], "add_grad"),
     "a number as bias": (add, [normal(5, 4), normal(1)], [(-1, -1), (-1,)], "add_grad"),
+    "columns": (product, [normal(5, 8), normal(8, 3)], [(-1, 8), (8, 3)], "matmul_grad"),
+    "columns of one row": (product, [normal(1, 8), normal(8, 3)], [(-1, 8), (8, 3)], "matmul_grad"),
     "norm in three dimensions": (
         norm,
         [normal(3, 4, 6), normal(6), normal(6)],

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from programs_support import hidden_states, joined
+from programs_support import cpu, gpu, gpu_with_flash, hidden_states, joined
 from small_models import vocabulary_of
 
 from ernie_paddle.data.batch import Batch
@@ -17,6 +17,7 @@ from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.inference_program import InferenceProgram
 from ernie_paddle.programs.session import Session
 from ernie_paddle.programs.task_program import build_task_program
+from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.settings import AdamSettings
 from ernie_paddle.task import Task
@@ -183,6 +184,29 @@ def test_loss_correct_predictions_and_scores_are_those_of_a_head_written_out_in_
     exported = InferenceProgram(CONFIG, TaskHead(task.objective), 0, VOCABULARY, p)
     (alone,) = exported.run({"input_ids": ids, "sentence_ids": sentences})
     np.testing.assert_allclose(alone[ids != 0] if alone.ndim == 3 else alone, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "finetuning_task", list(load_plugins().finetuning_tasks), ids=lambda finetuning_task: finetuning_task.name
+)
+def test_gradients_on_cpus_are_those_of_the_programs_of_gpus(finetuning_task: FinetuningTask) -> None:
+    """GPUs have other operators, which run without oneDNN here."""
+    case, signature = CASES[finetuning_task.name], signature_of(finetuning_task)
+    task = Task(finetuning_task.name, 0, finetuning_task.objective(signature))
+    samples = finetuning_task.encode(case.examples, VOCABULARY, signature).samples
+    batch = Batch.of(samples, np.arange(len(case.examples)))
+    feed = joined(batch, {task.name: task.objective.label(batch, VOCABULARY, key=1)})
+    config = CONFIG.model_copy(update={"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
+    gradients = []
+    for make in (cpu, gpu, gpu_with_flash):
+        session = Session(config, 3, AdamSettings(), make())
+        session.add_gradients((task,), session.stage((task,), feed), np.ones(1, np.float32), dropout_key=1)
+        names = session.parameters()
+        gradients.append({name: session.variables.get(name + GRADIENT_SUFFIX) for name in names})
+    largest = max(abs(value).max() for value in gradients[0].values())
+    for name, value in gradients[0].items():
+        for other in gradients[1:]:
+            np.testing.assert_allclose(other[name], value, rtol=1e-3, atol=1e-5 * largest, err_msg=name)
 
 
 def test_dropout_of_the_models_rate_stands_before_every_head() -> None:
