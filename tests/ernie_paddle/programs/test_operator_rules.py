@@ -7,10 +7,11 @@ import numpy as np
 import paddle
 import pytest
 from paddle.nn import functional as F
-from programs_support import cpu
+from programs_support import cpu, session_of, task_of
 
 from ernie_paddle.programs.building import new_program
-from ernie_paddle.programs.operator_rules import apply_rules
+from ernie_paddle.programs.operator_rules import RULES, apply_rules
+from ernie_paddle.programs.task_program import build_task_program
 
 Build = Callable[..., Any]
 Shapes = list[tuple[int, ...]]
@@ -158,3 +159,11 @@ def test_scores_that_are_not_finite_give_no_finite_loss_or_gradient_in_their_row
     (losses, gradients), _ = results(cross_entropy, [scores, labels], [(-1, 7), (-1, 1)], rules=True)
     assert np.isfinite(losses[:, 0]).tolist() == [True, False, True, True], "a row without a label has the loss 0"
     assert np.isfinite(gradients).all(axis=1).tolist() == [True, False, True, True], "so that the step is skipped"
+
+
+def test_no_gradient_of_the_encoder_keeps_an_operator_that_has_a_rule() -> None:
+    """Residual sums have open sizes; without a rule, oneDNN would copy their gradients."""
+    session = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1, use_task_id=True)
+    program = build_task_program(session.config, [task_of("knowledge_masking")], True, session.backend)
+    names = {operator.name() for operator in program.main.global_block().ops}
+    assert not names & {"pd_op.add_grad", *RULES.keys() - {"pd_op.matmul_grad"}}

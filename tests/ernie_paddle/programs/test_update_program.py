@@ -1,16 +1,19 @@
 """The update program against AdamW in numpy, and the variables that it must not change."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from programs_support import MakeBackend, feed_for, joined, ones, random_batch, random_labels, session_for
+from programs_support import MakeBackend, feed_for, joined, ones, random_batch, random_labels, session_for, session_of
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.keyed_random import generator
+from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.programs.update_program import accumulators
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
 from ernie_paddle.settings import AdamSettings
-from ernie_paddle.task import Labels
+from ernie_paddle.task import HeadNetwork, Labels, Task, TokenClassificationObjective
 
 ADAM = AdamSettings(beta1=0.9, beta2=0.98, epsilon=1e-3, weight_decay=0.1, clip_norm=0.5)
 # Of the encoder with one layer and the masked-LM head. Release (optimization.py): no decay of LayerNorm and biases.
@@ -184,3 +187,18 @@ def test_feeds_of_another_shape_dtype_or_name_are_refused(change) -> None:  # ty
     session, (distance,) = session_for(ADAM, "sentence_distance")
     with pytest.raises(ValueError, match="declared"):
         session.add_gradients((distance,), change(feed_for(session, (distance,), 0)), ones(1), 1)
+
+
+class TwoLayers(TokenClassificationObjective):
+    heads = ("case_hidden", "case_fc")
+
+    def logits(self, network: HeadNetwork, outputs: Any) -> Any:
+        return network.token_logits(network.hidden_layer(outputs, 8, "case_hidden"), self.head, 2)
+
+
+def test_no_task_s_name_gives_a_group_the_name_of_another() -> None:
+    session, objective = session_of(), TwoLayers(("no", "yes"), "capitalization", "case_fc")
+    program = build_task_program(session.config, [Task("encoder", 1, objective)], True, session.backend)
+    names = [group.name for group in program.groups]
+    assert len(set(names)) == len(names)
+    assert {spec.name for group in program.groups for spec in group.specs} >= {"case_hidden.w_0", "case_fc.w_0"}
