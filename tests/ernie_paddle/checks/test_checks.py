@@ -134,6 +134,14 @@ def test_training_that_does_not_repeat_is_found(bench: Bench, monkeypatch: pytes
     assert not outcome.passed and outcome.figures["impl.repeatable"] is False
 
 
+def test_flags_have_their_values_back_also_after_an_error() -> None:
+    before = paddle.get_flags("FLAGS_use_mkldnn")
+    with pytest.raises(KeyError), operators.flags_restored(("FLAGS_use_mkldnn", "FLAGS_unheard_of")):
+        paddle.set_flags({"FLAGS_use_mkldnn": not before["FLAGS_use_mkldnn"]})
+        raise KeyError
+    assert paddle.get_flags("FLAGS_use_mkldnn") == before
+
+
 def test_feeds_in_another_order_are_found(gpu: Programs, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(operators.DeviceFeeds):
         before: Any = None
