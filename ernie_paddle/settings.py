@@ -115,7 +115,8 @@ class ImplSettings(Settings):
     recompute: bool = False
     """Compute layers again for their gradients: less memory, a third more time."""
     attention: Attention = "automatic"
-    """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where it can."""
+    """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where
+    `ernie-paddle check` has found it right."""
     repeatable: bool = False
     """Let a run on a GPU repeat bit by bit: slower, and without FlashAttention. Runs on CPUs always do."""
     logging_steps: int = Field(default=20, ge=1)

@@ -12,7 +12,7 @@ from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.settings import Precision
 
 TERA = 1e12
-SIZE, PRODUCTS, ROUNDS = 1024, 4, 3  # of the matrices, and of the measurement on a CPU
+SIZE, PRODUCTS, ROUNDS = 1024, 4, 6  # of the matrices, and of the measurement on a CPU
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,16 @@ def peak_flops(backend: Backend) -> float | None:
     if backend.place.is_cpu_place():
         return None
     name = paddle.device.cuda.get_device_name(backend.place.get_device_id())
-    return published_flops(name, backend.precision, bool(paddle.base.core.get_cublas_switch()))
+    return published_flops(name, backend.precision)
 
 
-def published_flops(device: str, precision: Precision, allows_tf32: bool) -> float | None:
-    """Return the published peak of a GPU, None if it is not in the table or lacks the precision.
-
-    `allows_tf32` tells that products of float32 matrices may be computed in TF32.
-    """
+def published_flops(device: str, precision: Precision) -> float | None:
+    """Return the published peak of a GPU, None if it is not in the table or lacks the precision."""
     words = set(re.split(r"[\s_-]+", device.upper()))
     known = [name for name in PEAKS if words >= set(name.upper().split())]
     if not known:
         return None
-    peak = PEAKS[max(known, key=len)]
-    tera = peak.tf32 if precision == "fp32" and allows_tf32 and peak.tf32 else getattr(peak, precision)
+    tera = getattr(PEAKS[max(known, key=len)], precision)
     return None if tera is None else tera * TERA
 
 
