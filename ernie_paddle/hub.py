@@ -175,14 +175,21 @@ class Hub(threading.Thread):
         elif kind == "failed":
             self._fail(f"{member.name}: {value[0]}", value[1])
         elif kind == "late":
-            what, waiting = value, [other for other in self._members.values() if other.arrived > self._met]
-            late = [other.name for other in self._members.values() if other not in waiting] if waiting else []
-            self._fail(f"{what}: the others wait for {', '.join(late)}" if late else f"{member.name}: {what}")
+            late = self._late()
+            self._fail(f"{value}: the others wait for {', '.join(late)}" if late else f"{member.name}: {value}")
         elif kind == "left":
             member.left = True
             waiting = [other for other in self._members.values() if other.arrived > max(self._met, member.arrived)]
             if waiting or not self._complete:
                 self._fail(f"{member.name} has ended while others wait for it")
+
+    def _late(self) -> list[str]:
+        """Return the names of the ranks that others wait for at a barrier, or else of those that were not heard."""
+        members, now = self._members.values(), time.monotonic()
+        late = [member.name for member in members if member.arrived == self._met]
+        if len(late) == len(members):
+            late = [member.name for member in members if now - member.heard > SUSPENDED]
+        return late
 
     def _check_silence(self, now: float) -> None:
         if not self._complete:

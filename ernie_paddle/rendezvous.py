@@ -176,7 +176,7 @@ class Joined(Rendezvous):
         """End this process with the stacks of all threads if the main thread hangs in a step."""
         faulthandler.cancel_dump_traceback_later()
         if not self._left.wait(GRACE + TICK) and self._expected is not None:
-            print(f"ernie-paddle: {failure}; this rank hangs here:", file=sys.stderr, flush=True)
+            print(f"ernie-paddle: {failure}; resume with --resume; this rank hangs here:", file=sys.stderr, flush=True)
             faulthandler.dump_traceback()
             os._exit(failure.exit_code)
 

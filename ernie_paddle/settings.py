@@ -1,6 +1,6 @@
 """The `train` and `impl` sections shared by pre-training and fine-tuning."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from ernie_paddle.data.order import NO_LIMIT, BatchSize
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 SumPrecision = Literal["fp32", "bf16"]
 Attention = Literal["automatic", "padded", "flash"]
+PositiveRate = Annotated[float, Field(gt=0)]
 
 
 class AdamSettings(Settings):
@@ -30,13 +31,19 @@ class AdamSettings(Settings):
 class LearningRateSettings(Settings):
     """The learning-rate schedule."""
 
-    peak: float = Field(gt=0)
-    """Highest learning rate."""
-    schedule: Literal["linear_warmup_decay", "linear", "noam_decay", "constant"] = "linear_warmup_decay"
+    peak: PositiveRate | list[PositiveRate]
+    """Highest learning rate, or a list with one for each stage (in fine-tuning, for each epoch)."""
+    schedule: Literal["linear_warmup_decay", "linear", "noam_decay", "constant", "warmup_stable_decay"] = (
+        "linear_warmup_decay"
+    )
     """How the rate rises and falls; the formulas are in `training/learning_rate.py`."""
     warmup_steps: int = Field(default=0, ge=0)
     """Steps in which the rate rises to its peak."""
     warmup_share: float = Field(default=0.0, ge=0, lt=1)
+    """The same as a share of all steps, rounded down; give one of the two."""
+    decay_steps: int = Field(default=0, ge=0)
+    """Last steps in which `warmup_stable_decay` falls from the peak to zero."""
+    decay_share: float = Field(default=0.0, ge=0, le=1)
     """The same as a share of all steps, rounded down; give one of the two."""
     restart: Literal["never", "stage"] = "never"
     """`stage`: the schedule begins anew in every stage."""
@@ -46,6 +53,23 @@ class LearningRateSettings(Settings):
         if self.warmup_steps and self.warmup_share:
             raise ValueError("give warmup_steps or warmup_share, not both")
         return self
+
+    @model_validator(mode="after")
+    def _decay_fits(self) -> "LearningRateSettings":
+        if self.decay_steps and self.decay_share:
+            raise ValueError("give decay_steps or decay_share, not both")
+        decays = bool(self.decay_steps or self.decay_share)
+        if self.schedule == "warmup_stable_decay" and not decays:
+            raise ValueError("the schedule warmup_stable_decay needs decay_steps or decay_share")
+        if self.schedule != "warmup_stable_decay" and decays:
+            raise ValueError(f"decay_steps and decay_share are for warmup_stable_decay, not for {self.schedule}")
+        if self.warmup_share + self.decay_share > 1:
+            raise ValueError("warmup_share and decay_share are together more than 1")
+        return self
+
+    def peaks(self, stages: int) -> list[float]:
+        """Return the peak of each of so many stages."""
+        return self.peak if isinstance(self.peak, list) else [self.peak] * stages
 
 
 class TrainSettings(Settings):
@@ -91,7 +115,8 @@ class ImplSettings(Settings):
     recompute: bool = False
     """Compute layers again for their gradients: less memory, a third more time."""
     attention: Attention = "automatic"
-    """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where it can."""
+    """`flash` needs a GPU of compute capability 8 and bf16 or fp16; `automatic` takes it where
+    `ernie-paddle check` has found it right."""
     repeatable: bool = False
     """Let a run on a GPU repeat bit by bit: slower, and without FlashAttention. Runs on CPUs always do."""
     logging_steps: int = Field(default=20, ge=1)

@@ -79,13 +79,13 @@ def test_packages_use_only_those_below_them(package: str) -> None:
         assert ours <= MAY_USE[package], path
 
 
-def test_only_programs_import_paddle_themselves() -> None:
+def test_only_programs_and_their_checks_import_paddle_themselves() -> None:
     users = {
         path.relative_to(ROOT).parts[1]
         for path in [*ROOT.glob("*/**/*.py")]
         if path.relative_to(ROOT).parts[0] in MAY_USE and "paddle" in imported_packages(path)
     }
-    assert users == {"programs"}
+    assert users == {"programs", "checks"}
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,13 @@ def test_the_quickstart_deletes_only_what_it_wrote(tmp_path: Path) -> None:
         write_command(checkout / "tools" / name, (TOOLS / name).read_text())
     write_command(
         home / "bin" / "ernie-paddle",
-        """while [ $# -gt 1 ]; do
-            case "$1" in --out | --output) mkdir -p "$(dirname "$2")"; touch "$2" ;; esac
-            if [ "$1" = corpus ] || [ "$1" = pretrain ]; then mkdir -p "${@: -1}"; touch "${@: -1}/latest"; exit; fi
+        """command=$1
+        while [ $# -gt 1 ]; do
+            case "$command $1" in
+                "corpus --out" | "pretrain --out" | "finetune --out")
+                    mkdir -p "$2"; touch "$2/latest"; echo seed=1 > "$2/best_run" ;;
+                *" --out" | *" --output") mkdir -p "$(dirname "$2")"; touch "$2" ;;
+            esac
             shift
         done""",
     )
@@ -121,7 +125,7 @@ def test_the_quickstart_deletes_only_what_it_wrote(tmp_path: Path) -> None:
         (checkout / name).write_text(name)
     (home / "installed").write_text(installed_mark("cpu,demo", checkout))
     script, out = os.path.relpath(checkout / "tools" / "quickstart.sh", TOOLS), checkout / "runs" / "quickstart"
-    mine = [out / "seven_tasks" / "latest", out / "notes.txt"]
+    mine = [out / "another_run" / "latest", out / "notes.txt"]
     for path in mine:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole way to a model in use, on CPU: environment, corpora, samples, pre-training in three stages, fine-tuning of this
-# model and of the same model from scratch, export, prediction, report.
+# The whole way to a model in use, on CPU: environment, corpora, samples, pre-training on all seven tasks, fine-tuning of
+# this model and of the same model from scratch with three seeds each, export, prediction, report.
 #   bash tools/quickstart.sh
 #   bash tools/quickstart.sh --help
 # Everything goes to runs/quickstart/ of the checkout, wherever you call this from. A second run replaces what the first one
@@ -19,7 +19,7 @@ cd "$ROOT"
 
 OUT=runs/quickstart
 CORPORA=$OUT/corpora
-OUTPUTS=(corpora vocab.txt shards pretrain reviews_pretrained reviews_scratch export predictions.tsv report.html)
+OUTPUTS=(corpora vocab.txt shards pretrain names_pretrained names_scratch export predictions.jsonl report.html)
 WRITTEN=$OUT/written_by_quickstart  # the names of the outputs of an earlier run of this script
 SECONDS=0
 
@@ -41,7 +41,7 @@ ernie-paddle corpus demo --out $CORPORA
 step "vocabulary"
 ernie-paddle vocab --size 8000 --out $OUT/vocab.txt \
     text:$CORPORA/peoples_daily/articles.txt text:$CORPORA/reviews/train.txt \
-    mediawiki:$CORPORA/wikipedia/articles.xml.bz2
+    titled_text:$CORPORA/wikipedia/train.txt
 
 step "samples"
 ernie-paddle build --corpora configs/corpora/quickstart.yaml --out $OUT/shards --workers 2
@@ -53,17 +53,18 @@ step "pre-training"
 ernie-paddle pretrain configs/plans/quickstart.yaml --out $OUT/pretrain
 
 step "fine-tuning from the pre-trained model"
-ernie-paddle finetune configs/finetune/reviews.yaml --model $OUT/pretrain --out $OUT/reviews_pretrained
+ernie-paddle finetune configs/finetune/names.yaml --model $OUT/pretrain --out $OUT/names_pretrained --seeds 1,2,3
 
 step "fine-tuning the same model from scratch"
-ernie-paddle finetune configs/finetune/reviews.yaml --model $OUT/pretrain --out $OUT/reviews_scratch --from-scratch
+ernie-paddle finetune configs/finetune/names.yaml --model $OUT/pretrain --out $OUT/names_scratch --seeds 1,2,3 --from-scratch
 
 step "export and prediction"
-ernie-paddle export $OUT/reviews_pretrained/best --out $OUT/export
-ernie-paddle predict $OUT/export --input $CORPORA/reviews/test.tsv --output $OUT/predictions.tsv
+BEST=$OUT/names_pretrained/$(cat $OUT/names_pretrained/best_run)
+ernie-paddle export "$BEST" --out $OUT/export
+ernie-paddle predict $OUT/export --input $CORPORA/tasks/names_test.tsv --output $OUT/predictions.jsonl
 
 step "report"
-ernie-paddle report $OUT/pretrain --compare $OUT/reviews_pretrained $OUT/reviews_scratch --out $OUT/report.html
+ernie-paddle report $OUT/pretrain --compare $OUT/names_{pretrained,scratch}/seed=* --out $OUT/report.html
 cat <<EOF
 
 In $ROOT:
@@ -71,9 +72,9 @@ In $ROOT:
 corpora              $CORPORA/
 samples              $OUT/shards/
 pre-trained model    $OUT/pretrain/$(cat $OUT/pretrain/latest)/
-fine-tuned model     $OUT/reviews_pretrained/best/
+fine-tuned model     $BEST/best/
 exported model       $OUT/export/
-predictions          $OUT/predictions.tsv
+predictions          $OUT/predictions.jsonl
 report               $OUT/report.html
 EOF
 step "done"

@@ -88,7 +88,7 @@ def table(rows: dict[str, Score], scores: dict[str, Any]) -> Table:
 COMMAND = Command(
     name="baseline",
     help="train bag-of-words baselines on samples (scikit-learn), to compare a model's scores with",
-    example="ernie-paddle baseline runs/quickstart/shards --run runs/quickstart/seven_tasks",
+    example="ernie-paddle baseline runs/quickstart/shards --run runs/quickstart/pretrain",
     configure=configure,
     run=run,
 )

@@ -1,14 +1,19 @@
-"""Labelled tasks from the demo corpora: named entities from gold tags, and matching of titles and texts."""
+"""Labelled tasks from the demo corpora: entities by gold tags, names by links, and matching of titles and texts."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import mwparserfromhell
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE
 from data_builders.annotation.measuring import tagged_words
 from data_builders.demo.peoples_daily import untagged
 from data_builders.demo.reviews import split_of
-from data_builders.readers.mediawiki import MediaWikiReader
-from data_builders.readers.reader import RawCorpus
+from data_builders.demo.wikipedia import pages_of, split_of_page
+from data_builders.readers.mediawiki import MediaWikiReader, plain
+from data_builders.readers.wiki_links import kind_of_target
 from ernie_paddle.files import atomic_write, read_text
 from ernie_paddle.keyed_random import keyed_hash
 
@@ -18,6 +23,9 @@ SPLITS = ("train", "dev", "test")
 PAIRS = "text_a\ttext_b\tlabel"
 MAX_TEXT_LENGTH = 200  # characters of a text beside a title
 MIN_TEXT_LENGTH = 20
+OPEN, CLOSE = "\x03", "\x04"  # around names in marked text; XML cannot contain these characters
+MIN_NAME_WORDS, MAX_NAME_WORDS = 20, 80  # words of a text with names
+LEAST_NAMES = 1 / 8  # of the words; editors link a name once, so text with few links has names without one
 
 
 def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
@@ -44,14 +52,35 @@ def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
     }
 
 
+class MarkedNamesReader(MediaWikiReader):
+    """A reader of MediaWiki dumps that encloses the names of the text, the links in capitals, in `OPEN` and `CLOSE`."""
+
+    def paragraphs(self, text: str) -> list[str]:
+        code = mwparserfromhell.parse(text, skip_style_tags=False)
+        for link in code.filter_wikilinks():
+            visible = link.title if link.text is None else link.text
+            if plain(visible)[:1].isupper() and kind_of_target(str(link.title)) == "page":
+                link.text = f"{OPEN}{visible}{CLOSE}"
+        return super().paragraphs(str(code))
+
+
 def write_wikipedia(dump: Path, out: Path) -> dict[str, int]:
-    """Write `titles_en_<split>.tsv`: paragraphs beside titles of pages; a page is in one split."""
+    """Write `titles_en_<split>.tsv` and `names_<split>.tsv`; a page is in one split.
+
+    Titles are beside paragraphs of pages. The pages of `names_dev.tsv` and `names_test.tsv` are not in the corpus
+    `wikipedia.TRAIN`.
+    """
     pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
-    for page in RawCorpus("wikipedia", dump, MediaWikiReader(), "en").documents():
-        if page.title:
-            pairs[split_of(page.title)] += [(page.title, text) for text in page.paragraphs]
-    rows = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
-    return {"titles_en": _write(out, "titles_en", PAIRS, rows)}
+    names: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for title, paragraphs in pages_of(dump, MarkedNamesReader()):
+        pairs[split_of(title)] += [(title, unmarked(paragraph)) for paragraph in paragraphs]
+        names[split_of_page(title)] += name_rows(paragraphs)
+    titles = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
+    mixed = {split: sorted(rows, key=lambda row: keyed_hash("names", row)) for split, rows in names.items()}
+    return {
+        "titles_en": _write(out, "titles_en", PAIRS, titles),
+        "names": _write(out, "names", "text_a\tlabel", mixed),
+    }
 
 
 def _write(out: Path, name: str, header: str, rows: dict[str, list[str]]) -> int:
@@ -73,6 +102,30 @@ def entity_rows(article: list[str]) -> Iterator[str]:
         kept = [(character, tag) for character, tag in zip(text, tags, strict=True) if not character.isspace()]
         if kept:
             yield "\t".join(SEPARATOR.join(column) for column in zip(*kept, strict=True))
+
+
+def unmarked(text: str) -> str:
+    """Return marked text without the marks."""
+    return re.sub(f"[{OPEN}{CLOSE}]", "", text)
+
+
+def name_rows(paragraphs: Sequence[str]) -> Iterator[str]:
+    """Yield the beginnings of marked paragraphs with many names, as lower-cased words and their tags.
+
+    The tags are `I-NAME` and `O`, so names without a word between them are one.
+    """
+    for paragraph in paragraphs:
+        words, tags, inside = list[str](), list[str](), False
+        for part in re.split(f"([{OPEN}{CLOSE}])", paragraph):
+            if part in (OPEN, CLOSE):
+                inside = part == OPEN
+                continue
+            found = [word.lower() for word, _ in BertPreTokenizer().pre_tokenize_str(part)]
+            words += found
+            tags += ["I-NAME" if inside else "O"] * len(found)
+        words, tags = words[:MAX_NAME_WORDS], tags[:MAX_NAME_WORDS]
+        if len(words) >= MIN_NAME_WORDS and len(tags) - tags.count("O") >= LEAST_NAMES * len(tags):
+            yield "\t".join(map(SEPARATOR.join, (words, tags)))
 
 
 def title_rows(pairs: list[tuple[str, str]]) -> Iterator[str]:

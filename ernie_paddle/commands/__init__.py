@@ -2,6 +2,7 @@
 
 from ernie_paddle.commands import (
     bench,
+    check,
     config,
     convert,
     encode,
@@ -25,6 +26,7 @@ def register(registry: Registry) -> None:
         config,
         tasks,
         plan,
+        check,
         bench,
         pretrain,
         report,

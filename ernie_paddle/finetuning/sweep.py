@@ -1,5 +1,6 @@
 """Sweeps: runs of one recipe over seeds and the points of a grid, and the tables of all runs."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -77,8 +78,9 @@ def points(seeds: str | None, grid: Sequence[str]) -> list[SweepPoint]:
 
 
 def _listed(values: str) -> list[str]:
-    """Return the distinct values of a comma-separated list."""
-    return list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
+    """Return the distinct values of a comma-separated list. A value in brackets, `[1e-5, 5e-6]`, may hold commas."""
+    found = re.findall(r"(?:\[[^\]]*\]|[^,])+", values)
+    return list(dict.fromkeys(value.strip() for value in found if value.strip()))
 
 
 def run_sweep(

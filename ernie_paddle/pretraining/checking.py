@@ -12,12 +12,13 @@ from ernie_paddle.data.checking import check_vocabulary
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured
+from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Registry
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Objective, Task
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.training.learning_rate import check_peaks
 from ernie_paddle.training.steps import check_batch_tokens
 
 Parameters = ParamSpec("Parameters")
@@ -55,6 +56,7 @@ def check_plan(settings: PretrainSettings, registry: Registry) -> PlanCheck:
         tried(configured, task, plan.tasks[name])
     if len(tasks) == len(plan.tasks):
         tried(auxiliary_tasks_of, plan, tasks)
+    tried(check_peaks, settings.train.learning_rate, stage_plan(plan))
     config = tried(ErnieConfig.load, where)
     needed = [*tasks] if data.vocab else [VOCABULARY_FILE, *tasks]
     absent = [name for name in needed if not (data.shards / name).exists()]

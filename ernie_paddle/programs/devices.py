@@ -5,12 +5,14 @@ from typing import Any
 
 import paddle
 
+from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
 from ernie_paddle.programs.backend import Backend
 from ernie_paddle.programs.building import new_program
+from ernie_paddle.programs.check_record import why_not_flash
 from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.programs.gpu import Gpu
-from ernie_paddle.ranks import local_rank
+from ernie_paddle.ranks import Ranks, local_rank
 from ernie_paddle.settings import ImplSettings, Precision
 
 NEEDED_CAPABILITY: dict[Precision, int] = {"fp32": 0, "fp16": 7, "tf32": 8, "bf16": 8}
@@ -46,10 +48,10 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
     """
     if not place.is_cpu_place():
         needed = NEEDED_CAPABILITY[precision]
-        if needed and _capability(place) < needed:
-            advice = "fp16 or fp32" if _capability(place) >= NEEDED_CAPABILITY["fp16"] else "fp32"
+        if needed and capability(place) < needed:
+            advice = "fp16 or fp32" if capability(place) >= NEEDED_CAPABILITY["fp16"] else "fp32"
             raise UserError(
-                f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {_capability(place)}; "
+                f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {capability(place)}; "
                 f"take {advice}"
             )
     elif precision in ("fp16", "tf32") or (precision == "bf16" and not cpu_supports_bf16()):
@@ -61,6 +63,8 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
 def uses_flash(precision: Precision, impl: ImplSettings, place: Any) -> bool:
     """Resolve `impl.attention`; return whether FlashAttention is used.
 
+    `automatic` takes it where `ernie-paddle check` has found it right with this GPU, driver and Paddle.
+
     Raises:
         UserError: FlashAttention is requested but cannot run.
     """
@@ -68,16 +72,24 @@ def uses_flash(precision: Precision, impl: ImplSettings, place: Any) -> bool:
         raise UserError("impl.attention: flash does not repeat bit by bit; leave it out, or impl.repeatable")
     if impl.attention == "padded" or impl.repeatable:
         return False
-    supported = precision in ("bf16", "fp16") and place.is_gpu_place() and _capability(place) >= FLASH_CAPABILITY
+    supported = precision in ("bf16", "fp16") and place.is_gpu_place() and capability(place) >= FLASH_CAPABILITY
     if impl.attention == "flash" and not supported:
         raise UserError(
             f"impl.attention: flash needs a GPU of compute capability {FLASH_CAPABILITY} and train.precision bf16 or "
             "fp16"
         )
+    if impl.attention == "automatic" and supported and (reason := why_not_flash(place)):
+        console = open_console(stderr=True, quiet=not Ranks.of_this_process().is_main_process)
+        console.print(
+            f"impl.attention: padded, which is slower than flash: {reason}; impl.attention=flash is obeyed anyway",
+            soft_wrap=True,
+        )
+        return False
     return supported
 
 
-def _capability(place: Any) -> int:
+def capability(place: Any) -> int:
+    """Return the compute capability of a GPU, without its minor number."""
     return int(paddle.device.cuda.get_device_capability(place.get_device_id())[0])
 
 

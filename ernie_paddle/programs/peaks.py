@@ -12,11 +12,11 @@ from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.settings import Precision
 
 TERA = 1e12
-SIZE, PRODUCTS, ROUNDS = 1024, 4, 3  # of the matrices, and of the measurement on a CPU
+SIZE, PRODUCTS, ROUNDS = 1024, 4, 6  # of the matrices, and of the measurement on a CPU
 
 
 @dataclass(frozen=True)
-class Peak:
+class DevicePeak:
     """Dense products of a GPU in 10^12 floating-point operations a second, None where it has no units for them."""
 
     fp32: float
@@ -27,20 +27,20 @@ class Peak:
 
 # By the words of the device's name, from NVIDIA's data sheets: dense, with accumulation in fp32, at boost clock.
 PEAKS = {
-    "V100": Peak(15.7, 125.0),
-    "V100 PCIE": Peak(14.0, 112.0),
-    "T4": Peak(8.1, 65.0),
-    "A100": Peak(19.5, 312.0, 312.0, 156.0),
-    "A800": Peak(19.5, 312.0, 312.0, 156.0),
-    "A10": Peak(31.2, 125.0, 125.0, 62.5),
-    "A30": Peak(10.3, 165.0, 165.0, 82.0),
-    "A40": Peak(37.4, 149.7, 149.7, 74.8),
-    "L4": Peak(30.3, 121.0, 121.0, 60.0),
-    "L40S": Peak(91.6, 362.0, 362.0, 183.0),
-    "H100": Peak(67.0, 989.0, 989.0, 494.0),
-    "H100 PCIe": Peak(51.0, 756.0, 756.0, 378.0),
-    "H200": Peak(67.0, 989.0, 989.0, 494.0),
-    "H800": Peak(67.0, 989.0, 989.0, 494.0),
+    "V100": DevicePeak(15.7, 125.0),
+    "V100 PCIE": DevicePeak(14.0, 112.0),
+    "T4": DevicePeak(8.1, 65.0),
+    "A100": DevicePeak(19.5, 312.0, 312.0, 156.0),
+    "A800": DevicePeak(19.5, 312.0, 312.0, 156.0),
+    "A10": DevicePeak(31.2, 125.0, 125.0, 62.5),
+    "A30": DevicePeak(10.3, 165.0, 165.0, 82.0),
+    "A40": DevicePeak(37.4, 149.7, 149.7, 74.8),
+    "L4": DevicePeak(30.3, 121.0, 121.0, 60.0),
+    "L40S": DevicePeak(91.6, 362.0, 362.0, 183.0),
+    "H100": DevicePeak(67.0, 989.0, 989.0, 494.0),
+    "H100 PCIe": DevicePeak(51.0, 756.0, 756.0, 378.0),
+    "H200": DevicePeak(67.0, 989.0, 989.0, 494.0),
+    "H800": DevicePeak(67.0, 989.0, 989.0, 494.0),
 }
 
 
@@ -54,20 +54,16 @@ def peak_flops(backend: Backend) -> float | None:
     if backend.place.is_cpu_place():
         return None
     name = paddle.device.cuda.get_device_name(backend.place.get_device_id())
-    return published_flops(name, backend.precision, bool(paddle.base.core.get_cublas_switch()))
+    return published_flops(name, backend.precision)
 
 
-def published_flops(device: str, precision: Precision, allows_tf32: bool) -> float | None:
-    """Return the published peak of a GPU, None if it is not in the table or lacks the precision.
-
-    `allows_tf32` tells that products of float32 matrices may be computed in TF32.
-    """
+def published_flops(device: str, precision: Precision) -> float | None:
+    """Return the published peak of a GPU, None if it is not in the table or lacks the precision."""
     words = set(re.split(r"[\s_-]+", device.upper()))
     known = [name for name in PEAKS if words >= set(name.upper().split())]
     if not known:
         return None
-    peak = PEAKS[max(known, key=len)]
-    tera = peak.tf32 if precision == "fp32" and allows_tf32 and peak.tf32 else getattr(peak, precision)
+    tera = getattr(PEAKS[max(known, key=len)], precision)
     return None if tera is None else tera * TERA
 
 

@@ -1,7 +1,7 @@
 """Training speed of a plan on this machine, task by task."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,21 +100,27 @@ def _measure_task(trainer: Trainer, planned: Sequence[PlannedStep], in_plan: int
 
 
 def model_flops(config: ErnieConfig, step: PreparedStep) -> float:
-    """Return the floating-point operations that a step of this rank needs for its model: three times those forward.
+    """Return the floating-point operations that this rank's micro-batches of a step need, see `feed_flops`."""
+    masked = sum(
+        int(count) for task, count in zip(step.tasks, step.label_counts, strict=True) if task.objective.predicts_tokens
+    )
+    return sum(feed_flops(config, batch.feed) for batch in step.micro_batches.values()) + head_flops(config, masked)
+
+
+def feed_flops(config: ErnieConfig, feed: Mapping[str, np.ndarray]) -> float:
+    """Return the floating-point operations that the encoder needs for a micro-batch: three times those forward.
 
     Model FLOP utilisation is this, by time and peak (Chowdhery et al. 2022, PaLM, appendix B): recomputed layers and
     padding are not counted. Neither are tokens of the last layer that no task reads, and heads other than those over
     the vocabulary, which are small.
     """
-    forward = 0.0
-    for micro_batch in step.micro_batches.values():
-        cu_seqlens = (micro_batch.feed[f"{kind}_cu_seqlens"] for kind in ("token", "selected"))
-        forward += encoder_flops(config, *(np.diff(ends).astype(np.float64) for ends in cu_seqlens))
-    head = 2.0 * config.hidden_size * (config.hidden_size + config.vocab_size)  # of each masked token
-    masked = sum(
-        int(count) for task, count in zip(step.tasks, step.label_counts, strict=True) if task.objective.predicts_tokens
-    )
-    return 3 * (forward + masked * head)
+    lengths, queries = (np.diff(feed[f"{kind}_cu_seqlens"]).astype(np.float64) for kind in ("token", "selected"))
+    return 3 * encoder_flops(config, lengths, queries)
+
+
+def head_flops(config: ErnieConfig, masked: int) -> float:
+    """Return the floating-point operations of the scores of masked tokens over the vocabulary, gradients included."""
+    return 3 * 2.0 * masked * config.hidden_size * (config.hidden_size + config.vocab_size)
 
 
 def encoder_flops(config: ErnieConfig, lengths: np.ndarray, queries: np.ndarray) -> float:
@@ -131,13 +137,16 @@ def encoder_flops(config: ErnieConfig, lengths: np.ndarray, queries: np.ndarray)
 
 
 def random_samples(
-    config: ErnieConfig, registry: Registry, lengths: np.ndarray
+    config: ErnieConfig, registry: Registry, lengths: np.ndarray, number: int = 0
 ) -> tuple[Vocabulary, dict[str, Task], SampleTable]:
-    """Return samples of random tokens with these lengths, their vocabulary, and the tasks that are always auxiliary."""
+    """Return samples of random tokens with these lengths, their vocabulary, and the tasks that are always auxiliary.
+
+    Samples of another `number` are others.
+    """
     words = (f"w{i}" for i in range(config.vocab_size - len(SPECIAL_TOKENS)))
     vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, *words])})
     tokens = int(lengths.sum())
-    ids = generator("benchmark", len(lengths), tokens).choice(vocabulary.ordinary_ids, tokens)
+    ids = generator("benchmark", len(lengths), tokens, number).choice(vocabulary.ordinary_ids, tokens)
     tasks = {task.name: task for task in registry.pretraining_tasks if task.always_auxiliary}
     columns = {task.objective.column.name: np.zeros(tokens, np.int8) for task in tasks.values()}
     return vocabulary, tasks, SampleTable([SampleBlock(lengths, {INPUT_IDS: ids, **columns})])

@@ -1,8 +1,10 @@
 """Warnings about settings that have no effect in a run, given before its first step."""
 
+from collections.abc import Iterator
+
 from ernie_paddle.settings import ImplSettings, LearningRateSettings, TrainSettings
-from ernie_paddle.training.learning_rate import learning_rate, warmup_steps
-from ernie_paddle.training.stage_plan import StagePlan
+from ernie_paddle.training.learning_rate import decay_steps, learning_rate, warmup_steps
+from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 
 
 def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan, world: int) -> list[str]:
@@ -12,17 +14,26 @@ def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan, wo
     return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan.total), *sums]
 
 
-def _warmups(settings: LearningRateSettings, plan: StagePlan) -> list[str]:
-    """Return warnings about warm-ups that do not end. They name the highest rate, which is that of the last step."""
-    lengths = {"the run": plan.total}
-    if settings.restart == "stage":
-        lengths = {f"stage {stage + 1}": sum(row) for stage, row in enumerate(plan.matrix)}
-    return [
-        f"train.learning_rate.warmup_steps {settings.warmup_steps:,} is more than the {steps:,} steps of "
-        f"{name}: the learning rate reaches {learning_rate(settings, steps, steps):.3g}, not {settings.peak:.3g}"
-        for name, steps in lengths.items()
-        if warmup_steps(settings, steps) > steps
-    ]
+def _warmups(settings: LearningRateSettings, plan: StagePlan) -> Iterator[str]:
+    """Yield warnings about warm-ups that do not end, or not before the decay begins."""
+    every = range(plan.stages)
+    parts = {f"stage {stage + 1}": [stage] for stage in every} if settings.restart == "stage" else {"the run": every}
+    peaks = settings.peaks(plan.stages)
+    for name, stages in parts.items():
+        steps = sum(sum(plan.matrix[stage]) for stage in stages)
+        warmup, decay = warmup_steps(settings, steps), decay_steps(settings, steps)
+        if decay and warmup + decay > steps:
+            yield (
+                f"train.learning_rate: {warmup:,} warm-up steps and {decay:,} decay steps are more than the {steps:,} "
+                f"steps of {name}: the learning rate does not stay at its peak"
+            )
+        elif warmup > steps:
+            ends = [PlannedStep(plan.end_of(stage), stage, "") for stage in stages]  # within a stage the rate rises
+            reached, peak = max(learning_rate(settings, plan, end) for end in ends), max(peaks[i] for i in stages)
+            yield (
+                f"train.learning_rate.warmup_steps {warmup:,} is more than the {steps:,} steps of "
+                f"{name}: the learning rate reaches {reached:.3g}, not {peak:.3g}"
+            )
 
 
 def _intervals(impl: ImplSettings, total: int) -> list[str]:

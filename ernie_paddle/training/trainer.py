@@ -26,7 +26,7 @@ from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.evaluation import Score, baseline_scores
-from ernie_paddle.training.learning_rate import learning_rate
+from ernie_paddle.training.learning_rate import check_peaks, learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan, planned_steps
 from ernie_paddle.training.steps import PreparedStep, StepPreparer, TaskData
@@ -88,7 +88,11 @@ class Trainer:
         """`auxiliary_tasks` names the tasks whose loss may be added to other tasks' steps. `loss_weights` default to 1.
 
         `ranks` share the micro-batches of a step. All ranks must make the same calls.
+
+        Raises:
+            UserError: a sample is longer than a micro-batch, or `train` has peaks for another number of stages.
         """
+        check_peaks(train.learning_rate, plan)
         self.ranks = ranks or Ranks()
         self.config, self.vocabulary, self.tasks, self.data = config, vocabulary, tasks, data
         self.plan, self.train, self.impl = plan, train, impl
@@ -244,7 +248,7 @@ class Trainer:
         for i, micro_batch in step.micro_batches.items():
             dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
             self.session.add_gradients(tasks, micro_batch.feed, loss_weights, dropout_key)
-        rate = self._learning_rate(step.planned)
+        rate = learning_rate(self.train.learning_rate, self.plan, step.planned)
         finite = self.session.update(tasks, rate)
         self._update_loss_scale(step, finite)
         self.progress.step = number
@@ -281,10 +285,3 @@ class Trainer:
                 f"training samples of this rank: {shown}; start a new run from the last checkpoint with a "
                 "smaller train.learning_rate.peak, or check these samples"
             )
-
-    def _learning_rate(self, planned: PlannedStep) -> float:
-        settings = self.train.learning_rate
-        if settings.restart == "never":
-            return learning_rate(settings, planned.number, self.plan.total)
-        before = self.plan.end_of(planned.stage - 1) if planned.stage else 0
-        return learning_rate(settings, planned.number - before, self.plan.end_of(planned.stage) - before)

@@ -96,7 +96,7 @@ def test_a_list_is_no_config() -> None:
 
 WRONG: list[Any] = [None, 3, -1, 2.5, True, "x", "", [], {}, [3], [None], {"a": 1}, {1: "a"}, [["a"]], [{"a": 1}]]
 CONFIGS = {
-    "plans/quickstart_seven_tasks.yaml": PretrainSettings,
+    "plans/quickstart.yaml": PretrainSettings,
     "corpora/quickstart.yaml": BuildSettings,
     "finetune/reviews.yaml": FinetuneSettings,
 }

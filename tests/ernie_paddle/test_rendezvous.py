@@ -31,11 +31,12 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at clocks often."""
+    """Look at clocks often, and never end the process of the tests."""
     for module in (hub, rendezvous):
         monkeypatch.setattr(module, "TICK", 0.02)
         monkeypatch.setattr(module, "BEAT", 0.05)
     monkeypatch.setattr(rendezvous, "GRACE", 0.3)
+    monkeypatch.setattr(os, "_exit", lambda code: None)
 
 
 @pytest.fixture
@@ -140,6 +141,40 @@ def test_a_rank_that_is_silent_is_named_but_not_one_that_only_waits(monkeypatch:
         rank.leave()
 
 
+def test_a_job_that_only_waits_is_not_silent(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+    for module in (hub, rendezvous):
+        monkeypatch.setattr(module, "SILENCE", 0.4)
+    ranks = job(2)
+    time.sleep(0.9)
+    assert together(ranks, lambda rank: rank.barrier()) == [None, None]
+
+
+def test_a_rank_0_that_is_silent_is_named_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendezvous, "SILENCE", 0.4)
+    with socket.create_server(("", 0)) as server, ThreadPoolExecutor(1) as pool:
+        other = pool.submit(join, Ranks(1, 2), "localhost", server.getsockname()[1], 20, STORE)
+        silent = connection_of(server.accept()[0])
+        send(silent, "complete", [STORE, "127.0.0.1", "rank 0 (elsewhere)"])
+        with pytest.raises(Failure, match=r"^rank 0 \(elsewhere\) has been silent"):
+            other.result().barrier()
+        silent.close()
+
+
+def test_a_rank_that_was_suspended_listens_before_it_calls_rank_0_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    jump, clock = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + jump[0])
+    with socket.create_server(("", 0)) as server, ThreadPoolExecutor(1) as pool:
+        other = pool.submit(join, Ranks(1, 2), "localhost", server.getsockname()[1], 20, STORE)
+        silent = connection_of(server.accept()[0])
+        send(silent, "complete", [STORE, "127.0.0.1", "rank 0 (elsewhere)"])
+        rank = other.result()
+        jump[0] = 10_000.0
+        time.sleep(0.2)
+        assert rank.failure is None
+        rank.leave()
+        silent.close()
+
+
 def test_silence_of_all_is_a_suspended_job(monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
     """Clocks that jump stand for a job that was stopped and continued."""
     ranks, jump, clock = job(2), [0.0], time.monotonic
@@ -160,6 +195,23 @@ def test_a_late_step_names_the_ranks_that_others_wait_for(job: Job) -> None:
     assert [str(failure) for failure in found] == [reason] * 2
     for rank in ranks:
         rank.expect(None)
+
+
+def test_a_late_step_names_the_rank_that_was_not_heard_if_all_are_between_barriers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub, "SUSPENDED", 0.3)
+    port = free_port()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(join, Ranks(0, 2), "localhost", port, 20, STORE)
+        stopped = joined_by_hand(port, 1, 2)
+        rank = first.result()
+    rank.expect(0.6, "step 7")
+    time.sleep(1)
+    assert str(rank.failure) == "step 7 has not ended for 1 s: the others wait for rank 1 (elsewhere)"
+    rank.expect(None)
+    rank.leave()
+    stopped.close()
 
 
 def test_no_step_is_late_that_is_not_expected_any_more(job: Job) -> None:
@@ -309,7 +361,10 @@ def test_a_rank_that_hangs_in_a_step_ends_with_the_stacks_of_its_threads() -> No
     command = [sys.executable, "-c", dedent(script)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert found.returncode == 75, found.stderr
-    assert f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; this rank hangs here:" in found.stderr
+    assert (
+        f"ernie-paddle: rank 1 ({socket.gethostname()}): the device failed; resume with --resume; this rank hangs here:"
+        in found.stderr
+    )
     assert "in hangs_here" in found.stderr and "Thread 0x" in found.stderr
 
 

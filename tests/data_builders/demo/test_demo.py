@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from data_builders.demo import labelled_tasks, peoples_daily, reviews, wikipedia
+from data_builders.demo.labelled_tasks import SPLITS
 from data_builders.demo.peoples_daily import split_articles, untagged
+from data_builders.readers.mediawiki import MediaWikiReader
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +103,53 @@ def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) 
     assert len(seen["test"] & seen["train"]) < 0.02 * len(seen["test"])
 
 
-def test_pages_of_the_wikipedia_are_in_one_split_each(tmp_path: Path) -> None:
-    wikipedia.write(tmp_path)
-    counts = labelled_tasks.write_wikipedia(tmp_path / wikipedia.ARTICLES, tmp_path)
+@pytest.fixture(scope="module")
+def encyclopedia(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wikipedia")
+    wikipedia.write(folder)
+    counts = labelled_tasks.write_wikipedia(folder / wikipedia.ARTICLES, folder)
+    assert counts == {name: sum(len(rows_of(folder, name, split)) for split in SPLITS) for name in counts}
+    return folder
+
+
+def rows_of(folder: Path, name: str, split: str) -> list[dict[str, str]]:
+    with open(folder / f"{name}_{split}.tsv", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def test_pages_of_the_wikipedia_are_in_one_split_each(encyclopedia: Path) -> None:
     titles = {}
-    for split in ("train", "dev", "test"):
-        with open(tmp_path / f"titles_en_{split}.tsv", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for split in SPLITS:
+        rows = rows_of(encyclopedia, "titles_en", split)
         titles[split] = {row["text_a"] for row in rows}
-        counts["titles_en"] -= len(rows)
         assert len(rows) > 100 and all(20 <= len(row["text_b"]) <= 200 for row in rows)
-    assert counts == {"titles_en": 0} and not titles["train"] & (titles["dev"] | titles["test"])
+    assert not titles["train"] & (titles["dev"] | titles["test"])
+
+
+def test_only_the_names_of_training_pages_are_in_the_corpus_of_pre_training(encyclopedia: Path) -> None:
+    corpus = "".join((encyclopedia / wikipedia.TRAIN).read_text(encoding="utf-8").lower().split())
+    for split in SPLITS:
+        rows = rows_of(encyclopedia, "names", split)
+        inside = [row["text_a"].replace("\x02", "") in corpus for row in rows]
+        assert len(rows) > 50 and all(found == (split == "train") for found in inside)
+
+
+def test_names_are_the_links_in_capitals() -> None:
+    text = (
+        "In [[Paris]], [[New York City|''New'' York]] and the [[Seine|river]] [[fish]]ers saw [[File:a.jpg|thumb|Big]] "
+        "[[Category:Fish]][[fr:Paris]] [[Rome]]ans and [[art]]; Berlin was far away. " + "[[Oslo]] " * 9
+    )
+    paragraphs = labelled_tasks.MarkedNamesReader().paragraphs(text)
+    (row,) = labelled_tasks.name_rows(paragraphs)
+    words, tags = (column.split("\x02") for column in row.split("\t"))
+    names = [word for word, tag in zip(words, tags, strict=True) if tag == "I-NAME"]
+    assert names == ["paris", "new", "york", "rome", *["oslo"] * 9]
+    assert [labelled_tasks.unmarked(paragraph) for paragraph in paragraphs] == MediaWikiReader().paragraphs(text)
+
+
+def test_texts_with_few_names_and_short_ones_are_left_out() -> None:
+    name, other = "\x03Oslo\x04 ", "word "
+    texts = {"few": name * 3 + other * 22, "short": name * 19, "enough": name * 3 + other * 21, "long": name * 100}
+    rows = {which: list(labelled_tasks.name_rows([text])) for which, text in texts.items()}
+    assert not rows["few"] and not rows["short"] and len(rows["enough"]) == 1
+    assert rows["long"][0].count("oslo") == 80

@@ -24,6 +24,12 @@ def test_points_are_all_combinations_each_in_a_folder_of_its_own() -> None:
     assert [point.overrides for point in points(None, ["dropout=0.1,0.0"])] == [["dropout=0.1"], ["dropout=0.0"]]
 
 
+def test_commas_in_brackets_do_not_separate_values() -> None:
+    sweep = points(None, ["train.learning_rate.peak=[2e-5, 1e-5],[1e-5,1e-5],3e-5"])
+    key = "train.learning_rate.peak"
+    assert [point.overrides for point in sweep] == [[f"{key}=[2e-5, 1e-5]"], [f"{key}=[1e-5,1e-5]"], [f"{key}=3e-5"]]
+
+
 @pytest.mark.parametrize(
     ("seeds", "grid"),
     [

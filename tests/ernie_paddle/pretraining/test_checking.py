@@ -89,6 +89,10 @@ def change_column(folder: Path, name: str, **changes: Any) -> None:
         ),
         ({"model": {"config": "no.json"}, "plan": {"tasks": MASKING}}, "no.json: model configuration not found"),
         ({"train": {"batch_tokens": 9, "learning_rate": LEARNING_RATE}, "plan": {"tasks": MASKING}}, "batch_tokens 9"),
+        (
+            {"train": {"batch_tokens": 999, "learning_rate": {"peak": [0.1, 0.2]}}, "plan": {"tasks": MASKING}},
+            "peak: 2 values for a run of 1 stage;",
+        ),
     ],
 )
 def test_settings_that_do_not_fit(

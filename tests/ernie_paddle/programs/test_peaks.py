@@ -12,6 +12,8 @@ from ernie_paddle.settings import Precision
     [
         ("NVIDIA A100-SXM4-80GB", "bf16", 312),
         ("NVIDIA A100-PCIE-40GB", "fp32", 19.5),
+        ("NVIDIA A100-PCIE-40GB", "tf32", 156),
+        ("Tesla V100-SXM2-32GB", "tf32", None),
         ("NVIDIA A10", "fp16", 125),
         ("NVIDIA H100 80GB HBM3", "bf16", 989),
         ("NVIDIA H100 PCIe", "bf16", 756),
@@ -23,13 +25,7 @@ from ernie_paddle.settings import Precision
     ],
 )
 def test_gpus_are_known_by_the_words_of_their_names(device: str, precision: Precision, tera: float | None) -> None:
-    assert published_flops(device, precision, allows_tf32=False) == (tera and tera * 1e12)
-
-
-def test_float32_may_be_computed_in_tf32_where_the_gpu_has_it() -> None:
-    assert published_flops("NVIDIA A100-SXM4-40GB", "fp32", allows_tf32=True) == 156e12
-    assert published_flops("Tesla V100-SXM2-32GB", "fp32", allows_tf32=True) == 15.7e12
-    assert published_flops("NVIDIA A100-SXM4-40GB", "bf16", allows_tf32=True) == 312e12
+    assert published_flops(device, precision) == (tera and tera * 1e12)
 
 
 def test_the_peak_of_a_cpu_is_measured() -> None:

@@ -8,7 +8,7 @@ import pytest
 from ernie_paddle.config import check_settings
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.ineffective import without_effect
-from ernie_paddle.training.learning_rate import learning_rate
+from ernie_paddle.training.learning_rate import scheduled
 from ernie_paddle.training.stage_plan import StagePlan
 
 PLAN = StagePlan(("one", "two"), ((30, 0), (5, 10)))
@@ -26,7 +26,7 @@ def test_a_warm_up_longer_than_the_run_names_both_and_the_highest_rate(schedule:
     assert "46 is more than the 45 steps of the run" in warning
     settings = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": {"peak": 0.001}}, "train")
     rate = settings.learning_rate.model_copy(update={"schedule": schedule, "warmup_steps": 46})
-    highest = max(learning_rate(rate, step, 45) for step in range(1, 46))
+    highest = max(scheduled(rate, 0.001, step, 45) for step in range(1, 46))
     found = re.search(r"reaches (\S+), not 0.001", warning)
     assert found and float(found.group(1)) == pytest.approx(highest, rel=1e-2)
 
@@ -36,6 +36,17 @@ def test_where_stages_warm_up_each_short_one_is_named() -> None:
     (warning,) = warnings(restart="stage", warmup_steps=20)
     assert "20 is more than the 15 steps of stage 2" in warning and "reaches 0.00075" in warning
     assert len(warnings(restart="stage", warmup_steps=31)) == 2
+    (warning,) = warnings(restart="stage", warmup_steps=20, peak=[0.001, 0.002])
+    assert "reaches 0.0015, not 0.002" in warning
+
+
+def test_a_warm_up_and_a_decay_that_overlap_are_named() -> None:
+    wsd = {"schedule": "warmup_stable_decay", "warmup_steps": 10}
+    assert warnings(**wsd, decay_steps=35) == warnings(**wsd, restart="stage", decay_steps=5) == []
+    (warning,) = warnings(**wsd, decay_steps=36)
+    assert "10 warm-up steps and 36 decay steps are more than the 45 steps of the run" in warning
+    (warning,) = warnings(**wsd, restart="stage", decay_steps=6)
+    assert "15 steps of stage 2" in warning
 
 
 def test_a_share_always_ends() -> None:
