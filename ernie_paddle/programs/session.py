@@ -98,6 +98,11 @@ class Session:
         self._run(program.main, arrays)
         self._accumulates = True
 
+    def discard_step(self) -> None:
+        """Forget staged feeds, and the gradients of a step that has not ended in an update."""
+        self._ahead.clear()
+        self._accumulates = False
+
     def set_loss_scale(self, value: float) -> None:
         """Set the factor of the loss from the next micro-batch on."""
         self.variables.set(LOSS_SCALE, np.array([value], np.float32))
