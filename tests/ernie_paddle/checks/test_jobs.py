@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ernie_paddle.checks import stopping, sums
-from ernie_paddle.checks.check import Bench, cpu_programs
+from ernie_paddle.checks import check, stopping, sums
+from ernie_paddle.checks.check import SMALL, Bench, cpu_programs
 from ernie_paddle.checks.jobs import last_line, started_job, wait, wait_for_lines
 
 SAYS = "import os, json; print(json.dumps({k: v for k, v in os.environ.items() if 'PADDLE' in k}))"
@@ -86,7 +86,8 @@ def test_a_run_that_dies_of_sigterm_is_found(bench: Bench, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_two_ranks_sum_and_train_as_one(bench: Bench) -> None:
+def test_two_ranks_sum_and_train_as_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "SMALL", SMALL)  # as in the processes of the ranks
     outcome = sums.sums_over_ranks(cpu_programs(), replace(bench, ranks=2))
     assert outcome.passed, outcome
     assert all(outcome.figures[f"GB/s of {size} bytes"] > 0 for size in ("4", "4,096", "4,194,304"))  # type: ignore[operator]
@@ -101,7 +102,7 @@ def test_the_other_ranks_end_after_one_is_killed_or_halted(bench: Bench, monkeyp
 
 
 @pytest.mark.slow
-def test_a_run_that_is_asked_to_stop_resumes_to_the_same_bits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_asked_to_stop_resumes_to_the_same_bits(bench: Bench) -> None:
     outcome = stopping.asked_to_stop(cpu_programs(), bench)
     assert outcome.passed and outcome.figures["difference of the resumed run"] == 0, outcome
     assert int(str(outcome.figures["checkpoint"]).split("_")[1]) < stopping.STEPS
