@@ -62,6 +62,10 @@ class Session:
         self._updates: dict[tuple[str, ...], UpdateProgram] = {}
         self._evaluation: dict[str, TaskProgram] = {}
 
+    def prepare(self, tasks: tuple[Task, ...]) -> None:
+        """Build the program of these tasks and make its parameters, if they are not there."""
+        self._training_program(tasks, accumulates=False)
+
     def stage(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray]) -> dict[str, np.ndarray] | StagedFeed:
         """Send the feed of a micro-batch to the device ahead, where the backend does so.
 
