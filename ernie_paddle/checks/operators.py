@@ -12,7 +12,7 @@ from paddle.nn import functional as F
 from ernie_paddle.checks.check import Bench, Check, Outcome, Programs, of_gpu_programs
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.programs.backend import Backend
-from ernie_paddle.programs.building import new_program
+from ernie_paddle.programs.building import new_program, operator_ids
 from ernie_paddle.programs.collectives import all_reduce
 from ernie_paddle.programs.device_feeds import DeviceFeeds
 from ernie_paddle.programs.dropout import Dropout
@@ -85,10 +85,11 @@ def _error_of(backend: Backend, build: Callable[[Backend, Inputs], Any]) -> str:
         with new_program() as main:
             inputs = _inputs()
             loss = paddle.sum(paddle.cast(build(backend, inputs), "float32"))
+            forward = operator_ids()
             used = [value for name, value in inputs.items() if name != "ids" and value.all_used_ops()]
             gradients = paddle.static.gradients([loss], used)
             sums = [paddle.sum(paddle.cast(gradient, "float32")) for gradient in gradients if gradient is not None]
-            backend.finish(main)
+            backend.finish(main, forward)
         feed = {
             name: random.standard_normal(value.shape, np.float32) for name, value in inputs.items() if name != "ids"
         }

@@ -85,5 +85,5 @@ class Backend(ABC):
         return flag
 
     @abstractmethod
-    def finish(self, main: Any) -> None:
-        """Improve a program whose gradients are complete."""
+    def finish(self, main: Any, encoder: Set[int]) -> None:
+        """Improve a program whose gradients are complete. `encoder` are the ids of the encoder's operators."""

@@ -2,7 +2,7 @@
 
 import ctypes
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import paddle
@@ -48,8 +48,8 @@ class Cpu(Backend):
     ) -> dict[str, Any]:
         return dict(values)
 
-    def finish(self, main: Any) -> None:
-        apply_rules(main)
+    def finish(self, main: Any, encoder: Set[int]) -> None:
+        apply_rules(main, encoder)
 
 
 @functools.cache

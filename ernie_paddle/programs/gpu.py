@@ -90,7 +90,7 @@ class Gpu(Backend):
     def host_flag(self, flag: Any) -> Any:
         return paddle._C_ops.memcpy_d2h(flag, 0)  # each AdamW operator would copy it and wait
 
-    def finish(self, main: Any) -> None:
+    def finish(self, main: Any, encoder: Set[int]) -> None:
         """Leave the program as it is: Paddle's operators for GPUs need no help."""
 
     def _joined(self, main: Any, group: ParameterGroup, values: Mapping[str, Any]) -> Any:

@@ -98,6 +98,7 @@ def build_task_program(
         inputs = backend.declare_feeds(feeds)
         dropout = Dropout(training, backend.feeds_masks, recompute)
         network = Network(config, tasks[0].task_id, encoder_inputs(inputs, backend.flash), dropout, backend)
+        encoder = operator_ids()
         groups = list(group_parameters("encoder", network.parameters.values()))
         head_outputs = []
         for task in tasks:
@@ -118,7 +119,7 @@ def build_task_program(
             accumulated = persistent_variable(metrics_name, (len(tasks), 2))
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
             paddle.assign(accumulated + finite, output=accumulated)
-            backend.finish(main)
+            backend.finish(main, encoder)
             if recompute:
                 recompute_layers(main, forward, network.layers, dropout.kept)
     read = frozenset(name for name, value in inputs.items() if value.all_used_ops())
@@ -167,14 +168,12 @@ def _add_head(task: Task, network: Network, inputs: dict[str, Any]) -> tuple[Hea
     feed, before = selected_feed(task.name).name, set(network.parameters)
     output = task.objective.build(network, network.select_outputs(inputs[feed], feed), inputs)
     by_owner: dict[str, list[ParameterSpec]] = {}
-    for name in network.parameters.keys() - before:
-        owner = next((shared for shared in SHARED_HEADS if name.startswith(shared)), task.name)
-        if owner == task.name and not is_of_head(name, task.objective.heads):
+    for name in [name for name in network.parameters if name not in before]:
+        shared = next((prefix for prefix in SHARED_HEADS if name.startswith(prefix)), None)
+        if shared is None and not is_of_head(name, task.objective.heads):
             raise ValueError(f"the objective of {task.name} made the parameter {name}, which is not of its `heads`")
-    for name, spec in network.parameters.items():
-        if name not in before:
-            owner = next((shared for shared in SHARED_HEADS if name.startswith(shared)), task.name)
-            by_owner.setdefault(owner, []).append(spec)
+        owner = shared or f"{task.name}_head"  # a task may be called encoder
+        by_owner.setdefault(owner, []).append(network.parameters[name])
     return output, [group for owner, specs in by_owner.items() for group in group_parameters(owner, specs)]
 
 

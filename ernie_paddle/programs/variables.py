@@ -35,7 +35,7 @@ class ParameterSpec:
 
 
 class Variables:
-    """The variables of all programs of a run, as numpy arrays by name.
+    """The variables of all programs of a run, as float32 numpy arrays by name.
 
     Some are views: parts of a vector that is a variable itself. Programs may read and write either.
     """
@@ -44,6 +44,7 @@ class Variables:
         self.place = place
         self.scope = paddle.static.Scope()
         self._parameters: list[str] = []
+        self._vectors: dict[str, tuple[str, ...]] = {}  # the parts of each
 
     def __contains__(self, name: str) -> bool:
         return self.scope.find_var(name) is not None
@@ -61,7 +62,8 @@ class Variables:
         shape = tuple(self.scope.find_var(name).get_tensor().shape()) if name in self else value.shape
         if shape != value.shape:
             raise ValueError(f"{name} has shape {shape}, not {value.shape}")
-        self.scope.var(name).get_tensor().set(value, self.place)  # in place if it exists, so that views stay views
+        # In place if it exists, so that views stay views. Wider values would be written over what follows a view.
+        self.scope.var(name).get_tensor().set(np.asarray(value, np.float32), self.place)
 
     def set_parameter(self, name: str, value: np.ndarray) -> None:
         """Set a parameter. Creates it if needed."""
@@ -81,8 +83,21 @@ class Variables:
             self.set(name, np.full(shape, value, np.float32))
 
     def join(self, name: str, parts: Sequence[str]) -> None:
-        """Join variables to one vector of this name, unless it exists. They become views of it with their values."""
-        if name in self:
+        """Join variables to one vector of this name, unless they are. They become views of it with their values.
+
+        A variable that alone has this name stays as it is.
+
+        Raises:
+            ValueError: the vector has other parts, or one of these is a part of another vector.
+        """
+        if self._vectors.get(name) == tuple(parts):
+            return
+        taken = {part: vector for vector, members in self._vectors.items() for part in members}
+        for variable in (name, *parts):
+            if variable in taken or variable in self._vectors:
+                raise ValueError(f"{name}: {variable} was joined to {taken.get(variable, 'other parts')} before")
+        self._vectors[name] = tuple(parts)
+        if name in parts:
             return
         values = [self.get(part) for part in parts]
         self.set(name, np.concatenate([value.reshape(-1) for value in values]))

@@ -129,12 +129,15 @@ class Trainer:
         """Run the planned steps. Each task continues at its position in its samples."""
         prepared = self._staged(prefetch(self.preparer.prepare_all(planned, self.progress.cursors), self.impl.prefetch))
         began = time.perf_counter()
-        for step in prepared:
-            result = self._step(step, time.perf_counter() - began, asked_to_stop())
-            yield result
-            if result.stops:
-                return
-            began = time.perf_counter()
+        try:
+            for step in prepared:
+                result = self._step(step, time.perf_counter() - began, asked_to_stop())
+                yield result
+                if result.stops:
+                    return
+                began = time.perf_counter()
+        finally:
+            self.session.discard_step()
 
     def _staged(self, steps: Iterator[PreparedStep]) -> Iterator[PreparedStep]:
         """Yield the same steps; where the device is fed ahead, the micro-batches of the next step are on their way."""
@@ -142,16 +145,12 @@ class Trainer:
             yield from steps
             return
         staged: deque[PreparedStep] = deque()
-        try:
-            for step in steps:
-                staged.append(step.with_feeds(partial(self.session.stage, step.tasks)))
-                if len(staged) > STEPS_AHEAD:
-                    yield staged.popleft()
-            while staged:
+        for step in steps:
+            self.session.prepare(step.tasks)  # on ranks without a micro-batch, too: all have the same parameters
+            staged.append(step.with_feeds(partial(self.session.stage, step.tasks)))
+            if len(staged) > STEPS_AHEAD:
                 yield staged.popleft()
-        finally:
-            for step in staged:  # the run was stopped
-                step.with_feeds(lambda feed: feed.take())
+        yield from staged
 
     def evaluate(self, name: str) -> Score:
         """Return the score of a task on held-out samples, without auxiliary losses."""
