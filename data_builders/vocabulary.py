@@ -1,4 +1,4 @@
-"""Training of a WordPiece vocabulary on raw corpora.
+"""Training of a WordPiece vocabulary on raw corpora, and its coverage of texts.
 
 The trainer of the tokenizers library breaks ties at random: it leaves out any of the characters that are equally
 frequent, numbers the pieces of words in the order of a hash map, and prefers pairs of pieces with low numbers. Here the
@@ -6,7 +6,7 @@ characters are counted and numbered first, which leaves no tie open.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from tokenizers.trainers import WordPieceTrainer
 
 from data_builders.readers.files import PACKED_SUFFIXES
 from data_builders.readers.reader import RawCorpus, Reader
+from ernie_paddle.data.encoding import tokenized
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import Registry
 from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
@@ -23,6 +24,7 @@ from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabular
 CHARACTER_SHARE = 0.75  # maximum share of single characters while there are pieces of words; Chinese has thousands
 MOST_CHUNKS = 1_000_000  # texts between blanks that are counted in memory before they are split into characters
 LEAST_COUNT = 2  # occurrences of a piece of several characters
+TEXTS_TOGETHER = 1000  # that are tokenised at once
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
     if size < 10 * len(SPECIAL_TOKENS):
         raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
     tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer()
-    characters = Characters.count(_paragraphs(corpora, encoding), tokenizer)
+    characters = Characters.count(paragraphs(corpora, encoding), tokenizer)
     ranked = characters.ranked()
     kept = list(_most_frequent(characters, ranked, int(size * CHARACTER_SHARE)))
     numbered = sorted(chain.from_iterable(map(characters.pieces, kept)), key=lambda piece: (len(piece), piece))
@@ -90,7 +92,7 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
         special_tokens=[*SPECIAL_TOKENS, *numbered],  # the trainer numbers these first, in this order
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_paragraphs(corpora, encoding), trainer)
+    tokenizer.train_from_iterator(paragraphs(corpora, encoding), trainer)
     ids = tokenizer.get_vocab()
     entries = sorted(ids, key=lambda token: ids[token])
     others = chain.from_iterable(map(characters.pieces, ranked[len(kept) :]))
@@ -105,6 +107,40 @@ def _most_frequent(characters: Characters, ranked: list[str], entries: int) -> I
         if entries < 0:
             return
         yield character
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How a vocabulary covers texts: their words, the tokens that these become, and the unknown ones among them.
+
+    Words are what the tokenizer looks up: every Chinese character and every sign is one. An unknown word is one token.
+    """
+
+    words: int
+    tokens: int
+    unknown: int
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of unknown tokens, 0 without tokens."""
+        return self.unknown / max(self.tokens, 1)
+
+    @property
+    def tokens_per_word(self) -> float:
+        """The mean number of tokens of a word (fertility in Rust et al. 2021), 0 without words."""
+        return self.tokens / max(self.words, 1)
+
+
+def coverage(texts: Iterable[str], vocabulary: Vocabulary) -> Coverage:
+    """Return how a vocabulary covers texts."""
+    remaining = iter(texts)
+    words = tokens = unknown = 0
+    while together := list(islice(remaining, TEXTS_TOGETHER)):
+        for encoding in tokenized(together, vocabulary):
+            tokens += len(encoding.ids)
+            unknown += encoding.ids.count(vocabulary.unk_id)
+            words += len(set(encoding.word_ids))
+    return Coverage(words, tokens, unknown)
 
 
 def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
@@ -124,7 +160,12 @@ def corpus_argument(text: str, registry: Registry) -> tuple[Reader, Path]:
     raise UserError(f"{text}: write FORMAT:PATH; formats are {', '.join(registry.readers.names())}")
 
 
-def _paragraphs(corpora: list[tuple[Reader, Path]], encoding: str | None) -> Iterator[str]:
+def paragraphs(corpora: list[tuple[Reader, Path]], encoding: str | None) -> Iterator[str]:
+    """Yield the titles and paragraphs of corpora.
+
+    Raises:
+        UserError: a corpus cannot be read.
+    """
     for reader, path in corpora:
         for document in RawCorpus(path.name, path, reader, "en", encoding).documents():
             if document.title:

@@ -10,7 +10,7 @@ from ernie_paddle.data.order import NO_LIMIT, BatchSize
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 SumPrecision = Literal["fp32", "bf16"]
 Attention = Literal["automatic", "padded", "flash"]
-Peak = Annotated[float, Field(gt=0)]
+PositiveRate = Annotated[float, Field(gt=0)]
 
 
 class AdamSettings(Settings):
@@ -31,7 +31,7 @@ class AdamSettings(Settings):
 class LearningRateSettings(Settings):
     """The learning-rate schedule."""
 
-    peak: Peak | list[Peak]
+    peak: PositiveRate | list[PositiveRate]
     """Highest learning rate, or a list with one for each stage (in fine-tuning, for each epoch)."""
     schedule: Literal["linear_warmup_decay", "linear", "noam_decay", "constant", "warmup_stable_decay"] = (
         "linear_warmup_decay"

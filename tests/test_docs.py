@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import yaml
@@ -324,6 +325,9 @@ def test_every_configuration_key_has_a_meaning() -> None:
                 assert key.meaning or key.name.endswith("reading.format"), f"{kind}: {key.name} of {record.__name__}"
 
 
+Positive = Annotated[float, Field(gt=0)]
+
+
 class Inner(Settings):
     rate: float = Field(default=1e-5, gt=0, lt=1)
     """How fast."""
@@ -339,6 +343,8 @@ class Outer(Settings):
     steps: int | list[int] | None = None
     """How
     many."""
+    rates: Positive | list[Positive] = 0.5
+    """Of one or several."""
 
 
 def test_keys_are_listed_with_type_default_and_meaning() -> None:
@@ -349,6 +355,7 @@ def test_keys_are_listed_with_type_default_and_meaning() -> None:
         Key("named", "mapping to section", "`{}`", "By name."),
         Key("named.<name>.rate", "number, > 0, < 1", "`1e-05`", "How fast."),
         Key("steps", "integer or list of integer or null", "`null`", "How many."),
+        Key("rates", "number > 0 or list of number > 0", "`0.5`", "Of one or several."),
     ]
 
 

@@ -82,16 +82,18 @@ def test_a_disk_that_fills_up_ends_in_one_line_that_names_the_output(
 ) -> None:
     text = tmp_path / "text.txt"
     text.write_text("".join(map(chr, range(0x4E00, 0x4F00))) + "\n")
+    (words := tmp_path / "words.txt").write_text("new\n")
     commands = {
         "vocab.txt": ["vocab", "--size", "300", "--out", tmp_path / "vocab.txt", text],
         "theirs": ["convert", toy_pretrained, "--to", "huggingface", "--out", tmp_path / "theirs"],
+        "grown": ["vocab-add", toy_pretrained, words, "--out", tmp_path / "grown"],
         "other": ["convert", toy_pretrained, "--to", "release", "--out", tmp_path / "other"],
     }
     for name, command in commands.items():
         with files_at_most(500):
             code, stderr = run(*command)
         assert_user_error(code, stderr, str(tmp_path / name), "File too large")
-    assert list(tmp_path.iterdir()) == [text]
+    assert sorted(tmp_path.iterdir()) == [text, words]
 
 
 def inspecting(toy_shards: Path, samples: int, stdout: int) -> subprocess.Popen[bytes]:

@@ -1,7 +1,8 @@
 """Checks of single operators and of the reader that feeds ahead."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ernie_paddle.programs.dropout import Dropout
 from ernie_paddle.settings import Precision
 
 ROWS, HIDDEN, CLASSES, PIECES = 64, 64, 100, 200
+DETERMINISTIC = ("FLAGS_embedding_deterministic", "FLAGS_cudnn_deterministic")  # which `impl.repeatable` sets
 FEEDS, FEED_SIZE = 100, 4096
 LONG_PRODUCTS = 8  # of the program that keeps the device busy meanwhile
 DRAWS, RATE = 1 << 18, 0.1
@@ -159,6 +161,19 @@ def summed_in_a_program(
         executor.run(main, feed={"array": on_device}, fetch_list=[last])
         seconds.append(time.perf_counter() - began)
     return found, min(seconds[1:])
+
+
+@contextmanager
+def flags_restored(names: Sequence[str] = DETERMINISTIC) -> Iterator[None]:
+    """Give the flags that this wheel has their values back after the block."""
+    before: dict[str, Any] = {}
+    for name in names:
+        with suppress(ValueError):  # a wheel for CPUs has no flags of GPUs
+            before |= paddle.get_flags(name)
+    try:
+        yield
+    finally:
+        paddle.set_flags(before)
 
 
 def fill_free_memory(programs: Programs, gigabytes: float = 2.0) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ernie_paddle.checks.check import Bench, Check, Outcome, Programs, on_devices
 from ernie_paddle.checks.numerics import sample_workload
-from ernie_paddle.checks.operators import DRAWS, RATE, share_dropped
+from ernie_paddle.checks.operators import DRAWS, RATE, flags_restored, share_dropped
 from ernie_paddle.checks.traces import RATE as LEARNING_RATE
 from ernie_paddle.checks.traces import Agreement, Workload, loss_of, session_of, train
 from ernie_paddle.programs.backend import Backend
@@ -65,10 +65,9 @@ def repeatability(programs: Programs, bench: Bench) -> Outcome:
     """Train twice: as by default, and with `impl.repeatable`, which must repeat bit by bit."""
     work = sample_workload(programs, bench, dropout=RATE)
     low = programs.low[0] if programs.low else "fp32"
-    default = _repeats(
-        work, programs.backend(low, flash=programs.has_flash), programs.backend(low, flash=programs.has_flash)
-    )
-    repeatable = _repeats(work, programs.backend(low, repeatable=True), programs.backend(low, repeatable=True))
+    default = _repeats(work, *(programs.backend(low, flash=programs.has_flash) for _ in range(2)))
+    with flags_restored():
+        repeatable = _repeats(work, *(programs.backend(low, repeatable=True) for _ in range(2)))
     figures: dict[str, Figure] = {"precision": low, "by default": default, "impl.repeatable": repeatable}
     return Outcome(repeatable and (default or programs.is_gpu), figures)
 

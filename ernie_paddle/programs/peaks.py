@@ -16,7 +16,7 @@ SIZE, PRODUCTS, ROUNDS = 1024, 4, 6  # of the matrices, and of the measurement o
 
 
 @dataclass(frozen=True)
-class Peak:
+class PeakFlops:
     """Dense products of a GPU in 10^12 floating-point operations a second, None where it has no units for them."""
 
     fp32: float
@@ -27,20 +27,20 @@ class Peak:
 
 # By the words of the device's name, from NVIDIA's data sheets: dense, with accumulation in fp32, at boost clock.
 PEAKS = {
-    "V100": Peak(15.7, 125.0),
-    "V100 PCIE": Peak(14.0, 112.0),
-    "T4": Peak(8.1, 65.0),
-    "A100": Peak(19.5, 312.0, 312.0, 156.0),
-    "A800": Peak(19.5, 312.0, 312.0, 156.0),
-    "A10": Peak(31.2, 125.0, 125.0, 62.5),
-    "A30": Peak(10.3, 165.0, 165.0, 82.0),
-    "A40": Peak(37.4, 149.7, 149.7, 74.8),
-    "L4": Peak(30.3, 121.0, 121.0, 60.0),
-    "L40S": Peak(91.6, 362.0, 362.0, 183.0),
-    "H100": Peak(67.0, 989.0, 989.0, 494.0),
-    "H100 PCIe": Peak(51.0, 756.0, 756.0, 378.0),
-    "H200": Peak(67.0, 989.0, 989.0, 494.0),
-    "H800": Peak(67.0, 989.0, 989.0, 494.0),
+    "V100": PeakFlops(15.7, 125.0),
+    "V100 PCIE": PeakFlops(14.0, 112.0),
+    "T4": PeakFlops(8.1, 65.0),
+    "A100": PeakFlops(19.5, 312.0, 312.0, 156.0),
+    "A800": PeakFlops(19.5, 312.0, 312.0, 156.0),
+    "A10": PeakFlops(31.2, 125.0, 125.0, 62.5),
+    "A30": PeakFlops(10.3, 165.0, 165.0, 82.0),
+    "A40": PeakFlops(37.4, 149.7, 149.7, 74.8),
+    "L4": PeakFlops(30.3, 121.0, 121.0, 60.0),
+    "L40S": PeakFlops(91.6, 362.0, 362.0, 183.0),
+    "H100": PeakFlops(67.0, 989.0, 989.0, 494.0),
+    "H100 PCIe": PeakFlops(51.0, 756.0, 756.0, 378.0),
+    "H200": PeakFlops(67.0, 989.0, 989.0, 494.0),
+    "H800": PeakFlops(67.0, 989.0, 989.0, 494.0),
 }
 
 

@@ -58,8 +58,13 @@ class Session:
         self._weights: dict[str, list[float]] = {}  # of the losses, as they were last set
         self._ahead: dict[tuple[str, ...], DeviceFeeds] = {}
         self._training: dict[tuple[tuple[str, ...], bool], TaskProgram] = {}
+        self._used: dict[str, TaskProgram] = {}  # since metrics were taken, by their variable: the same on all ranks
         self._updates: dict[tuple[str, ...], UpdateProgram] = {}
         self._evaluation: dict[str, TaskProgram] = {}
+
+    def prepare(self, tasks: tuple[Task, ...]) -> None:
+        """Build the program of these tasks and make its parameters, if they are not there."""
+        self._training_program(tasks, accumulates=False)
 
     def stage(self, tasks: tuple[Task, ...], feed: dict[str, np.ndarray]) -> dict[str, np.ndarray] | StagedFeed:
         """Send the feed of a micro-batch to the device ahead, where the backend does so.
@@ -97,6 +102,7 @@ class Session:
         paddle.seed(dropout_key)
         self._run(program.main, arrays)
         self._accumulates = True
+        self._used[program.metrics_name] = program
 
     def discard_step(self) -> None:
         """Forget staged feeds, and the gradients of a step that has not ended in an update."""
@@ -114,6 +120,8 @@ class Session:
         """
         program = self._update_program(tasks)
         if not self._accumulates:  # there are more ranks than micro-batches
+            computed = self._training_program(tasks, accumulates=False)
+            self._used[computed.metrics_name] = computed
             for group in program.groups:
                 self.variables.set(group.name + GRADIENT_SUFFIX, np.zeros(group.shape, np.float32))
         self._accumulates = False
@@ -132,8 +140,8 @@ class Session:
     def take_metrics(self) -> dict[str, np.ndarray]:
         """Return the summed loss and correct predictions over all ranks, float64 [2] by task name, and reset them."""
         totals: dict[str, np.ndarray] = {}
-        programs = {program.metrics_name: program for program in self._training.values()}
-        for program in programs.values():
+        used, self._used = list(self._used.values()), {}
+        for program in used:
             accumulated = self.variables.get(program.metrics_name)
             self.variables.set(program.metrics_name, np.zeros_like(accumulated))
             reduced = self.collectives.all_reduce(accumulated.astype(np.float64))

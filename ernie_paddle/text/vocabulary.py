@@ -15,6 +15,7 @@ from ernie_paddle.files import atomic_write, read_lines
 VOCABULARY_FILE = "vocab.txt"  # in models, exports and folders of shards
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 CONTINUATION = "##"
+LONGEST_WORD = 100  # characters; the tokenizer takes a longer word for unknown, as BERT's does
 
 
 def unused_token(index: int) -> str:
@@ -123,7 +124,7 @@ class Vocabulary:
 
     def tokenizer(self, lower_case: bool = True) -> Tokenizer:
         """Return a WordPiece tokenizer as in BERT and ERNIE. It adds no special tokens."""
-        tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=100))
+        tokenizer = Tokenizer(WordPiece(self.ids, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower_case)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         return tokenizer

@@ -146,6 +146,7 @@ class Trainer:
             return
         staged: deque[PreparedStep] = deque()
         for step in steps:
+            self.session.prepare(step.tasks)  # on ranks without a micro-batch, too: all have the same parameters
             staged.append(step.with_feeds(partial(self.session.stage, step.tasks)))
             if len(staged) > STEPS_AHEAD:
                 yield staged.popleft()

@@ -10,8 +10,10 @@ from helpers import Run, assert_user_error
 
 from data_builders import vocabulary
 from data_builders.readers.text import TextReader
-from data_builders.vocabulary import train_vocabulary
-from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from data_builders.testing import ToyCorpora
+from data_builders.vocabulary import coverage, paragraphs, train_vocabulary
+from ernie_paddle.cli import main
+from ernie_paddle.text.vocabulary import SPECIAL_TOKENS, VOCABULARY_FILE, Vocabulary
 
 LATIN = [*"abcdefghijklmnopqrstuvwxyz"]
 CYRILLIC = [chr(0x0430 + i) for i in range(32)]
@@ -123,3 +125,49 @@ def test_a_size_that_is_too_small(run: Run, tmp_path: Path) -> None:
     (tmp_path / "corpus.txt").write_text("abc")
     code, stderr = run("vocab", "--size", "49", "--out", tmp_path / "vocab.txt", tmp_path / "corpus.txt")
     assert_user_error(code, stderr, "--size 49", "at least 50")
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> ToyCorpora:
+    return ToyCorpora.write(tmp_path_factory.mktemp("toy"), articles=20, pages=1)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_coverage_is_a_recount_over_every_word_of_real_text(toy: ToyCorpora, language: str) -> None:
+    corpus = {str(name): corpus for name, corpus in toy.corpora.items()}[language]
+    texts = list(paragraphs([(corpus.reader, corpus.path)], None))
+    few = Vocabulary({token: i for i, token in enumerate(sorted(toy.vocabulary.ids)[::2] + list(SPECIAL_TOKENS))})
+    tokenizer = few.tokenizer()
+    found = [
+        tokenizer.encode(word, add_special_tokens=False).tokens
+        for text in texts
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
+    ]
+    counted = coverage(iter(texts), few)
+    assert counted.words == len(found) > 500
+    assert counted.tokens == sum(map(len, found))
+    assert counted.unknown == found.count(["[UNK]"]) > 50
+    assert counted.unknown_share == pytest.approx(found.count(["[UNK]"]) / sum(map(len, found)))
+    assert counted.tokens_per_word == pytest.approx(np.mean(list(map(len, found))))
+
+
+def test_a_text_without_words_is_covered_by_nothing(toy: ToyCorpora) -> None:
+    nothing = coverage([" ", ""], toy.vocabulary)
+    assert (nothing.words, nothing.tokens, nothing.unknown_share, nothing.tokens_per_word) == (0, 0, 0, 0)
+
+
+def test_the_command_shows_the_coverage_before_and_with_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    vocabulary = Vocabulary({token: i for i, token in enumerate([*SPECIAL_TOKENS, "a", "##b", "##c"])})
+    vocabulary.save(tmp_path / VOCABULARY_FILE)
+    (tmp_path / "corpus.txt").write_text("abc 烯 a x\nabc\n", encoding="utf-8")
+    (tmp_path / "words.txt").write_text("abc\n烯\n", encoding="utf-8")
+    corpus = f"text:{tmp_path / 'corpus.txt'}"
+    shown = []
+    for options in ([], ["--words", str(tmp_path / "words.txt")]):
+        main(["vocab-coverage", str(tmp_path / VOCABULARY_FILE), corpus, *options])
+        (row,) = (line for line in capsys.readouterr().out.splitlines() if corpus in line)
+        shown.append([cell.strip() for cell in row.strip("│").split("│")])
+    before, with_new_words = ["9", "22.222%", "1.800"], ["5", "20.000%", "1.000"]
+    assert shown == [[corpus, "5", *before], [corpus, "5", *before, *with_new_words]]

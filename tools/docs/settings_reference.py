@@ -1,7 +1,7 @@
 """Reference of the configuration keys, from the settings classes; of metrics, from the registry."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -69,13 +69,18 @@ def _records(annotation: Any, key: str) -> Iterator[tuple[type[BaseModel], str]]
 
 
 def _type(field: FieldInfo) -> str:
-    bounds = (
+    return ", ".join([type_name(field.annotation), *_bounds(field.metadata)])
+
+
+def _bounds(metadata: Iterable[Any]) -> list[str]:
+    """Return the bounds in a type's metadata, as `> 0`; those of a member of a union are in its `Field`."""
+    return [
         f"{sign} {getattr(bound, attribute)}"
-        for bound in field.metadata
+        for part in metadata
+        for bound in (part.metadata if isinstance(part, FieldInfo) else [part])
         for kind, (attribute, sign) in BOUNDS.items()
         if isinstance(bound, kind)
-    )
-    return ", ".join([type_name(field.annotation), *bounds])
+    ]
 
 
 def type_name(annotation: Any) -> str:
@@ -84,7 +89,7 @@ def type_name(annotation: Any) -> str:
     if annotation in NAMES:
         return NAMES[annotation]
     if origin is Annotated:
-        return type_name(parts[0])
+        return f"{type_name(parts[0])} {', '.join(_bounds(parts[1:]))}".strip()
     if origin is Literal:
         return ", ".join(f"`{_yaml(part)}`" for part in parts)
     if origin in (Union, types.UnionType):

@@ -106,6 +106,26 @@ def test_steps_and_logged_losses_are_of_all_ranks() -> None:
     assert session.gradient_norm() == pytest.approx(3 * alone.gradient_norm(), rel=1e-5)
 
 
+def test_ranks_sum_the_losses_of_the_same_programs_even_if_one_computes_nothing_or_builds_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sums = []
+    for rank in range(2):
+        session, first = session_of_rank(rank)
+        _, (second,) = session_for(ADAM, "capitalization")
+        session._training_program((second,), accumulates=False)  # as staging the next step does
+        if rank == 0:
+            session.add_gradients((first,), feed_for(session, (first,), 0), ones(1), 1)
+        session.update((first,), 0.01)
+        messages: list[int] = []
+        monkeypatch.setattr(
+            session.collectives, "all_reduce", lambda array, to=messages: to.append(array.size) or array
+        )
+        assert list(session.take_metrics()) == [first.name]
+        sums.append(messages)
+    assert sums[0] == sums[1] == [2]
+
+
 def test_ranks_with_any_other_parameter_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     session, task = session_of_rank(0)
     session.parameter_shapes([task])

@@ -49,8 +49,11 @@ def test_a_wheel_for_gpus_without_a_gpu_computes_on_the_cpu(gpus: Any, monkeypat
 
 
 @pytest.mark.parametrize(("precision", "flash"), [("fp32", False), ("bf16", True)])
-def test_a_gpu_has_its_own_backend(precision: Precision, flash: bool, gpus: Any) -> None:
+def test_a_gpu_has_its_own_backend(
+    precision: Precision, flash: bool, gpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gpus(1)
+    monkeypatch.setattr(devices, "why_not_flash", lambda place: "")
     switched = paddle.base.core.get_cublas_switch()
     try:
         backend = choose_backend(precision, ImplSettings())
@@ -99,6 +102,7 @@ def test_cpus_have_bf16_where_it_can_be_tried(
             check_precision(precision, CPU, option="here")
 
 
+@pytest.mark.parametrize("refusal", ["", "its check failed"])
 @pytest.mark.parametrize("chosen", ["automatic", "padded", "flash"])
 @pytest.mark.parametrize(
     ("precision", "place", "capability", "runs"),
@@ -110,16 +114,38 @@ def test_cpus_have_bf16_where_it_can_be_tried(
         ("bf16", CPU, 0, False),
     ],
 )
-def test_flash_attention_is_used_where_it_runs_unless_padded_is_chosen(
-    chosen: Attention, precision: Precision, place: Any, capability: int, runs: bool, gpus: Any
+def test_flash_attention_is_used_where_it_runs_and_is_right_or_chosen(
+    chosen: Attention,
+    precision: Precision,
+    place: Any,
+    capability: int,
+    runs: bool,
+    refusal: str,
+    gpus: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     gpus(1, capability)
+    monkeypatch.setattr(devices, "why_not_flash", lambda place: refusal)
     impl = ImplSettings(attention=chosen)
     if chosen == "flash" and not runs:
         with pytest.raises(UserError, match=r"impl\.attention: flash needs a GPU of compute capability 8"):
             uses_flash(precision, impl, place)
     else:
-        assert uses_flash(precision, impl, place) == (runs and chosen != "padded")
+        falls_back = bool(runs and chosen == "automatic" and refusal)
+        assert uses_flash(precision, impl, place) == (runs and chosen != "padded" and not falls_back)
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == falls_back and all("impl.attention: padded" in line and refusal in line for line in said)
+
+
+def test_only_the_first_rank_says_why_flash_attention_is_not_used(
+    gpus: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpus(1)
+    monkeypatch.setattr(devices, "why_not_flash", lambda place: "its check failed")
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
+    monkeypatch.setenv("PADDLE_TRAINER_ID", "1")
+    assert not uses_flash("bf16", ImplSettings(), GPU) and not capsys.readouterr().err
 
 
 def test_runs_that_repeat_use_no_flash_attention(gpus: Any) -> None:
