@@ -12,7 +12,7 @@ from ernie_paddle.training.trainer import Trainer
 
 PLAN = {"tasks": {"capitalization": {"steps": 2}, "sentence_distance": {"steps": 2}}}
 TRAIN = {
-    "adam": {"epsilon": 1e-3},  # no updates from the rounding of gradients that are 0, as of the keys' biases
+    "adam": {"epsilon": 1e-3},  # so that rounding of gradients that are 0, as of the keys' biases, moves nothing
     "batch_tokens": 128,
     "accumulation": 2,
     "learning_rate": {"peak": 0.01, "schedule": "constant"},
