@@ -31,7 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="also check jobs of so many processes on this machine, one for each GPU (default: 1)",
     )
     parser.add_argument(
-        "--only", type=positive, nargs="+", metavar="N", help="run these checks only, and keep no record for training"
+        "--only",
+        type=positive,
+        nargs="+",
+        action="extend",
+        metavar="N",
+        help="run these checks only, and keep no record for training",
     )
     parser.add_argument(
         "--out", type=output_file, help="also write the record to this JSON file, for example to send it with a bug"
