@@ -1,4 +1,4 @@
-"""Everything in programs that depends on the device, in one object that is chosen once: `backend_of`."""
+"""Everything in programs that depends on the device, in one object; `devices.choose_backend` chooses it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence, Set
@@ -26,8 +26,8 @@ class Backend(ABC):
 
     Products are in `dtype`, that of `precision`. So are what they read and what they return; all else is float32. With
     `feeds_masks`, dropout masks are fed; otherwise the device samples them. With `feeds_ahead`, micro-batches are
-    copied to the device before their turn. `flash` tells whether attention is
-    FlashAttention, which reads the lengths of the sequences instead of padded layouts.
+    copied to the device before their turn. `flash` tells whether attention is FlashAttention, which reads the lengths
+    of the sequences instead of padded layouts.
     """
 
     feeds_masks: bool
