@@ -1,12 +1,15 @@
 """A pre-training run, from plan config and shards to checkpoints and a log."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ernie_paddle.arguments import Resume
 from ernie_paddle.config import load_settings
 from ernie_paddle.data.checking import check_shards
+from ernie_paddle.data.order import MixedCorpus, mixture
 from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
@@ -75,7 +78,13 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
     config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(vocabulary_file(settings))
     ranks = Ranks.of_this_process()
     opened = {
-        name: open_task(settings.data.shards, registry.pretraining_tasks.get(name), vocabulary, ranks)
+        name: open_task(
+            settings.data.shards,
+            registry.pretraining_tasks.get(name),
+            vocabulary,
+            ranks,
+            partial(settings.mixture, name),
+        )
         for name in settings.plan.tasks
     }
     tasks = {name: configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
@@ -93,10 +102,17 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
     )
 
 
-def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | None = None) -> tuple[Task, TaskData]:
+def open_task(
+    shards: Path,
+    task: Task,
+    vocabulary: Vocabulary,
+    ranks: Ranks | None = None,
+    mix: Callable[[Mapping[str, int]], tuple[MixedCorpus, ...]] = mixture,
+) -> tuple[Task, TaskData]:
     """Open a task's samples, and return the task bound to their classes.
 
-    Every file is checked against its checksum and every value against its range. `ranks` share this work.
+    Every file is checked against its checksum and every value against its range. `ranks` share this work. `mix`
+    returns the mixture of corpora with so many training samples.
 
     Raises:
         UserError: the samples are missing or damaged, or do not match the vocabulary.
@@ -105,11 +121,13 @@ def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | N
     manifest = check_shards(folder, vocabulary, ranks)
     train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
     bound = replace(task, objective=bound_objective(task, manifest, folder))
-    return bound, TaskData(train, validation, manifest.label_columns)
+    corpora = mix(manifest.samples_by_corpus("train"))
+    return bound, TaskData(train, validation, manifest.label_columns, corpora)
 
 
 def run_identity(settings: PretrainSettings) -> dict[str, Any]:
     """Return everything that decides the result, as JSON. A resumed run must have the same identity."""
     data = {name: sha256_of(settings.data.shards / name / MANIFEST) for name in settings.plan.tasks}
     model = ErnieConfig.load(settings.model.config).model_dump(mode="json")
-    return {"model": model, "data": data, **settings.model_dump(mode="json", include={"plan", "train"})}
+    weights = {f"data.weights.{name}": weight for name, weight in settings.data.weights.items()}
+    return {"model": model, "data": data, **weights, **settings.model_dump(mode="json", include={"plan", "train"})}
