@@ -15,7 +15,9 @@ from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.checkpoint import newest_complete, remove_old, save_checkpoint
+from ernie_paddle.training.checkpoint import TrainerState, newest_complete, remove_old, save_checkpoint
+from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.stage_plan import StagePlan
 
 FILES = {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "ernie_config.json", "vocab.txt"}
 FILES |= {"SHA256SUMS"}
@@ -29,7 +31,10 @@ def model(toy_vocabulary: Vocabulary, toy_model: Path) -> Model:
 
 
 def save(folder: Path, step: int, model: Model) -> Path:
-    return save_checkpoint(folder, step, model, {"moment": np.ones(3, np.float32)}, {"cursors": {}})
+    state = TrainerState(
+        step=step, plan=StagePlan(("a",), ((20,),)), cursors={}, loss_scale=LossScale(), labels={}, run={}
+    )
+    return save_checkpoint(folder, model, {"moment": np.ones(3, np.float32)}, state)
 
 
 def test_a_saved_model_comes_back_with_the_same_bits(tmp_path: Path, model: Model) -> None:

@@ -31,7 +31,9 @@ def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
         return run_identity(load_settings(PretrainSettings, write_plan(**sections, **changed), []))
 
     settings, first = load_settings(PretrainSettings, write_plan(**sections), []), identity()
-    assert first.keys() == {"model", "plan", "train", "data"} and first["data"].keys() == set(settings.plan.tasks)
+    assert first.keys() == {"model", "plan", "train", "data", "data.weights"} and first["data"].keys() == set(
+        settings.plan.tasks
+    )
     assert first["plan"] == settings.plan.model_dump(mode="json")
     assert first["train"] == settings.train.model_dump(mode="json")
     assert identity(impl={"logging_steps": 1, "recompute": True, "attention": "padded"}) == first
@@ -53,7 +55,7 @@ def identity_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
     class Started(Exception): ...
 
-    def start(trainer: Any, out: Path, identity: dict[str, Any], resume: str, init: Any) -> None:
+    def start(trainer: Any, identity: dict[str, Any], *_: Any) -> None:
         raise Started(identity)
 
     monkeypatch.setattr("ernie_paddle.finetuning.run.start", start)
