@@ -14,7 +14,7 @@ from tensorboardX import SummaryWriter
 from ernie_paddle.console import open_console
 from ernie_paddle.files import as_json, os_errors_naming
 from ernie_paddle.programs.session import Session
-from ernie_paddle.training.evaluation import Score, best_scores, score_table
+from ernie_paddle.training.evaluation import Score, best_scores, score_table, task_of
 from ernie_paddle.training.log_file import LOG_FILE, TENSORBOARD, drop_records_after, read_log
 from ernie_paddle.training.trainer import StepResult, Trainer
 
@@ -159,7 +159,7 @@ class RunLog:
     def evaluation(self, step: int, stage: int, scores: dict[str, Score]) -> None:
         """Write and show held-out scores."""
         uniform = self.trainer.uniform_losses()
-        tasks = {name: {**vars(score), "uniform_loss": uniform[name]} for name, score in scores.items()}
+        tasks = {name: {**vars(score), "uniform_loss": uniform[task_of(name)]} for name, score in scores.items()}
         record = {"event": "evaluation", "step": step, "stage": stage + 1, "tasks": tasks}
         self._write(record)
         for name, score in scores.items():
