@@ -28,7 +28,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.evaluation import Score, baseline_scores
 from ernie_paddle.training.learning_rate import check_peaks, learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
-from ernie_paddle.training.stage_plan import PlannedStep, StagePlan, planned_steps
+from ernie_paddle.training.stage_plan import AuxiliaryLosses, PlannedStep, StagePlan, planned_steps
 from ernie_paddle.training.steps import PreparedStep, StepPreparer, TaskData
 
 STEPS_AHEAD = 1  # whose micro-batches are sent to the device before their turn
@@ -96,7 +96,12 @@ class Trainer:
         self.ranks = ranks or Ranks()
         self.config, self.vocabulary, self.tasks, self.data = config, vocabulary, tasks, data
         self.plan, self.train, self.impl = plan, train, impl
-        self.auxiliary_tasks, self.loss_weights = tuple(auxiliary_tasks), loss_weights or {}
+        self.loss_weights = loss_weights or {}
+        self.auxiliary_losses = AuxiliaryLosses(
+            plan,
+            tuple(tasks[name] for name in auxiliary_tasks),
+            {name: task_data.label_columns for name, task_data in data.items()},
+        )
         self.progress = Progress(LossScale.initial(train.precision))
         backend = choose_backend(train.precision, impl)
         self.session = Session(config, train.seed, train.adam, backend, self.ranks, train.gradient_sums)
@@ -104,20 +109,8 @@ class Trainer:
         self.preparer = StepPreparer(train, vocabulary, data, self.combination, self.ranks)
 
     def combination(self, planned: PlannedStep) -> tuple[Task, ...]:
-        """Return the primary task, then the auxiliary tasks whose labels the primary task's samples have."""
-        active = set(self.plan.active(planned.stage))
-        introduced = set(self.plan.introduced(planned.stage))
-        label_columns = self.data[planned.task].label_columns
-        auxiliary_tasks = (self.tasks[name] for name in self.auxiliary_tasks if name != planned.task)
-        return (
-            self.tasks[planned.task],
-            *(
-                task
-                for task in auxiliary_tasks
-                if task.name in (introduced if task.always_auxiliary else active)
-                and task.objective.column.name in label_columns
-            ),
-        )
+        """Return the primary task of a step, then its auxiliary tasks."""
+        return self.tasks[planned.task], *self.auxiliary_losses.of(planned.stage, planned.task)
 
     def steps(self, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[StepResult]:
         """Run the remaining steps of the plan. Stop after the step in which any rank was asked to stop."""
