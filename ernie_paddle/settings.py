@@ -169,8 +169,8 @@ class ImplSettings(Settings):
     """Steps between two records in the log."""
     save_steps: int = Field(default=500, ge=1)
     """Steps between two checkpoints; each stage ends with one, too."""
-    keep_checkpoints: int = Field(default=2, ge=1)
-    """Checkpoints that are kept; older ones are removed."""
+    keep_checkpoints: int | None = Field(default=2, ge=1)
+    """Newest checkpoints that are kept; older ones are removed, but never the best. `null`: all are kept."""
     step_seconds: float = Field(default=600.0, gt=0)
     """Seconds after which a step on several devices counts as hung and ends the job; 20 times the median step if that
     is longer."""

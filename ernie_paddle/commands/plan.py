@@ -53,6 +53,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         )
     console.print(requirements_table(needed, settings.train.precision, args.devices))
     print_warnings(warnings, without_effect(settings.train, settings.impl, plan, args.devices))
+    print_warnings(warnings, settings.train.without_effect(plan.own.ends))
     print_warnings(warnings, history.warnings(settings.train, plan) if history else ())
     if needed.per_device[0] < needed.per_device[1]:
         console.print(

@@ -25,7 +25,7 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.evaluation import Score, baseline_scores
+from ernie_paddle.training.evaluation import Best, Score, baseline_scores
 from ernie_paddle.training.learning_rate import check_peaks, learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.stage_plan import AuxiliaryLosses, PlannedStep, StagePlan, planned_steps
@@ -37,11 +37,25 @@ SAMPLES_SHOWN = 8  # in the error about non-finite gradients
 
 @dataclass
 class Progress:
-    """The progress of a run: steps done, each task's position in its samples, and the loss scale."""
+    """The progress of a run: steps done, each task's position in its samples, and the loss scale.
+
+    `best` is the best held-out value so far, if the run compares them. `stopped` says why it ended before its plan did.
+    """
 
     loss_scale: LossScale
     step: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    best: Best | None = None
+    stopped: str = ""
+
+    @property
+    def best_step(self) -> int | None:
+        return self.best.step if self.best else None
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the last step is the best so far."""
+        return self.best_step == self.step
 
 
 @dataclass(frozen=True)
@@ -112,9 +126,16 @@ class Trainer:
         """Return the primary task of a step, then its auxiliary tasks."""
         return self.tasks[planned.task], *self.auxiliary_losses.of(planned.stage, planned.task)
 
+    def remaining(self) -> Iterator[PlannedStep]:
+        """Yield the steps of the plan that are still to be run: none of a run that was stopped."""
+        return islice(planned_steps(self.plan), self.plan.total if self.progress.stopped else self.progress.step, None)
+
     def steps(self, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[StepResult]:
-        """Run the remaining steps of the plan. Stop after the step in which any rank was asked to stop."""
-        return self.run(islice(planned_steps(self.plan), self.progress.step, None), asked_to_stop)
+        """Run the remaining steps of the plan. Stop after the step in which any rank was asked to stop.
+
+        The run also ends when the caller sets `progress.stopped`.
+        """
+        return self.run(self.remaining(), asked_to_stop)
 
     def run(
         self, planned: Iterator[PlannedStep], asked_to_stop: Callable[[], bool] = lambda: False
@@ -126,7 +147,7 @@ class Trainer:
             for step in prepared:
                 result = self._step(step, time.perf_counter() - began, asked_to_stop())
                 yield result
-                if result.stops:
+                if result.stops or self.progress.stopped:
                     return
                 began = time.perf_counter()
         finally:
