@@ -86,3 +86,14 @@ def add_resume(parser: argparse._ActionsContainer) -> None:
         choices=("yes", "auto"),
         help="resume from the newest complete checkpoint in --out; with 'auto', start a new run if there is none",
     )
+
+
+def add_continue_from(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--continue-from RUN`."""
+    parser.add_argument(
+        "--continue-from",
+        type=Path,
+        metavar="RUN",
+        help="pre-training run that the plan continues with more stages, from its newest complete checkpoint; "
+        "or one of its checkpoints",
+    )

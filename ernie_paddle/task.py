@@ -82,6 +82,11 @@ def is_of_head(parameter: str, heads: Iterable[str]) -> bool:
     return any(parameter == head + suffix for head in heads for suffix in SUFFIXES)
 
 
+def shortened(labels: Sequence[str], count: int = 5) -> str:
+    """Return the first labels as text, and how many more there are."""
+    return ", ".join(labels[:count]) + (f" and {len(labels) - count} more" if len(labels) > count else "")
+
+
 def pad_labels(tokens: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pad tokens and their class ids with unlabelled tokens to a positive multiple of 8, which keeps shapes few."""
     padding = -len(tokens) % COUNT_MULTIPLE if len(tokens) else COUNT_MULTIPLE

@@ -173,6 +173,25 @@ def test_a_run_with_a_plugin_resumes_bit_by_bit(ernie: Installed, trained: Path)
 
 
 @pytest.mark.slow
+def test_a_run_is_continued_with_the_tasks_of_plugins_as_if_it_had_known_them(ernie: Installed, trained: Path) -> None:
+    """What the strategy divides is written out for the run that knows all tasks from the beginning."""
+    written = dict(zip(STEPS, ([6, 2, 2], [0, 5, 1], [0, 0, 4]), strict=True))
+    divided = dict(zip(STEPS, (8, 6, 4), strict=True))
+    fixed = ["--set", "train.learning_rate.schedule=constant", "impl.keep_checkpoints=9"]
+    plan, straight, continued = trained / "plan.yaml", trained / "straight", trained / "continued"
+    for out, strategy, steps, options in (
+        (straight, "stages", written, []),
+        (continued, "continual_multi_task", divided, ["--continue-from", straight / "step_6"]),
+    ):
+        tasks = [f"plan.tasks.{name}.steps={count}" for name, count in steps.items()]
+        ernie("pretrain", plan, *fixed, f"plan.strategy={strategy}", *tasks, "--out", out, *options)
+    ends = [load_tensors(run / "step_22" / "model.safetensors") for run in (straight, continued)]
+    assert any("part_of_speech" in name for name in ends[0]) and ends[0].keys() == ends[1].keys()
+    assert [name for name in ends[0] if ends[0][name].tobytes() != ends[1][name].tobytes()] == []
+    assert not any("part_of_speech_fc" in name for name in load_tensors(continued / "step_12" / "model.safetensors"))
+
+
+@pytest.mark.slow
 def test_the_head_of_a_plugin_is_converted(ernie: Installed, trained: Path) -> None:
     ernie("convert", trained / "run", "--to", "release", "--out", trained / "release")
     ernie("convert", trained / "release", "--out", trained / "back")

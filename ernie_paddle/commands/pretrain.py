@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ernie_paddle.arguments import RUNS, add_resume
+from ernie_paddle.arguments import RUNS, add_continue_from, add_resume
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_folder, required=True, help="folder of the run, for checkpoints, log and TensorBoard"
     )
+    add_continue_from(parser)
     start = parser.add_mutually_exclusive_group()
     add_resume(start)
     start.add_argument(
@@ -27,7 +28,14 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     from ernie_paddle.pretraining.run import pretrain
 
     settings = load_settings(PretrainSettings, args.plan, args.set)
-    pretrain(settings, args.out, init=args.init, resume=args.resume, registry=registry)
+    pretrain(
+        settings,
+        args.out,
+        init=args.init,
+        continue_from=args.continue_from,
+        resume=args.resume,
+        registry=registry,
+    )
 
 
 COMMAND = Command(

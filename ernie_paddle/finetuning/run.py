@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Task
-from ernie_paddle.training.initial import finetuning_initial
+from ernie_paddle.training.initial import finetuning_initial, initialise
 from ernie_paddle.training.log_file import write_result
-from ernie_paddle.training.run import ranks_together, run_folder, run_stages, start
+from ernie_paddle.training.run import checkpoint_to_resume, ranks_together, run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 from ernie_paddle.training.steps import TaskData
@@ -109,8 +110,11 @@ class Finetuning:
         plan, every = self.trainer.plan, self.settings.evaluate_every
         ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
         warnings = [*every.without_effect(ends), *self._unwritten()]
-        print_warnings(open_console(stderr=True, quiet=not self.ranks.is_main_process), warnings)
-        start(self.trainer, self.out, identity, resume, self.initial)
+        messages = open_console(stderr=True, quiet=not self.ranks.is_main_process)
+        print_warnings(messages, warnings)
+        resumed = checkpoint_to_resume(self.out, resume, self.ranks)
+        prepare = partial(initialise, initial=self.initial, console=messages) if self.initial else None
+        start(self.trainer, identity, resumed, prepare)
         if self.trainer.progress.step == 0 and self.ranks.is_main_process:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # left by a run that was not resumed
         elif self.trainer.progress.step and (self.out / BEST).exists():

@@ -12,6 +12,7 @@ from ernie_paddle.data.checking import check_vocabulary
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.pretraining.history import History
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Registry
@@ -36,8 +37,11 @@ class PlanCheck:
     not_built: str
 
 
-def check_plan(settings: PretrainSettings, registry: Registry) -> PlanCheck:
-    """Find every mistake of a plan config for which `pretrain` would refuse it, apart from damaged samples."""
+def check_plan(settings: PretrainSettings, registry: Registry, history: History | None = None) -> PlanCheck:
+    """Find every mistake of a plan config for which `pretrain` would refuse it, apart from damaged samples.
+
+    `history` is that of the run that the plan continues.
+    """
     mistakes: list[str] = []
 
     def tried(
@@ -56,7 +60,8 @@ def check_plan(settings: PretrainSettings, registry: Registry) -> PlanCheck:
         tried(configured, task, plan.tasks[name])
     if len(tasks) == len(plan.tasks):
         tried(auxiliary_tasks_of, plan, tasks)
-    tried(check_peaks, settings.train.learning_rate, stage_plan(plan))
+    if stages := tried(stage_plan, plan, history.stages if history else None):
+        tried(check_peaks, settings.train.learning_rate, stages)
     config = tried(ErnieConfig.load, where)
     needed = [*tasks] if data.vocab else [VOCABULARY_FILE, *tasks]
     absent = [name for name in needed if not (data.shards / name).exists()]
@@ -71,7 +76,9 @@ def check_plan(settings: PretrainSettings, registry: Registry) -> PlanCheck:
         )
     for name, task in tasks.items():
         if name not in absent:
-            mistakes += _sample_mistakes(data.shards / name, task, config, vocabulary, settings.train)
+            mistakes += _sample_mistakes(data.shards / name, task, config, vocabulary, settings.train, history)
+    if history:
+        mistakes += history.changes(config, vocabulary)
     if not mistakes and not absent:
         mistakes += _auxiliary_mistakes(data.shards, [tasks[name] for name in auxiliary_tasks_of(plan, tasks)], tasks)
     not_built = f"{data.shards}: {', '.join(absent)} not found; build the samples of the plan's tasks" if absent else ""
@@ -84,7 +91,12 @@ def vocabulary_file(settings: PretrainSettings) -> Path:
 
 
 def _sample_mistakes(
-    folder: Path, task: Task, config: ErnieConfig | None, vocabulary: Vocabulary | None, train: TrainSettings
+    folder: Path,
+    task: Task,
+    config: ErnieConfig | None,
+    vocabulary: Vocabulary | None,
+    train: TrainSettings,
+    history: History | None,
 ) -> Iterator[str]:
     """Yield the mistakes of a task's samples that their manifest and their lengths tell."""
     try:
@@ -108,9 +120,11 @@ def _sample_mistakes(
     except UserError as error:
         yield str(error)
     try:
-        bound_objective(task, manifest, folder)
+        objective = bound_objective(task, manifest, folder)
     except UserError as error:
         yield str(error)
+    else:
+        yield from history.changed_classes(task.name, objective.labels) if history else ()
 
 
 def _auxiliary_mistakes(shards: Path, auxiliary_tasks: Sequence[Task], names: Iterable[str]) -> Iterator[str]:

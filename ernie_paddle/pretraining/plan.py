@@ -1,7 +1,8 @@
 """The `plan` section of a plan config, and the stage plan that it stands for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -19,7 +20,8 @@ class TaskQuota(Settings):
     """The steps of one task, the weight of its loss, and the options of its objective."""
 
     steps: Steps | list[Steps]
-    """Steps of the task in total; with the strategy `stages`, a list with a number for each stage."""
+    """Steps of the task in total; with the strategy `stages`, a list with a number for each stage. A plan that
+    continues a run gives the steps to add, 0 for none; but lists begin with the stages that were run."""
     weight: float = Field(default=1.0, gt=0)
     """Factor of the task's loss."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -49,34 +51,80 @@ class PlanSettings(Settings):
                 raise ValueError("strategy 'stages' needs a list of steps for every task, one number per stage")
         elif any(isinstance(count, list) for count in counts):
             raise ValueError(f"strategy '{self.strategy}' takes one number of steps per task; lists need 'stages'")
-        for name, count in zip(self.tasks, counts, strict=True):
-            if not (sum(count) if isinstance(count, list) else count):
-                raise ValueError(f"task '{name}' has no steps; give it some, or remove it")
         return self
 
 
-def stage_plan(settings: PlanSettings) -> StagePlan:
-    """Return the steps of each task in each stage (paper section 3.2, table of the strategies).
+def stage_plan(settings: PlanSettings, earlier: StagePlan | None = None) -> StagePlan:
+    """Return the steps of each task in each stage, after the stages of the run that is continued (if any).
 
-    With `continual_multi_task` and T tasks, a task with N steps that is introduced in stage i (from 0) gets
-    u = N // (T + 1) steps in every later stage, and the rest, (i + 2) u or a little more, in stage i.
+    Each strategy divides the steps of T tasks as in the paper's table (section 3.2), and only stages that introduce new
+    tasks are added. With `continual_multi_task`, a task with N steps that is introduced in stage i (from 0) gets
+    u = N // (T + 1) steps in every later stage, and the rest, (i + 2) u or a little more, in stage i. If no task is
+    new, it adds one stage in which every task has its N steps, as `multi_task` always does.
+
+    Args:
+        earlier: the stages of the run that is continued, as they were run. Its tasks are the first of the plan. With
+            `stages`, the lists of steps begin with its stages.
+
+    Raises:
+        UserError: other tasks come first, an earlier stage is changed, no stage is added, or a task has no steps.
     """
-    names, count = tuple(settings.tasks), len(settings.tasks)
-    columns: list[list[int]] = []
-    for i, quota in enumerate(settings.tasks.values()):
-        steps = quota.steps
-        if isinstance(steps, list):
-            column = steps
-        elif settings.strategy == "multi_task":
-            column = [steps]
-        elif settings.strategy == "sequential":
-            column = [steps if stage == i else 0 for stage in range(count)]
+    earlier = earlier or StagePlan()
+    names, known = tuple(settings.tasks), len(earlier.tasks)
+    if names[:known] != earlier.tasks:
+        raise UserError(
+            f"plan.tasks: {', '.join(names)}; a plan that continues a run lists the tasks of that run first, in their "
+            f"order: {', '.join(earlier.tasks)}"
+        )
+    before = tuple((*row, *[0] * (len(names) - known)) for row in earlier.matrix)
+    added = tuple(row for row in _rows(settings, known) if any(row))
+    if settings.strategy == "stages":
+        _check_unchanged(names, before, added)
+        added = added[len(before) :]
+    plan = StagePlan(names, before + added, len(before))
+    for i, name in enumerate(names):
+        if not any(row[i] for row in plan.matrix):
+            raise UserError(f"plan.tasks.{name}.steps: '{name}' has no steps; give it some, or remove it")
+    if not added:
+        raise UserError(
+            f"plan: the strategy '{settings.strategy}' adds no stage to the {len(before)} that were run: "
+            + ("the lists have only these" if settings.strategy == "stages" else "no task with steps is new")
+        )
+    return plan
+
+
+def _rows(settings: PlanSettings, known: int) -> Iterator[tuple[int, ...]]:
+    """Yield the steps of all tasks in each stage. Only `stages` has those that introduce the first `known` tasks."""
+    steps = [quota.steps for quota in settings.tasks.values()]
+    if settings.strategy == "stages":
+        yield from zip(*(column for column in steps if isinstance(column, list)), strict=True)
+        return
+    totals = [total for total in steps if isinstance(total, int)]
+    introduced = range(known, len(totals))
+    if settings.strategy == "multi_task" or (settings.strategy == "continual_multi_task" and not introduced):
+        yield tuple(totals)
+        return
+    for new in introduced:
+        if settings.strategy == "sequential":
+            yield tuple(total if i == new else 0 for i, total in enumerate(totals))
         else:
-            share, later = steps // (count + 1), count - 1 - i
-            column = [0] * i + [steps - share * later] + [share] * later
-        columns.append(column)
-    rows = tuple(row for row in zip(*columns, strict=True) if any(row))
-    return StagePlan(names, rows)
+            shares = [total // (len(totals) + 1) for total in totals]
+            rest = totals[new] - shares[new] * (len(totals) - 1 - new)
+            yield (*shares[:new], rest, *[0] * (len(totals) - 1 - new))
+
+
+def _check_unchanged(names: tuple[str, ...], before: Sequence[Sequence[int]], stages: Sequence[Sequence[int]]) -> None:
+    """Raise a `UserError` if the first of the stages are not those that were run before."""
+
+    def described(row: Sequence[int]) -> str:
+        return ", ".join(f"{name} {count:,}" for name, count in zip(names, row, strict=False)) or "no such stage"
+
+    for number, (was, now) in enumerate(zip_longest(before, stages[: len(before)], fillvalue=()), 1):
+        if tuple(was) != tuple(now):
+            raise UserError(
+                f"plan.tasks: stage {number} was run with the steps {described(was)}, and the plan has "
+                f"{described(now)}; stages that were run stay as they are, new ones follow them"
+            )
 
 
 def configured(task: Task, quota: TaskQuota) -> Task:

@@ -1,29 +1,37 @@
 """A pre-training run, from plan config and shards to checkpoints and a log."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from ernie_paddle.arguments import Resume
 from ernie_paddle.config import load_settings
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.checking import check_shards
 from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocabulary_file
+from ernie_paddle.pretraining.history import History, check_apart, find_history
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.initial import Initial
-from ernie_paddle.training.run import ranks_together, run_folder, run_stages, start
+from ernie_paddle.training.checkpoint import TrainerState, load_variables
+from ernie_paddle.training.initial import Initial, compare, initialise
+from ernie_paddle.training.log_file import LOG_FILE, copy_log
+from ernie_paddle.training.run import checkpoint_to_resume, ranks_together, run_folder, run_stages, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.steps import TaskData
-from ernie_paddle.training.trainer import Trainer
+from ernie_paddle.training.trainer import Progress, Trainer
 
 
 def pretrain(
@@ -31,6 +39,7 @@ def pretrain(
     out: Path | str,
     *,
     init: Path | str | None = None,
+    continue_from: Path | str | None = None,
     resume: Resume = "no",
     registry: Registry | None = None,
 ) -> None:
@@ -42,34 +51,81 @@ def pretrain(
         plan: a plan config, or its file; `load_settings` applies overrides.
         out: folder of the run, for checkpoints and log.
         init: model whose parameters to start from; not its step and moments.
+        continue_from: run to continue in `out`, from its newest complete checkpoint, or one of its checkpoints. The
+            plan lists its tasks first, then new ones. Its stages stand as they were run; the plan adds stages.
         resume: whether to resume from the newest complete checkpoint in `out`; with "auto", if there is one.
         registry: what plug-ins added; by default all that are installed.
 
     Raises:
-        UserError: settings, shards, vocabulary or checkpoint do not match.
+        UserError: settings, shards, vocabulary, checkpoint or the run to continue do not match.
     """
     settings = plan if isinstance(plan, PretrainSettings) else load_settings(PretrainSettings, plan)
-    out = Path(out)
-    trainer = build_trainer(settings, registry or load_plugins())
+    out, ranks = Path(out), Ranks.of_this_process()
+    console = open_console(stderr=True, quiet=not ranks.is_main_process)
+    if init and continue_from:
+        raise UserError("--init and --continue-from: give one; a run that is continued has its own parameters")
+    earlier = Path(continue_from) if continue_from else None
+    if earlier:
+        check_apart(out, earlier)
+    resumed = checkpoint_to_resume(out, resume, ranks)
+    history = find_history(earlier, out, resumed, lambda line: console.print(line, soft_wrap=True))
+    trainer = build_trainer(settings, registry or load_plugins(), history)
 
     def score_stage(last: PlannedStep, log: RunLog) -> None:
         scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
         log.evaluation(last.number, last.stage, scores)
 
     ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
-    identity = run_identity(settings)
+    identity = run_identity(settings, history)
+    prepare: Callable[[Trainer], object] | None = None
+    if init:
+        prepare = partial(initialise, initial=Initial(Path(init)), console=console)
+    elif history:
+        prepare = partial(take_over, history=history, identity=identity, out=out, console=console)
     with run_folder(out, trainer.ranks), ranks_together(out, trainer):
-        start(trainer, out, identity, resume, Initial(Path(init)) if init else None)
+        start(trainer, identity, resumed, prepare)
         run_stages(trainer, out, identity, score_stage, ends)
 
 
-def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
-    """Open the shards, check that they match plan and model, and return a trainer at step 0.
+def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out: Path, console: Console) -> None:
+    """Give a new trainer the state of the run that it continues, and begin the log in `out` with that of the run.
 
     Raises:
-        UserError: settings, shards and vocabulary do not match, or samples are missing or damaged.
+        UserError: a task of the run has parameters of another shape now.
     """
-    check = check_plan(settings, registry)
+    state = TrainerState.load(history.checkpoint)
+    parameters, optimizer = load_variables(history.checkpoint)
+    expected = trainer.session.parameter_shapes(trainer.tasks[name] for name in history.stages.tasks)
+    report = compare(expected, parameters)
+    if different := [*report.mismatched, *report.missing]:
+        raise UserError(
+            f"{history.checkpoint}: {different[0]} is missing or has another shape than the plan's tasks need "
+            f"({len(different)} tensors); the code of a task has changed"
+        )
+    cursors, notes = history.positions(state.cursors, identity["data"], trainer.train)
+    precision, loss_scale = trainer.train.precision, state.loss_scale
+    if precision != history.train.precision:
+        loss_scale = loss_scale.in_precision(precision)
+    trainer.restore(Progress(loss_scale, state.step, cursors), parameters, optimizer)
+    if trainer.ranks.is_main_process:
+        copy_log(history.run, out, state.step)
+    if not (history.run / LOG_FILE).is_file():
+        notes.append(f"{history.run}: has no {LOG_FILE}; that of {out} begins after step {state.step:,}")
+    console.print(
+        f"continuing from {history.checkpoint}, {state.step:,} steps", *notes, sep="\n", soft_wrap=True, markup=False
+    )
+    print_warnings(console, history.warnings(trainer.train, trainer.plan))
+
+
+def build_trainer(settings: PretrainSettings, registry: Registry, history: History | None = None) -> Trainer:
+    """Open the shards, check that they match plan and model, and return a trainer at step 0.
+
+    `history` is that of the run that the plan continues.
+
+    Raises:
+        UserError: settings, shards, vocabulary and history do not match, or samples are missing or damaged.
+    """
+    check = check_plan(settings, registry, history)
     if mistakes := [*filter(None, [check.not_built]), *check.mistakes]:
         raise UserError("\n".join(mistakes))
     config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(vocabulary_file(settings))
@@ -84,7 +140,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry) -> Trainer:
         vocabulary,
         tasks,
         {name: data for name, (_, data) in opened.items()},
-        stage_plan(settings.plan),
+        stage_plan(settings.plan, history.stages if history else None),
         settings.train,
         settings.impl,
         auxiliary_tasks_of(settings.plan, tasks),
@@ -108,8 +164,9 @@ def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | N
     return bound, TaskData(train, validation, manifest.label_columns)
 
 
-def run_identity(settings: PretrainSettings) -> dict[str, Any]:
+def run_identity(settings: PretrainSettings, history: History | None = None) -> dict[str, Any]:
     """Return everything that decides the result, as JSON. A resumed run must have the same identity."""
     data = {name: sha256_of(settings.data.shards / name / MANIFEST) for name in settings.plan.tasks}
     model = ErnieConfig.load(settings.model.config).model_dump(mode="json")
-    return {"model": model, "data": data, **settings.model_dump(mode="json", include={"plan", "train"})}
+    continued = {"history": history.model_dump(mode="json")} if history else {}
+    return {"model": model, "data": data, **settings.model_dump(mode="json", include={"plan", "train"}), **continued}

@@ -12,7 +12,7 @@ from ernie_paddle.programs.cpu import Cpu
 from ernie_paddle.settings import Precision
 
 TERA = 1e12
-SIZE, PRODUCTS, ROUNDS = 1024, 4, 6  # of the matrices, and of the measurement on a CPU
+SIZE, PRODUCTS, ROUNDS = 2048, 2, 5  # of the matrices, and of the measurement on a CPU
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ernie_paddle.checksums import check_files
-from ernie_paddle.files import atomic_folder, atomic_write, write_json
+from ernie_paddle.config import Settings, check_settings
+from ernie_paddle.data.order import Cursor
+from ernie_paddle.files import atomic_folder, atomic_write, read_json, write_json
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import (
     MODEL_FILE,
@@ -25,29 +27,61 @@ from ernie_paddle.model.saved import (
     STEP,
     Model,
     checkpoints,
+    load_tensors,
     newest,
     safetensors_as_os_errors,
     save_model,
 )
 from ernie_paddle.text.vocabulary import vocabulary_files
+from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.stage_plan import StagePlan
 
 LATEST = "latest"
-LABELS = "labels"  # key of the trainer state that holds the class names of each task
 
 
-def save_checkpoint(
-    folder: Path, step: int, model: Model, optimizer: dict[str, np.ndarray], state: dict[str, Any]
-) -> Path:
-    """Write the complete checkpoint `step_<step>/`, then point `latest` at it. `state` is a JSON object."""
-    path = folder / f"{STEP}{step}"
+class TrainerState(Settings):
+    """What a checkpoint keeps besides parameters and moments: `trainer_state.json`."""
+
+    step: int
+    """Steps done."""
+    plan: StagePlan
+    """The stages of the run, those to come included."""
+    cursors: dict[str, Cursor]
+    """The position in the samples of each task that had steps."""
+    loss_scale: LossScale
+    """That of the next step."""
+    labels: dict[str, tuple[str, ...] | None]
+    """The class names of each task; `null` if its classes have no names."""
+    run: dict[str, Any]
+    """Everything that decides the result."""
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> "TrainerState":
+        """Read the state of a checkpoint.
+
+        Raises:
+            UserError: the file is missing, or of another version of the program.
+        """
+        path = checkpoint / STATE_FILE
+        return check_settings(cls, read_json(path, "trainer state"), str(path))
+
+
+def save_checkpoint(folder: Path, model: Model, optimizer: dict[str, np.ndarray], state: TrainerState) -> Path:
+    """Write the complete checkpoint `step_<step>/`, then point `latest` at it."""
+    path = folder / f"{STEP}{state.step}"
     with atomic_folder(path) as beside:
         with safetensors_as_os_errors(beside / OPTIMIZER_FILE):
             save_file(optimizer, beside / OPTIMIZER_FILE)
-        write_json(beside / STATE_FILE, {**state, "step": step})
+        write_json(beside / STATE_FILE, state.model_dump(mode="json"))
         save_model(beside, model)
     with atomic_write(folder / LATEST) as file:
         file.write(path.name + "\n")
     return path
+
+
+def load_variables(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the parameters and the optimizer's state of a checkpoint, by name."""
+    return load_tensors(path / MODEL_FILE), load_tensors(path / OPTIMIZER_FILE)
 
 
 def remove_old(folder: Path, keep: int) -> None:

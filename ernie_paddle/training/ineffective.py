@@ -11,13 +11,13 @@ def without_effect(train: TrainSettings, impl: ImplSettings, plan: StagePlan, wo
     """Return a warning for each setting that has no effect because the run has too few steps or processes."""
     alone = world == 1 and train.gradient_sums != "fp32"
     sums = [f"train.gradient_sums {train.gradient_sums} has no effect: there is only one process"] if alone else []
-    return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan.total), *sums]
+    return [*_warmups(train.learning_rate, plan), *_intervals(impl, plan), *sums]
 
 
 def _warmups(settings: LearningRateSettings, plan: StagePlan) -> Iterator[str]:
     """Yield warnings about warm-ups that do not end, or not before the decay begins."""
-    every = range(plan.stages)
-    parts = {f"stage {stage + 1}": [stage] for stage in every} if settings.restart == "stage" else {"the run": every}
+    by_stage = {f"stage {stage + 1}": range(stage, stage + 1) for stage in range(plan.earlier, plan.stages)}
+    parts = by_stage if settings.restart == "stage" else {"the run": range(plan.stages)}
     peaks = settings.peaks(plan.stages)
     for name, stages in parts.items():
         steps = sum(sum(plan.matrix[stage]) for stage in stages)
@@ -36,14 +36,16 @@ def _warmups(settings: LearningRateSettings, plan: StagePlan) -> Iterator[str]:
             )
 
 
-def _intervals(impl: ImplSettings, total: int) -> list[str]:
-    """Return warnings about intervals that were set explicitly and are longer than the run."""
+def _intervals(impl: ImplSettings, plan: StagePlan) -> list[str]:
+    """Return warnings about intervals that were set explicitly, and of which none ends in the run."""
+    steps = plan.own.total
+    before = plan.total - steps
     effects = {
         "logging_steps": "the log has one record per stage",
         "save_steps": "checkpoints are written only at the end of each stage",
     }
     return [
-        f"impl.{name} {getattr(impl, name):,} is more than the {total:,} steps of the run: {effect}"
+        f"impl.{name} {getattr(impl, name):,} is more than the {steps:,} steps of the run: {effect}"
         for name, effect in effects.items()
-        if name in impl.model_fields_set and getattr(impl, name) > total
+        if name in impl.model_fields_set and before // getattr(impl, name) == plan.total // getattr(impl, name)
     ]

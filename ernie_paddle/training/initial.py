@@ -9,11 +9,10 @@ import numpy as np
 from rich.console import Console
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.model.saved import load_model, resolve
-from ernie_paddle.task import Task, is_of_head
-from ernie_paddle.training.checkpoint import LABELS, STATE_FILE
+from ernie_paddle.task import Task, is_of_head, shortened
+from ernie_paddle.training.checkpoint import STATE_FILE, TrainerState
 from ernie_paddle.training.trainer import Trainer
 
 ENCODER_PREFIXES = ("encoder_layer_", "word_embedding", "pos_embedding", "sent_embedding", "pre_encoder_layer_norm")
@@ -134,7 +133,7 @@ def _heads(
     trainer: Trainer,
     initial: Initial,
     stored: Mapping[str, np.ndarray],
-    stored_labels: Mapping[str, Sequence[str]],
+    stored_labels: Mapping[str, Sequence[str] | None],
 ) -> tuple[frozenset[str], list[str]]:
     """Return the head tensors of the model that are reinitialised, and a note on each head that the model has."""
     reinitialised: set[str] = set()
@@ -156,7 +155,7 @@ def _difference(
     task: Task,
     head: Mapping[str, tuple[int, ...]],
     stored: Mapping[str, np.ndarray],
-    stored_labels: Mapping[str, Sequence[str]],
+    stored_labels: Mapping[str, Sequence[str] | None],
 ) -> str:
     """Return the reason why a task's head cannot be loaded, or an empty text."""
     name = next((name for name in sorted(head) if name not in stored or stored[name].shape != head[name]), None)
@@ -166,15 +165,10 @@ def _difference(
         return f"{newly}: {name} {shape}, expected {list(head[name])}"
     before, now = stored_labels.get(task.name), task.objective.labels
     if before is not None and now is not None and tuple(before) != now:
-        return f"{newly}: its classes were {_shortened(before)}, this run's are {_shortened(now)}"
+        return f"{newly}: its classes were {shortened(before)}, this run's are {shortened(now)}"
     return ""
 
 
-def _shortened(labels: Sequence[str], count: int = 5) -> str:
-    return ", ".join(labels[:count]) + (f" and {len(labels) - count} more" if len(labels) > count else "")
-
-
-def _stored_labels(model: Path) -> dict[str, Sequence[str]]:
-    """Return the class names of a checkpoint's tasks, as far as it holds them."""
-    path = model / STATE_FILE
-    return read_json(path, "trainer state").get(LABELS, {}) if path.is_file() else {}
+def _stored_labels(model: Path) -> Mapping[str, Sequence[str] | None]:
+    """Return the class names of the tasks of a checkpoint; nothing for other models."""
+    return TrainerState.load(model).labels if (model / STATE_FILE).is_file() else {}

@@ -11,7 +11,7 @@ from ernie_paddle.config_errors import explain
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import as_json, atomic_write
 
-LOG_FILE = "log.jsonl"
+LOG_FILE, TENSORBOARD = "log.jsonl", "tensorboard"
 RESULT_FILE = "result.json"  # scores of a fine-tuning run's best model by set
 
 
@@ -90,11 +90,22 @@ def _damaged(where: str, reason: str) -> UserError:
 
 def drop_records_after(path: Path, step: int) -> None:
     """Remove the records after `step`."""
-    if not path.exists():
-        return
-    kept = [record for record in read_log(path) if record["step"] <= step]
+    if path.exists():
+        _write_records(path, read_log(path), step)
+
+
+def copy_log(run: Path, out: Path, step: int) -> None:
+    """Begin the log of a run in `out` with the records of another run up to `step`, and with its TensorBoard events."""
+    _write_records(out / LOG_FILE, read_log(run / LOG_FILE) if (run / LOG_FILE).exists() else [], step)
+    for events in (run / TENSORBOARD).glob("events.*"):  # TensorBoard drops those after `step` when it reads the next
+        with atomic_write(out / TENSORBOARD / events.name, "wb") as file:
+            file.write(events.read_bytes())
+
+
+def _write_records(path: Path, records: list[dict[str, Any]], step: int) -> None:
+    """Write a log with the records up to `step`."""
     with atomic_write(path) as file:
-        file.writelines(as_json(record) + "\n" for record in kept)
+        file.writelines(as_json(record) + "\n" for record in records if record["step"] <= step)
 
 
 def write_result(run: Path, result: dict[str, Any]) -> None:

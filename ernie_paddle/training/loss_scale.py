@@ -4,7 +4,7 @@ The constants are the release's (`model/ernie.py` and `optimization.py` of its f
 skip a non-finite step entirely: its moments do not decay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ernie_paddle.settings import Precision
 
@@ -28,6 +28,10 @@ class LossScale:
     @classmethod
     def initial(cls, precision: Precision) -> "LossScale":
         return cls(INITIAL if precision == "fp16" else 1.0)
+
+    def in_precision(self, precision: Precision) -> "LossScale":
+        """Return the initial scale of a precision, with the skipped steps of this one."""
+        return replace(LossScale.initial(precision), skipped_steps=self.skipped_steps)
 
     def after(self, finite: bool, precision: Precision) -> "LossScale":
         """Return the scale of the next step, given whether this step's gradients were finite. Only fp16 changes it."""

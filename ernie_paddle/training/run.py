@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -13,18 +12,14 @@ from typing import Any
 
 from ernie_paddle.arguments import Resume
 from ernie_paddle.console import open_console, print_warnings
-from ernie_paddle.data.order import Cursor
 from ernie_paddle.errors import Failure, UserError
 from ernie_paddle.faults import fault_behind
-from ernie_paddle.files import read_json
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.model import saved
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.ineffective import without_effect
-from ernie_paddle.training.initial import Initial, initialise
-from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
 from ernie_paddle.training.trainer import Progress, Trainer
@@ -77,34 +72,48 @@ def _named(error: BaseException, out: Path, trainer: Trainer) -> BaseException:
     return fault or error
 
 
-def start(trainer: Trainer, out: Path, identity: dict[str, Any], resume: Resume, init: Initial | None) -> None:
-    """Resume or initialise a new trainer.
+def checkpoint_to_resume(out: Path, resume: Resume, ranks: Ranks) -> Path | None:
+    """Return the newest complete checkpoint in `out` if the run resumes from it, None if the run is new.
+
+    Args:
+        resume: whether to resume. With "auto", resume if there is a complete checkpoint.
+
+    Raises:
+        UserError: `resume` is "no" and `out` holds checkpoints, or `resume` is "yes" and none is complete.
+    """
+    if resume == "no":
+        if saved.checkpoints(out):
+            raise UserError(f"{out}: holds checkpoints; resume the run with --resume, or choose another --out")
+        return None
+    console = open_console(stderr=True, quiet=not ranks.is_main_process)
+    newest = checkpoint.newest_complete(out, report=lambda line: console.print(line, soft_wrap=True))
+    if newest is None and resume == "yes":
+        raise UserError(f"{out}: no complete checkpoint to resume from; with --resume auto, a new run starts instead")
+    if newest is None:
+        console.print(f"{out}: no complete checkpoint to resume from, starting a new run", soft_wrap=True)
+    return newest
+
+
+def start(
+    trainer: Trainer, identity: dict[str, Any], resumed: Path | None, prepare: Callable[[Trainer], object] | None = None
+) -> None:
+    """Resume or prepare a new trainer.
 
     Args:
         identity: everything that decides the result, as JSON. A resumed run must have the same identity.
-        resume: whether to resume from the newest complete checkpoint in `out`. With "auto", resume if there is one.
-        init: the model to load parameters from, and nothing else.
+        resumed: the checkpoint to resume from, None for a new run.
+        prepare: gives the trainer of a new run parameters and more from elsewhere.
 
     Raises:
-        UserError: `resume` is "no" and `out` holds checkpoints, `resume` is "yes" and it holds none, or the run in
-            `out` has another identity.
+        UserError: the run to resume has another identity.
     """
     console = open_console(stderr=True, quiet=not trainer.ranks.is_main_process)
-    if resume == "no" and saved.checkpoints(out):
-        raise UserError(f"{out}: holds checkpoints; resume the run with --resume, or choose another --out")
-    newest = None
-    if resume != "no":
-        newest = checkpoint.newest_complete(out, report=lambda line: console.print(line, soft_wrap=True))
-    if newest:
-        _restore(trainer, newest, identity)
+    if resumed:
+        _restore(trainer, resumed, identity)
         done = trainer.progress.step == trainer.plan.total
-        console.print(f"{newest}: the run is finished" if done else f"resuming from {newest}", soft_wrap=True)
-    elif resume == "yes":
-        raise UserError(f"{out}: no complete checkpoint to resume from; with --resume auto, a new run starts instead")
-    elif resume == "auto":
-        console.print(f"{out}: no complete checkpoint to resume from, starting a new run", soft_wrap=True)
-    if init and not newest:
-        initialise(trainer, init, console)
+        console.print(f"{resumed}: the run is finished" if done else f"resuming from {resumed}", soft_wrap=True)
+    elif prepare:
+        prepare(trainer)
     print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan, trainer.ranks.world))
     world, accumulation = trainer.ranks.world, trainer.train.accumulation
     if world > accumulation:
@@ -212,39 +221,36 @@ def save(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
 
 def _write_checkpoint(trainer: Trainer, out: Path, identity: dict[str, Any]) -> None:
     model = saved.Model(trainer.config, trainer.vocabulary, trainer.session.parameters())
-    optimizer = trainer.session.optimizer_state()
-    cursors = {name: asdict(cursor) for name, cursor in trainer.progress.cursors.items()}
-    state = {
-        "cursors": cursors,
-        "loss_scale": asdict(trainer.progress.loss_scale),
-        "run": identity,
-        checkpoint.LABELS: {name: task.objective.labels for name, task in trainer.tasks.items()},
-    }
-    step = trainer.progress.step
+    progress = trainer.progress
+    state = checkpoint.TrainerState(
+        step=progress.step,
+        plan=trainer.plan,
+        cursors=progress.cursors,
+        loss_scale=progress.loss_scale,
+        labels={name: task.objective.labels for name, task in trainer.tasks.items()},
+        run=identity,
+    )
     try:
-        checkpoint.save_checkpoint(out, step, model, optimizer, state)
+        checkpoint.save_checkpoint(out, model, trainer.session.optimizer_state(), state)
     except OSError as error:
         raise UserError(
-            f"{out}/{saved.STEP}{step}: cannot be written ({error}); earlier checkpoints are complete: "
+            f"{out}/{saved.STEP}{state.step}: cannot be written ({error}); earlier checkpoints are complete: "
             "make room, then resume with --resume"
         ) from None
     checkpoint.remove_old(out, trainer.impl.keep_checkpoints)
 
 
 def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
-    state = read_json(path / checkpoint.STATE_FILE, "trainer state")
-    before, now = _flattened(state["run"]), _flattened(identity)
+    state = checkpoint.TrainerState.load(path)
+    before, now = _flattened(state.run), _flattened(identity)
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise UserError(
                 f"{path}: cannot resume: {key} was {before.get(key)!r} and is {now.get(key)!r} now; "
                 "set it back, or start a new run in another --out"
             )
-    cursors = {name: Cursor(**cursor) for name, cursor in state["cursors"].items()}
-    parameters = saved.load_tensors(path / saved.MODEL_FILE)
-    optimizer = saved.load_tensors(path / saved.OPTIMIZER_FILE)
-    progress = Progress(LossScale(**state["loss_scale"]), state["step"], cursors)
-    trainer.restore(progress, parameters, optimizer)
+    progress = Progress(state.loss_scale, state.step, dict(state.cursors))
+    trainer.restore(progress, *checkpoint.load_variables(path))
 
 
 def _flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ernie_paddle.console import open_console
 from ernie_paddle.files import as_json, os_errors_naming
 from ernie_paddle.programs.session import Session
 from ernie_paddle.training.evaluation import Score, best_scores, score_table
-from ernie_paddle.training.log_file import LOG_FILE, drop_records_after, read_log
+from ernie_paddle.training.log_file import LOG_FILE, TENSORBOARD, drop_records_after, read_log
 from ernie_paddle.training.trainer import StepResult, Trainer
 
 RUN_SCALARS = (  # of each record, shown in TensorBoard beside losses and accuracies
@@ -91,9 +91,7 @@ class RunLog:
         records = read_log(path) if path.exists() else []
         self._evaluations = [record for record in records if record["event"] == "evaluation"]
         self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
-        self._tensorboard = SummaryWriter(
-            str(folder / "tensorboard"), purge_step=done + 1, write_to_disk=is_main_process
-        )
+        self._tensorboard = SummaryWriter(str(folder / TENSORBOARD), purge_step=done + 1, write_to_disk=is_main_process)
         self._interval = Interval()
         self._programs: set[tuple[str, ...]] = set()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))

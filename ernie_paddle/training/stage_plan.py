@@ -3,16 +3,22 @@
 Everything here is a pure function of the plan. All ranks therefore agree, and a resumed run repeats no step.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """The steps of each task in each stage: `matrix[stage][i]` steps of `tasks[i]`."""
+    """The steps of each task in each stage: `matrix[stage][i]` steps of `tasks[i]`.
 
-    tasks: tuple[str, ...]
-    matrix: tuple[tuple[int, ...], ...]
+    The first `earlier` stages belong to the run that this one continues. They stand as they were run.
+    """
+
+    tasks: tuple[str, ...] = ()
+    matrix: tuple[tuple[int, ...], ...] = ()
+    earlier: int = 0
 
     @property
     def stages(self) -> int:
@@ -21,6 +27,24 @@ class StagePlan:
     @property
     def total(self) -> int:
         return sum(map(sum, self.matrix))
+
+    @property
+    def own(self) -> "StagePlan":
+        """The stages without the earlier ones."""
+        return StagePlan(self.tasks, self.matrix[self.earlier :])
+
+    def until(self, step: int) -> "StagePlan":
+        """Return what was run up to a step: the stages, the last as far as it went, and the tasks that had steps."""
+        rows: list[tuple[int, ...]] = []
+        for quotas in self.matrix:
+            left = step - sum(map(sum, rows))
+            spent = Counter(islice(interleave(quotas), left)) if left < sum(quotas) else dict(enumerate(quotas))
+            if left:
+                rows.append(tuple(spent[i] for i in range(len(quotas))))
+        introduced = [i for i in range(len(self.tasks)) if any(row[i] for row in rows)]
+        return StagePlan(
+            tuple(self.tasks[i] for i in introduced), tuple(tuple(row[i] for i in introduced) for row in rows)
+        )
 
     def end_of(self, stage: int) -> int:
         """Return the number of the stage's last step."""

@@ -9,7 +9,6 @@ from weights_support import assert_equal, random_model
 
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.saved import load_model, save_model
-from ernie_paddle.training.checkpoint import newest_complete, save_checkpoint
 
 CONFIG = "tokenizer_config.json"
 
@@ -43,15 +42,3 @@ def test_the_case_of_a_model_can_be_neither_lost_nor_changed(folder: Path, lower
     else:
         with pytest.raises(UserError, match=f"{CONFIG}: missing"):
             load_model(folder)
-
-
-def test_a_checkpoint_whose_case_is_lost_is_not_complete(tmp_path: Path) -> None:
-    model = random_model()
-    cased = replace(model, vocabulary=replace(model.vocabulary, lower_case=False))
-    older, newer = (
-        save_checkpoint(tmp_path, step, cased, {"m": cased.parameters["pooled_fc.b_0"]}, {}) for step in (1, 2)
-    )
-    heard: list[str] = []
-    assert newest_complete(tmp_path, heard.append) == newer
-    (newer / CONFIG).unlink()
-    assert newest_complete(tmp_path, heard.append) == older and CONFIG in heard[0]

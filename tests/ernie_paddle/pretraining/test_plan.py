@@ -1,6 +1,7 @@
 """Stage plans and the order of steps."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from helpers import run_command
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.pretraining.plan import PlanSettings, stage_plan
-from ernie_paddle.training.stage_plan import interleave, planned_steps
+from ernie_paddle.training.stage_plan import StagePlan, interleave, planned_steps
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,6 +89,65 @@ def test_stages_follow_each_other_and_steps_are_numbered_from_one() -> None:
     for stage in range(plan.stages):
         last = [step.number for step in steps if step.stage == stage][-1]
         assert last == plan.end_of(stage)
+
+
+# ---- stages that are added to a run ----
+
+
+def test_a_plan_is_the_same_whether_its_last_tasks_are_known_from_the_beginning_or_not() -> None:
+    """For each strategy with a stage for each task: T counts all tasks, so the rows of later stages are the same."""
+    random = np.random.default_rng(2)
+    for _ in range(30):
+        steps = {f"t{i}": int(n) for i, n in enumerate(random.integers(9, 99, random.integers(2, 7)))}
+        for strategy in ("continual_multi_task", "sequential"):
+            whole = stage_plan(plan_of(strategy, **steps))
+            for stage in range(whole.stages - 1):
+                run = whole.until(whole.end_of(stage))
+                assert stage_plan(plan_of(strategy, **steps), run) == replace(whole, earlier=stage + 1)
+
+
+def test_a_new_task_gets_its_own_stage_and_earlier_ones_a_share_of_theirs() -> None:
+    """Recounted: with T tasks, N // (T + 1) for rehearsal, and all N steps of a new task from its stage on."""
+    random = np.random.default_rng(3)
+    for _ in range(30):
+        known, new, stages = (int(n) for n in random.integers(1, 4, 3))
+        matrix = tuple(map(tuple, random.integers(1, 50, (stages, known)).tolist()))
+        earlier = StagePlan(tuple(f"t{i}" for i in range(known)), matrix)
+        steps = {f"t{i}": int(n) for i, n in enumerate(random.integers(0, 99, known))}
+        steps |= {f"t{i}": int(n) for i, n in enumerate(random.integers(1, 99, new), known)}
+        plan = stage_plan(plan_of("continual_multi_task", **steps), earlier)
+        assert plan.earlier == stages and plan.stages == stages + new
+        assert [row[:known] for row in plan.matrix[:stages]] == list(matrix)
+        assert not np.array(plan.matrix)[:stages, known:].any()
+        for number, row in enumerate(plan.own.matrix):
+            for i, (name, total) in enumerate(steps.items()):
+                if i < known + number:
+                    assert row[i] == total // (known + new + 1), name
+                elif i > known + number:
+                    assert row[i] == 0, name
+        added = np.array(plan.own.matrix).sum(axis=0)
+        assert added[known:].tolist() == list(steps.values())[known:]
+        assert plan.matrix[-1][-1] == list(steps.values())[-1], "the last new task has all its steps in its stage"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "steps", "rows"),
+    [
+        ("continual_multi_task", {"a": 8, "b": 12, "c": 5}, ((2, 3, 5),)),
+        ("continual_multi_task", {"a": 0, "b": 12, "c": 5}, ((0, 3, 5),)),
+        ("continual_multi_task", {"a": 8, "b": 12}, ((8, 12),)),
+        ("sequential", {"a": 8, "b": 12, "c": 5, "d": 6}, ((0, 0, 5, 0), (0, 0, 0, 6))),
+        ("multi_task", {"a": 8, "b": 12, "c": 5}, ((8, 12, 5),)),
+        ("multi_task", {"a": 8, "b": 0}, ((8, 0),)),
+        ("stages", {"a": [4, 2, 1], "b": [0, 3, 0], "c": [0, 0, 7]}, ((1, 0, 7),)),
+        ("stages", {"a": [4, 2, 1, 0, 2], "b": [0, 3, 0, 0, 2]}, ((1, 0), (2, 2))),
+    ],
+)
+def test_stages_that_strategies_add_to_a_run(
+    strategy: str, steps: dict[str, int | list[int]], rows: tuple[tuple[int, ...], ...]
+) -> None:
+    plan = stage_plan(plan_of(strategy, **steps), StagePlan(("a", "b"), ((4, 0), (2, 3))))
+    assert plan.own.matrix == rows and plan.earlier == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.checkpoint import newest_complete, remove_old, save_checkpoint
+from ernie_paddle.training.checkpoint import TrainerState, newest_complete, remove_old, save_checkpoint
+from ernie_paddle.training.loss_scale import LossScale
+from ernie_paddle.training.stage_plan import StagePlan
 
 FILES = {"model.safetensors", "optimizer.safetensors", "trainer_state.json", "ernie_config.json", "vocab.txt"}
 FILES |= {"SHA256SUMS"}
@@ -29,7 +31,10 @@ def model(toy_vocabulary: Vocabulary, toy_model: Path) -> Model:
 
 
 def save(folder: Path, step: int, model: Model) -> Path:
-    return save_checkpoint(folder, step, model, {"moment": np.ones(3, np.float32)}, {"cursors": {}})
+    state = TrainerState(
+        step=step, plan=StagePlan(("a",), ((20,),)), cursors={}, loss_scale=LossScale(), labels={}, run={}
+    )
+    return save_checkpoint(folder, model, {"moment": np.ones(3, np.float32)}, state)
 
 
 def test_a_saved_model_comes_back_with_the_same_bits(tmp_path: Path, model: Model) -> None:
@@ -65,6 +70,15 @@ def test_a_missing_file_makes_the_one_before_the_newest_complete(tmp_path: Path,
     (newer / name).unlink()
     heard: list[str] = []
     assert newest_complete(tmp_path, heard.append) == older and name in heard[0]
+
+
+def test_a_checkpoint_whose_vocabulary_lost_its_case_is_not_complete(tmp_path: Path, model: Model) -> None:
+    cased = replace(model, vocabulary=replace(model.vocabulary, lower_case=False))
+    older, newer = save(tmp_path, 7, cased), save(tmp_path, 12, cased)
+    heard: list[str] = []
+    assert newest_complete(tmp_path, heard.append) == newer
+    (newer / "tokenizer_config.json").unlink()
+    assert newest_complete(tmp_path, heard.append) == older and "tokenizer_config.json: missing" in heard[0]
 
 
 def test_checkpoints_are_ordered_by_step_and_the_oldest_go_first(tmp_path: Path, model: Model) -> None:

@@ -53,7 +53,7 @@ def identity_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
     class Started(Exception): ...
 
-    def start(trainer: Any, out: Path, identity: dict[str, Any], resume: str, init: Any) -> None:
+    def start(trainer: Any, identity: dict[str, Any], *_: Any) -> None:
         raise Started(identity)
 
     monkeypatch.setattr("ernie_paddle.finetuning.run.start", start)

@@ -1,6 +1,7 @@
 """Settings that cannot have an effect are reported."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,6 +59,17 @@ def test_intervals_longer_than_the_run_are_said_if_they_were_chosen() -> None:
     log, save = warnings({"logging_steps": 46, "save_steps": 1000})
     assert "impl.logging_steps 46" in log and "45 steps" in log
     assert "impl.save_steps 1,000" in save and "45 steps" in save
+
+
+def test_stages_that_were_run_before_are_not_warned_of() -> None:
+    rate = {"peak": 0.001, "restart": "stage", "warmup_steps": 20}
+    train = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": rate}, "train")
+    impl = check_settings(ImplSettings, {"logging_steps": 76, "save_steps": 75}, "impl")
+    joined = StagePlan(PLAN.tasks, (*PLAN.matrix[::-1], (20, 10)), earlier=2)
+    (warning,) = without_effect(train, impl, joined, world=1)
+    assert "impl.logging_steps 76 is more than the 30 steps" in warning, "but step 75 is saved"
+    of_all = without_effect(train, impl, replace(joined, earlier=0), world=1)
+    assert "20 is more than the 15 steps of stage 1" in of_all[0] and "more than the 75 steps" in of_all[1]
 
 
 def test_one_process_sums_no_gradients() -> None:

@@ -109,6 +109,6 @@ def test_a_checkpoint_keeps_the_scale(toy_trainer: Callable[..., Trainer], tmp_p
     trainer.progress.loss_scale = LossScale(4.0, 7, 5, 0)
     save(trainer, tmp_path, {})
     resumed = toy_trainer()
-    start(resumed, tmp_path, {}, resume="yes", init=None)
+    start(resumed, {}, tmp_path / "step_1")
     assert resumed.progress.loss_scale == LossScale(4.0, 7, 5, 0)
     assert resumed.session.variables.get("loss_scale").tolist() == [4.0]

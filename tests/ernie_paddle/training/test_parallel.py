@@ -114,6 +114,22 @@ def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
 
 
 @pytest.mark.slow
+def test_two_ranks_continue_a_run_as_if_it_had_not_ended(write_plan: Callable[..., Path], tmp_path: Path) -> None:
+    """The added stage introduces a task."""
+    straight, continued = tmp_path / "straight", tmp_path / "continued"
+    train = {**PLAN["train"], "learning_rate": {"peak": 0.01, "schedule": "constant"}}
+    tasks = {"knowledge_masking": {"steps": [4, 2]}, "sentence_distance": {"steps": [0, 3]}}
+    plan = write_plan(plan={"strategy": "stages", "tasks": tasks}, train=train, impl=PLAN["impl"])
+    for out, options in ((straight, ()), (continued, ("--continue-from", straight / "step_4"))):
+        process = launched("pretrain", plan, "--out", out, *options)
+        said = output_of(process)
+        assert process.returncode == 0, said
+    expected, found = tensors_of(straight), tensors_of(continued)
+    assert expected.keys() == found.keys()
+    assert [name for name in expected if expected[name].tobytes() != found[name].tobytes()] == []
+
+
+@pytest.mark.slow
 def test_a_rank_that_diverges_ends_the_job_and_is_named(write_plan: Callable[..., Path], tmp_path: Path) -> None:
     write_command(tmp_path / "bin" / "ernie-paddle", f'exec {sys.executable} {tmp_path}/diverges.py "$@"')
     (tmp_path / "diverges.py").write_text(DIVERGES)

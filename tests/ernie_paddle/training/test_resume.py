@@ -56,7 +56,7 @@ def test_resuming_at_any_step_gives_bit_identical_parameters_and_moments(
     assert len(stops) == 3, stops
     for number in stops.values():
         resumed = toy_trainer(plan=TWO_TASKS, train=TRAIN)
-        start(resumed, tmp_path / f"at_{number}", {}, resume="yes", init=None)
+        start(resumed, {}, saved.resolve(tmp_path / f"at_{number}"))
         assert resumed.progress.step == number
         for _ in resumed.steps():
             pass

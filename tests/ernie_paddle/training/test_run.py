@@ -17,7 +17,7 @@ from ernie_paddle.rendezvous import Rendezvous
 from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.log_file import LOG_FILE, read_log
-from ernie_paddle.training.run import StepLimit, ranks_together, run_stages, save, start
+from ernie_paddle.training.run import StepLimit, checkpoint_to_resume, ranks_together, run_stages, save, start
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
 from ernie_paddle.training.trainer import Trainer
@@ -94,7 +94,7 @@ def test_ranks_begin_alike_are_compared_before_each_checkpoint_and_the_first_wri
         trainer = idle()
         for name in ("broadcast_from_rank0", "check_equal", "barrier"):
             monkeypatch.setattr(trainer.session, name, lambda name=name: events.append(name))
-        start(trainer, tmp_path / str(rank), {}, "no", None)
+        start(trainer, {}, None)
         trainer.ranks = Ranks(rank, 2)
         save(trainer, tmp_path / str(rank), {})
         assert saved_steps(tmp_path / str(rank)) == [0] * (rank == 0)
@@ -232,7 +232,13 @@ def test_ranks_leave_a_run_together(
 def test_a_run_that_resumes_if_it_can_says_that_there_is_nothing_to_resume(
     idle: Callable[..., Trainer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start(idle(), tmp_path, {}, resume="auto", init=None)
+    assert checkpoint_to_resume(tmp_path, "auto", Ranks()) is None
     assert f"{tmp_path}: no complete checkpoint to resume from, starting a new run" in capsys.readouterr().err
-    start(idle(), tmp_path, {}, resume="no", init=None)
-    assert "resume" not in capsys.readouterr().err
+    assert checkpoint_to_resume(tmp_path, "auto", Ranks(1, 2)) is checkpoint_to_resume(tmp_path, "no", Ranks()) is None
+    assert capsys.readouterr().err == ""
+    with pytest.raises(UserError, match="with --resume auto, a new run starts instead"):
+        checkpoint_to_resume(tmp_path, "yes", Ranks())
+    save(idle(), tmp_path, {})
+    assert checkpoint_to_resume(tmp_path, "auto", Ranks()) == checkpoint_to_resume(tmp_path, "yes", Ranks())
+    with pytest.raises(UserError, match="holds checkpoints; resume the run with --resume"):
+        checkpoint_to_resume(tmp_path, "no", Ranks())

@@ -1,0 +1,328 @@
+"""What a run that continues another takes over, what it refuses, and what it says."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finetuning_support import write_recipe
+from helpers import Run, assert_user_error
+
+from data_builders.annotation.features import CAPITALIZATION
+from ernie_paddle import testing
+from ernie_paddle.checksums import write_checksums
+from ernie_paddle.config import check_settings
+from ernie_paddle.data.order import Cursor
+from ernie_paddle.data.schema import Column
+from ernie_paddle.data.spans import SPANS
+from ernie_paddle.errors import UserError
+from ernie_paddle.pretraining.history import History, find_history
+from ernie_paddle.pretraining.run import pretrain
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.settings import TrainSettings
+from ernie_paddle.task import SentenceClassificationObjective
+from ernie_paddle.training.checkpoint import STATE_FILE, TrainerState
+from ernie_paddle.training.learning_rate import learning_rate
+from ernie_paddle.training.log_file import LOG_FILE
+from ernie_paddle.training.stage_plan import StagePlan, planned_steps
+
+TASKS = {"knowledge_masking": {"steps": [4, 2]}, "sentence_reordering": {"steps": [0, 3]}}
+NEXT = {"knowledge_masking": {"steps": 4}, "sentence_reordering": {"steps": 4}, "capitalization": {"steps": 5}}
+TRAIN: dict[str, Any] = {"batch_tokens": 256, "learning_rate": {"peak": 0.01, "schedule": "constant"}}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, toy_shards: Path) -> Path:
+    """A finished run of two stages, with a checkpoint in the middle of the second."""
+    tree = testing.toy_plan(toy_model, toy_shards, [])
+    tree |= {"plan": {"strategy": "stages", "tasks": TASKS}, "train": TRAIN, "impl": {"save_steps": 7}}
+    run = tmp_path_factory.mktemp("earlier") / "run"
+    pretrain(check_settings(PretrainSettings, tree, "plan"), run)
+    return run
+
+
+@pytest.fixture
+def continued(write_plan: Callable[..., Path]) -> Callable[..., Path]:
+    """A function that writes a plan that introduces a third task; keyword arguments replace sections."""
+
+    def write(**sections: Any) -> Path:
+        return write_plan(**{"plan": {"tasks": NEXT}, "train": TRAIN, **sections})
+
+    return write
+
+
+def load(path: Path) -> History:
+    return History.load(path, lambda line: pytest.fail(line))
+
+
+# ---- what was run ----
+
+
+def test_a_history_is_what_was_run_until_the_checkpoint(earlier: Path) -> None:
+    finished, stopped = load(earlier), load(earlier / "step_7")
+    assert finished.stages == StagePlan(tuple(TASKS), ((4, 0), (2, 3)))
+    assert finished.checkpoint == (earlier / "step_9").resolve() and finished.learning_rate == 0.01
+    done = [step.task for step in planned_steps(StagePlan(tuple(TASKS), ((4, 0), (2, 3))))][4:7]
+    assert stopped.stages.matrix == ((4, 0), (done.count("knowledge_masking"), done.count("sentence_reordering")))
+    assert stopped.checkpoint == (earlier / "step_7").resolve() and sum(stopped.stages.matrix[1]) == 3
+
+
+def test_the_last_rate_is_that_of_the_plan_as_it_was_and_not_of_what_was_run(earlier: Path, tmp_path: Path) -> None:
+    """The rate of a run that was stopped followed from the steps it was to have."""
+    run = Path(shutil.copytree(earlier, tmp_path / "run"))
+    state = TrainerState.load(run / "step_7")
+    rate = {"peak": 0.5, "schedule": "linear"}
+    state.run["train"] = check_settings(TrainSettings, {**TRAIN, "learning_rate": rate}, "train").model_dump(
+        mode="json"
+    )
+    (run / "step_7" / STATE_FILE).write_text(state.model_dump_json())
+    (run / "step_7" / "SHA256SUMS").unlink()
+    write_checksums(run / "step_7")
+    assert load(run / "step_7").learning_rate == pytest.approx(0.5 * (9 - 6) / 9)
+
+
+def test_what_was_run_is_recounted_from_the_steps_in_their_order() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        matrix = random.integers(0, 6, (random.integers(1, 5), random.integers(1, 5)))
+        matrix[:, 0] += 1
+        plan = StagePlan(tuple("abcde"[: matrix.shape[1]]), tuple(map(tuple, matrix.tolist())))
+        steps = list(planned_steps(plan))
+        for done in {1, plan.total, *random.integers(1, plan.total + 1, 3).tolist()}:
+            run = plan.until(done)
+            assert set(run.tasks) == {step.task for step in steps[:done]} and run.total == done
+            assert list(run.tasks) == [task for task in plan.tasks if task in run.tasks]
+            for stage, row in enumerate(run.matrix):
+                for task, count in zip(run.tasks, row, strict=True):
+                    assert count == sum(step.task == task and step.stage == stage for step in steps[:done])
+
+
+def test_a_run_keeps_the_history_that_it_continues(
+    earlier: Path, continued: Callable[..., Path], tmp_path: Path, run: Run
+) -> None:
+    """Its checkpoints are enough to resume it; the plan of a run that continues it begins with all stages."""
+    out = tmp_path / "out"
+    assert run("pretrain", continued(), "--continue-from", earlier, "--out", out)[0] == 0
+    first, second = load(earlier), load(out)
+    assert History.kept_by(second.checkpoint) == first and History.kept_by(first.checkpoint) is None
+    assert second.stages == StagePlan(tuple(NEXT), ((4, 0, 0), (2, 3, 0), (1, 1, 5)))
+    assert TrainerState.load(second.checkpoint).plan.earlier == 2
+
+
+# ---- positions ----
+
+
+def test_positions_go_on_only_in_the_same_order_of_the_same_samples(earlier: Path) -> None:
+    history = load(earlier)
+    cursors = {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(2, 0)}
+    assert history.positions(cursors, history.data, history.train) == (cursors, [])
+    other_rate = check_settings(TrainSettings, {**TRAIN, "accumulation": 3, "learning_rate": {"peak": 1}}, "train")
+    assert history.positions(cursors, history.data, other_rate) == (cursors, [])
+    for key, value in {"seed": 2, "batch_tokens": 300, "group_by_length": False}.items():
+        train = check_settings(TrainSettings, {**TRAIN, key: value}, "train")
+        positions, (note,) = history.positions(cursors, history.data, train)
+        assert positions == {"knowledge_masking": Cursor(4, 0), "sentence_reordering": Cursor(2, 0)}, "a whole epoch"
+        assert note == f"knowledge_masking: starts epoch 5 of its samples, since train.{key} has changed"
+    samples = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": {"peak": 1}}, "train")
+    assert history.positions(cursors, history.data, samples)[0]["knowledge_masking"] == Cursor(4, 0)
+    data = {**history.data, "sentence_reordering": "another digest"}
+    positions, (note,) = history.positions(cursors, data, history.train)
+    assert positions == {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(0, 0)}
+    assert note.startswith("sentence_reordering: has other samples")
+
+
+# ---- learning rate ----
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "jumps"),
+    [
+        ({"schedule": "constant"}, {"schedule": "constant"}, False),
+        ({"schedule": "noam_decay", "warmup_steps": 5}, {"schedule": "noam_decay", "warmup_steps": 5}, False),
+        ({"schedule": "linear"}, {"schedule": "linear"}, True),
+        ({}, {}, True),
+        ({}, {"restart": "stage", "warmup_steps": 9}, False),
+        ({}, {"restart": "stage"}, True),
+        (
+            {"schedule": "warmup_stable_decay", "decay_steps": 9},
+            {"schedule": "warmup_stable_decay", "decay_steps": 9},
+            True,
+        ),
+        ({"schedule": "constant"}, {"schedule": "warmup_stable_decay", "decay_steps": 9}, False),
+        ({"schedule": "constant"}, {"schedule": "constant", "peak": 0.02}, True),
+        ({"schedule": "constant"}, {"schedule": "constant", "peak": 0.005}, False),
+    ],
+)
+def test_a_rate_that_jumps_where_a_run_is_continued_is_a_warning(
+    earlier: Path, before: dict[str, Any], now: dict[str, Any], jumps: bool
+) -> None:
+    def settings(rate: dict[str, Any]) -> TrainSettings:
+        return check_settings(TrainSettings, {**TRAIN, "learning_rate": {"peak": 0.01, **rate}}, "train")
+
+    run, joined = StagePlan(("a",), ((40,),)), StagePlan(("a",), ((40,), (50,)), earlier=1)
+    *_, last = planned_steps(run)
+    first = list(planned_steps(joined))[40]
+    rates = (
+        learning_rate(settings(before).learning_rate, run, last),
+        learning_rate(settings(now).learning_rate, joined, first),
+    )
+    history = load(earlier).model_copy(update={"stages": run, "learning_rate": rates[0]})
+    warnings = history.warnings(settings(now), joined)
+    assert len(warnings) == jumps
+    if jumps:
+        assert (
+            rates[1] > rates[0]
+            and f"from {rates[0]:.3g} at step 40" in warnings[0]
+            and f"{rates[1]:.3g}" in warnings[0]
+        )
+
+
+# ---- what does not fit ----
+
+
+def same_of_both(run: Run, plan: Path, earlier: Path, out: Path, *words: str) -> None:
+    """Check that `plan` and `pretrain` refuse a plan with the same single line, which has these words."""
+    lines = set()
+    for command, options in (("plan", ()), ("pretrain", ("--out", out))):
+        code, stderr = run(command, plan, "--continue-from", earlier, *options)
+        assert_user_error(code, stderr, *words)
+        lines |= {line.removeprefix(f"ernie-paddle {command}: ") for line in stderr.splitlines()}
+    assert len(lines) == 1, lines
+    assert not out.exists()
+
+
+def reordered(*names: str) -> dict[str, Any]:
+    return {"plan": {"tasks": {name: {"steps": 4} for name in names}}}
+
+
+def listed(*columns: list[int]) -> dict[str, Any]:
+    return {"plan": {"strategy": "stages", "tasks": dict(zip(NEXT, ({"steps": c} for c in columns), strict=False))}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        (reordered("sentence_reordering", "knowledge_masking"), ["plan.tasks", "order: knowledge_masking, sentence_r"]),
+        (reordered("knowledge_masking", "capitalization"), ["lists the tasks of that run first"]),
+        (reordered("capitalization", *TASKS), ["lists the tasks of that run first"]),
+        (
+            listed([4, 1, 5], [0, 3, 5]),
+            [
+                "stage 2 was run",
+                "knowledge_masking 2, sentence_reordering 3,",
+                "knowledge_masking 1, sentence_reordering 3;",
+            ],
+        ),
+        (listed([4], [1]), ["stage 1 was run", "sentence_reordering 0", "sentence_reordering 1"]),
+        (listed([4, 2], [0, 3]), ["adds no stage to the 2 that were run"]),
+        (listed([4, 2, 0], [0, 3, 0], [0, 0, 0]), ["'capitalization' has no steps"]),
+        ({"plan": {"strategy": "sequential", "tasks": reordered(*TASKS)["plan"]["tasks"]}}, ["'sequential' adds no"]),
+        ({"train": {"batch_tokens": 256, "learning_rate": {"peak": [0.1]}}}, ["1 values for a run of 3 stages"]),
+    ],
+)
+def test_a_plan_that_does_not_continue_the_run(
+    run: Run,
+    earlier: Path,
+    continued: Callable[..., Path],
+    tmp_path: Path,
+    sections: dict[str, Any],
+    words: list[str],
+) -> None:
+    same_of_both(run, continued(**sections), earlier, tmp_path / "out", *words)
+
+
+def test_another_model_vocabulary_or_classes(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    out, shards = tmp_path / "out", tmp_path / "shards"
+    sizes = {"num_hidden_layers": 1, "layer_norm_epsilon": 1e-12, "hidden_dropout_prob": 0.2}
+    model = testing.write_toy_model(tmp_path / "model.json", 64, **sizes)
+    found = ["num_hidden_layers 2, the plan's has 1; layer_norm_epsilon 1e-05, the plan's has 1e-12; use the model"]
+    same_of_both(run, continued(model={"config": str(model)}), earlier, out, *found)
+    columns = {
+        "knowledge_masking": SPANS,
+        "capitalization": (*SPANS, CAPITALIZATION.column),
+        "sentence_reordering": (*SPANS, Column("label", "sentence", ("near", "far"))),
+    }
+    testing.write_toy_shards(shards, columns)
+    renamed = "the classes of sentence_reordering were order 0, order 1, order 2, order 3, order 4 and 4 more, now they"
+    same_of_both(run, continued(data={"shards": str(shards)}), earlier, out, f"{renamed} are near, far;")
+    shutil.rmtree(shards)
+    columns["sentence_reordering"] = (*SPANS, Column("label", "sentence", tuple(f"order {i}" for i in range(9))))
+    testing.write_toy_shards(shards, columns, testing.toy_vocabulary([f"v{i}" for i in range(55)]))
+    same_of_both(run, continued(data={"shards": str(shards)}), earlier, out, "was trained with another vocabulary")
+
+
+def test_a_task_whose_code_has_changed(
+    earlier: Path, continued: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """Its head has another shape than that of the run."""
+
+    def logits(self: SentenceClassificationObjective, network: Any, outputs: Any) -> Any:
+        return network.sentence_logits(outputs, self.head, self.classes(0) + 1)
+
+    monkeypatch.setattr(SentenceClassificationObjective, "logits", logits)
+    code, stderr = run("pretrain", continued(), "--continue-from", earlier, "--out", tmp_path / "out")
+    assert_user_error(code, stderr, "sentence_reordering_fc.", "another shape", "(2 tensors)")
+
+
+def test_folders_that_cannot_be_continued(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    plan, out = continued(), tmp_path / "out"
+    same_of_both(run, plan, tmp_path / "nowhere", out, "nowhere: not found")
+    same_of_both(run, plan, plan, out, "plan.yaml: is not a folder")
+    (tmp_path / "empty").mkdir()
+    same_of_both(run, plan, tmp_path / "empty", out, "empty: no complete checkpoint to continue from")
+    model = Path(shutil.copytree(earlier / "step_9", tmp_path / "model"))
+    same_of_both(run, plan, model, out, "model: a model without moments and positions; --init starts")
+    damaged = Path(shutil.copytree(earlier, tmp_path / "damaged"))
+    (damaged / LOG_FILE).write_text("no record\n")
+    same_of_both(run, plan, damaged, out, f"{LOG_FILE} line 1: damaged")
+    (damaged / "step_7" / "optimizer.safetensors").unlink()
+    same_of_both(run, plan, damaged / "step_7", out, "optimizer.safetensors: missing")
+
+
+def test_a_fine_tuning_run_cannot_be_continued(
+    run: Run, toy_pretrained: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "data.tsv").write_text("text_a\tlabel\nw1\tno\nw2\tyes\n")
+    files = dict.fromkeys(("train", "dev"), tmp_path / "data.tsv")
+    recipe = write_recipe(tmp_path / "recipe.yaml", files, epochs=1)
+    assert run("finetune", recipe, "--model", toy_pretrained, "--out", tmp_path / "finetuned")[0] == 0
+    same_of_both(run, continued(), tmp_path / "finetuned", tmp_path / "out", "finetuned: a fine-tuning run; only pre-t")
+
+
+def test_a_run_is_not_continued_in_its_own_folder_or_with_the_parameters_of_another_model(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    plan, kept = continued(), sorted(path.name for path in earlier.rglob("*"))
+    for out in (earlier, earlier / "step_9", earlier / "more", earlier / ".." / earlier.name):
+        for resume in ([], ["--resume"], ["--resume", "auto"]):
+            code, stderr = run("pretrain", plan, "--continue-from", earlier / "step_7", "--out", out, *resume)
+            assert_user_error(code, stderr, f"{out}: the run to continue is here", "choose another --out")
+    code, stderr = run("pretrain", plan, "--continue-from", earlier, "--init", earlier, "--out", tmp_path / "out")
+    assert_user_error(code, stderr, "--init and --continue-from: give one")
+    assert not (tmp_path / "out").exists() and sorted(path.name for path in earlier.rglob("*")) == kept
+
+
+def test_only_the_run_that_was_continued_is_named_when_it_is_resumed(earlier: Path, tmp_path: Path) -> None:
+    def found(continue_from: Path | None, resumed: Path | None) -> History | None:
+        return find_history(continue_from, tmp_path / "out", resumed, lambda line: pytest.fail(line))
+
+    assert found(None, None) is None and found(None, earlier / "step_9") is None
+    assert found(earlier, None) == found(earlier / "step_9", None) == load(earlier)
+    with pytest.raises(UserError, match="its run continues no other run, not"):
+        found(tmp_path / "other", earlier / "step_9")
+    shutil.copytree(earlier / "step_9", tmp_path / "out" / "step_9")
+    state = TrainerState.load(tmp_path / "out" / "step_9")
+    state.run["history"] = load(earlier).model_dump(mode="json")
+    (tmp_path / "out" / "step_9" / STATE_FILE).write_text(state.model_dump_json())
+    resumed = tmp_path / "out" / "step_9"
+    for name in (None, earlier, earlier / "step_9", earlier / ".." / earlier.name):
+        assert found(name, resumed) == load(earlier)
+    for other in (earlier / "step_7", tmp_path / "other"):
+        with pytest.raises(UserError, match=rf"its run continues {earlier.resolve()}/step_9, not"):
+            found(other, resumed)
