@@ -11,9 +11,13 @@ from ernie_paddle.training.trainer import Trainer
 
 
 def evaluation_points(train: TrainSection, plan: StagePlan) -> frozenset[int]:
-    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each stage."""
+    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each of its stages.
+
+    With `evaluate_first`, these include the steps that were run before, none in a run that continues no other.
+    """
     between = train.evaluate_every.points(plan.ends) if train.evaluate_every else frozenset()
-    return between | frozenset(plan.ends)
+    own = frozenset(step for step in between.union(plan.ends) if step > plan.begin)
+    return own | {plan.begin} if train.evaluate_first else own
 
 
 def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log: RunLog) -> None:

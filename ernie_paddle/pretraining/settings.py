@@ -126,6 +126,8 @@ class TrainSection(TrainSettings):
 
     evaluate_every: StageInterval | None = None
     """When held-out samples are scored, besides the end of each stage."""
+    evaluate_first: bool = False
+    """Score held-out samples before the first step, too: of a model that was trained before."""
     best: BestSettings | None = None
     """The score by which the best checkpoint is kept, and may stop the run; `null`: none is kept."""
 

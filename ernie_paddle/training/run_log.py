@@ -90,7 +90,7 @@ class RunLog:
         is_main_process = trainer.ranks.is_main_process
         self.console = open_console(stderr=True, quiet=not is_main_process)
         if is_main_process:
-            drop_records_after(folder / LOG_FILE, done)
+            drop_records_after(folder / LOG_FILE, done or -1)  # a run that had no checkpoint begins again
         path = folder / LOG_FILE if is_main_process else Path(os.devnull)
         records = read_log(path) if path.exists() else []
         self._evaluations = [record for record in records if record["event"] == "evaluation"]
