@@ -22,7 +22,7 @@ from ernie_paddle.config import load_settings
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
-from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
+from ernie_paddle.data.shards import FORMAT_VERSION, MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry, load_plugins
@@ -162,7 +162,8 @@ class _Build:
             self.settings.validation_share,
         )
         items = [WorkItem(i, number) for i, corpus in enumerate(corpora) for number in range(corpus.work_items)]
-        with resumable_folder(folder, origin | {"max_length": self.settings.max_length}) as partial:
+        written = {"max_length": self.settings.max_length, "format_version": FORMAT_VERSION}
+        with resumable_folder(folder, origin | written) as partial:
             if isinstance(builder, CountingBuilder):
                 builder.fit(self._count(CountWorkItem(builder, compose), items, partial / COUNTED))
             shards = ShardWriter(
@@ -197,11 +198,11 @@ class _Build:
             dropped.update(state["dropped"])
             done, unknown_tokens = state["work_items"], state["unknown_tokens"]
         show = self._bar(f"composing {compose.builder.name}", compose, items)
-        for built in self.engine.map(compose, items[done:]):
+        for item, built in zip(items[done:], self.engine.map(compose, items[done:]), strict=True):
             dropped.update(built.dropped)
             unknown_tokens += built.unknown_tokens
             for split, block in built.blocks.items():
-                shards.write(split, block)
+                shards.write(split, compose.folders[item.corpus].name, block)
             done += 1
             if done % WORK_ITEMS_PER_SHARD == 0 or done == len(items):
                 shards.cut()

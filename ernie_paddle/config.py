@@ -54,7 +54,7 @@ class Settings(BaseModel):
         """Reject values that pydantic would silently convert: a boolean to 0 or 1, an empty text to the folder `.`."""
         for name, field in cls.model_fields.items():
             value = tree.get(name) if isinstance(tree, dict) else None
-            values, types = value if isinstance(value, list) else [value], list(annotation_parts(field.annotation))
+            values, types = _entries(value), list(annotation_parts(field.annotation))
             reason = ""
             if any(isinstance(value, bool) for value in values) and _is_number(types):
                 reason = f"expected a number, found a boolean; {BOOLEANS}"
@@ -199,7 +199,12 @@ def check_settings(settings_type: type[SettingsType], tree: dict[str, Any], wher
         raise UserError(f"{where}: {explain(settings_type, tree, error)}") from None
 
 
+def _entries(value: Any) -> list[Any]:
+    """Return the entries of a list or mapping, or else the value alone."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else [value]
+
+
 def _is_number(types: list[Any]) -> bool:
-    """Check that the parts of an annotation accept numbers, but neither booleans nor mappings."""
+    """Check that the parts of an annotation accept numbers, but no booleans."""
     accepted = {get_origin(part) or part for part in types if isinstance(get_origin(part) or part, type)}
-    return bool({int, float} & accepted) and not {bool, dict} & accepted
+    return bool({int, float} & accepted) and bool not in accepted

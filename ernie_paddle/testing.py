@@ -90,7 +90,7 @@ def write_toy_shards(
             folder / task, task, vocabulary.digest, vocabulary.size, TOY_MAX_LENGTH, origin, columns, 64
         )
         for split in SPLITS:
-            shards.write(split, toy_samples(random, TOY_SAMPLES[split], columns, vocabulary))
+            shards.write(split, "toy", toy_samples(random, TOY_SAMPLES[split], columns, vocabulary))
         shards.finish()
     return folder
 

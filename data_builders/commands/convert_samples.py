@@ -21,7 +21,7 @@ from ernie_paddle.outputs import check_empty, output_path
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
-TASK = "knowledge_masking"
+TASK, CORPUS = "knowledge_masking", "release"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def to_shards(source: Path, vocabulary: Vocabulary, out: Path, validation_share:
             in_validation = validation_mask(_contents(block), validation_share, seed=1)
             for i, split in enumerate(SPLITS):
                 rows = np.flatnonzero(in_validation == i)
-                shards.write(split, block.take(rows))
+                shards.write(split, CORPUS, block.take(rows))
                 counts[split] += len(rows)
         for split, count in counts.items():
             if not count:

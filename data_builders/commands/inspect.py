@@ -1,8 +1,9 @@
 """`ernie-paddle inspect`."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     elif (args.folder / MANIFEST).is_file():
         show_samples(args, registry)
     else:
-        open_console().print(overview(task_folders(args.folder)))
+        folders = task_folders(args.folder)
+        open_console().print(overview(folders), corpora_table(folders))
 
 
 def show_samples(args: argparse.Namespace, registry: Registry) -> None:
@@ -84,6 +86,23 @@ def overview(folders: list[Path]) -> Table:
             f"{counts['bytes'] / max(counts['tokens'], 1):.1f}",
             ", ".join(column.name for column in manifest.columns),
         )
+    return table
+
+
+def corpora_table(folders: list[Path]) -> Table:
+    """Return a table of the samples of each corpus of several tasks, in their order."""
+    table = Table("task", "corpus", title="samples by corpus")
+    for column in (*SPLITS, "tokens"):
+        table.add_column(column, justify="right")
+    for folder in folders:
+        manifest = Manifest.load(folder)
+        samples = [manifest.samples_by_corpus(split) for split in SPLITS]
+        tokens = Counter[str]()
+        for corpus in chain.from_iterable(manifest.corpora.values()):
+            tokens[corpus.name] += corpus.tokens
+        for number, name in enumerate(tokens):
+            counts = [*(by_corpus.get(name, 0) for by_corpus in samples), tokens[name]]
+            table.add_row("" if number else manifest.task, name, *(f"{count:,}" for count in counts))
     return table
 
 

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         raise UserError("\n".join(check.mistakes))
     plan = stage_plan(settings.plan, history.stages if history else None)
     config = ErnieConfig.load(settings.model.config)
-    needed = requirements(config, plan.own, settings.train, settings.data.shards, args.devices)
+    needed = requirements(config, plan.own, settings, args.devices)
     console = open_console()
     console.print(stages_table(plan, settings.plan.strategy))
     if history:
@@ -89,12 +89,21 @@ def requirements_table(needed: Requirements, precision: str, devices: int) -> Ta
 
 
 def samples_table(needed: Requirements) -> Table:
-    """Return a table of each task's available and needed samples, and its epochs."""
-    table = Table("task", title="training samples")
-    for column in ("available", "needed, about", "epochs"):
+    """Return a table of the samples of each task and of its corpora: available, drawn, share of them and epochs."""
+    table = Table("task", "corpus", title="training samples")
+    for column in ("available", "drawn, about", "share", "epochs"):
         table.add_column(column, justify="right")
     for name, task in needed.tasks.items():
-        table.add_row(name, f"{task.samples:,}", f"{task.samples_needed:,}", f"{task.epochs:.1f}")
+        rows = {"all": task, **task.corpora} if len(task.corpora) > 1 else task.corpora
+        for number, (corpus, samples) in enumerate(rows.items()):
+            table.add_row(
+                "" if number else name,
+                corpus,
+                f"{samples.samples:,}",
+                f"{samples.samples_needed:,}",
+                f"{samples.samples_needed / max(task.samples_needed, 1):.1%}",
+                f"{samples.epochs:.1f}",
+            )
     return table
 
 

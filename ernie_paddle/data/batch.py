@@ -14,9 +14,9 @@ LENGTH_MULTIPLE = 8  # of the width of padded layouts: shapes stay few and suit 
 class Batch:
     """Packed samples: no token is padding.
 
-    `rows` [samples] are the samples' row numbers in their table, `columns` are each [tokens], `sample_columns` are each
-    [samples, ...]. A sample is one sequence of tokens or several: `sequences` [samples] counts them and `lengths`
-    [sequences] are their lengths in tokens.
+    `rows` [samples] are the numbers that key what is random about each sample: its row number in its table, or its draw
+    of a `BatchOrder`. `columns` are each [tokens], `sample_columns` are each [samples, ...]. A sample is one sequence
+    of tokens or several: `sequences` [samples] counts them and `lengths` [sequences] are their lengths in tokens.
     """
 
     rows: np.ndarray
@@ -27,7 +27,7 @@ class Batch:
 
     @classmethod
     def of(cls, block: SampleBlock, rows: np.ndarray) -> "Batch":
-        """Return a batch of all samples of a block; `rows` are their row numbers in their table."""
+        """Return a batch of all samples of a block; `rows` are their numbers."""
         lengths, sequences = block.lengths, np.ones(len(block), np.int64)
         if SEQUENCE_STARTS in block.columns:
             starts = np.append(np.flatnonzero(block.columns[SEQUENCE_STARTS]), block.lengths.sum())
@@ -47,7 +47,7 @@ class Batch:
 
     @cached_property
     def row_of_token(self) -> np.ndarray:
-        """The row number of each token's sample, [tokens]."""
+        """The number of each token's sample, one of `rows`, [tokens]."""
         return np.repeat(np.repeat(self.rows, self.sequences), self.lengths)
 
     @property

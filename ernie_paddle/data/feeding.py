@@ -19,7 +19,7 @@ class MicroBatch:
     """The arrays that one run of a task program is fed, and their sizes."""
 
     feed: Any  # arrays by name, or what a session staged of them
-    rows: np.ndarray  # the samples' row numbers in their table
+    rows: np.ndarray  # the samples' numbers in their batch
     tokens: int
     padded_tokens: int  # tokens and padding of the layout for attention
 

@@ -1,6 +1,9 @@
 """The order of batches, a pure function of seed, name and epoch."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +19,7 @@ class Cursor:
 
 
 NO_LIMIT = 1 << 40
+LEAST_EPOCH = 1 << 16  # samples of an epoch, if there are as many: shorter ones would often end with a small batch
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,51 @@ class BatchSize:
     tokens: int
 
 
+@dataclass(frozen=True)
+class MixedCorpus:
+    """A corpus of a mixture: its samples, which stand together in the table, and how many of them an epoch draws.
+
+    Epochs draw whole samples, so that after any number of epochs the total is within one half of that many times
+    `per_epoch`.
+    """
+
+    name: str
+    samples: int
+    per_epoch: float
+
+    def draws(self, epoch: int) -> range:
+        """Return the numbers of the corpus's draws in an epoch, counted from the first epoch on."""
+        return range(math.floor(epoch * self.per_epoch + 0.5), math.floor((epoch + 1) * self.per_epoch + 0.5))
+
+
+def mixture(
+    samples: Mapping[str, int], weights: Mapping[str, float] = MappingProxyType({}), temperature: float = 1.0
+) -> tuple[MixedCorpus, ...]:
+    """Return the mixture of corpora with so many samples, in their order; at least one has samples and a weight.
+
+    The share of a corpus is proportional to (samples x weight) ** (1 / temperature), with a weight of 1 for those that
+    `weights` does not name (temperature-scaled mixing: multilingual BERT; T5, arXiv 1910.10683, section 3.5.2). An
+    epoch ends when the corpus that is drawn most often is through. It has `LEAST_EPOCH` samples at least, or as
+    many as there are, even if some are drawn several times then. With weights of 1 and a temperature of 1, it has each
+    sample once.
+    """
+    masses = {name: (count * weights.get(name, 1.0)) ** (1 / temperature) for name, count in samples.items()}
+    shares = {name: mass / sum(masses.values()) for name, mass in masses.items()}
+    drawn = [name for name, share in shares.items() if share]
+    once = min(samples[name] / shares[name] for name in drawn)
+    size = max(once, min(LEAST_EPOCH, sum(samples[name] for name in drawn)))
+    return tuple(MixedCorpus(name, count, shares[name] * size) for name, count in samples.items())
+
+
 class BatchOrder:
     """Shuffled batches.
 
-    Each epoch permutes all samples and cuts them into batches of at most `size`. With `group_by_length`, chunks of
-    `pool` samples are sorted by length before they are cut, and the batches are shuffled again.
+    Each epoch permutes all samples, or those that a `mixture` of corpora draws, and cuts them into batches of at most
+    `size`. With `group_by_length`, chunks of `pool` samples are sorted by length before they are cut, and the batches
+    are shuffled again.
+
+    The draws of a corpus follow a fixed permutation of its samples, again and again. However many epochs were drawn,
+    the numbers of times that its samples were drawn therefore differ by one at most.
     """
 
     def __init__(
@@ -41,18 +85,30 @@ class BatchOrder:
         name: str,
         group_by_length: bool = True,
         pool: int = 4096,
+        corpora: Sequence[MixedCorpus] = (),
     ):
+        """`corpora` are those of the samples, in their order; by default, there is one that is drawn once an epoch."""
         self.lengths = lengths
         self.size = size
         self.group_by_length = group_by_length
         self.seed = seed
         self.name = name
         self.pool = pool
+        self.corpora = corpora or (MixedCorpus("", len(lengths), len(lengths)),)
         self._current: tuple[int, list[np.ndarray]] = (-1, [])
+        self._permutations: dict[str, np.ndarray] = {}
 
     def batch(self, cursor: Cursor) -> np.ndarray:
-        """Return the row numbers of the batch at the cursor."""
+        """Return the draws of the batch at the cursor.
+
+        A draw is the row number of a sample. Where an epoch of a mixture draws a sample again, it is the row number
+        plus a multiple of the number of samples, so that it is unique in the epoch: it may key what is random.
+        """
         return self._epoch(cursor.epoch)[cursor.batch]
+
+    def rows(self, draws: np.ndarray) -> np.ndarray:
+        """Return the row numbers of draws."""
+        return draws % len(self.lengths)
 
     def batches_in(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
@@ -71,14 +127,42 @@ class BatchOrder:
 
     def _batches_of_epoch(self, epoch: int) -> list[np.ndarray]:
         random = generator(self.seed, "order", self.name, epoch)
-        rows = random.permutation(len(self.lengths))
+        draws = self._draws_of_epoch(epoch)
+        random.shuffle(draws)
         if not self.group_by_length:
-            return cut_batches(rows, self.lengths, self.size)
+            return self._cut(draws, np.arange(len(draws)))
         batches: list[np.ndarray] = []
-        for start in range(0, len(rows), self.pool):
-            pool = rows[start : start + self.pool]
-            batches += cut_batches(pool[np.argsort(self.lengths[pool], kind="stable")], self.lengths, self.size)
+        for start in range(0, len(draws), self.pool):
+            pool = draws[start : start + self.pool]
+            batches += self._cut(pool, np.argsort(self.lengths[self.rows(pool)], kind="stable"))
         return [batches[i] for i in random.permutation(len(batches))]
+
+    def _cut(self, draws: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+        """Cut draws into batches, in an order of their indices."""
+        return [draws[batch] for batch in cut_batches(order, self.lengths[self.rows(draws)], self.size)]
+
+    def _draws_of_epoch(self, epoch: int) -> np.ndarray:
+        """Return the draws of an epoch, corpus by corpus."""
+        firsts = np.cumsum([0, *(corpus.samples for corpus in self.corpora)])
+        return np.concatenate(
+            [self._draws_of(corpus, epoch) + first for corpus, first in zip(self.corpora, firsts, strict=False)]
+        )
+
+    def _draws_of(self, corpus: MixedCorpus, epoch: int) -> np.ndarray:
+        """Return the draws of a corpus in an epoch, whose first row has the number 0."""
+        numbers, samples = corpus.draws(epoch), max(corpus.samples, 1)
+        passes, rest = divmod(len(numbers), samples)
+        whole = (np.arange(samples) + len(self.lengths) * i for i in range(passes))
+        if not rest:
+            return np.concatenate([np.empty(0, np.int64), *whole])
+        rows = self._permutation(corpus)[(numbers.start + np.arange(rest)) % samples]
+        return np.concatenate([*whole, rows + len(self.lengths) * passes])
+
+    def _permutation(self, corpus: MixedCorpus) -> np.ndarray:
+        if corpus.name not in self._permutations:
+            random = generator(self.seed, "corpus order", self.name, corpus.name)
+            self._permutations[corpus.name] = random.permutation(corpus.samples)
+        return self._permutations[corpus.name]
 
 
 def cut_batches(rows: np.ndarray, lengths: np.ndarray, size: BatchSize) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ import pyarrow as pa
 from ernie_paddle.checksums import check_file
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import IGNORED, INPUT_IDS, Column
-from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, Manifest, ShardInfo, StoredColumn
+from ernie_paddle.data.shards import FORMAT_VERSION, SPLITS, CorpusInfo, Manifest, ShardInfo, StoredColumn
 from ernie_paddle.data.storage import Storage
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, sha256_of
@@ -31,12 +31,24 @@ class _SplitWriter:
     storage: Storage
     metadata: dict[str, str]
     shards: list[ShardInfo] = field(default_factory=list)
+    corpora: list[CorpusInfo] = field(default_factory=list)
     pending: list[pa.RecordBatch] = field(default_factory=list)
     pending_samples: int = 0
 
+    def begin(self, corpus: str) -> None:
+        """Begin the samples of a corpus, unless they have begun already."""
+        names = [begun.name for begun in self.corpora]
+        if corpus in names[:-1]:
+            raise ValueError(f"more samples of {corpus} after those of {names[-1]}; write one corpus after the other")
+        if corpus not in names:
+            self.corpora.append(CorpusInfo(corpus, 0, 0))
+
     def add(self, block: SampleBlock) -> None:
+        """Add samples of the last corpus."""
         self.pending.append(self.storage.to_arrow(block))
         self.pending_samples += len(block)
+        name, samples, tokens = astuple(self.corpora[-1])
+        self.corpora[-1] = CorpusInfo(name, samples + len(block), tokens + int(block.lengths.sum()))
 
     def flush(self, samples: int) -> None:
         """Write the first pending samples to a file."""
@@ -89,15 +101,17 @@ class ShardWriter:
         metadata |= {"columns": storage.metadata()} | {key: str(value) for key, value in origin.items()}
         self._splits = {split: _SplitWriter(folder, split, storage, metadata) for split in SPLITS}
 
-    def write(self, split: str, block: SampleBlock) -> None:
-        """Write samples to a split.
+    def write(self, split: str, corpus: str, block: SampleBlock) -> None:
+        """Write samples of a corpus to a split, after all those of the corpora before it.
 
         Raises:
             UserError: the samples are not as their columns are declared.
+            ValueError: samples of another corpus were written since the last ones of this corpus.
         """
+        writer = self._splits[split]
+        writer.begin(corpus)
         if not len(block):
             return
-        writer = self._splits[split]
         try:
             writer.add(block)
         except ValueError as error:
@@ -115,8 +129,12 @@ class ShardWriter:
 
     def state(self) -> dict[str, Any]:
         """Return what was written up to the last cut, for `restore` in another process."""
-        shards = {split: [asdict(shard) for shard in writer.shards] for split, writer in self._splits.items()}
-        return {"shards": shards, "counts": {name: dict(counts) for name, counts in self._counts.items()}}
+        splits = self._splits.items()
+        return {
+            "shards": {split: [asdict(shard) for shard in writer.shards] for split, writer in splits},
+            "corpora": {split: [asdict(corpus) for corpus in writer.corpora] for split, writer in splits},
+            "counts": {name: dict(counts) for name, counts in self._counts.items()},
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume after what another process wrote.
@@ -129,6 +147,7 @@ class ShardWriter:
             check_file(self._folder / shard.file, shard.sha256)
         for split, writer in self._splits.items():
             writer.shards = shards[split]
+            writer.corpora = [CorpusInfo(**corpus) for corpus in state["corpora"][split]]
         self._counts = {name: Counter(counts) for name, counts in state["counts"].items()}
 
     def manifest(self, counts: Mapping[str, Any] = MappingProxyType({})) -> Manifest:
@@ -139,6 +158,7 @@ class ShardWriter:
                 StoredColumn(**asdict(column), counts=_sorted(self._counts[column.name])) for column in self._columns
             ],
             splits={split: writer.shards for split, writer in self._splits.items()},
+            corpora={split: writer.corpora for split, writer in self._splits.items()},
             counts=dict(counts),
         )
 

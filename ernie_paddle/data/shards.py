@@ -20,7 +20,7 @@ from ernie_paddle.data.storage import Storage, StoredBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation")
 
@@ -34,6 +34,15 @@ class ShardInfo:
     tokens: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """A corpus of a split: its name, and its samples, which stand together, with their tokens."""
+
+    name: str
+    samples: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,11 @@ class Manifest:
     """The contents of a task's folder, and what they were built from.
 
     `origin` describes the build: version, settings, seed, digest of the corpora. `columns` are the samples' columns
-    besides token ids and sentence ids. `counts` are the builder's counts of used and skipped documents.
+    besides token ids and sentence ids. `corpora` are those of each split, in the order in which their samples stand.
+    `counts` are the builder's counts of used and skipped documents.
+
+    Raises:
+        ValueError: a corpus is named twice, or the samples of the corpora are not as many as those of the files.
     """
 
     task: str
@@ -67,8 +80,21 @@ class Manifest:
     origin: dict[str, Any]
     columns: list[StoredColumn]
     splits: dict[str, list[ShardInfo]]
+    corpora: dict[str, list[CorpusInfo]]
     counts: dict[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        for split, corpora in self.corpora.items():
+            names = [corpus.name for corpus in corpora]
+            if len({*names}) < len(names):
+                raise ValueError(f"a corpus of {split} is named twice: {', '.join(names)}")
+            for what in ("samples", "tokens"):
+                count = sum(getattr(corpus, what) for corpus in corpora)
+                if count != self.count(split, what):
+                    raise ValueError(
+                        f"the corpora of {split} have {count:,} {what}, its files {self.count(split, what):,}"
+                    )
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json` with its checksum."""
@@ -90,6 +116,10 @@ class Manifest:
     def count(self, split: str, what: str = "samples") -> int:
         return sum(getattr(shard, what) for shard in self.splits[split])
 
+    def samples_by_corpus(self, split: str) -> dict[str, int]:
+        """Return the number of samples of each corpus of a split, in the order of the samples."""
+        return {corpus.name: corpus.samples for corpus in self.corpora[split]}
+
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
         """Read `manifest.json`.
@@ -108,11 +138,12 @@ class Manifest:
         except UserError as error:
             raise UserError(f"{error}; build the shards again") from None
         try:
-            shards, columns = tree.pop("splits"), tree.pop("columns")
+            shards, columns, corpora = (tree.pop(key) for key in ("splits", "columns", "corpora"))
             return cls(
                 **tree,
                 columns=[StoredColumn(**column) for column in columns],
                 splits={split: [ShardInfo(**shard) for shard in shards[split]] for split in SPLITS},
+                corpora={split: [CorpusInfo(**corpus) for corpus in corpora[split]] for split in SPLITS},
             )
         except (TypeError, KeyError, ValueError) as error:
             raise UserError(f"{path}: not a manifest of shards: {error}; build the shards again") from None

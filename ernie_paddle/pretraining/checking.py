@@ -5,6 +5,7 @@ The values of samples are not read here; `ernie_paddle.data.checking` does that 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -77,6 +78,8 @@ def check_plan(settings: PretrainSettings, registry: Registry, history: History 
     for name, task in tasks.items():
         if name not in absent:
             mistakes += _sample_mistakes(data.shards / name, task, config, vocabulary, settings.train, history)
+    if not mistakes:
+        mistakes += _mixing_mistakes(settings, [name for name in tasks if name not in absent])
     if history:
         mistakes += history.changes(config, vocabulary)
     if not mistakes and not absent:
@@ -125,6 +128,25 @@ def _sample_mistakes(
         yield str(error)
     else:
         yield from history.changed_classes(task.name, objective.labels) if history else ()
+
+
+def _mixing_mistakes(settings: PretrainSettings, built: Sequence[str]) -> Iterator[str]:
+    """Yield the weights of corpora that no task has, and the tasks whose corpora all have a weight of 0.
+
+    `built` are the tasks with samples. Only if these are all are the names of the corpora known.
+    """
+    shards, weights = settings.data.shards, settings.data.weights
+    by_task = {task: Manifest.load(shards / task).samples_by_corpus("train") for task in built}
+    known = dict.fromkeys(chain.from_iterable(by_task.values()))
+    for name in weights:
+        if name not in known and len(built) == len(settings.plan.tasks):
+            yield f"data.weights: '{name}' is not among the corpora of the plan's samples: {', '.join(known)}"
+    for task, samples in by_task.items():
+        if not any(count * weights.get(name, 1.0) for name, count in samples.items()):
+            yield (
+                f"data.weights: 0 for all corpora of the task '{task}': {', '.join(samples)}; raise one, or remove "
+                "the task from the plan"
+            )
 
 
 def _auxiliary_mistakes(shards: Path, auxiliary_tasks: Sequence[Task], names: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ernie_paddle.config import Settings, check_settings
-from ernie_paddle.data.order import Cursor
+from ernie_paddle.data.order import Cursor, MixedCorpus, mixture
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.model.saved import MODEL_FILE, checkpoints
@@ -18,6 +18,7 @@ from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 
 ORDER = ("seed", "batch_tokens", "batch_samples", "group_by_length")  # settings that decide a task's batches
 NO_SIZES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")  # of a model, may change
+WEIGHTS = "data.weights"  # key of the weights of corpora in what identifies a run
 JUMP = 0.1  # share of the peak by which the learning rate may rise between two steps without a warning
 
 
@@ -38,6 +39,10 @@ class History(Settings):
     """The class names of each task."""
     data: dict[str, str]
     """Checksum of the manifest of each task's samples."""
+    weights: dict[str, float]
+    """The weights of corpora."""
+    temperatures: dict[str, float]
+    """The temperature of the sampling from corpora, by task."""
     train: TrainSettings
     """The settings of the training."""
 
@@ -71,6 +76,8 @@ class History(Settings):
             vocabulary=Vocabulary.load(checkpoint / VOCABULARY_FILE).digest,
             labels={task: state.labels[task] for task in stages.tasks},
             data={task: state.run["data"][task] for task in stages.tasks},
+            weights=state.run[WEIGHTS],
+            temperatures={task: state.run["plan"]["tasks"][task]["temperature"] for task in stages.tasks},
             train=train,
         )
 
@@ -103,7 +110,11 @@ class History(Settings):
             )
 
     def positions(
-        self, cursors: Mapping[str, Cursor], data: Mapping[str, str], train: TrainSettings
+        self,
+        cursors: Mapping[str, Cursor],
+        data: Mapping[str, str],
+        train: TrainSettings,
+        mixtures: Mapping[str, tuple[MixedCorpus, ...]],
     ) -> tuple[dict[str, Cursor], list[str]]:
         """Return where each task of the run continues in its samples, and a line for each that cannot just go on.
 
@@ -114,6 +125,7 @@ class History(Settings):
             cursors: the positions at the checkpoint.
             data: checksum of the manifest of each task's samples now.
             train: the settings of the training now.
+            mixtures: the mixture of each task's corpora now.
         """
         changed = [f"train.{key}" for key in ORDER if getattr(self.train, key) != getattr(train, key)]
         positions, notes = dict(cursors), list[str]()
@@ -121,9 +133,13 @@ class History(Settings):
             if data[task] != self.data[task]:
                 positions[task] = Cursor()
                 notes.append(f"{task}: has other samples than before, and starts at their beginning")
-            elif changed and cursor.batch:
+                continue
+            samples = {corpus.name: corpus.samples for corpus in mixtures[task]}
+            same_mixture = mixtures[task] == mixture(samples, self.weights, self.temperatures[task])
+            reasons = changed if same_mixture else [*changed, "the mixture of its corpora"]
+            if reasons and cursor.batch:
                 positions[task] = Cursor(cursor.epoch + 1)
-                notes.append(f"{task}: starts epoch {cursor.epoch + 2} of its samples, since {changed[0]} has changed")
+                notes.append(f"{task}: starts epoch {cursor.epoch + 2} of its samples, since {reasons[0]} has changed")
         return positions, notes
 
     def warnings(self, train: TrainSettings, plan: StagePlan) -> list[str]:

@@ -24,6 +24,9 @@ class TaskQuota(Settings):
     continues a run gives the steps to add, 0 for none; but lists begin with the stages that were run."""
     weight: float = Field(default=1.0, gt=0)
     """Factor of the task's loss."""
+    temperature: float = Field(default=1.0, ge=1)
+    """Temperature of the sampling from corpora: their shares are proportional to (samples x weight) to the power of
+    1 / temperature, so that a higher one makes them more equal."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The task's own options."""
 

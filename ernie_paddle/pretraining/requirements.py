@@ -4,13 +4,16 @@ The memory of parameters, gradients and moments is exact. That of activations is
 keeps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+import numpy as np
 
 from ernie_paddle.data.order import NO_LIMIT
-from ernie_paddle.data.shards import MANIFEST, Manifest
+from ernie_paddle.data.shards import MANIFEST, CorpusInfo, Manifest
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.settings import TrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.stage_plan import StagePlan
 
 FLOAT = 4  # bytes
@@ -19,15 +22,22 @@ MASKED_SHARE = 0.15  # share of the tokens for which scores over the whole vocab
 
 
 @dataclass(frozen=True)
-class TaskRequirements:
-    """The number of samples that a task has, and the number that its steps need."""
+class SampleRequirements:
+    """The number of training samples that there are, and the number that the steps of a task draw, with repetitions."""
 
     samples: int
     samples_needed: int
 
     @property
     def epochs(self) -> float:
-        return self.samples_needed / self.samples
+        return self.samples_needed / self.samples if self.samples else 0.0
+
+
+@dataclass(frozen=True)
+class TaskRequirements(SampleRequirements):
+    """The samples of a task, and those of each of its corpora."""
+
+    corpora: dict[str, SampleRequirements]
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,9 @@ class Requirements:
         return self.micro_batches * self.micro_batch_tokens
 
 
-def requirements(
-    config: ErnieConfig, plan: StagePlan, train: TrainSettings, shards: Path, devices: int
-) -> Requirements:
-    """Return the requirements of a plan on `devices` devices. Samples are counted for tasks with shards in `shards`."""
+def requirements(config: ErnieConfig, plan: StagePlan, settings: PretrainSettings, devices: int) -> Requirements:
+    """Return the requirements of a plan on `devices` devices. Samples are counted for tasks with shards."""
+    train, shards = settings.train, settings.data.shards
     manifests = {task: Manifest.load(shards / task) for task in plan.tasks if (shards / task / MANIFEST).is_file()}
     length = max((manifest.max_length for manifest in manifests.values()), default=config.max_position_embeddings)
     size = train.batch_size
@@ -65,9 +74,9 @@ def requirements(
         micro_batches=train.accumulation,
         per_device=(train.accumulation // devices, -(-train.accumulation // devices)),
         state_bytes=parameters * STATE + low_precision,
-        activation_bytes=activation_bytes(config, train, tokens, min(length, tokens)),
+        activation_bytes=activation_bytes(config, train, settings.impl, tokens, min(length, tokens)),
         tasks={
-            task: TaskRequirements(manifest.count("train"), _samples_needed(plan, task, train, manifest))
+            task: _task_requirements(plan, task, settings, manifest.corpora["train"])
             for task, manifest in manifests.items()
         },
     )
@@ -84,18 +93,35 @@ def parameter_count(config: ErnieConfig) -> int:
     return rows * hidden + norm + config.num_hidden_layers * layer + linear + masked_lm
 
 
-def activation_bytes(config: ErnieConfig, train: TrainSettings, tokens: int, length: int) -> int:
-    """Return the bytes that a micro-batch of samples of `length` tokens keeps for its backward pass."""
+def activation_bytes(config: ErnieConfig, train: TrainSettings, impl: ImplSettings, tokens: int, length: int) -> int:
+    """Return the bytes that a micro-batch of samples of `length` tokens keeps for its backward pass.
+
+    What `impl.recompute` saves is not subtracted. `impl.attention: automatic` counts as padded attention, since another
+    machine than this one may train.
+    """
     hidden = 13 * config.hidden_size + 3 * config.ffn_size  # inputs of products, norms, activations and dropouts
-    attention = 3 * config.num_attention_heads * length  # scores, weights, and weights after dropout
+    # Scores, weights, and weights after dropout, of which FlashAttention keeps none.
+    attention = 0 if impl.attention == "flash" else 3 * config.num_attention_heads * length
     scores = 3 * MASKED_SHARE * config.vocab_size
     width = FLOAT if train.precision in ("fp32", "tf32") else FLOAT // 2
     return int(tokens * (config.num_hidden_layers * (hidden + attention) * width + scores * FLOAT))
 
 
-def _samples_needed(plan: StagePlan, task: str, train: TrainSettings, manifest: Manifest) -> int:
-    """Return the number of samples that a task's steps need. Batches are assumed to be full."""
-    steps = sum(row[plan.tasks.index(task)] for row in plan.matrix)
-    mean = manifest.count("train", "tokens") / manifest.count("train")
-    size = train.batch_size
-    return round(steps * train.accumulation * min(size.samples, size.tokens / mean))
+def _task_requirements(
+    plan: StagePlan, task: str, settings: PretrainSettings, corpora: Sequence[CorpusInfo]
+) -> TaskRequirements:
+    """Return the samples that the steps of a task need. Batches are assumed to be full."""
+    mixed = settings.mixture(task, {corpus.name: corpus.samples for corpus in corpora})
+    per_epoch = np.array([corpus.per_epoch for corpus in mixed])
+    shares = per_epoch / per_epoch.sum()
+    mean_tokens = shares @ [corpus.tokens / max(corpus.samples, 1) for corpus in corpora]
+    size, steps = settings.train.batch_size, sum(row[plan.tasks.index(task)] for row in plan.matrix)
+    needed = steps * settings.train.accumulation * min(size.samples, size.tokens / mean_tokens)
+    return TaskRequirements(
+        sum(corpus.samples for corpus in corpora),
+        round(needed),
+        {
+            corpus.name: SampleRequirements(corpus.samples, round(needed * share))
+            for corpus, share in zip(corpora, shares, strict=True)
+        },
+    )

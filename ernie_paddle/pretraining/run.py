@@ -1,6 +1,6 @@
 """A pre-training run, from plan config and shards to checkpoints and a log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,13 @@ from ernie_paddle.arguments import Resume
 from ernie_paddle.config import load_settings
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.checking import check_shards
+from ernie_paddle.data.order import MixedCorpus, mixture
 from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocabulary_file
-from ernie_paddle.pretraining.history import History, check_apart, find_history
+from ernie_paddle.pretraining.history import WEIGHTS, History, check_apart, find_history
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
@@ -102,7 +103,8 @@ def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out:
             f"{history.checkpoint}: {different[0]} is missing or has another shape than the plan's tasks need "
             f"({len(different)} tensors); the code of a task has changed"
         )
-    cursors, notes = history.positions(state.cursors, identity["data"], trainer.train)
+    mixtures = {name: data.corpora for name, data in trainer.data.items()}
+    cursors, notes = history.positions(state.cursors, identity["data"], trainer.train, mixtures)
     precision, loss_scale = trainer.train.precision, state.loss_scale
     if precision != history.train.precision:
         loss_scale = loss_scale.in_precision(precision)
@@ -131,7 +133,13 @@ def build_trainer(settings: PretrainSettings, registry: Registry, history: Histo
     config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(vocabulary_file(settings))
     ranks = Ranks.of_this_process()
     opened = {
-        name: open_task(settings.data.shards, registry.pretraining_tasks.get(name), vocabulary, ranks)
+        name: open_task(
+            settings.data.shards,
+            registry.pretraining_tasks.get(name),
+            vocabulary,
+            ranks,
+            partial(settings.mixture, name),
+        )
         for name in settings.plan.tasks
     }
     tasks = {name: configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
@@ -149,10 +157,17 @@ def build_trainer(settings: PretrainSettings, registry: Registry, history: Histo
     )
 
 
-def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | None = None) -> tuple[Task, TaskData]:
+def open_task(
+    shards: Path,
+    task: Task,
+    vocabulary: Vocabulary,
+    ranks: Ranks | None = None,
+    mix: Callable[[Mapping[str, int]], tuple[MixedCorpus, ...]] = mixture,
+) -> tuple[Task, TaskData]:
     """Open a task's samples, and return the task bound to their classes.
 
-    Every file is checked against its checksum and every value against its range. `ranks` share this work.
+    Every file is checked against its checksum and every value against its range. `ranks` share this work. `mix`
+    returns the mixture of corpora with so many training samples.
 
     Raises:
         UserError: the samples are missing or damaged, or do not match the vocabulary.
@@ -161,12 +176,14 @@ def open_task(shards: Path, task: Task, vocabulary: Vocabulary, ranks: Ranks | N
     manifest = check_shards(folder, vocabulary, ranks)
     train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
     bound = replace(task, objective=bound_objective(task, manifest, folder))
-    return bound, TaskData(train, validation, manifest.label_columns)
+    corpora = mix(manifest.samples_by_corpus("train"))
+    return bound, TaskData(train, validation, manifest.label_columns, corpora)
 
 
 def run_identity(settings: PretrainSettings, history: History | None = None) -> dict[str, Any]:
     """Return everything that decides the result, as JSON. A resumed run must have the same identity."""
     data = {name: sha256_of(settings.data.shards / name / MANIFEST) for name in settings.plan.tasks}
     model = ErnieConfig.load(settings.model.config).model_dump(mode="json")
+    decisive = settings.model_dump(mode="json", include={"plan", "train"})
     continued = {"history": history.model_dump(mode="json")} if history else {}
-    return {"model": model, "data": data, **settings.model_dump(mode="json", include={"plan", "train"}), **continued}
+    return {"model": model, "data": data, WEIGHTS: settings.data.weights, **decisive, **continued}

@@ -8,7 +8,7 @@ import numpy as np
 
 from ernie_paddle.data.batch import Batch
 from ernie_paddle.data.feeding import MicroBatch, feed_of
-from ernie_paddle.data.order import BatchOrder, Cursor
+from ernie_paddle.data.order import BatchOrder, Cursor, MixedCorpus
 from ernie_paddle.data.schema import IGNORED
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.errors import UserError
@@ -22,11 +22,15 @@ from ernie_paddle.training.stage_plan import PlannedStep
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's samples, and the columns of these samples that hold labels."""
+    """A task's samples, and the columns of these samples that hold labels.
+
+    `corpora` is the mixture of the training samples; without one, an epoch has each of them once.
+    """
 
     train: SampleTable
     validation: SampleTable
     label_columns: frozenset[str]
+    corpora: tuple[MixedCorpus, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,14 @@ class StepPreparer:
         self.ranks = ranks
         self.train, self.vocabulary, self.data, self.combination = train, vocabulary, data, combination
         self.orders = {
-            name: BatchOrder(task_data.train.lengths, train.batch_size, train.seed, name, train.group_by_length)
+            name: BatchOrder(
+                task_data.train.lengths,
+                train.batch_size,
+                train.seed,
+                name,
+                train.group_by_length,
+                corpora=task_data.corpora,
+            )
             for name, task_data in data.items()
         }
 
@@ -96,14 +107,14 @@ class StepPreparer:
         tasks = self.combination(planned)
         order, table = self.orders[planned.task], self.data[planned.task].train
         objectives = {task.name: task.objective.in_stage(planned.stage) for task in tasks}
-        chosen: list[tuple[np.ndarray, int]] = []  # the rows of each micro-batch, and the epoch that they belong to
+        chosen: list[tuple[np.ndarray, int]] = []  # the draws of each micro-batch, and their epoch
         for _ in range(self.train.accumulation):
             chosen.append((order.batch(cursor), cursor.epoch))
             cursor = order.after(cursor)
         micro_batches, counts = {}, np.zeros(len(tasks), np.int64)
-        for number in self.ranks.balanced([int(table.lengths[rows].sum()) for rows, _ in chosen]):
-            rows, epoch = chosen[number]
-            batch = Batch.of(table.take(rows), rows)
+        for number in self.ranks.balanced([int(table.lengths[order.rows(draws)].sum()) for draws, _ in chosen]):
+            draws, epoch = chosen[number]
+            batch = Batch.of(table.take(order.rows(draws)), draws)
             key = keyed_hash(self.train.seed, "labels", planned.task, epoch)
             micro_batches[number], classes = feed_of(batch, objectives, self.vocabulary, key)
             counts += [int((ids != IGNORED).sum()) for ids in classes]

@@ -276,7 +276,8 @@ class Trainer:
         if after.value != before.value:
             self.session.set_loss_scale(after.value)
         if after.non_finite_in_a_row > PATIENCE[self.train.precision]:
-            rows = np.concatenate([np.empty(0, np.int64), *(batch.rows for batch in step.micro_batches.values())])
+            draws = np.concatenate([np.empty(0, np.int64), *(batch.rows for batch in step.micro_batches.values())])
+            rows = self.preparer.orders[step.planned.task].rows(draws)
             shown = ", ".join(map(str, rows[:SAMPLES_SHOWN])) + (", ..." if len(rows) > SAMPLES_SHOWN else "")
             raise UserError(
                 f"step {step.planned.number}, stage {step.planned.stage + 1}: the gradients of "

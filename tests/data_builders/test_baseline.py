@@ -47,7 +47,7 @@ def write(folder: Path, leak: str) -> Path:
             sentence_ids.append(np.repeat([0, 1], [len(first) + 2, len(second) + 1]))
             lengths.append(len(ids[-1]))
         columns = {"input_ids": np.concatenate(ids), "sentence_ids": np.concatenate(sentence_ids)}
-        shards.write(split, SampleBlock(np.array(lengths), columns, {"label": labels}))
+        shards.write(split, "corpus", SampleBlock(np.array(lengths), columns, {"label": labels}))
     shards.finish()
     return folder
 
@@ -75,7 +75,7 @@ def test_samples_without_a_label_have_no_part(tmp_path: Path) -> None:
             ids = np.stack([np.full(len(labels), 1), 40 + labels, np.full(len(labels), 2)], axis=1)
             order = random.permutation(len(labels))
             block = SampleBlock(np.full(len(labels), 3), {"input_ids": ids[order].ravel()}, {"label": labels[order]})
-            shards.write(split, block)
+            shards.write(split, "corpus", block)
         shards.finish()
         found.append(measure(tmp_path / name, TASK, seed=1))
     assert [score.labels for score in found] == [210, 210] and [score.accuracy for score in found] == [1, 1]
@@ -97,7 +97,7 @@ def token_shards(folder: Path, shift: int) -> tuple[Path, dict[str, list[list[in
             "capitalization": labels.ravel(),
             "bi_tags": np.minimum(labels, 0).ravel(),
         }
-        shards.write(split, SampleBlock(np.full(samples, 14), columns))
+        shards.write(split, "corpus", SampleBlock(np.full(samples, 14), columns))
     shards.finish()
     return folder, written
 

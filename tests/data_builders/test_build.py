@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from helpers import needs_ray
@@ -22,7 +23,7 @@ from data_builders.ray_engine import RayWorkers
 from data_builders.workers import Processes
 from ernie_paddle.cli import main
 from ernie_paddle.config import check_settings
-from ernie_paddle.data.shards import SPLITS, Manifest
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import load_plugins
@@ -237,3 +238,26 @@ def test_manifests_record_the_origin_of_the_shards(real_text: RealText) -> None:
         assert manifest.origin["corpora"]["zh"]["language"] == "zh" and manifest.max_length == 96
         assert {"bi_tags", "span_kinds", "capitalization"} <= manifest.label_columns
         assert all(manifest.splits[split] for split in SPLITS)
+
+
+def test_samples_stand_corpus_by_corpus_as_the_manifest_says(
+    real_text: RealText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which corpus a sample is of, its Chinese characters tell. Of each corpus there are many work items and files."""
+    monkeypatch.setattr(store, "CHARACTERS_PER_WORK_ITEM", 10_000)
+    monkeypatch.setattr("data_builders.build.WORK_ITEMS_PER_SHARD", 2)
+    tasks = {"sentence_distance": {"corpora": ["en", "zh"]}}
+    assert build_again(real_text, tmp_path, tasks=tasks).corpora["zh"].work_items > 5
+    ids = real_text.vocabulary.ids
+    is_chinese = np.array([token >= "一" for token in sorted(ids, key=ids.__getitem__)])
+    manifest = Manifest.load(tmp_path / "sentence_distance")
+    for split in SPLITS:
+        table = SampleTable.open(tmp_path / "sentence_distance", split)
+        block, ends = table.take(np.arange(len(table))), np.cumsum(table.lengths)
+        shares = np.add.reduceat(is_chinese[block.columns["input_ids"]], ends - table.lengths) / table.lengths
+        names = ["zh" if share > 0.4 else "en" for share in shares]
+        counts = manifest.samples_by_corpus(split)
+        assert list(counts) == ["en", "zh"] and min(counts.values()) > 0
+        assert names == [name for name, count in counts.items() for _ in range(count)]
+        for corpus in manifest.corpora[split]:
+            assert corpus.tokens == sum(table.lengths[np.array(names) == corpus.name])

@@ -62,19 +62,23 @@ def test_each_token_is_shown_with_its_label(
     assert found == expected
 
 
-def test_a_folder_of_several_tasks_is_shown_as_a_table(
+def test_a_folder_of_several_tasks_is_shown_as_tables(
     real_text: RealText, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     main(["inspect", str(real_text.shards)])
     lines = capsys.readouterr().out.splitlines()
     for task, counts in real_text.result.tasks.items():
-        (row,) = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith(f"│ {task} ")]
+        row, first = [number for number, line in enumerate(lines) if line.startswith(f"│ {task} ")]
+        row, *corpora = [[cell.strip() for cell in lines[n].split("│")[1:-1]] for n in (row, first, first + 1)]
         tokens = sum(counts.tokens.values())
         size = sum(path.stat().st_size for path in (real_text.shards / task).rglob("*.arrow"))
         numbers = [f"{n:,}" for n in (counts.samples["train"], counts.samples["validation"], tokens)]
         assert row[:5] == [task, *numbers, f"{size / tokens:.1f}"]
         assert row[5].startswith("bi_tags, span_kinds, capitalization")
+        assert [cells[:2] for cells in corpora] == [[task, "zh"], ["", "en"]]
+        by_corpus = [[int(cell.replace(",", "")) for cell in cells[2:]] for cells in corpora]
+        assert [sum(column) for column in zip(*by_corpus, strict=True)] == [*counts.samples.values(), tokens]
 
 
 def test_valid_shards_pass_the_check(real_text: RealText, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +113,7 @@ def rewritten(real_text: RealText, out: Path, column: str, row: int, value: int)
             block.sample_columns["label"][row] = value
         else:
             block.columns[column][int(block.lengths[:row].sum()) + 2] = value
-        shards.write(split, block)
+        shards.write(split, "corpus", block)
     replace(shards.finish(), columns=declared).save(out / "sentence_distance")
     return out / "sentence_distance"
 

@@ -40,6 +40,7 @@ class Outer(Settings):
     path: Path = Path()
     language: Literal["en", "zh", "no"] = "en"
     options: dict[str, Any] = Field(default_factory=dict)
+    rates: dict[str, float] = Field(default_factory=dict)
     share: float = Field(default=0.5, gt=0, lt=1)
     steps: int = Field(default=1, le=1_000_000)
 
@@ -55,6 +56,8 @@ class Outer(Settings):
         ("weights: [{basics: 1}]", "unknown key 'weights.0.basics'; did you mean 'basic'?"),
         ("weights: []", "key 'weights': expected 1 or more entries, found []"),
         ("weights: {basic: yes}", "key 'weights.basic': expected a number, found a boolean; YAML reads yes"),
+        ("rates: {a: 1, b: yes}", "key 'rates': expected a number, found a boolean; YAML reads yes"),
+        ("rates: {a: high}", "key 'rates.a': expected a number, found 'high'"),
         ("column: [x]", """key 'column': expected text or a whole number, found ["x"]"""),
         ("reading: {header: false}", "key 'reading.format' is missing; known: tsv, json"),
         ("reading: {format: tvs}", "key 'reading.format': unknown 'tvs'; did you mean 'tsv'?"),

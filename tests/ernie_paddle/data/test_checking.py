@@ -93,7 +93,7 @@ def written(folder: Path, vocabulary: Vocabulary, column: str, value: int) -> Pa
     else:
         columns[column][3 * 8 + 7] = value
     shards = ShardWriter(folder, "toy", vocabulary.digest, vocabulary.size + 1, 11, {}, written_columns("d"))
-    shards.write("train", SampleBlock(lengths, columns, {"label": labels}))
+    shards.write("train", "corpus", SampleBlock(lengths, columns, {"label": labels}))
     manifest = shards.finish()
     declared = [StoredColumn(**vars(declaration)) for declaration in written_columns("")]
     replace(manifest, columns=declared).save(folder)
@@ -141,7 +141,7 @@ def test_values_are_checked_up_to_their_limits(
 def test_a_sample_has_a_token_between_the_special_ones(tmp_path: Path, toy_vocabulary: Vocabulary) -> None:
     for length, allowed in ((2, False), (3, True)):
         shards = ShardWriter(tmp_path / f"{length}", "toy", toy_vocabulary.digest, toy_vocabulary.size, 11, {}, [])
-        shards.write("train", SampleBlock(np.array([length]), {"input_ids": np.ones(length)}))
+        shards.write("train", "corpus", SampleBlock(np.array([length]), {"input_ids": np.ones(length)}))
         shards.finish()
         if allowed:
             check_shards(tmp_path / f"{length}", toy_vocabulary)
@@ -159,8 +159,11 @@ def test_shards_of_another_vocabulary_or_with_other_counts_are_refused(
         check_shards(folder, swapped)
     manifest = Manifest.load(folder)
     for changed in ({"samples": 7}, {"tokens": 47}):
-        info = replace(manifest.splits["train"][0], **changed)
-        replace(manifest, splits={"train": [info], "validation": []}).save(folder)
+        splits, corpora = (
+            {"train": [replace(parts["train"][0], **changed)], "validation": []}
+            for parts in (manifest.splits, manifest.corpora)
+        )
+        replace(manifest, splits=splits, corpora=corpora).save(folder)
         with pytest.raises(UserError, match="6 samples with 48 tokens, its manifest says"):
             check_shards(folder, toy_vocabulary)
 

@@ -3,12 +3,15 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from ernie_paddle.checksums import write_sealed
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.schema import Column
 from ernie_paddle.data.shard_writing import ShardWriter
@@ -35,8 +38,8 @@ def part(block: SampleBlock, start: int, end: int) -> SampleBlock:
 def write(folder: Path, block: SampleBlock, piece: int, samples_per_shard: int = 40) -> Path:
     shards = ShardWriter(folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS, samples_per_shard)
     for start in range(0, len(block), piece):
-        shards.write("train", part(block, start, start + piece))
-    shards.write("validation", part(block, 0, 3))
+        shards.write("train", "corpus", part(block, start, start + piece))
+    shards.write("validation", "corpus", part(block, 0, 3))
     shards.finish()
     return folder
 
@@ -92,7 +95,7 @@ def test_manifests_of_another_format_and_changed_ones_are_refused(tmp_path: Path
     path = tmp_path / "manifest.json"
     tree = json.loads(path.read_text())
     for change, message in (
-        ({"format_version": 1}, "format version 1, this program reads 3"),
+        ({"format_version": 1}, "format version 1, this program reads 4"),
         ({"task": "b"}, "changed"),
     ):
         path.write_text(json.dumps(tree | change))
@@ -139,16 +142,16 @@ def test_another_process_resumes_after_a_cut(tmp_path: Path) -> None:
     block = random_block(90)
     for folder in ("once", "twice"):
         shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS)
-        shards.write("train", part(block, 0, 50))
+        shards.write("train", "corpus", part(block, 0, 50))
         shards.cut()
         if folder == "twice":
             state = json.loads(json.dumps(shards.state()))
-            shards.write("train", part(block, 3, 7))  # lost with the process
+            shards.write("train", "corpus", part(block, 3, 7))  # lost with the process
             assert not (tmp_path / folder / "manifest.json").exists()
             shards = ShardWriter(tmp_path / folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS)
             shards.restore(state)
-        shards.write("train", part(block, 50, 90))
-        shards.write("validation", part(block, 0, 3))
+        shards.write("train", "corpus", part(block, 50, 90))
+        shards.write("validation", "corpus", part(block, 0, 3))
         shards.finish({"documents": 7})
     once, twice = (Manifest.load(tmp_path / folder) for folder in ("once", "twice"))
     assert once == twice and once.counts == {"documents": 7} and once.count("train") == 90
@@ -174,3 +177,84 @@ def test_offsets_that_point_anywhere_are_a_mistake_of_the_file(tmp_path: Path) -
                     read_shard(folder, manifest.splits["train"][0], manifest.storage)
     path.write_bytes(content)
     assert len(read_shard(folder, manifest.splits["train"][0], manifest.storage)[0]) == 30
+
+
+def writer(folder: Path, samples_per_shard: int = 40) -> ShardWriter:
+    return ShardWriter(folder, "a_task", "digest", 99, 8, {"seed": 1}, COLUMNS, samples_per_shard)
+
+
+def test_the_manifest_tells_the_corpus_of_every_sample(tmp_path: Path) -> None:
+    """Corpora come one after the other, with cuts, empty blocks and files that hold samples of two of them."""
+    block, shards, written = random_block(150), writer(tmp_path), {"train": [], "validation": []}
+    generator = np.random.default_rng(5)
+    for corpus in ("b", "a", "none", "c"):
+        for _ in range(6):
+            for split, rows in written.items():
+                count = 0 if corpus == "none" else int(generator.integers(0, 9))
+                start = len(rows)
+                shards.write(split, corpus, part(block, start, start + count))
+                rows.extend([corpus] * count)
+        if corpus == "a":
+            shards.cut()
+    shards.finish()
+    manifest = Manifest.load(tmp_path)
+    for split, rows in written.items():
+        lengths = SampleTable.open(tmp_path, split).lengths
+        assert [corpus.name for corpus in manifest.corpora[split]] == ["b", "a", "none", "c"]
+        assert manifest.samples_by_corpus(split) == {name: rows.count(name) for name in ("b", "a", "none", "c")}
+        for corpus in manifest.corpora[split]:
+            assert corpus.tokens == sum(n for name, n in zip(rows, lengths, strict=True) if name == corpus.name)
+    first_file = written["train"][: manifest.splits["train"][0].samples]
+    assert len({*first_file}) > 1, "a file has samples of several corpora"
+
+
+def test_a_corpus_is_written_as_a_whole(tmp_path: Path) -> None:
+    shards, block = writer(tmp_path), random_block(4)
+    for corpus in ("a", "a", "b"):
+        shards.write("train", corpus, block)
+    shards.write("validation", "a", block)
+    with pytest.raises(ValueError, match="more samples of a after those of b"):
+        shards.write("train", "a", block)
+
+
+def test_another_process_resumes_in_the_middle_of_a_corpus(tmp_path: Path) -> None:
+    block = random_block(90)
+    for folder in ("once", "twice"):
+        shards = writer(tmp_path / folder)
+        for corpus in ("a", "b"):
+            shards.write("train", corpus, part(block, 0, 30))
+        shards.cut()
+        if folder == "twice":
+            state = json.loads(json.dumps(shards.state()))
+            shards.write("train", "c", block)  # lost with the process
+            shards = writer(tmp_path / folder)
+            shards.restore(state)
+        shards.write("train", "b", part(block, 30, 40))
+        shards.write("train", "c", part(block, 40, 60))
+        shards.finish()
+    once, twice = (Manifest.load(tmp_path / folder) for folder in ("once", "twice"))
+    assert once == twice and once.samples_by_corpus("train") == {"a": 30, "b": 40, "c": 20}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda corpora: corpora[0].update(samples=9), "the corpora of train have 9 samples, its files 10"),
+        (lambda corpora: corpora[0].update(tokens=0), "the corpora of train have 0 tokens, its files"),
+        (lambda corpora: corpora.append(corpora[0] | {"samples": 0, "tokens": 0}), "a corpus of train is named twice"),
+        (lambda corpora: corpora.clear(), "the corpora of train have 0 samples"),
+        (lambda corpora: corpora[0].pop("name"), "name"),
+    ],
+)
+def test_a_manifest_whose_corpora_do_not_add_up_is_refused(
+    tmp_path: Path, change: Callable[[list[dict[str, Any]]], Any], message: str
+) -> None:
+    write(tmp_path, random_block(10), 5)
+    tree = json.loads((tmp_path / "manifest.json").read_text())
+    del tree["sha256"]
+    change(tree["corpora"]["train"])
+    write_sealed(tmp_path / "manifest.json", tree)
+    with pytest.raises(
+        UserError, match=f"manifest.json: not a manifest of shards: .*{message}.*build the shards again"
+    ):
+        Manifest.load(tmp_path)

@@ -73,7 +73,7 @@ def test_a_reader_without_this_project_finds_every_column(tmp_path: Path) -> Non
     """pyarrow and the declarations in the file's metadata are enough."""
     block = random_block(50, 1000)
     shards = ShardWriter(tmp_path, "toy", "digest", 1000, 30, {}, COLUMNS)
-    shards.write("train", block)
+    shards.write("train", "corpus", block)
     shards.finish()
     table = pa.ipc.open_file(str(tmp_path / "train/shard-00000.arrow")).read_all()
     assert np.concatenate(table["input_ids"].to_pylist()).tolist() == block.columns["input_ids"].tolist()
@@ -149,7 +149,7 @@ def test_a_table_over_many_shards_takes_the_rows_of_one(tmp_path: Path) -> None:
     for folder, samples_per_shard in (("one", 300), ("many", 17)):
         shards = ShardWriter(tmp_path / folder, "toy", "digest", 1000, 30, {}, COLUMNS, samples_per_shard)
         for start in range(0, 300, 70):
-            shards.write("train", block.take(np.arange(start, min(300, start + 70))))
+            shards.write("train", "corpus", block.take(np.arange(start, min(300, start + 70))))
         shards.finish()
     rows = np.random.default_rng(0).integers(0, 300, 120)
     for folder in ("one", "many"):

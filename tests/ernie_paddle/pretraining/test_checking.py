@@ -53,7 +53,8 @@ def too_long(shards: Path) -> None:
 
 def without_validation(shards: Path) -> None:
     manifest = Manifest.load(shards / "knowledge_masking")
-    replace(manifest, splits={**manifest.splits, "validation": []}).save(shards / "knowledge_masking")
+    splits, corpora = ({**parts, "validation": []} for parts in (manifest.splits, manifest.corpora))
+    replace(manifest, splits=splits, corpora=corpora).save(shards / "knowledge_masking")
 
 
 def label_beyond(shards: Path) -> None:

@@ -14,7 +14,7 @@ from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle import testing
 from ernie_paddle.checksums import write_checksums
 from ernie_paddle.config import check_settings
-from ernie_paddle.data.order import Cursor
+from ernie_paddle.data.order import Cursor, mixture
 from ernie_paddle.data.schema import Column
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
@@ -114,23 +114,64 @@ def test_a_run_keeps_the_history_that_it_continues(
 # ---- positions ----
 
 
+MIXTURES = {"knowledge_masking": mixture({"a": 72, "b": 24}), "sentence_reordering": mixture({"b": 96})}
+
+
 def test_positions_go_on_only_in_the_same_order_of_the_same_samples(earlier: Path) -> None:
     history = load(earlier)
     cursors = {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(2, 0)}
-    assert history.positions(cursors, history.data, history.train) == (cursors, [])
+
+    def positions(**changed: Any) -> tuple[dict[str, Cursor], list[str]]:
+        now = {"data": history.data, "train": history.train, "mixtures": MIXTURES, **changed}
+        return history.positions(cursors, **now)
+
+    assert positions() == (cursors, [])
     other_rate = check_settings(TrainSettings, {**TRAIN, "accumulation": 3, "learning_rate": {"peak": 1}}, "train")
-    assert history.positions(cursors, history.data, other_rate) == (cursors, [])
+    assert positions(train=other_rate) == (cursors, [])
     for key, value in {"seed": 2, "batch_tokens": 300, "group_by_length": False}.items():
-        train = check_settings(TrainSettings, {**TRAIN, key: value}, "train")
-        positions, (note,) = history.positions(cursors, history.data, train)
-        assert positions == {"knowledge_masking": Cursor(4, 0), "sentence_reordering": Cursor(2, 0)}, "a whole epoch"
+        found, (note,) = positions(train=check_settings(TrainSettings, {**TRAIN, key: value}, "train"))
+        assert found == {"knowledge_masking": Cursor(4, 0), "sentence_reordering": Cursor(2, 0)}, "a whole epoch"
         assert note == f"knowledge_masking: starts epoch 5 of its samples, since train.{key} has changed"
     samples = check_settings(TrainSettings, {"batch_samples": 8, "learning_rate": {"peak": 1}}, "train")
-    assert history.positions(cursors, history.data, samples)[0]["knowledge_masking"] == Cursor(4, 0)
-    data = {**history.data, "sentence_reordering": "another digest"}
-    positions, (note,) = history.positions(cursors, data, history.train)
-    assert positions == {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(0, 0)}
+    assert positions(train=samples)[0]["knowledge_masking"] == Cursor(4, 0)
+    found, (note,) = positions(data={**history.data, "sentence_reordering": "another digest"})
+    assert found == {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(0, 0)}
     assert note.startswith("sentence_reordering: has other samples")
+
+
+def test_a_position_goes_on_if_the_mixture_of_the_tasks_own_corpora_stays(earlier: Path) -> None:
+    """The weights of other corpora may change, and all weights together by the same factor or for a single corpus."""
+    history, cursors = load(earlier), {"knowledge_masking": Cursor(3, 4), "sentence_reordering": Cursor(2, 5)}
+    weighted = history.model_copy(update={"weights": {"b": 2.0, "c": 3.0}, "temperatures": dict.fromkeys(TASKS, 2.0)})
+    for before, weights, temperature, stays in (
+        (history, {"c": 5}, 1, True),
+        (history, {"a": 4, "b": 4}, 1, True),
+        (history, {"b": 2}, 1, False),
+        (history, {}, 2, False),
+        (weighted, {"b": 2, "c": 1}, 2, True),
+        (weighted, {"b": 2, "c": 3}, 1, False),
+        (weighted, {"c": 3}, 2, False),
+    ):
+        mixtures = {
+            "knowledge_masking": mixture({"a": 72, "b": 24}, weights, temperature),
+            "sentence_reordering": mixture({"b": 96}, weights, temperature),
+        }
+        found, notes = before.positions(cursors, before.data, before.train, mixtures)
+        assert found == cursors | ({} if stays else {"knowledge_masking": Cursor(4, 0)})
+        note = "knowledge_masking: starts epoch 5 of its samples, since the mixture of its corpora has changed"
+        assert notes == ([] if stays else [note])
+
+
+def test_the_weights_of_a_run_are_part_of_its_history(
+    toy_model: Path, toy_shards: Path, tmp_path: Path, earlier: Path
+) -> None:
+    tree = testing.toy_plan(toy_model, toy_shards, [])
+    tree["data"]["weights"] = {"toy": 3}
+    tree |= {"plan": {"tasks": {"knowledge_masking": {"steps": 1, "temperature": 2}}}, "train": TRAIN}
+    pretrain(check_settings(PretrainSettings, tree, "plan"), tmp_path / "run")
+    found = load(tmp_path / "run")
+    assert (found.weights, found.temperatures) == ({"toy": 3.0}, {"knowledge_masking": 2.0})
+    assert (load(earlier).weights, load(earlier).temperatures) == ({}, dict.fromkeys(TASKS, 1.0))
 
 
 # ---- learning rate ----

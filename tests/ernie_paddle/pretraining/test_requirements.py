@@ -2,6 +2,7 @@
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import assert_user_error, run_command
@@ -12,12 +13,11 @@ from ernie_paddle.commands.plan import requirements_table
 from ernie_paddle.config import check_settings, load_settings, read_config
 from ernie_paddle.data.shards import Manifest
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.pretraining.plan import PlanSettings, stage_plan
-from ernie_paddle.pretraining.requirements import parameter_count, requirements
+from ernie_paddle.pretraining.plan import stage_plan
+from ernie_paddle.pretraining.requirements import Requirements, parameter_count, requirements
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import AdamSettings, TrainSettings
-from ernie_paddle.training.stage_plan import StagePlan
+from ernie_paddle.settings import AdamSettings, ImplSettings
 
 ROOT = Path(__file__).parents[3]
 PLANS = sorted((ROOT / "configs/plans").glob("*.yaml"))
@@ -40,21 +40,35 @@ def test_the_released_sizes_have_the_parameters_that_are_known_of_them() -> None
         )
 
 
+MODELS = ROOT / "configs/models"
+
+
+def settings_of(
+    train: dict[str, Any], model: str = "quickstart", shards: Path = Path("nowhere"), **tasks: Any
+) -> PretrainSettings:
+    tree = {
+        "model": {"config": str(MODELS / f"{model}.json")},
+        "data": {"shards": str(shards)},
+        "plan": {"tasks": tasks or {"t": {"steps": 5}}},
+        "train": {"learning_rate": {"peak": 1e-3}, **train},
+    }
+    return check_settings(PretrainSettings, tree, "plan")
+
+
+def needed_by(settings: PretrainSettings, devices: int = 1) -> Requirements:
+    return requirements(ErnieConfig.load(settings.model.config), stage_plan(settings.plan), settings, devices)
+
+
 def test_samples_are_counted_where_they_are_built(toy_shards: Path) -> None:
-    plan = stage_plan(PlanSettings(tasks={"knowledge_masking": {"steps": 60}, "unknown": {"steps": 5}}))  # type: ignore[dict-item]
-    train = TrainSettings(batch_samples=8, accumulation=3, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
-    config = ErnieConfig.load(ROOT / "configs/models/quickstart.json")
-    wanted = requirements(config, plan, train, toy_shards, devices=2)
+    tasks = {"knowledge_masking": {"steps": 60}, "unknown": {"steps": 5}}
+    wanted = needed_by(settings_of({"batch_samples": 8, "accumulation": 3}, shards=toy_shards, **tasks), devices=2)
     assert set(wanted.tasks) == {"knowledge_masking"}
     assert wanted.tasks["knowledge_masking"].samples_needed == 60 * 3 * 8
     assert wanted.tasks["knowledge_masking"].epochs == 60 * 3 * 8 / 96
     assert wanted.per_device == (1, 2)
     assert (wanted.steps, wanted.micro_batch_tokens, wanted.step_tokens) == (65, 8 * 32, 3 * 8 * 32)
-    by_tokens = train.model_copy(update={"batch_samples": None, "batch_tokens": 64})
-    one = {"knowledge_masking": {"steps": 10}}
-    found = requirements(
-        config, stage_plan(check_settings(PlanSettings, {"tasks": one}, "plan")), by_tokens, toy_shards, 3
-    )
+    by_tokens = {"batch_tokens": 64, "accumulation": 3}
+    found = needed_by(settings_of(by_tokens, shards=toy_shards, knowledge_masking={"steps": 10}), devices=3)
     manifest = Manifest.load(toy_shards / "knowledge_masking")
     mean = manifest.count("train", "tokens") / 96
     assert found.tasks["knowledge_masking"].samples_needed == round(10 * 3 * 64 / mean)
@@ -65,14 +79,25 @@ def test_memory_is_what_a_training_step_keeps() -> None:
     """A parameter takes four floats, and a copy for products in bf16. A token takes what each layer's gradients read
     (13 vectors, 3 of the inner size, and 3 rows of each head's weights), and of 15 % of them 3 rows of scores.
     """
-    config = ErnieConfig.load(ROOT / "configs/models/ernie_2.0_base_en.json")
-    plan, train = StagePlan(("t",), ((5,),)), TrainSettings(batch_tokens=4096, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
+    config = ErnieConfig.load(MODELS / "ernie_2.0_base_en.json")
     for precision, per_parameter, width in (("fp32", 16, 4), ("bf16", 18, 2)):
-        found = requirements(config, plan, train.model_copy(update={"precision": precision}), Path("nowhere"), 1)
+        found = needed_by(settings_of({"batch_tokens": 4096, "precision": precision}, "ernie_2.0_base_en"))
         assert found.parameters == parameter_count(config) and found.state_bytes == per_parameter * found.parameters
         layer = 13 * 768 + 3 * 3072 + 3 * 12 * 512
         expected = 4096 * (12 * layer * width + 3 * 0.15 * config.vocab_size * 4)
         assert found.activation_bytes == pytest.approx(expected, rel=1e-6)
+
+
+def test_flash_attention_keeps_no_weights() -> None:
+    train = {"batch_tokens": 4096, "precision": "bf16"}
+    found = {}
+    for attention in ("flash", "automatic", "padded"):
+        settings = settings_of(train, "ernie_2.0_base_en").model_copy(
+            update={"impl": ImplSettings(attention=attention)}
+        )
+        found[attention] = needed_by(settings).activation_bytes
+    assert found["automatic"] == found["padded"], "what this machine has does not matter"
+    assert found["padded"] - found["flash"] == 4096 * 12 * 3 * 12 * 512 * 2
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
@@ -100,9 +125,7 @@ def test_the_plans_of_the_ablation_differ_in_their_strategy_alone() -> None:
 def test_small_and_large_memory_have_fitting_units() -> None:
     shown = {}
     for name in ("quickstart", "ernie_2.0_large_en"):
-        config = ErnieConfig.load(ROOT / f"configs/models/{name}.json")
-        train = TrainSettings(batch_tokens=128, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
-        needed = requirements(config, StagePlan(("t",), ((5,),)), train, Path("nowhere"), 1)
+        needed = needed_by(settings_of({"batch_tokens": 128}, name))
         table = requirements_table(needed, "fp32", 1)
         shown[name] = dict(zip(*(list(column.cells) for column in table.columns), strict=True))
         assert shown[name]["parameters"] == f"{needed.parameters:,}"

@@ -1,9 +1,12 @@
 """Preparing steps: what the labels of a sample depend on, and how ranks share the micro-batches."""
 
+from collections import defaultdict
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ernie_paddle.data.order import Cursor
+from ernie_paddle.data.order import Cursor, mixture
 from ernie_paddle.data.samples import SampleBlock
 from ernie_paddle.data.shards import SampleTable
 from ernie_paddle.ranks import Ranks
@@ -97,3 +100,38 @@ def test_steps_count_the_labels_of_each_task_and_say_where_the_samples_continue(
         masked = sum(int((feed["mask_labels"] >= 0).sum()) for feed in feeds)
         assert step.label_counts.tolist() == [4 * 5, masked]
     assert [step.cursor for step in steps] == [Cursor(0, 5), Cursor(1, 0), Cursor(1, 5), Cursor(2, 0)]
+
+
+MIXTURE = mixture({"large": 32, "small": 8}, {"small": 4})  # 20 draws of each in an epoch
+
+
+def test_a_sample_that_an_epoch_of_a_mixture_repeats_gets_new_masks(data: TaskData, toy_vocabulary: Vocabulary) -> None:
+    steps = prepared(replace(data, corpora=MIXTURE), toy_vocabulary, "sentence_distance", "knowledge_masking")[:EPOCH]
+    by_row = defaultdict(list)
+    for draw, positions in masks(steps).items():
+        by_row[draw % SAMPLES].append(positions)
+    assert sum(map(len, by_row.values())) == SAMPLES
+    assert sorted(len(by_row[row]) for row in range(32, 40)) == [2] * 4 + [3] * 4
+    assert sum(len(by_row[row]) for row in range(32)) == 20
+    assert all(len({*repeated}) == len(repeated) for repeated in by_row.values())
+    feed = load_plugins().pretraining_tasks.get("sentence_distance").objective.feeds()[0].name
+    for micro_batch in (micro_batch for step in steps for micro_batch in step.micro_batches.values()):
+        assert (micro_batch.feed[feed] == micro_batch.rows % SAMPLES % 3).all(), "labels of the same samples"
+
+
+def test_steps_of_a_mixture_resume_at_any_cursor_and_are_shared_by_ranks(
+    data: TaskData, toy_vocabulary: Vocabulary
+) -> None:
+    mixed = replace(data, corpora=MIXTURE)
+    straight = prepared(mixed, toy_vocabulary, "knowledge_masking")
+    task = load_plugins().pretraining_tasks.get("knowledge_masking")
+    for done in range(1, len(straight)):
+        preparer = StepPreparer(TRAIN, toy_vocabulary, {task.name: mixed}, lambda _: (task,), Ranks())
+        left = (step.planned for step in straight[done:])
+        resumed = preparer.prepare_all(left, {task.name: straight[done - 1].cursor})
+        assert [masks([step]) for step in resumed] == [masks([step]) for step in straight[done:]]
+    shared = [prepared(mixed, toy_vocabulary, "knowledge_masking", ranks=Ranks(rank, 3)) for rank in range(3)]
+    for whole, *parts in zip(straight, *shared, strict=True):
+        together = {number: batch for part in parts for number, batch in part.micro_batches.items()}
+        assert together.keys() == whole.micro_batches.keys()
+        assert all((batch.rows == whole.micro_batches[number].rows).all() for number, batch in together.items())
