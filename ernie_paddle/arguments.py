@@ -4,7 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Literal
 
-RUNS = "a fine-tuning run stands for its best model, a pre-training run for its newest complete checkpoint"
+RUNS = (
+    "a fine-tuning run stands for its best model, a pre-training run for its newest complete checkpoint, and the "
+    "latter's file 'best' for its best one"
+)
 STANDARD_INPUT = Path("/dev/stdin")
 MOST_SEED, MOST_PORT = 2**32 - 1, 2**16 - 1
 Resume = Literal["no", "yes", "auto"]

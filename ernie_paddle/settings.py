@@ -1,7 +1,9 @@
 """The `train` and `impl` sections shared by pre-training and fine-tuning."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from ernie_paddle.config import Settings
@@ -107,6 +109,50 @@ class TrainSettings(Settings):
         return BatchSize(self.batch_samples or NO_LIMIT, self.batch_tokens or NO_LIMIT)
 
 
+class EvaluationInterval(Settings):
+    """How often a run is scored on held-out data: every `steps` steps, or every so many of its stages.
+
+    A subclass adds the second key, `unit`, which calls the stages what they are.
+    """
+
+    unit: ClassVar[str]
+
+    steps: int | None = Field(default=None, ge=1)
+    """Steps between two evaluations; give this or the other."""
+
+    @property
+    def parts(self) -> float | None:
+        """The value of the second key, in stages; 0.5: two evaluations a stage."""
+        return getattr(self, self.unit)
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> "EvaluationInterval":
+        if (self.steps is None) == (self.parts is None):
+            raise ValueError(f"give either steps or {self.unit}, and set the other to null")
+        return self
+
+    def too_long(self, ends: Sequence[int]) -> list[str]:
+        """Return the reason why a run whose stages have these `ends` ends before the first interval, if it does."""
+        intervals = {"steps": (self.steps, ends[-1]), self.unit: (self.parts, len(ends))}
+        return [
+            f"evaluate_every.{unit} {every:,} is more than the {total:,} {unit} of the run"
+            for unit, (every, total) in intervals.items()
+            if every is not None and every > total
+        ]
+
+    def points(self, ends: Sequence[int]) -> frozenset[int]:
+        """Return the steps after which a run is scored. `ends` [stages] are the last steps of its stages."""
+        total = ends[-1]
+        if self.steps is not None:
+            return frozenset({*range(self.steps, total, self.steps), total})
+        assert self.parts is not None
+        if self.parts * np.diff([0, *ends]).max() <= 0.5:  # rounding must not skip a step
+            return frozenset(range(1, total + 1))
+        stages = np.arange(1, int(len(ends) / self.parts) + 1) * self.parts
+        steps = np.interp(stages, np.arange(len(ends) + 1), [0, *ends])
+        return frozenset({*np.round(steps).astype(int).tolist(), total} - {0})
+
+
 class ImplSettings(Settings):
     """Settings that may change speed and memory, but never the result."""
 
@@ -123,8 +169,8 @@ class ImplSettings(Settings):
     """Steps between two records in the log."""
     save_steps: int = Field(default=500, ge=1)
     """Steps between two checkpoints; each stage ends with one, too."""
-    keep_checkpoints: int = Field(default=2, ge=1)
-    """Checkpoints that are kept; older ones are removed."""
+    keep_checkpoints: int | None = Field(default=2, ge=1)
+    """Newest checkpoints that are kept; older ones are removed, but never the best. `null`: all are kept."""
     step_seconds: float = Field(default=600.0, gt=0)
     """Seconds after which a step on several devices counts as hung and ends the job; 20 times the median step if that
     is longer."""

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.seeds is None and not args.grid:
         run_point(SweepPoint(), args.out, args.resume)
     else:
-        run_sweep(points(args.seeds, args.grid), args.out, run_point, settings_of, args.resume)
+        run_sweep(points(args.seeds, args.grid), args.model, args.out, run_point, settings_of, args.resume)
 
 
 COMMAND = Command(

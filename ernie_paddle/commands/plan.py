@@ -3,22 +3,26 @@
 import argparse
 from pathlib import Path
 
+from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from ernie_paddle.arguments import add_continue_from, positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_warnings
+from ernie_paddle.data.shards import MANIFEST, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.checking import check_plan
 from ernie_paddle.pretraining.history import History
-from ernie_paddle.pretraining.plan import plan_table, stage_plan
+from ernie_paddle.pretraining.plan import auxiliary_tasks_of, plan_table, stage_plan
 from ernie_paddle.pretraining.requirements import Requirements, requirements
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.training.ineffective import without_effect
-from ernie_paddle.training.stage_plan import StagePlan
+from ernie_paddle.training.stage_plan import AuxiliaryLosses, StagePlan
+
+NEARLY_ALL = 0.9  # share of the steps of a plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +45,15 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     needed = requirements(config, plan.own, settings, args.devices)
     console = open_console()
     console.print(stages_table(plan, settings.plan.strategy))
+    if losses := auxiliary_losses(settings, registry, plan):
+        print_effective_steps(console, losses)
     if history:
         console.print(
             f"continues {history.checkpoint}; the requirements are those of the stages to run", soft_wrap=True
         )
     console.print(requirements_table(needed, settings.train.precision, args.devices))
     print_warnings(warnings, without_effect(settings.train, settings.impl, plan, args.devices))
+    print_warnings(warnings, settings.train.without_effect(plan.own.ends))
     print_warnings(warnings, history.warnings(settings.train, plan) if history else ())
     if needed.per_device[0] < needed.per_device[1]:
         console.print(
@@ -66,6 +73,43 @@ def stages_table(plan: StagePlan, strategy: str) -> Table:
     for row in plan_table(plan):
         table.add_row(*row)
     return table
+
+
+def auxiliary_losses(settings: PretrainSettings, registry: Registry, plan: StagePlan) -> AuxiliaryLosses | None:
+    """Return the auxiliary losses of a plan, or None if they depend on samples that are not built yet."""
+    tasks = {name: registry.pretraining_tasks.get(name) for name in plan.tasks}
+    names, shards = auxiliary_tasks_of(settings.plan, tasks), settings.data.shards
+    if not names:
+        return AuxiliaryLosses(plan, (), {})
+    if not all((shards / name / MANIFEST).is_file() for name in tasks):
+        return None
+    columns = {name: Manifest.load(shards / name).label_columns for name in tasks}
+    return AuxiliaryLosses(plan, tuple(tasks[name] for name in names), columns)
+
+
+def print_effective_steps(console: Console, losses: AuxiliaryLosses) -> None:
+    """Print the steps that train each task, its auxiliary losses included, and which tasks nearly all steps train."""
+    steps, total = losses.steps(), losses.plan.own.total
+    if not any(stage.auxiliary for stages in steps.values() for stage in stages):
+        console.print("no auxiliary losses: each task is trained in its own steps only")
+        return
+    table = Table("task", title="effective steps: those of the task, and those with its auxiliary loss")
+    stages_to_run = range(losses.plan.earlier, losses.plan.stages)
+    for column in (*(f"stage {stage + 1}" for stage in stages_to_run), "own", "auxiliary", "effective"):
+        table.add_column(column, justify="right")
+    nearly_all = []
+    for name, stages in steps.items():
+        own, auxiliary = sum(stage.primary for stage in stages), sum(stage.auxiliary for stage in stages)
+        row = [*(stage.effective for stage in stages), own, auxiliary, own + auxiliary]
+        table.add_row(name, *(f"{count:,}" if count else "-" for count in row))
+        if auxiliary and own + auxiliary >= NEARLY_ALL * total:
+            nearly_all.append(
+                f"{name}: {own + auxiliary:,} of the {total:,} steps train it, {auxiliary:,} of them by its auxiliary "
+                "loss; see plan.auxiliary_tasks"
+            )
+    console.print(table)
+    for line in nearly_all:
+        console.print(line, soft_wrap=True)
 
 
 def requirements_table(needed: Requirements, precision: str, devices: int) -> Table:

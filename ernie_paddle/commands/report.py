@@ -8,7 +8,7 @@ from rich.table import Table
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
-from ernie_paddle.training.evaluation import best_scores, score_table
+from ernie_paddle.training.evaluation import score_table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +34,9 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     evaluations = write_report(args.run, results, args.out)
     console = open_console()
     if evaluations:
-        *before, last = evaluations
-        title = f"{args.run}: held-out scores after stage {last['stage']}"
-        print_table(console, score_table(title, last["tasks"], best_scores(before)))
+        last = evaluations[-1]
+        title = f"{args.run}: held-out scores after step {last['step']:,} (stage {last['stage']})"
+        print_table(console, score_table(title, evaluations))
     if results:
         table = Table(*RESULT_COLUMNS, title="fine-tuning: best models, per cent")
         for row in result_rows(results):

@@ -109,7 +109,7 @@ class Finetuning:
         identity = self._identity()
         plan, every = self.trainer.plan, self.settings.evaluate_every
         ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
-        warnings = [*every.without_effect(ends), *self._unwritten()]
+        warnings = [f"{reason}: dev is scored at its end" for reason in every.too_long(ends)] + self._unwritten()
         messages = open_console(stderr=True, quiet=not self.ranks.is_main_process)
         print_warnings(messages, warnings)
         resumed = checkpoint_to_resume(self.out, resume, self.ranks)

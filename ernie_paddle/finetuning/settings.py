@@ -2,56 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ernie_paddle.config import FileName, Settings, apply_overrides, check_settings, lay_over, read_config
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import Signature
-from ernie_paddle.settings import ImplSettings, TrainSettings
+from ernie_paddle.settings import EvaluationInterval, ImplSettings, TrainSettings
 
 SIZES = ("base", "large")
 
 
-class EvaluateEvery(Settings):
+class EvaluateEvery(EvaluationInterval):
     """How often fine-tuning scores the dev sets: every `steps` steps or every `epochs` epochs, and at the end.
 
     `epochs` may be a fraction: 0.5 scores twice per epoch.
     """
 
-    steps: int | None = Field(default=None, ge=1)
-    """Steps between two evaluations; give this or `epochs`."""
+    unit: ClassVar[str] = "epochs"
+
     epochs: float | None = Field(default=None, gt=0)
     """Epochs between two evaluations; 0.5: twice an epoch."""
-
-    @model_validator(mode="after")
-    def _one_unit(self) -> "EvaluateEvery":
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs, and set the other to null")
-        return self
-
-    def without_effect(self, epoch_ends: Sequence[int]) -> list[str]:
-        """Return a warning if a run with these `epoch_ends` ends before the first interval does."""
-        intervals = {"steps": (self.steps, epoch_ends[-1]), "epochs": (self.epochs, len(epoch_ends))}
-        return [
-            f"evaluate_every.{unit} {every:,} is more than the {total:,} {unit} of the run: dev is scored at its end"
-            for unit, (every, total) in intervals.items()
-            if every is not None and every > total
-        ]
-
-    def points(self, epoch_ends: Sequence[int]) -> frozenset[int]:
-        """Return the steps after which the dev sets are scored. `epoch_ends` [epochs] are the last steps of epochs."""
-        total = epoch_ends[-1]
-        if self.steps is not None:
-            return frozenset({*range(self.steps, total, self.steps), total})
-        assert self.epochs is not None
-        if self.epochs * np.diff([0, *epoch_ends]).max() <= 0.5:  # rounding must not skip a step
-            return frozenset(range(1, total + 1))
-        epochs = np.arange(1, int(len(epoch_ends) / self.epochs) + 1) * self.epochs
-        steps = np.interp(epochs, np.arange(len(epoch_ends) + 1), [0, *epoch_ends])
-        return frozenset({*np.round(steps).astype(int).tolist(), total} - {0})
 
 
 class FinetuneSettings(Settings):

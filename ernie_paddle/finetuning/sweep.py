@@ -10,7 +10,7 @@ from typing import Any
 from ernie_paddle.arguments import Resume
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import atomic_write
+from ernie_paddle.files import atomic_write, sha256_of
 from ernie_paddle.finetuning.settings import FinetuneSettings
 from ernie_paddle.finetuning.statistics import (
     RunRecord,
@@ -20,6 +20,7 @@ from ernie_paddle.finetuning.statistics import (
     write_statistics,
 )
 from ernie_paddle.metric import Scores
+from ernie_paddle.model import saved
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.training.log_file import RESULT_FILE, read_result
 from ernie_paddle.training.run import run_folder
@@ -85,6 +86,7 @@ def _listed(values: str) -> list[str]:
 
 def run_sweep(
     sweep: Sequence[SweepPoint],
+    model: Path,
     out: Path,
     run_point: Callable[[SweepPoint, Path, Resume], None],
     settings_of: Callable[[SweepPoint], FinetuneSettings],
@@ -92,24 +94,26 @@ def run_sweep(
 ) -> None:
     """Run every point in its own folder, then write and show one table, or one for the seeds of each grid point.
 
-    Unless `resume` is "no", finished runs are skipped.
+    Unless `resume` is "no", finished runs are skipped. `model` is what they all start from.
 
     Raises:
-        UserError: a finished run had other settings, `resume` is "yes" but no run was started, or another process
-            uses `out`.
+        UserError: a finished run had other settings or another model, `resume` is "yes" but no run was started, or
+            another process uses `out`.
     """
     if resume == "yes" and not any((out / point.folder).exists() for point in sweep):
         raise UserError(f"{out}: no run to resume; with --resume auto, a new sweep starts instead")
+    digest = "" if resume == "no" else sha256_of(saved.resolve(model) / saved.MODEL_FILE)
     ranks = Ranks.of_this_process()
     console = open_console(stderr=True, quiet=not ranks.is_main_process)
     with run_folder(out, ranks):
         for number, point in enumerate(sweep, 1):
             folder = out / point.folder
             if resume != "no" and (folder / RESULT_FILE).exists():
-                if read_result(folder)["run"]["settings"] != settings_of(point).identity():
-                    raise UserError(
-                        f"{folder}: finished with other settings; choose another --out, or remove the folder"
-                    )
+                before = read_result(folder)["run"]
+                other = "other settings" if before["settings"] != settings_of(point).identity() else ""
+                other = other or ("another model" if before["model"] != digest else "")
+                if other:
+                    raise UserError(f"{folder}: finished with {other}; choose another --out, or remove the folder")
                 console.print(f"{folder}: already finished", soft_wrap=True)
                 continue
             console.print(f"run {number} of {len(sweep)}: {point.folder}", soft_wrap=True)

@@ -2,7 +2,8 @@
 
     model.safetensors  ernie_config.json  vocab.txt  [tokenizer_config.json]  [signature.json]  SHA256SUMS
 
-The checkpoints `step_N/` of a run are models; a fine-tuning run also has its best model in `best/`.
+The checkpoints `step_N/` of a run are models; a fine-tuning run also has its best model in `best/`. A pre-training run
+that compares its checkpoints has a file `best` with the name of the best one.
 """
 
 import errno
@@ -19,7 +20,7 @@ from ernie_paddle.checksums import SUMS_FILE, check_files, write_checksums
 from ernie_paddle.config import check_settings
 from ernie_paddle.console import open_console
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import read_json, write_json
+from ernie_paddle.files import read_json, read_text, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary, vocabulary_files
@@ -97,11 +98,16 @@ def resolve(path: Path) -> Path:
     """Return the folder of the model that a path stands for.
 
     A model's folder, which is not checked here, stands for itself, a fine-tuning run for its best model, and a
-    pre-training run for its newest complete checkpoint.
+    pre-training run for its newest complete checkpoint. The file `best` of a pre-training run stands for the checkpoint
+    that it names.
 
     Raises:
         UserError: none of them is there, the best model is damaged, or the model has another library's layout.
     """
+    if path.name == BEST and path.is_file():
+        best = path.parent / read_text(path, "name of the best checkpoint").strip()
+        check_model(best)
+        return best
     if not path.is_dir():
         found = "is not a folder" if path.exists() else "not found"
         raise UserError(f"{path}: {found}; name the folder of a model or of a run")

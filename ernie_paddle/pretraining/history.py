@@ -8,6 +8,7 @@ from ernie_paddle.data.order import Cursor, MixedCorpus, mixture
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.model.saved import MODEL_FILE, checkpoints
+from ernie_paddle.pretraining.settings import TrainSection
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import shortened
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
@@ -43,7 +44,7 @@ class History(Settings):
     """The weights of corpora."""
     temperatures: dict[str, float]
     """The temperature of the sampling from corpora, by task."""
-    train: TrainSettings
+    train: TrainSection
     """The settings of the training."""
 
     @property
@@ -66,7 +67,7 @@ class History(Settings):
             raise UserError(f"{path}: a fine-tuning run; only pre-training runs can be continued")
         if (log := checkpoint.parent / LOG_FILE).is_file():
             read_log(log)  # a damaged line is found before any work
-        stages, train = state.plan.until(state.step), check_settings(TrainSettings, state.run["train"], str(path))
+        stages, train = state.plan.until(state.step), check_settings(TrainSection, state.run["train"], str(path))
         last = PlannedStep(state.step, stages.stages - 1, "")
         return cls(
             checkpoint=checkpoint,

@@ -1,8 +1,8 @@
-"""The report of a run: one HTML page with losses per task over the stages, held-out scores and throughput."""
+"""The report of a run: one HTML page of what its log says about each task over the stages."""
 
-import base64
-import html
-import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import atomic_write
-from ernie_paddle.training.evaluation import COLUMNS, score_row
+from ernie_paddle.html_page import html_table, write_page
+from ernie_paddle.training.evaluation import (
+    COLUMNS,
+    backward_transfer,
+    best_scores,
+    earlier_tasks,
+    forgetting,
+    score_row,
+    transfer_text,
+)
 from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result
 
 JsonDict = dict[str, Any]
 
 RESULT_COLUMNS = ("run", "metric", "dev", "test")
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em; border-bottom: 1px solid #ddd }
-td { text-align: right; font-variant-numeric: tabular-nums } td:first-child, th:first-child { text-align: left }
-img { max-width: 100% } caption { text-align: left; font-weight: 600; padding: .4em 0 }
-"""
 
 
 def read_results(runs: list[Path]) -> dict[str, JsonDict]:
@@ -52,6 +53,7 @@ def result_rows(results: dict[str, JsonDict]) -> list[list[str]]:
 def write_report(run: Path, results: dict[str, JsonDict], out: Path) -> list[JsonDict]:
     """Write the page (`.html`) or only its figure (`.png`), and return the run's `evaluation` records.
 
+    All numbers are those of the log, which may begin with the records of an earlier run that this one continues.
     `results` are the fine-tuning runs to compare (see `read_results`).
 
     Raises:
@@ -61,106 +63,179 @@ def write_report(run: Path, results: dict[str, JsonDict], out: Path) -> list[Jso
     if not path.is_file():
         raise UserError(f"{path}: not found; name the folder of a run")
     records = read_log(path)
-    train = [record for record in records if record["event"] == "train"]
-    evaluations = [record for record in records if record["event"] == "evaluation"]
+    train, evaluations, stops = (
+        [record for record in records if record["event"] == event] for event in ("train", "evaluation", "stop")
+    )
     if not train:
         raise UserError(f"{path}: no steps logged yet")
-    figure = draw(train, evaluations)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    if out.suffix == ".png":
-        with atomic_write(out, "wb") as file:
-            file.write(image.getvalue())
-    elif out.suffix == ".html":
-        with atomic_write(out) as file:
-            file.write(_page(run, train, evaluations, results, base64.b64encode(image.getvalue()).decode()))
-    else:
-        raise UserError(f"{out}: the name of a report ends in .html or .png")
+    tables = [*_step_tables(train), *_score_tables(evaluations)]
+    if results:
+        tables.append(html_table("Fine-tuning: best models, per cent", RESULT_COLUMNS, result_rows(results)))
+    write_page(out, str(run), draw(train, evaluations), _summary(train, evaluations, stops), tables)
     return evaluations
 
 
+def _summary(train: list[JsonDict], evaluations: list[JsonDict], stops: list[JsonDict]) -> Iterator[str]:
+    """Yield sentences about the whole run."""
+    steps, tokens = train[-1]["step"], sum(record["tokens"] for record in train)
+    seconds = sum(record["seconds"] for record in train)
+    duration = timedelta(seconds=round(seconds))
+    yield f"{steps:,} steps, {tokens:,} tokens, {duration} of training, {tokens / seconds:,.0f} tokens/s."
+    if evaluations and (best := evaluations[-1]["best"]):
+        yield f"Best step: {best['step']:,}, with {best['value']:.4f}."
+    for record in stops:
+        yield f"Stopped after step {record['step']:,} by {record['reason']}."
+
+
+# ---- the figure ----
+
+
 def draw(train: list[JsonDict], evaluations: list[JsonDict]) -> Figure:
-    """Return a figure with one panel per task: training loss as a line, held-out loss as dots, stages shaded."""
-    names = list(dict.fromkeys(name for record in train for name in record["tasks"]))
-    columns = min(2, len(names))
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(6.2 * columns, 2.9 * rows), layout="constrained")
-    for number, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, number + 1)
+    """Return a figure with the held-out accuracy of all tasks, and one panel per task with its losses.
+
+    Training losses are lines, held-out scores are lines with dots, stages are numbered bands.
+    """
+    names = task_names(train)
+    rows = -(-(len(names) + 1) // 2)
+    figure = Figure(figsize=(12.4, 2.9 * rows), layout="constrained")
+    panels = [figure.add_subplot(rows, 2, number + 1) for number in range(len(names) + 1)]
+    for name in names:
+        panels[0].plot(*_curve(evaluations, name, "accuracy"), ".-", linewidth=1, label=name)
+    for axes, name in zip(panels[1:], names, strict=True):
+        axes.plot(*_curve(train, name, "loss"), color="tab:blue", linewidth=1, label="training")
+        steps, losses = _curve(evaluations, name, "loss")
+        if steps:
+            axes.plot(steps, losses, "o-", color="tab:orange", markersize=3, linewidth=1, label="held-out")
+            last = next(record["tasks"][name] for record in reversed(evaluations) if name in record["tasks"])
+            if last["unigram_loss"] is not None:
+                axes.axhline(last["unigram_loss"], color="grey", linestyle=":", label="unigram")
+    for axes, title in zip(panels, ("held-out accuracy", *names), strict=True):
         _shade_stages(axes, train)
-        curve = [(record["step"], record["tasks"][name]["loss"]) for record in train if name in record["tasks"]]
-        axes.plot(*zip(*curve, strict=True), color="tab:blue", linewidth=1, label="training")
-        held_out = [(record["step"], record["tasks"][name]) for record in evaluations if name in record["tasks"]]
-        if held_out:
-            steps = [step for step, _ in held_out]
-            axes.plot(steps, [score["loss"] for _, score in held_out], "o", color="tab:orange", label="held-out")
-            if (unigram_loss := held_out[-1][1]["unigram_loss"]) is not None:
-                axes.axhline(unigram_loss, color="grey", linestyle=":", label="unigram")
-        axes.set_title(name, fontsize=10)
+        axes.set_title(title, fontsize=10)
         axes.set_xlabel("steps", fontsize=8)
-        axes.set_ylabel("loss", fontsize=8)
+        axes.set_ylabel("loss" if title in names else "accuracy", fontsize=8)
         axes.tick_params(labelsize=8)
-        axes.legend(fontsize=7)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
     return figure
+
+
+def _curve(records: list[JsonDict], name: str, score: str) -> tuple[list[int], list[float]]:
+    """Return the steps of the records that have scores of a task, and one of these scores, NaN for None."""
+    found = {record["step"]: record["tasks"][name][score] for record in records if name in record["tasks"]}
+    return list(found), [math.nan if value is None else value for value in found.values()]
 
 
 def _shade_stages(axes: Axes, train: list[JsonDict]) -> None:
     begin = 0
-    for stage in sorted({record["stage"] for record in train}):
+    for stage in _stages(train):
         end = max(record["step"] for record in train if record["stage"] == stage)
-        if stage % 2 == 0:
-            axes.axvspan(begin, end, color="0.93", zorder=0)
+        axes.axvspan(begin, end, color="0.93" if stage % 2 == 0 else "0.98", zorder=0)
+        middle, top = (begin + end) / 2, axes.get_xaxis_transform()
+        axes.text(middle, 0.98, str(stage), transform=top, ha="center", va="top", fontsize=7, color="0.5")
         begin = end
 
 
-def _page(
-    run: Path, train: list[JsonDict], evaluations: list[JsonDict], results: dict[str, JsonDict], image: str
-) -> str:
-    steps, tokens = train[-1]["step"], sum(record["tokens"] for record in train)
-    seconds = sum(record["seconds"] for record in train)
-    parts = [
-        f"<p>{steps:,} steps, {tokens:,} tokens, {timedelta(seconds=round(seconds))} of training, "
-        f"{tokens / seconds:,.0f} tokens/s.</p>",
-        f'<img alt="losses per task" src="data:image/png;base64,{image}">',
-        _steps_table(train),
-        *(_score_table(record) for record in evaluations),
-        _forgetting_table(evaluations),
-    ]
-    if results:
-        parts.append(_table("Fine-tuning: best models, per cent", list(RESULT_COLUMNS), result_rows(results)))
-    title = html.escape(str(run))
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f"<h1>{title}</h1>{''.join(parts)}</html>\n"
-    )
+# ---- steps, samples and labels ----
 
 
-def _steps_table(train: list[JsonDict]) -> str:
-    stages = sorted({record["stage"] for record in train})
-    steps: dict[str, dict[int, int]] = {}
+def _stages(train: list[JsonDict]) -> list[int]:
+    return sorted({record["stage"] for record in train})
+
+
+def task_names(train: list[JsonDict]) -> list[str]:
+    """Return the tasks of `train` records, in the order of their first steps."""
+    return list(dict.fromkeys(name for record in train for name in (*record["steps"], *record["tasks"])))
+
+
+def _counts(train: list[JsonDict], key: str) -> dict[str, Counter[int]]:
+    """Return the counts under a key of `train` records, by task and stage."""
+    counts = {name: Counter[int]() for name in task_names(train)}
     for record in train:
-        for name, count in record["steps"].items():
-            by_stage = steps.setdefault(name, {})
-            by_stage[record["stage"]] = by_stage.get(record["stage"], 0) + count
-    rows = [[name, *(f"{counts.get(stage, 0):,}" for stage in stages)] for name, counts in steps.items()]
-    return _table("Steps of each task in each stage", ["task", *(f"stage {stage}" for stage in stages)], rows)
+        for name, count in record[key].items():
+            counts[name][record["stage"]] += count
+    return counts
 
 
-def _score_table(record: JsonDict) -> str:
-    rows = [[name, *score_row(scores)] for name, scores in record["tasks"].items()]
-    return _table(f"Held-out scores after stage {record['stage']}", ["task", *COLUMNS], rows)
+def _step_tables(train: list[JsonDict]) -> Iterator[str]:
+    """Yield the tables of what each task was trained on, by stage."""
+    with_labels = [
+        {**record, "labels": {name: scores["labels"] for name, scores in record["tasks"].items()}} for record in train
+    ]
+    primary, auxiliary, samples, labels = (
+        _counts(with_labels, key) for key in ("steps", "auxiliary_steps", "samples", "labels")
+    )
+    steps, all_samples = sum(primary.values(), Counter[int]()), sum(samples.values(), Counter[int]())
+    effective = {name: primary[name] + auxiliary[name] for name in primary}
+    yield _count_table("Steps of each task in each stage, as the primary task", train, primary, steps)
+    yield _count_table("Steps of other tasks that have the loss of the task too", train, auxiliary, steps)
+    yield _count_table("Effective steps: all that train the task", train, effective, steps)
+    yield _count_table("Samples of each task in each stage", train, samples, all_samples)
+    yield _count_table("Labels of each task in each stage", train, labels, None)
+
+
+def _count_table(
+    caption: str, train: list[JsonDict], counts: Mapping[str, Counter[int]], wholes: Counter[int] | None
+) -> str:
+    """Return a table of counts by task and stage, with their shares of the stages' `wholes`."""
+
+    def cell(count: int, whole: int) -> str:
+        return f"{count:,} ({count / whole:.1%})" if whole else f"{count:,}"
+
+    stages, whole_of = _stages(train), wholes or Counter[int]()
+    rows = [
+        [name, *(cell(row[stage], whole_of[stage]) for stage in stages), cell(row.total(), whole_of.total())]
+        for name, row in counts.items()
+    ]
+    return html_table(caption, ["task", *(f"stage {stage}" for stage in stages), "total"], rows)
+
+
+# ---- held-out scores ----
+
+
+def _score_tables(evaluations: list[JsonDict]) -> Iterator[str]:
+    """Yield the tables of the scores at the end of each stage, and of what was forgotten since."""
+    for record in {record["stage"]: record for record in evaluations}.values():
+        rows = [[name, *score_row(scores)] for name, scores in record["tasks"].items()]
+        caption = f"Held-out scores after step {record['step']:,} (stage {record['stage']})"
+        yield html_table(caption, ["task", *COLUMNS], rows)
+    if evaluations:
+        yield _forgetting_table(evaluations)
+    if evaluations and backward_transfer(evaluations):
+        yield _transfer_table(evaluations)
 
 
 def _forgetting_table(evaluations: list[JsonDict]) -> str:
-    last = evaluations[-1]["tasks"] if evaluations else {}
+    losses, accuracies = best_scores(evaluations, "loss"), best_scores(evaluations, "accuracy")
+    lost, rows = forgetting(evaluations), []
+    for name, last in evaluations[-1]["tasks"].items():
+        loss, accuracy = losses[name], accuracies[name]
+        of_loss = [f"{loss.value:.3f}", f"{loss.step:,}", f"{last['loss']:.3f}", f"{lost[name]['loss']:.3f}"]
+        of_accuracy = [f"{accuracy.value:.1%}", f"{accuracy.step:,}", f"{last['accuracy']:.1%}"]
+        rows.append([name, *of_loss, *of_accuracy, f"{lost[name]['accuracy']:.1%}"])
+    header = ["best loss", "at step", "last loss", "forgotten", "best accuracy", "at step", "last accuracy"]
+    return html_table("Forgetting: best and last held-out scores", ["task", *header, "forgotten"], rows)
+
+
+def _transfer_table(evaluations: list[JsonDict]) -> str:
+    last, mean = evaluations[-1]["tasks"], backward_transfer(evaluations)
+    assert mean is not None
     rows = []
-    for name, scores in last.items():
-        best = min(record["tasks"][name]["loss"] for record in evaluations if name in record["tasks"])
-        rows.append([name, f"{best:.3f}", f"{scores['loss']:.3f}", f"{scores['loss'] - best:+.3f}"])
-    return _table("Forgetting: best and last held-out loss", ["task", "best", "last", "difference"], rows)
-
-
-def _table(caption: str, header: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+    for name, own in earlier_tasks(evaluations).items():
+        then, now = own["tasks"][name], last[name]
+        losses = [f"{then['loss']:.3f}", f"{now['loss']:.3f}", f"{now['loss'] - then['loss']:+.3f}"]
+        accuracies = [f"{then['accuracy']:.1%}", f"{now['accuracy']:.1%}"]
+        change = f"{now['accuracy'] - then['accuracy']:+.2%}"
+        rows.append([name, str(own["stage"]), *losses, *accuracies, change])
+    rows.append(["mean", "", "", "", f"{mean['loss']:+.3f}", "", "", f"{mean['accuracy']:+.2%}"])
+    header = [
+        "task",
+        "own stage",
+        "loss after it",
+        "last loss",
+        "change",
+        "accuracy after it",
+        "last accuracy",
+        "change",
+    ]
+    return html_table(f"Backward transfer, the mean over earlier tasks: {transfer_text(mean)}", header, rows)

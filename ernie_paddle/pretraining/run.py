@@ -18,6 +18,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocabulary_file
+from ernie_paddle.pretraining.evaluating import evaluate_tasks, evaluation_points
 from ernie_paddle.pretraining.history import WEIGHTS, History, check_apart, find_history
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -29,8 +30,6 @@ from ernie_paddle.training.checkpoint import TrainerState, load_variables
 from ernie_paddle.training.initial import Initial, compare, initialise
 from ernie_paddle.training.log_file import LOG_FILE, copy_log
 from ernie_paddle.training.run import checkpoint_to_resume, ranks_together, run_folder, run_stages, start
-from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.steps import TaskData
 from ernie_paddle.training.trainer import Progress, Trainer
 
@@ -46,7 +45,8 @@ def pretrain(
 ) -> None:
     """Pre-train an encoder through the stages of a plan, as `ernie-paddle pretrain` does.
 
-    At the end of each stage, every task introduced so far is scored on held-out samples.
+    At the end of each stage, and as `train.evaluate_every` says, every task introduced so far is scored on held-out
+    samples.
 
     Args:
         plan: a plan config, or its file; `load_settings` applies overrides.
@@ -71,12 +71,7 @@ def pretrain(
     resumed = checkpoint_to_resume(out, resume, ranks)
     history = find_history(earlier, out, resumed, lambda line: console.print(line, soft_wrap=True))
     trainer = build_trainer(settings, registry or load_plugins(), history)
-
-    def score_stage(last: PlannedStep, log: RunLog) -> None:
-        scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
-        log.evaluation(last.number, last.stage, scores)
-
-    ends = {trainer.plan.end_of(stage) for stage in range(trainer.plan.stages)}
+    score, points = partial(evaluate_tasks, trainer, settings.train), evaluation_points(settings.train, trainer.plan)
     identity = run_identity(settings, history)
     prepare: Callable[[Trainer], object] | None = None
     if init:
@@ -84,8 +79,9 @@ def pretrain(
     elif history:
         prepare = partial(take_over, history=history, identity=identity, out=out, console=console)
     with run_folder(out, trainer.ranks), ranks_together(out, trainer):
+        print_warnings(console, settings.train.without_effect(trainer.plan.own.ends))
         start(trainer, identity, resumed, prepare)
-        run_stages(trainer, out, identity, score_stage, ends)
+        run_stages(trainer, out, identity, score, points)
 
 
 def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out: Path, console: Console) -> None:

@@ -4,7 +4,8 @@
 
 with `tokenizer_config.json` if the vocabulary is cased.
 
-The file `latest` names the newest checkpoint. It is updated once the folder is complete.
+The file `latest` names the newest checkpoint. It is updated once the folder is complete. The file `best` names the one
+with the best held-out value, in runs that compare them.
 """
 
 import shutil
@@ -21,6 +22,7 @@ from ernie_paddle.data.order import Cursor
 from ernie_paddle.files import atomic_folder, atomic_write, read_json, write_json
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import (
+    BEST,
     MODEL_FILE,
     OPTIMIZER_FILE,
     STATE_FILE,
@@ -33,6 +35,7 @@ from ernie_paddle.model.saved import (
     save_model,
 )
 from ernie_paddle.text.vocabulary import vocabulary_files
+from ernie_paddle.training.evaluation import Best
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.stage_plan import StagePlan
 
@@ -54,6 +57,10 @@ class TrainerState(Settings):
     """The class names of each task; `null` if its classes have no names."""
     run: dict[str, Any]
     """Everything that decides the result."""
+    best: Best | None = None
+    """The best held-out value so far, if the run compares them."""
+    stopped: str = ""
+    """Why the run ended before its plan did; empty if it did not."""
 
     @classmethod
     def load(cls, checkpoint: Path) -> "TrainerState":
@@ -84,10 +91,21 @@ def load_variables(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndar
     return load_tensors(path / MODEL_FILE), load_tensors(path / OPTIMIZER_FILE)
 
 
-def remove_old(folder: Path, keep: int) -> None:
-    """Remove all checkpoints but the newest `keep`."""
-    for path in checkpoints(folder)[:-keep]:
-        shutil.rmtree(path)
+def mark_best(folder: Path, step: int | None) -> None:
+    """Let the file `best` name the checkpoint of a step. Remove the file if there is no such checkpoint."""
+    checkpoint, pointer = folder / f"{STEP}{step}", folder / BEST
+    if checkpoint.is_dir():
+        with atomic_write(pointer) as file:
+            file.write(checkpoint.name + "\n")
+    elif pointer.is_file():  # the best model of a fine-tuning run is a folder
+        pointer.unlink()
+
+
+def remove_old(folder: Path, keep: int | None, best: int | None = None) -> None:
+    """Remove all checkpoints but the newest `keep`, or none if it is None. That of the step `best` stays."""
+    for path in checkpoints(folder)[:-keep] if keep else []:
+        if path.name != f"{STEP}{best}":
+            shutil.rmtree(path)
 
 
 def newest_complete(folder: Path, report: Callable[[str], None]) -> Path | None:

@@ -39,26 +39,44 @@ class HeldOutScores(TaskScores):
     uniform_loss: float | None
 
 
+class BestStep(BaseModel):
+    """The step with the best held-out value so far."""
+
+    step: int
+    value: float
+
+
 class TrainRecord(LogRecord):
-    """The steps since the previous record."""
+    """The steps since the previous record: `steps` and `samples` by primary task, `auxiliary_steps` of other tasks."""
 
     event: Literal["train"]
     stage: int
     steps: dict[str, int]
+    auxiliary_steps: dict[str, int]
+    samples: dict[str, int]
     tasks: dict[str, TaskScores]
     tokens: int
     seconds: float
 
 
 class EvaluationRecord(LogRecord):
-    """Held-out scores after a stage."""
+    """Held-out scores after a step, and the best step so far of a run that compares them."""
 
     event: Literal["evaluation"]
     stage: int
     tasks: dict[str, HeldOutScores]
+    best: BestStep | None
 
 
-RECORD_TYPES: dict[str, type[LogRecord]] = {"train": TrainRecord, "evaluation": EvaluationRecord}
+class StopRecord(LogRecord):
+    """Why a run stopped before the end of its plan."""
+
+    event: Literal["stop"]
+    stage: int
+    reason: str
+
+
+RECORD_TYPES: dict[str, type[LogRecord]] = {"train": TrainRecord, "evaluation": EvaluationRecord, "stop": StopRecord}
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +20,7 @@ from ernie_paddle.stopping import Stopped, postponed_stop
 from ernie_paddle.training import checkpoint
 from ernie_paddle.training.ineffective import without_effect
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep, planned_steps
+from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.trainer import Progress, Trainer
 
 RECENT_STEPS = 100  # whose median a step's time is compared with
@@ -110,8 +109,9 @@ def start(
     console = open_console(stderr=True, quiet=not trainer.ranks.is_main_process)
     if resumed:
         _restore(trainer, resumed, identity)
-        done = trainer.progress.step == trainer.plan.total
-        console.print(f"{resumed}: the run is finished" if done else f"resuming from {resumed}", soft_wrap=True)
+        stopped, done = trainer.progress.stopped, trainer.progress.step == trainer.plan.total
+        finished = f"{resumed}: the run is finished" + (f", stopped by {stopped}" if stopped else "")
+        console.print(finished if stopped or done else f"resuming from {resumed}", soft_wrap=True)
     elif prepare:
         prepare(trainer)
     print_warnings(console, without_effect(trainer.train, trainer.impl, trainer.plan, trainer.ranks.world))
@@ -133,14 +133,17 @@ def run_stages(
     evaluate: Callable[[PlannedStep, RunLog], None],
     evaluate_at: Container[int],
 ) -> None:
-    """Run the remaining steps of the plan. Save every `save_steps` steps and at the end of each stage.
+    """Run the remaining steps of the plan. Save every `save_steps` steps, at the end of each stage, and the best step.
 
     Args:
         evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved.
+            It notes in the trainer's progress whether the step is the best so far, and whether the run stops there.
 
     Raises:
         Stopped: the run received Ctrl-C or SIGTERM, and a checkpoint was saved.
     """
+    if trainer.ranks.is_main_process:
+        checkpoint.mark_best(out, trainer.progress.best_step)  # a run may be killed between a checkpoint and its mark
     with RunLog(out, trainer) as log, postponed_stop() as received_signal, step_limit(trainer) as limit:
         limit.begin()
         for step in trainer.steps(lambda: received_signal() is not None):
@@ -153,11 +156,12 @@ def run_stages(
                 log.flush()
                 if number in evaluate_at:
                     evaluate(step.planned, log)
-                if saves:
+                if saves or trainer.progress.is_best or trainer.progress.stopped:
                     save(trainer, out, identity)
                 log.restart_clock()
-            # Check between stages too: a stage's evaluation takes time, and no step follows the last stage.
-            if step.stops or (stage_over and trainer.session.any_rank(received_signal() is not None)):
+            # Check here too: an evaluation takes time, and no step follows the last stage or an early stop.
+            ends = stage_over or bool(trainer.progress.stopped)
+            if step.stops or (ends and trainer.session.any_rank(received_signal() is not None)):
                 raise Stopped(
                     received_signal() or signal.SIGTERM,  # or the signal of another rank
                     f"{out}/{saved.STEP}{number} is complete, resume from it with --resume",
@@ -174,7 +178,7 @@ class StepLimit:
 
     def __init__(self, trainer: Trainer):
         self._trainer, self._rendezvous = trainer, trainer.session.collectives.rendezvous
-        self._planned = islice(planned_steps(trainer.plan), trainer.progress.step, None)
+        self._planned = trainer.remaining()
         self._built: set[tuple[str, ...]] = set()
         self._seconds: deque[float] = deque(maxlen=RECENT_STEPS)
         self._began = 0.0
@@ -227,17 +231,20 @@ def _write_checkpoint(trainer: Trainer, out: Path, identity: dict[str, Any]) -> 
         plan=trainer.plan,
         cursors=progress.cursors,
         loss_scale=progress.loss_scale,
+        best=progress.best,
+        stopped=progress.stopped,
         labels={name: task.objective.labels for name, task in trainer.tasks.items()},
         run=identity,
     )
     try:
         checkpoint.save_checkpoint(out, model, trainer.session.optimizer_state(), state)
+        checkpoint.mark_best(out, progress.best_step)
     except OSError as error:
         raise UserError(
             f"{out}/{saved.STEP}{state.step}: cannot be written ({error}); earlier checkpoints are complete: "
             "make room, then resume with --resume"
         ) from None
-    checkpoint.remove_old(out, trainer.impl.keep_checkpoints)
+    checkpoint.remove_old(out, trainer.impl.keep_checkpoints, progress.best_step)
 
 
 def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
@@ -249,7 +256,7 @@ def _restore(trainer: Trainer, path: Path, identity: dict[str, Any]) -> None:
                 f"{path}: cannot resume: {key} was {before.get(key)!r} and is {now.get(key)!r} now; "
                 "set it back, or start a new run in another --out"
             )
-    progress = Progress(state.loss_scale, state.step, dict(state.cursors))
+    progress = Progress(state.loss_scale, state.step, dict(state.cursors), state.best, state.stopped)
     trainer.restore(progress, *checkpoint.load_variables(path))
 
 

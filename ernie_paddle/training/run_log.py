@@ -14,7 +14,7 @@ from tensorboardX import SummaryWriter
 from ernie_paddle.console import open_console
 from ernie_paddle.files import as_json, os_errors_naming
 from ernie_paddle.programs.session import Session
-from ernie_paddle.training.evaluation import Score, best_scores, score_table
+from ernie_paddle.training.evaluation import Score, backward_transfer, forgetting, score_table
 from ernie_paddle.training.log_file import LOG_FILE, TENSORBOARD, drop_records_after, read_log
 from ernie_paddle.training.trainer import StepResult, Trainer
 
@@ -38,19 +38,24 @@ class Interval:
         self.began = time.perf_counter()
 
     def record(self, session: Session) -> dict[str, Any]:
-        """Return the interval as a `train` record: steps by primary task, losses by task, throughput."""
+        """Return the interval as a `train` record: steps and samples by primary task, losses by task, throughput."""
         sums = session.take_metrics()
         last, seconds = self.steps[-1], time.perf_counter() - self.began
-        steps, labels = Counter[str](), Counter[str]()
+        steps, auxiliary_steps, samples, labels = (Counter[str]() for _ in range(4))
         for step in self.steps:
-            steps[step.planned.task] += 1
-            labels.update(dict(zip((task.name for task in step.tasks), step.label_counts.tolist(), strict=True)))
+            primary, *auxiliary = names = [task.name for task in step.tasks]
+            steps[primary] += 1
+            auxiliary_steps.update(auxiliary)
+            samples[primary] += step.samples
+            labels.update(dict(zip(names, step.label_counts.tolist(), strict=True)))
         tokens = sum(step.tokens for step in self.steps)
         return {
             "event": "train",
             "step": last.planned.number,
             "stage": last.planned.stage + 1,
             "steps": dict(steps),
+            "auxiliary_steps": dict(auxiliary_steps),
+            "samples": dict(samples),
             "tasks": {
                 name: {
                     "loss": sums[name][0] / max(count, 1),
@@ -63,7 +68,6 @@ class Interval:
             "gradient_norm": session.gradient_norm(),
             "loss_scale": last.loss_scale.value,
             "skipped_steps": last.loss_scale.skipped_steps,
-            "samples": sum(step.samples for step in self.steps),
             "tokens": tokens,
             "padding_share": 1 - tokens / sum(step.padded_tokens for step in self.steps),
             "tokens_per_second": tokens / seconds,
@@ -157,17 +161,29 @@ class RunLog:
             self.console.print(line, soft_wrap=True)
 
     def evaluation(self, step: int, stage: int, scores: dict[str, Score]) -> None:
-        """Write and show held-out scores."""
-        uniform = self.trainer.uniform_losses()
+        """Write and show held-out scores, what was forgotten, and the best step if the run compares them."""
+        uniform, best = self.trainer.uniform_losses(), self.trainer.progress.best
         tasks = {name: {**vars(score), "uniform_loss": uniform[name]} for name, score in scores.items()}
         record = {"event": "evaluation", "step": step, "stage": stage + 1, "tasks": tasks}
-        self._write(record)
-        for name, score in scores.items():
-            self._tensorboard.add_scalar(f"validation_loss/{name}", score.loss, step)
-            self._tensorboard.add_scalar(f"validation_accuracy/{name}", score.accuracy, step)
-        title = f"held-out scores after stage {stage + 1} of {self.trainer.plan.stages}"
-        self.console.print(score_table(title, tasks, best_scores(self._evaluations)))
         self._evaluations.append(record)
+        lost, transfer = forgetting(self._evaluations), backward_transfer(self._evaluations)
+        of_best = {"step": best.step, "value": best.value} if best else None
+        self._write({**record, "forgetting": lost, "backward_transfer": transfer, "best": of_best})
+        for name, score in scores.items():
+            for key in lost[name]:
+                self._tensorboard.add_scalar(f"validation_{key}/{name}", vars(score)[key], step)
+                self._tensorboard.add_scalar(f"forgetting_{key}/{name}", lost[name][key], step)
+        for key, change in (transfer or {}).items():
+            self._tensorboard.add_scalar(f"backward_transfer/{key}", change, step)
+        title = f"held-out scores after step {step:,} (stage {stage + 1} of {self.trainer.plan.stages})"
+        self.console.print(score_table(title, self._evaluations))
+        if best:
+            self.console.print(f"best step so far: {best.step:,}, with {best.value:.4f}", soft_wrap=True)
+
+    def stop(self, step: int, stage: int, reason: str) -> None:
+        """Write and show why the run stops."""
+        self._write({"event": "stop", "step": step, "stage": stage + 1, "reason": reason})
+        self.console.print(f"stopped after step {step:,} by {reason}", soft_wrap=True)
 
     def scores(self, step: int, stage: int, sets: dict[str, dict[str, Any]]) -> None:
         """Write the scores of fine-tuning's dev sets, and show each set on one line."""

@@ -1,12 +1,14 @@
-"""Stage plans: the number of steps of each task in each stage, and the order of the steps.
+"""Stage plans: the number of steps of each task in each stage, the order of the steps, and their auxiliary losses.
 
 Everything here is a pure function of the plan. All ranks therefore agree, and a resumed run repeats no step.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+
+from ernie_paddle.task import Task
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class StagePlan:
         """Return the number of the stage's last step."""
         return sum(map(sum, self.matrix[: stage + 1]))
 
+    @property
+    def ends(self) -> list[int]:
+        """The numbers of the stages' last steps."""
+        return [self.end_of(stage) for stage in range(self.stages)]
+
     def active(self, stage: int) -> tuple[str, ...]:
         """Return the tasks that have steps in the stage."""
         return tuple(task for task, count in zip(self.tasks, self.matrix[stage], strict=True) if count)
@@ -90,3 +97,53 @@ def planned_steps(plan: StagePlan) -> Iterator[PlannedStep]:
         for i in interleave(quotas):
             number += 1
             yield PlannedStep(number, stage, plan.tasks[i])
+
+
+@dataclass(frozen=True)
+class TaskSteps:
+    """A task's steps: those whose primary task it is, and those of other tasks that its loss is added to."""
+
+    primary: int
+    auxiliary: int
+
+    @property
+    def effective(self) -> int:
+        """The steps that train the task."""
+        return self.primary + self.auxiliary
+
+
+@dataclass(frozen=True)
+class AuxiliaryLosses:
+    """The losses that a plan's steps have besides that of their primary task.
+
+    `tasks` are those whose loss may be added to steps of others. `label_columns` names, for each task of the plan, the
+    columns of its samples that hold labels.
+    """
+
+    plan: StagePlan
+    tasks: tuple[Task, ...]
+    label_columns: Mapping[str, Collection[str]]
+
+    def of(self, stage: int, primary: str) -> tuple[Task, ...]:
+        """Return the auxiliary tasks of a step: those whose labels the samples of its primary task have."""
+        active, introduced = set(self.plan.active(stage)), set(self.plan.introduced(stage))
+        return tuple(
+            task
+            for task in self.tasks
+            if task.name != primary
+            and task.name in (introduced if task.always_auxiliary else active)
+            and task.objective.column.name in self.label_columns[primary]
+        )
+
+    def steps(self) -> dict[str, list[TaskSteps]]:
+        """Return the steps of each task in each stage of the plan, without those of the run that it continues."""
+        steps: dict[str, list[TaskSteps]] = {name: [] for name in self.plan.tasks}
+        for stage in range(self.plan.earlier, self.plan.stages):
+            primary = dict(zip(self.plan.tasks, self.plan.matrix[stage], strict=True))
+            auxiliary = dict.fromkeys(primary, 0)
+            for name, count in primary.items():
+                for task in self.of(stage, name) if count else ():
+                    auxiliary[task.name] += count
+            for name, in_stages in steps.items():
+                in_stages.append(TaskSteps(primary[name], auxiliary[name]))
+        return steps

@@ -54,6 +54,17 @@ def trainers_of_ranks(make: Callable[[], Trainer], monkeypatch: pytest.MonkeyPat
     return trainers
 
 
+def without_computing(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    """Return a trainer whose steps compute nothing, with a loss of 1 and one correct prediction for each task."""
+    session, sums = trainer.session, {name: np.ones(2) for name in trainer.tasks}
+    monkeypatch.setattr(session, "add_gradients", lambda *_: None)
+    monkeypatch.setattr(session, "update", lambda *_: True)
+    monkeypatch.setattr(session, "take_metrics", lambda: sums)
+    monkeypatch.setattr(session, "products", lambda tasks: (1, 0))
+    monkeypatch.setattr(session, "gradient_norm", lambda: 1.0)
+    return trainer
+
+
 def together(trainers: Sequence[Trainer], do: Callable[[Trainer], Found]) -> list[Found]:
     """Call a function with the trainer of every rank at the same time; return the results by rank."""
     with ThreadPoolExecutor(len(trainers)) as pool:

@@ -34,10 +34,10 @@ def test_points_are_multiples_of_the_interval_and_the_end(keys: dict[str, float]
 
 
 def test_an_interval_longer_than_the_run_is_said() -> None:
-    assert not [*every(steps=31).without_effect(ENDS), *every(epochs=3).without_effect(ENDS)]
-    (warning,) = every(steps=100).without_effect(ENDS)
+    assert not [*every(steps=31).too_long(ENDS), *every(epochs=3).too_long(ENDS)]
+    (warning,) = every(steps=100).too_long(ENDS)
     assert "evaluate_every.steps 100" in warning and "31 steps" in warning
-    (warning,) = every(epochs=4).without_effect(ENDS)
+    (warning,) = every(epochs=4).too_long(ENDS)
     assert "evaluate_every.epochs 4" in warning and "3 epochs" in warning
 
 

@@ -1,5 +1,6 @@
 """The same recipe over seeds and a grid."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from ernie_paddle.finetuning.settings import FinetuneSettings
 from ernie_paddle.finetuning.sweep import BEST_RUN, SweepPoint, points, run_sweep
 from ernie_paddle.finetuning_task import Signature
 from ernie_paddle.locks import locked_folder
+from ernie_paddle.model import saved
 from ernie_paddle.training.log_file import RESULT_FILE, write_result
+
+PARAMETERS = b"parameters"
 
 
 def test_points_are_all_combinations_each_in_a_folder_of_its_own() -> None:
@@ -61,11 +65,19 @@ def result(point: SweepPoint, accuracy: float) -> dict[str, object]:
         "degenerate": None,
     }
     return {"step": 5, "epoch": 1, "selected_on": "dev_matched", "sets": {"dev_matched": scores, "test": scores}} | {
-        "run": {"settings": settings_of(point).identity()}
+        "run": {"settings": settings_of(point).identity(), "model": sha256(PARAMETERS).hexdigest()}
     }
 
 
-def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is taken for a model, whose parameters are the bytes `parameters`."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / saved.MODEL_FILE).write_bytes(PARAMETERS)
+    return folder
+
+
+def test_tables_the_best_run_and_resumption(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accuracies = {Path("peak=1e-5/seed=1"): 0.5, Path("peak=1e-5/seed=2"): 0.9}
     accuracies |= {Path("peak=3e-5/seed=1"): 0.8, Path("peak=3e-5/seed=2"): 0.7}
     ran = []
@@ -77,10 +89,10 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.Captu
 
     sweep = points("1,2", ["train.learning_rate.peak=1e-5,3e-5"])
     with pytest.raises(UserError, match="no run to resume"):
-        run_sweep(sweep, tmp_path, run_point, settings_of, resume="yes")
+        run_sweep(sweep, model, tmp_path, run_point, settings_of, resume="yes")
     with locked_folder(tmp_path), pytest.raises(UserError, match="another process is at work here"):
-        run_sweep(sweep, tmp_path, run_point, settings_of, resume="no")
-    run_sweep(sweep, tmp_path, run_point, settings_of, resume="no")
+        run_sweep(sweep, model, tmp_path, run_point, settings_of, resume="no")
+    run_sweep(sweep, model, tmp_path, run_point, settings_of, resume="no")
     assert ran == list(accuracies)
     assert (tmp_path / BEST_RUN).read_text() == "peak=1e-5/seed=2\n"
     table = read_json(tmp_path / "peak=3e-5" / "table.json", "table")
@@ -89,15 +101,18 @@ def test_tables_the_best_run_and_resumption(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "peak=3e-5" / "table.tsv").read_text().splitlines()[-1].startswith("paper (a README)\t")
     assert capsys.readouterr().out.count("paper: a README") == 2
     (tmp_path / "peak=3e-5/seed=1" / RESULT_FILE).unlink()
-    run_sweep(sweep, tmp_path, run_point, settings_of, resume="yes")
+    run_sweep(sweep, model, tmp_path, run_point, settings_of, resume="yes")
     assert ran[4:] == [Path("peak=3e-5/seed=1")]
     changed = settings_of(SweepPoint()).model_copy(update={"epochs": 9})
     with pytest.raises(UserError, match="finished with other settings"):
-        run_sweep(sweep, tmp_path, run_point, lambda point: changed, resume="yes")
+        run_sweep(sweep, model, tmp_path, run_point, lambda point: changed, resume="yes")
+    (model / saved.MODEL_FILE).write_bytes(b"another")
+    with pytest.raises(UserError, match="finished with another model"):
+        run_sweep(sweep, model, tmp_path, run_point, settings_of, resume="auto")
 
 
 def test_without_seeds_one_table_has_all_points_and_with_them_the_best_median_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_point(point: SweepPoint, out: Path, resume: str) -> None:
         rate, seed = point.grid["dropout"], int(point.seed or 0)
@@ -105,7 +120,7 @@ def test_without_seeds_one_table_has_all_points_and_with_them_the_best_median_is
 
     for seeds in (None, "1,2,3"):
         out = tmp_path / str(seeds)
-        run_sweep(points(seeds, ["dropout=0.1,0.2,0.3"]), out, run_point, settings_of, resume="no")
+        run_sweep(points(seeds, ["dropout=0.1,0.2,0.3"]), model, out, run_point, settings_of, resume="no")
         said = capsys.readouterr().out.replace("\n", " ")
         if seeds is None:
             assert len(read_json(out / "table.json", "table")["runs"]) == 3 and "best median" not in said

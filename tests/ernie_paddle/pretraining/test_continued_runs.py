@@ -12,6 +12,7 @@ from ernie_paddle.checksums import write_checksums
 from ernie_paddle.config import check_settings
 from ernie_paddle.model import saved
 from ernie_paddle.model.saved import MODEL_FILE, OPTIMIZER_FILE
+from ernie_paddle.pretraining.report import write_report
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.training.checkpoint import STATE_FILE, TrainerState
@@ -82,6 +83,11 @@ def test_two_stages_and_a_third_later_end_as_three_in_one_run(run_stages_of: Pre
     assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
     events = [{path.name for path in (run / TENSORBOARD).iterdir()} for run in (earlier, continued)]
     assert events[0] < events[1]
+    pages = [run.with_suffix(".html") for run in (straight, continued)]
+    for run, page in zip((straight, continued), pages, strict=True):
+        write_report(run, {}, page)
+    tables = [page.read_text(encoding="utf-8").partition("<table>")[2] for page in pages]
+    assert tables[0] == tables[1] and "stage 3" in tables[0] and "Backward transfer" in tables[0]
     shutil.rmtree(saved.checkpoints(continued)[-1])
     shutil.rmtree(earlier)
     run_stages_of("continued", steps, accumulation=2, options={"resume": "yes"})

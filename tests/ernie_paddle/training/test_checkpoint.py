@@ -15,7 +15,7 @@ from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import Model, load_model
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training import checkpoint
-from ernie_paddle.training.checkpoint import TrainerState, newest_complete, remove_old, save_checkpoint
+from ernie_paddle.training.checkpoint import TrainerState, mark_best, newest_complete, remove_old, save_checkpoint
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.stage_plan import StagePlan
 
@@ -86,9 +86,36 @@ def test_checkpoints_are_ordered_by_step_and_the_oldest_go_first(tmp_path: Path,
         save(tmp_path, step, model)
     (tmp_path / ".step_2000.partial").mkdir()
     assert [path.name for path in saved.checkpoints(tmp_path)] == ["step_90", "step_100", "step_200", "step_1000"]
+    remove_old(tmp_path, None)
+    assert len(saved.checkpoints(tmp_path)) == 4
     remove_old(tmp_path, 2)
     assert [path.name for path in saved.checkpoints(tmp_path)] == ["step_200", "step_1000"]
     assert (tmp_path / checkpoint.LATEST).read_text() == "step_200\n"  # the last one written
+
+
+@pytest.mark.parametrize(("best", "kept"), [(90, [90, 1000]), (200, [200, 1000]), (1000, [1000]), (5, [1000])])
+def test_the_best_checkpoint_is_kept_and_stands_for_the_file_that_names_it(
+    tmp_path: Path, model: Model, best: int, kept: list[int]
+) -> None:
+    for step in (90, 200, 1000):
+        save(tmp_path, step, model)
+    (tmp_path / saved.BEST).write_text("step_77\n")
+    mark_best(tmp_path, best)
+    remove_old(tmp_path, 1, best)
+    assert [path.name for path in saved.checkpoints(tmp_path)] == [f"step_{step}" for step in kept]
+    assert saved.resolve(tmp_path) == tmp_path / "step_1000"
+    if best == 5:
+        assert not (tmp_path / saved.BEST).exists(), "there is no such checkpoint"
+        return
+    assert (tmp_path / saved.BEST).read_text() == f"step_{best}\n"
+    assert saved.resolve(tmp_path / saved.BEST) == tmp_path / f"step_{best}"
+    assert load_model(tmp_path / saved.BEST).parameters.keys() == model.parameters.keys()
+    with damaged(tmp_path / f"step_{best}" / saved.MODEL_FILE, np.random.default_rng(0)):
+        for read in (saved.resolve, load_model):
+            with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
+                read(tmp_path / saved.BEST)
+    mark_best(tmp_path, None)
+    assert not (tmp_path / saved.BEST).exists()
 
 
 def test_nothing_is_left_of_a_checkpoint_that_could_not_be_written(
@@ -113,6 +140,7 @@ def test_a_fine_tuning_run_stands_for_its_best_model(tmp_path: Path, model: Mode
     (tmp_path / "best").mkdir()
     saved.save_model(tmp_path / "best", best)
     save(tmp_path, 12, model)
+    mark_best(tmp_path, None)
     assert saved.resolve(tmp_path) == tmp_path / "best"
     loaded = load_model(tmp_path).parameters["word_embedding"]
     assert loaded.tobytes() == best.parameters["word_embedding"].tobytes()

@@ -78,9 +78,10 @@ def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
 ) -> None:
     """With dropout and three micro-batches for two ranks, a stopped and resumed run ends with the same bits.
 
-    If one rank resumes it alone, it ends with the same values up to rounding.
+    If one rank resumes it alone, it ends with the same values up to rounding. The scores are those of all ranks.
     """
-    plan = write_plan(**PLAN)
+    train = {**PLAN["train"], "evaluate_every": {"steps": 6}, "best": {"task": "knowledge_masking"}}
+    plan = write_plan(**{**PLAN, "train": train})
     one, two, stopped = tmp_path / "one", tmp_path / "two", tmp_path / "stopped"
     assert run_command("pretrain", plan, "--out", one).returncode == 0
     process = launched("pretrain", plan, "--out", two)
@@ -94,6 +95,13 @@ def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
         for task, values in first["tasks"].items():
             assert values["labels"] == second["tasks"][task]["labels"]
             assert abs(values["loss"] - second["tasks"][task]["loss"]) < 1e-4
+
+    scored = [[r for r in read_log(run / LOG_FILE) if r["event"] == "evaluation"] for run in (one, two)]
+    assert [r["step"] for r in scored[0]] == [r["step"] for r in scored[1]] == [6, 12, 16]
+    for first, second in zip(*scored, strict=True):
+        for task, score in first["tasks"].items():
+            assert score["labels"] == second["tasks"][task]["labels"]
+            assert abs(score["loss"] - second["tasks"][task]["loss"]) < 1e-3
 
     process = launched("pretrain", plan, "--out", stopped)
     while not (stopped / LOG_FILE).exists() or not (stopped / LOG_FILE).stat().st_size:
@@ -111,6 +119,8 @@ def test_two_ranks_train_as_one_and_resume_after_being_asked_to_stop(
     assert process.returncode == 0, said
     resumed = tensors_of(stopped)
     assert [name for name in together if together[name].tobytes() != resumed[name].tobytes()] == []
+    assert [r for r in read_log(stopped / LOG_FILE) if r["event"] == "evaluation"] == scored[1]
+    assert (stopped / saved.BEST).read_text() == (two / saved.BEST).read_text()
 
 
 @pytest.mark.slow

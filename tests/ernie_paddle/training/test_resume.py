@@ -67,7 +67,8 @@ def test_resuming_at_any_step_gives_bit_identical_parameters_and_moments(
 def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
     write_plan: Callable[..., Path], tmp_path: Path
 ) -> None:
-    plan = write_plan(plan=TWO_TASKS, train=TRAIN, impl={"logging_steps": 1, "save_steps": 3})
+    train = {**TRAIN, "evaluate_every": {"steps": 5}, "best": {"task": "knowledge_masking"}}
+    plan = write_plan(plan=TWO_TASKS, train=train, impl={"logging_steps": 1, "save_steps": 3, "keep_checkpoints": 1})
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     assert run_command("pretrain", plan, "--out", straight).returncode == 0
     command = [sys.executable, "-m", "ernie_paddle", "pretrain", str(plan), "--out", str(killed), "--resume", "auto"]
@@ -86,6 +87,13 @@ def test_a_run_killed_at_random_moments_and_resumed_writes_the_same_bytes(
     for name in (saved.MODEL_FILE, saved.OPTIMIZER_FILE):
         assert (saved.resolve(straight) / name).read_bytes() == (saved.resolve(killed) / name).read_bytes()
     assert spent_in(straight) == spent_in(killed)
+    evaluations = [
+        [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"] for run in (straight, killed)
+    ]
+    assert evaluations[0] == evaluations[1] and [record["step"] for record in evaluations[0]] == [5, 8, 10, 15, 20, 24]
+    best = [(run / saved.BEST).read_text() for run in (straight, killed)]
+    kept = [[path.name for path in saved.checkpoints(run)] for run in (straight, killed)]
+    assert best[0] == best[1] and kept[0] == kept[1] and best[0].strip() in kept[0]
 
 
 def wait_for_a_record(log: Path, process: "subprocess.Popen[bytes]") -> None:

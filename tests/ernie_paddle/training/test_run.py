@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ranks_support import together, trainers_of_ranks
+from ranks_support import together, trainers_of_ranks, without_computing
 
 from ernie_paddle.errors import Failure, UserError
 from ernie_paddle.model import saved
@@ -30,13 +30,7 @@ def idle(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch) -
     """Return a function that makes a trainer of two stages, 3 and 4 steps that compute nothing; `impl` may be set."""
 
     def make(**impl: Any) -> Trainer:
-        trainer = toy_trainer(plan=STAGES, impl={"keep_checkpoints": 99, **impl})
-        monkeypatch.setattr(trainer.session, "add_gradients", lambda *_: None)
-        monkeypatch.setattr(trainer.session, "update", lambda *_: True)
-        monkeypatch.setattr(trainer.session, "take_metrics", lambda: {"knowledge_masking": [1.0, 1.0]})
-        monkeypatch.setattr(trainer.session, "products", lambda tasks: (1, 0))
-        monkeypatch.setattr(trainer.session, "gradient_norm", lambda: 1.0)
-        return trainer
+        return without_computing(toy_trainer(plan=STAGES, impl={"keep_checkpoints": 99, **impl}), monkeypatch)
 
     return make
 

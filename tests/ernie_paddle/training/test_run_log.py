@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorboardX import SummaryWriter
 
-from ernie_paddle.training.evaluation import Score
+from ernie_paddle.training.evaluation import Best, Score
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.run_log import RunLog
@@ -66,7 +66,8 @@ def test_records_sum_up_the_steps_since_the_last_one_within_a_stage(
         for name, values in record["tasks"].items():
             labels = total if name == "knowledge_masking" else values["labels"]
             assert values == {"loss": 12 / labels, "accuracy": 4 / labels, "labels": labels}
-        assert (record["samples"], record["tokens"]) == (total, 10 * total)
+        assert (sum(record["samples"].values()), record["tokens"]) == (total, 10 * total)
+        assert record["samples"].keys() == record["steps"].keys()
         assert record["padding_share"] == pytest.approx(1 - 10 / 16)
         assert record["seconds"] == 2.0
         assert record["tokens_per_second"] == pytest.approx(10 * total / record["seconds"])
@@ -74,8 +75,12 @@ def test_records_sum_up_the_steps_since_the_last_one_within_a_stage(
         assert record["learning_rate"] == pytest.approx(0.1 * span[-1])
         assert (record["loss_scale"], record["skipped_steps"]) == (2.0 ** span[-1], span[-1])
         assert record["gradient_norm"] == 0.5 and record["memory_bytes"] == pytest.approx(resident_bytes(), rel=0.1)
+    numbers = [s.planned.number for s in steps_of(trainer) if s.planned.task == "sentence_distance"]
     of_distance = sum(record["tasks"].get("sentence_distance", {"labels": 0})["labels"] for record in records)
-    assert of_distance == sum(s.planned.number for s in steps_of(trainer) if s.planned.task == "sentence_distance")
+    assert of_distance == sum(numbers) == sum(record["samples"].get("sentence_distance", 0) for record in records)
+    auxiliary = [record["auxiliary_steps"] for record in records]
+    assert sum(counts.get("knowledge_masking", 0) for counts in auxiliary) == len(numbers) == 2
+    assert auxiliary[:2] == [{}, {}]
 
 
 def test_tensorboard_gets_the_values_of_the_records(
@@ -90,10 +95,15 @@ def test_tensorboard_gets_the_values_of_the_records(
     with RunLog(tmp_path, trainer) as log:
         for step in steps_of(trainer):
             log.step(step)
+        log.evaluation(4, 0, {"knowledge_masking": Score(2.5, 0.375, 8, 2.0, 0.5)})
         log.evaluation(7, 1, {"knowledge_masking": Score(3.0, 0.25, 8, 2.0, 0.5)})
         scores = {"loss": 0.5, "values": {"accuracy": 0.75}, "degenerate": None}
         log.scores(7, 1, {"dev": scores})
     expected = {("validation_loss/knowledge_masking", 7): 3.0, ("validation_accuracy/knowledge_masking", 7): 0.25}
+    expected |= {("validation_loss/knowledge_masking", 4): 2.5, ("validation_accuracy/knowledge_masking", 4): 0.375}
+    expected |= {(f"forgetting_{key}/knowledge_masking", 4): 0.0 for key in ("loss", "accuracy")}
+    expected |= {("forgetting_loss/knowledge_masking", 7): 0.5, ("forgetting_accuracy/knowledge_masking", 7): 0.125}
+    expected |= {("backward_transfer/loss", 7): 0.5, ("backward_transfer/accuracy", 7): -0.125}
     expected |= {("loss/dev", 7): 0.5, ("accuracy/dev", 7): 0.75}
     of_the_run = "learning_rate gradient_norm loss_scale skipped_steps tokens_per_second padding_share waiting_share"
     of_the_run += " memory_bytes"
@@ -125,6 +135,24 @@ def test_held_out_scores_are_logged_beside_their_baselines(trainer: Trainer, tmp
     values = {"loss": 3.0, "accuracy": 0.25, "labels": 8, "unigram_loss": 2.0, "majority_accuracy": 0.5}
     assert (record["event"], record["step"], record["stage"]) == ("evaluation", 4, 1)
     assert record["tasks"] == {"knowledge_masking": values | {"uniform_loss": pytest.approx(np.log(60))}}
+
+
+def test_forgetting_is_logged_over_all_evaluations_of_the_log(trainer: Trainer, tmp_path: Path) -> None:
+    """The second of them is of a resumed run."""
+    for number, (loss, accuracy) in {4: (3.0, 0.5), 7: (3.5, 0.25)}.items():
+        trainer.progress.step = number
+        trainer.progress.best = Best(4, 3.0)
+        with RunLog(tmp_path, trainer) as log:
+            log.evaluation(number, number // 7, {"knowledge_masking": Score(loss, accuracy, 8, 2.0, 0.5)})
+            if number == 7:
+                log.stop(7, 1, "train.best.patience: why")
+    first, second, stop = read_log(tmp_path / LOG_FILE)
+    assert first["forgetting"] == {"knowledge_masking": {"loss": 0, "accuracy": 0}}
+    assert second["forgetting"] == {"knowledge_masking": {"loss": 0.5, "accuracy": 0.25}}
+    assert first["backward_transfer"] is None
+    assert second["backward_transfer"] == {"loss": 0.5, "accuracy": -0.25}
+    assert second["best"] == {"step": 4, "value": 3.0}
+    assert stop == {"event": "stop", "step": 7, "stage": 2, "reason": "train.best.patience: why"}
 
 
 def test_a_resumed_run_s_log_continues_after_its_last_step(trainer: Trainer, tmp_path: Path) -> None:
