@@ -19,6 +19,7 @@ from data_builders.resumable import read_record, resumable_folder, unless_damage
 from data_builders.workers import Engine, Processes
 from ernie_paddle.checksums import check_file, write_sealed
 from ernie_paddle.config import load_settings
+from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
@@ -99,6 +100,7 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
         UserError: a corpus cannot be read, or a task gets no samples from its corpora.
     """
     vocabulary = Vocabulary.load(settings.vocab)
+    print_warnings(open_console(stderr=True), [f"{settings.vocab}: {warning}" for warning in vocabulary.warnings])
     features = {name: features_of(name, task, registry) for name, task in settings.tasks.items()}
     raw = {name: raw_corpus(name, corpus, registry) for name, corpus in settings.corpora.items()}
     settings.spans.check({corpus.language for corpus in raw.values()})

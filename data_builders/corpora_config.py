@@ -49,7 +49,7 @@ class BuildSettings(Settings):
     """A corpora config."""
 
     vocab: Path
-    """Vocabulary, a token in each line."""
+    """Vocabulary, a token in each line. It is cased if the `tokenizer_config.json` beside its `vocab.txt` says so."""
     seed: int = 1
     """Seed of everything random."""
     max_length: int = Field(ge=8)

@@ -7,7 +7,7 @@ the same for tasks.
 import json
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from data_builders.annotation.annotated_corpus import JSON, AnnotatedCorpus, CorpusCounts
 from data_builders.annotation.annotator import Annotator
-from data_builders.annotation.document import AnnotatedBlock, arrow_schema
+from data_builders.annotation.document import COLUMNS, AnnotatedBlock, arrow_schema
 from data_builders.annotation.features import TokenFeature, copied_columns
 from data_builders.annotation.settings import SpanSettings
 from data_builders.build import build
@@ -139,13 +139,13 @@ class ToyCorpora:
         annotator, documents = self.annotator(language, features), list(self.corpora[language].documents())
         size = -(-len(documents) // WORK_ITEMS)
         blocks = [annotator.annotate(documents[first : first + size]) for first in range(0, len(documents), size)]
-        write_annotated(folder, [block.keep(block.sentence_counts > 0) for block in blocks], features)
+        write_annotated(folder, [block.keep(block.sentence_counts > 0) for block in blocks], annotator.dtypes)
         return folder
 
 
-def write_annotated(folder: Path, blocks: Iterable[AnnotatedBlock], features: Sequence[TokenFeature] = ()) -> None:
-    """Write an annotated corpus with a block of documents for each work item."""
-    schema = arrow_schema([feature.column for feature in features])
+def write_annotated(folder: Path, blocks: Iterable[AnnotatedBlock], dtypes: Mapping[str, np.dtype] = COLUMNS) -> None:
+    """Write an annotated corpus with a block of documents for each work item, whose token columns have these dtypes."""
+    schema = arrow_schema(dtypes)
     documents = 0
     with atomic_write(folder / "documents-00000.arrow", "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for block in blocks:

@@ -64,8 +64,10 @@ class Characters:
         return [character, CONTINUATION + character] if character in self.later else [character]
 
 
-def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: str | None = None) -> Vocabulary:
-    """Train a lower-cased vocabulary of `size` entries, which depends on nothing but the texts of the corpora.
+def train_vocabulary(
+    corpora: list[tuple[Reader, Path]], size: int, encoding: str | None = None, lower_case: bool = True
+) -> Vocabulary:
+    """Train a vocabulary of `size` entries, which depends on nothing but the texts of the corpora.
 
     The entries are the special tokens, the most frequent characters (at most three quarters) and merged pieces of words
     (WordPiece as in the tokenizers library). Chinese is split into characters. When no merged piece occurs twice, the
@@ -73,13 +75,14 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
 
     Args:
         encoding: the encoding of all corpora; None for UTF-8.
+        lower_case: whether text is lower-cased and loses its accents.
 
     Raises:
         UserError: a corpus cannot be read, or `size` is too small.
     """
     if size < 10 * len(SPECIAL_TOKENS):
         raise UserError(f"--size {size}: a vocabulary needs at least {10 * len(SPECIAL_TOKENS)} entries")
-    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer()
+    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}, lower_case).tokenizer
     characters = Characters.count(paragraphs(corpora, encoding), tokenizer)
     ranked = characters.ranked()
     kept = list(_most_frequent(characters, ranked, int(size * CHARACTER_SHARE)))
@@ -97,7 +100,7 @@ def train_vocabulary(corpora: list[tuple[Reader, Path]], size: int, encoding: st
     entries = sorted(ids, key=lambda token: ids[token])
     others = chain.from_iterable(map(characters.pieces, ranked[len(kept) :]))
     entries += islice(others, size - len(entries))
-    return Vocabulary({token: i for i, token in enumerate(entries)})
+    return Vocabulary({token: i for i, token in enumerate(entries)}, lower_case)
 
 
 def _most_frequent(characters: Characters, ranked: list[str], entries: int) -> Iterator[str]:

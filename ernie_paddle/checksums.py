@@ -28,12 +28,15 @@ def write_checksums(folder: Path) -> None:
         file.writelines(lines)
 
 
-def check_files(folder: Path, required: Iterable[str], unread: Container[str] = ()) -> None:
-    """Check the files of a folder against its checksums.
+def check_files(
+    folder: Path, required: Iterable[str], unread: Container[str] = (), optional: Container[str] = ()
+) -> None:
+    """Check the files of a folder against its checksums. Listed files must exist, unless they are unread or optional.
 
     Args:
-        required: names of files that must exist and be listed; other files may be missing.
+        required: names of files that must be listed and exist.
         unread: names of files to skip, since the caller does not read them.
+        optional: names of files that the caller reads if they exist.
 
     Raises:
         UserError: a file or the list of checksums is missing, damaged or changed.
@@ -42,11 +45,13 @@ def check_files(folder: Path, required: Iterable[str], unread: Container[str] = 
     for name in required:
         if name not in checksums:
             raise UserError(f"{folder / SUMS_FILE}: does not list {name}; copy the whole folder again")
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name}: missing; copy the whole folder again from where it was written")
     for name in checksums:
         path = folder / name
-        if name not in unread and path.is_file() and sha256_of(path) != checksums[name]:
+        if name in unread or (name in optional and not path.is_file()):
+            continue
+        if not path.is_file():
+            raise UserError(f"{path}: missing; copy the whole folder again from where it was written")
+        if sha256_of(path) != checksums[name]:
             raise UserError(
                 f"{path}: damaged or changed since it was written ({SUMS_FILE}); copy it again, or if you changed it "
                 f"yourself, run: cd {folder} && sha256sum {shlex.join(checksums)} > {SUMS_FILE}"

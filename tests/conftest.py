@@ -8,7 +8,7 @@ import pytest
 import yaml
 from finetuning_support import pretrain_toy
 from helpers import Run
-from real_text_support import RealText, make_real_text
+from real_text_support import RealText, make_real_text, with_cased_vocabulary
 
 from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle import testing
@@ -98,6 +98,17 @@ def toy_trainer(write_plan: Callable[..., Path]) -> Callable[..., Trainer]:
 @pytest.fixture(scope="session")
 def real_text(tmp_path_factory: pytest.TempPathFactory) -> RealText:
     return make_real_text(tmp_path_factory.mktemp("real_text"))
+
+
+@pytest.fixture(scope="session")
+def cased_text(real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> RealText:
+    return with_cased_vocabulary(real_text, tmp_path_factory.mktemp("cased_text"))
+
+
+@pytest.fixture(scope="module", params=["real_text", "cased_text"], ids=["lower-cased", "cased"])
+def either_text(request: pytest.FixtureRequest) -> RealText:
+    """The corpora with a lower-cased vocabulary, then with a cased one."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

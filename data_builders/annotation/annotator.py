@@ -8,7 +8,7 @@ import numpy as np
 
 from data_builders.annotation import chinese, english
 from data_builders.annotation.characters import cases, code_points
-from data_builders.annotation.document import COLUMNS, AnnotatedBlock
+from data_builders.annotation.document import COLUMNS, WORD_KEYS, AnnotatedBlock
 from data_builders.annotation.features import AnnotatedWords, TokenFeature
 from data_builders.annotation.sentences import sentences
 from data_builders.annotation.tokenizing import BlockTokenizer, Tokens
@@ -22,7 +22,7 @@ ANNOTATION_VERSION = 4  # must be incremented when the same documents are annota
 
 @dataclass(frozen=True)
 class Annotator:
-    """An annotator of documents in one language with a lower-cased vocabulary."""
+    """An annotator of documents in one language."""
 
     vocabulary: Vocabulary
     language: Language
@@ -34,6 +34,12 @@ class Annotator:
     def spans(self) -> chinese.ChineseWords | english.EnglishSpans:
         """The span finder of the language."""
         return self.chinese_words if self.language == "zh" else self.english_spans
+
+    @property
+    def dtypes(self) -> dict[str, np.dtype]:
+        """The dtypes of the token columns of annotated documents, by name."""
+        keys = {} if self.vocabulary.lower_case else {WORD_KEYS: np.dtype(np.uint64)}
+        return COLUMNS | keys | {feature.name: np.dtype(feature.column.dtype) for feature in self.features}
 
     def annotate(self, documents: list[Document]) -> AnnotatedBlock:
         """Annotate documents. Sentences without tokens are dropped, so that a document may have none left."""
@@ -93,12 +99,12 @@ class Annotator:
         line = _lines(tokens, points)
         opens_line = _opens_line(line)
         if not len(tokens.ids):
-            columns = {name: np.empty(0, np.int8) for name in COLUMNS if name != INPUT_IDS}
-            columns |= {feature.name: np.empty(0, feature.column.dtype) for feature in self.features}
-        elif self.language == "zh":
-            columns = self._chinese(text, points, tokens, opens_line)
+            columns = {name: np.empty(0, dtype) for name, dtype in self.dtypes.items() if name != INPUT_IDS}
         else:
-            columns = self._english(text, points, tokens, opens_line)
+            annotate = self._chinese if self.language == "zh" else self._english
+            columns = annotate(text, points, tokens, opens_line)
+            if not self.vocabulary.lower_case:
+                columns[WORD_KEYS] = _keys_in_lower_case(text, tokens, columns["word_bi_tags"] == BEGIN)
         return tokens, columns, np.bincount(line, minlength=len(lines))
 
     def _features(self, words: AnnotatedWords, own_word: np.ndarray) -> dict[str, np.ndarray]:
@@ -185,6 +191,19 @@ def _pair_hashes(
         groups[i] = hash_of(tokens.ids[first:second].tobytes())
         second_text_hashes[i] = hash_of(tokens.ids[second:end].tobytes())
     return groups, second_text_hashes
+
+
+def _keys_in_lower_case(text: str, tokens: Tokens, begins_word: np.ndarray) -> np.ndarray:
+    """Return the column `word_keys` of `FlatColumns` from the words themselves [tokens]."""
+    first = np.flatnonzero(begins_word)
+    ends = tokens.ends[np.append(first[1:], len(begins_word)) - 1]
+    words = [
+        text[start:end].casefold() for start, end in zip(tokens.starts[first].tolist(), ends.tolist(), strict=True)
+    ]
+    hashes = {word: hash_of(word.encode()) for word in set(words)}
+    keys = np.zeros(len(begins_word), np.uint64)
+    keys[first] = [hashes[word] for word in words]
+    return keys
 
 
 def _lines(tokens: Tokens, points: np.ndarray) -> np.ndarray:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ernie_paddle.data.schema import INPUT_IDS, Column
+from ernie_paddle.data.schema import INPUT_IDS
 from ernie_paddle.data.spans import BEGIN, SPANS
 
-# The columns of every annotation; those of token features follow.
+# The columns of every annotation; `word_keys` of a cased vocabulary and those of token features follow.
 # `word_bi_tags`: BI tags of whole words. `word_classes`: the class of the word that a token belongs to.
 COLUMNS: dict[str, np.dtype] = {
     INPUT_IDS: np.dtype(np.int32),
@@ -37,9 +37,8 @@ _DOCUMENT_FIELDS = (
 )
 
 
-def arrow_schema(features: Sequence[Column] = ()) -> pa.Schema:
-    """Return the schema of annotated documents with these token features."""
-    dtypes = COLUMNS | {column.name: np.dtype(column.dtype) for column in features}
+def arrow_schema(dtypes: Mapping[str, np.dtype] = COLUMNS) -> pa.Schema:
+    """Return the schema of annotated documents whose token columns have these dtypes."""
     return pa.schema(
         [
             *_DOCUMENT_FIELDS,
@@ -52,9 +51,11 @@ def arrow_schema(features: Sequence[Column] = ()) -> pa.Schema:
 
 
 class FlatColumns(dict[str, np.ndarray]):
-    """The concatenated columns of many documents; the column `word_keys` is computed when it is first read.
+    """The concatenated columns of many documents; the column `word_keys` may be computed when it is first read.
 
-    `word_keys` [tokens] has, at the first token of each word, a 64-bit hash of the word's token ids; it is 0 elsewhere.
+    `word_keys` [tokens] has, at the first token of each word, a 64-bit hash of the word in lower case; it is 0
+    elsewhere. With a lower-cased vocabulary, the token ids tell the word. The ids of a cased one do not tell that `The`
+    and `the` are the same word, so that the annotation stores the column.
     """
 
     def __missing__(self, name: str) -> np.ndarray:
@@ -220,8 +221,15 @@ class AnnotatedBlock:
         )
 
 
+def joined_word_keys(views: Sequence[TokenColumns]) -> np.ndarray:
+    """Return the column `word_keys` of several views [tokens]. It is not computed for the rest of their blocks."""
+    if all(WORD_KEYS in view.flat for view in views):
+        return np.concatenate([view.of(WORD_KEYS) for view in views])
+    return word_keys(*(np.concatenate([view.of(name) for view in views]) for name in (INPUT_IDS, "word_bi_tags")))
+
+
 def word_keys(ids: np.ndarray, word_bi_tags: np.ndarray) -> np.ndarray:
-    """Return the column `word_keys` of `FlatColumns` [tokens]; the first token must begin a word."""
+    """Return the column `word_keys` of a lower-cased vocabulary [tokens]; the first token must begin a word."""
     begins = np.flatnonzero(word_bi_tags == BEGIN)
     keys = np.zeros(len(ids), np.uint64)
     if len(begins):

@@ -176,7 +176,7 @@ class _Annotation:
         """Write blocks without their duplicates as record batches, then the record beside them."""
         counts: Counter[str] = Counter()
         entries_found: set[str] = set()
-        schema = arrow_schema([feature.column for feature in self._annotator.features])
+        schema = arrow_schema(self._annotator.dtypes)
         with atomic_write(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for block in blocks:
                 is_new = _first_seen(block.contents, self._seen)

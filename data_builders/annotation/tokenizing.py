@@ -1,15 +1,13 @@
-"""WordPiece tokenization of long texts: the ids and offsets of `Vocabulary.tokenizer()`, several times as fast.
+"""WordPiece tokenization of long texts: the ids and offsets of `Vocabulary.tokenizer`, several times as fast.
 
 Characters that are always separate tokens (Chinese characters, punctuation) are looked up in a table. The runs of
 characters between them and blanks are tokenized once and cached.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from data_builders.annotation.characters import CharacterTable, code_points
 from ernie_paddle.data.samples import ranges
@@ -36,7 +34,7 @@ class Tokens:
 
 
 class BlockTokenizer:
-    """A tokenizer of long texts with a lower-cased vocabulary."""
+    """A tokenizer of long texts."""
 
     def __init__(self, vocabulary: Vocabulary):
         self._vocabulary = vocabulary
@@ -83,7 +81,7 @@ class BlockTokenizer:
         return np.fromiter(map(self._numbers.__getitem__, runs), np.int64, len(runs))
 
     def _add_to_cache(self, runs: list[str]) -> None:
-        encodings = self._tokenizer.encode_batch(runs, add_special_tokens=False)
+        encodings = self._vocabulary.tokenizer.encode_batch(runs, add_special_tokens=False)
         self._numbers.update(zip(runs, range(len(self._numbers), len(self._numbers) + len(runs)), strict=True))
         counts = np.fromiter(map(len, encodings), np.int64, len(runs))
         ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int64, int(counts.sum()))
@@ -101,14 +99,11 @@ class BlockTokenizer:
     def _character_class(self, character: str) -> int:
         """Return the id of a character that is always a separate token; `_BLANK` or `_IN_RUN` for others."""
         framed = f"{_FRAME}{character}{_FRAME}"
-        words = self._tokenizer.pre_tokenizer.pre_tokenize_str(self._tokenizer.normalizer.normalize_str(framed))
+        tokenizer = self._vocabulary.tokenizer
+        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(framed))
         match [word for word, _ in words]:
             case [first, last] if first == last == _FRAME:
                 return _BLANK
             case [first, middle, last] if first == last == _FRAME and len(middle) == 1:
                 return self._vocabulary.ids.get(middle, self._vocabulary.unk_id)
         return _IN_RUN
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return self._vocabulary.tokenizer()

@@ -7,6 +7,8 @@ matching marker counts. Of a first sentence that is too long, the last tokens ar
 
 Markers with too few training pairs are dropped; pairs with frequent markers are subsampled. `[no-conn]` gets as many
 pairs as the most frequent marker. Labelled pairs keep their labels and are neither dropped nor subsampled.
+
+In a cased vocabulary, the second sentence without its marker begins with a capital letter if it did so with the marker.
 """
 
 from collections import Counter
@@ -21,7 +23,7 @@ from data_builders.builders.chunks import first_tokens, last_tokens
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
-from ernie_paddle.data.spans import BEGIN
+from ernie_paddle.data.spans import BEGIN, BI_TAGS, INSIDE
 from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
@@ -173,15 +175,43 @@ class DiscourseRelationBuilder(CountingBuilder, DocumentBuilder):
 
     def _second_segment(self, document: AnnotatedDocument, sentence: int, opening: Opening) -> TokenColumns:
         start, end = document.bounds[sentence : sentence + 2].tolist()
-        return first_tokens(document.columns, (start + opening.tokens, end), self._max_tokens)
+        rest = document.columns.part(start + opening.tokens, end)
+        if opening.tokens and self.vocabulary.tokens[int(document.columns.of("input_ids")[start])][0].isupper():
+            rest = capitalized(rest, self.vocabulary)
+        return first_tokens(rest, (0, rest.tokens), self._max_tokens)
 
 
 def openings_table(vocabulary: Vocabulary) -> dict[tuple[int, ...], str]:
-    """Return the markers by their token ids, without those that contain an unknown token."""
-    tokenizer = vocabulary.tokenizer()
+    """Return the markers by their token ids, without those that contain an unknown token.
+
+    Markers are found in lower case, with a capital letter, with one for each word, and in capitals. The tokens of these
+    forms differ only in a cased vocabulary.
+    """
     table = {}
     for marker in MARKERS:
-        ids = tuple(tokenizer.encode(marker, add_special_tokens=False).ids)
-        if vocabulary.unk_id not in ids:
-            table[ids] = marker
+        for form in (marker, marker.capitalize(), marker.title(), marker.upper()):
+            ids = tuple(vocabulary.tokenizer.encode(form, add_special_tokens=False).ids)
+            if vocabulary.unk_id not in ids:
+                table[ids] = marker
     return table
+
+
+def capitalized(columns: TokenColumns, vocabulary: Vocabulary) -> TokenColumns:
+    """Return the end of a sentence as a sentence, which begins with a capital letter.
+
+    Otherwise the lower case of the first word would tell, in a cased vocabulary, that a marker was removed. All pieces
+    of the word get the labels of its first piece.
+    """
+    ids = columns.of("input_ids")
+    begins = np.flatnonzero(columns.of("word_bi_tags")[1:] == BEGIN)
+    pieces = int(begins[0]) + 1 if len(begins) else len(ids)
+    word = vocabulary.to_text(ids[:pieces].tolist())
+    new = vocabulary.tokenizer.encode(word[:1].upper() + word[1:], add_special_tokens=False).ids
+    if vocabulary.unk_id in (*ids[:pieces].tolist(), *new):
+        return columns
+    source = np.concatenate([np.zeros(len(new), np.int64), np.arange(pieces, len(ids))])
+    flat = {name: columns.of(name)[source] for name in columns.flat}
+    flat["input_ids"][: len(new)] = new
+    for name in (BI_TAGS.name, "word_bi_tags"):
+        flat[name][1 : len(new)] = INSIDE
+    return TokenColumns(flat, 0, len(source))

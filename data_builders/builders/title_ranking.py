@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from data_builders.annotation.document import ORDINARY_WORD, WORD_KEYS, AnnotatedDocument, TokenColumns, word_keys
+from data_builders.annotation.document import (
+    ORDINARY_WORD,
+    WORD_KEYS,
+    AnnotatedDocument,
+    TokenColumns,
+    joined_word_keys,
+)
 from ernie_paddle.data.samples import ranges
 from ernie_paddle.data.spans import BEGIN
 
@@ -57,11 +63,11 @@ class TitleRanking:
 def _numbered_words(titles: list[TokenColumns]) -> tuple[np.ndarray, list[list[int]]]:
     """Return the sorted keys of all ordinary words of titles, and the numbers of each title's words among them."""
     lengths = np.array([title.tokens for title in titles])
-    ids, bi_tags, classes = (
-        np.concatenate([title.of(name) for title in titles]) for name in ("input_ids", "word_bi_tags", "word_classes")
+    bi_tags, classes = (
+        np.concatenate([title.of(name) for title in titles]) for name in ("word_bi_tags", "word_classes")
     )
     ordinary = np.flatnonzero(_begins_ordinary_word(bi_tags, classes))
-    words, numbers = np.unique(word_keys(ids, bi_tags)[ordinary], return_inverse=True)
+    words, numbers = np.unique(joined_word_keys(titles)[ordinary], return_inverse=True)
     offsets = np.searchsorted(ordinary, np.cumsum(lengths))
     return words, [title_numbers.tolist() for title_numbers in np.split(numbers, offsets[:-1])]
 

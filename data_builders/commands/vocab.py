@@ -11,6 +11,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.outputs import output_file
 from ernie_paddle.registry import Command, Registry
 from ernie_paddle.text.encodings import text_codec
+from ernie_paddle.text.vocabulary import TOKENIZER_CONFIG, check_file_name
 
 
 def add_corpora(parser: argparse.ArgumentParser) -> None:
@@ -51,19 +52,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="number of entries, special tokens included; fewer if the corpora have too few characters and word pieces",
     )
     parser.add_argument("--out", type=output_file, required=True, help="vocab.txt to write, one token per line")
+    parser.add_argument(
+        "--cased",
+        action="store_true",
+        help=f"keep capital letters and accents; writes {TOKENIZER_CONFIG} beside vocab.txt (default: lower-cased)",
+    )
 
 
 def run(args: argparse.Namespace, registry: Registry) -> None:
-    vocabulary = train_vocabulary(chosen_corpora(args, registry), args.size, chosen_encoding(args))
+    check_file_name(args.out, not args.cased)
+    corpora, encoding = chosen_corpora(args, registry), chosen_encoding(args)
+    vocabulary = train_vocabulary(corpora, args.size, encoding, lower_case=not args.cased)
     vocabulary.save(args.out)
-    print(f"{args.out}: {vocabulary.size:,} entries")
+    print(f"{args.out}: {vocabulary.size:,} entries, {vocabulary.case}")
     if vocabulary.size < args.size:
         print("note: fewer than --size: the corpora have no more characters and pieces", file=sys.stderr)
 
 
 COMMAND = Command(
     name="vocab",
-    help="train a lower-cased WordPiece vocabulary on corpora",
+    help="train a WordPiece vocabulary on corpora",
     example="ernie-paddle vocab --size 8000 --out vocab.txt text:articles.txt mediawiki:enwiki.xml.bz2",
     configure=configure,
     run=run,

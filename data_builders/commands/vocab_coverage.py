@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     if args.words:
         words = read_words(args.words, vocabularies[""])
         vocabularies |= {"with words: ": with_words(vocabularies[""], words, vocabularies[""].size)}
-    table = Table("corpus", title=f"coverage by {path}")
+    table = Table("corpus", title=f"coverage by {path}, {vocabularies[''].case}")
     table.add_column("words", justify="right")
     for name in vocabularies:
         for column in ("tokens", "unknown", "tokens per word"):

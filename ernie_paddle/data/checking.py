@@ -1,5 +1,6 @@
 """A full check of shards: checksums, counts and the range of every value."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from ernie_paddle.data.storage import StoredBlock
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.ranks import Ranks
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import TOKENIZER_CONFIG, VOCABULARY_FILE, Vocabulary
 
 MIN_LENGTH = 3  # [CLS], a token, [SEP]
 ROWS_AT_ONCE = 1024  # unpacked together, so that memory does not grow with the shard
@@ -32,11 +33,18 @@ def check_shards(folder: Path, vocabulary: Vocabulary, ranks: Ranks | None = Non
 
 def check_vocabulary(folder: Path, manifest: Manifest, vocabulary: Vocabulary) -> None:
     """Raise a `UserError` if shards were built with another vocabulary."""
-    if manifest.vocabulary_digest != vocabulary.digest:
+    if manifest.vocabulary_digest == vocabulary.digest:
+        return
+    other_case = replace(vocabulary, lower_case=not vocabulary.lower_case)
+    if manifest.vocabulary_digest == other_case.digest:
         raise UserError(
-            f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
-            f"this one has {vocabulary.size}); build the shards again or use their vocabulary"
+            f"{folder}: built with a {other_case.case} vocabulary of the same tokens, this one is {vocabulary.case}; "
+            f"build the shards again, or use their {VOCABULARY_FILE} with the {TOKENIZER_CONFIG} beside it"
         )
+    raise UserError(
+        f"{folder}: built with another vocabulary ({manifest.vocabulary_size} entries, "
+        f"this one has {vocabulary.size}); build the shards again or use their vocabulary"
+    )
 
 
 def open_checked(folder: Path, split: str) -> SampleTable:

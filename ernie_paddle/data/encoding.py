@@ -25,7 +25,7 @@ def tokenized(texts: Sequence[str], vocabulary: Vocabulary, needed: int | None =
     """
 
     def encode(beginnings: Sequence[str]) -> list[Encoding]:
-        return vocabulary.lower_case_tokenizer.encode_batch(list(beginnings), add_special_tokens=False)
+        return vocabulary.tokenizer.encode_batch(list(beginnings), add_special_tokens=False)
 
     if needed is None:
         return encode(texts)

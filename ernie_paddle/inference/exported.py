@@ -1,6 +1,6 @@
 """The files of exported models: what describes them, and how they are read.
 
-export.json  model.json, model.pdiparams or model.onnx  vocab.txt  [signature.json]  SHA256SUMS
+export.json  model.json, model.pdiparams or model.onnx  vocab.txt  [tokenizer_config.json]  [signature.json]  SHA256SUMS
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.saved import load_signature
-from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary, vocabulary_files
 
 EXPORT_FILE = "export.json"
 MODEL_PREFIX = "model"
@@ -77,5 +77,5 @@ def load_export(folder: Path) -> ExportedModel:
     for name in (SUMS_FILE, *MODEL_FILES[record.format], VOCABULARY_FILE, *signature):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: not an exported model, {name} is missing; make one with ernie-paddle export")
-    check_files(folder, (EXPORT_FILE, *MODEL_FILES[record.format], VOCABULARY_FILE, *signature))
+    check_files(folder, (EXPORT_FILE, *MODEL_FILES[record.format], *vocabulary_files(folder), *signature))
     return ExportedModel(record, Vocabulary.load(folder / VOCABULARY_FILE), load_signature(folder))

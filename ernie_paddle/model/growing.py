@@ -32,7 +32,7 @@ def add_words(model: Model, words: Sequence[str]) -> Model:
     config = model.config
     vocabulary = with_words(model.vocabulary, words, config.vocab_size)
     rows = max(config.vocab_size, vocabulary.size)
-    pieces = [encoding.ids for encoding in model.vocabulary.tokenizer().encode_batch(words, add_special_tokens=False)]
+    pieces = [encoding.ids for encoding in model.vocabulary.tokenizer.encode_batch(words, add_special_tokens=False)]
     grown = {}
     for name in OF_TOKENS:
         if name in model.parameters:
@@ -52,7 +52,7 @@ def with_words(vocabulary: Vocabulary, words: Sequence[str], rows: int) -> Vocab
     """
     free = (i for i in range(rows) if i not in vocabulary.tokens or FREE.fullmatch(vocabulary.tokens[i]))
     added = dict(zip(chain(free, count(max(rows, vocabulary.size))), words, strict=False))
-    return Vocabulary({token: i for i, token in sorted((vocabulary.tokens | added).items())})
+    return replace(vocabulary, ids={token: i for i, token in sorted((vocabulary.tokens | added).items())})
 
 
 def read_words(path: Path, vocabulary: Vocabulary) -> list[str]:
@@ -62,7 +62,7 @@ def read_words(path: Path, vocabulary: Vocabulary) -> list[str]:
         UserError: the file is missing or has no words, or lines hold words that are there already or that the
             tokenizer would never find.
     """
-    lines, tokenizer, mistakes = dict[str, int](), vocabulary.tokenizer(), list[str]()
+    lines, tokenizer, mistakes = dict[str, int](), vocabulary.tokenizer, list[str]()
     for number, line in enumerate(read_lines(path, "words"), 1):
         if line in lines:
             mistakes.append(f"line {number}: '{line}' is already on line {lines[line]}")

@@ -1,6 +1,6 @@
 """Models on disk: parameters, configuration, vocabulary and, after fine-tuning, a signature.
 
-    model.safetensors  ernie_config.json  vocab.txt  [signature.json]  SHA256SUMS
+    model.safetensors  ernie_config.json  vocab.txt  [tokenizer_config.json]  [signature.json]  SHA256SUMS
 
 The checkpoints `step_N/` of a run are models; a fine-tuning run also has its best model in `best/`.
 """
@@ -22,10 +22,10 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, write_json
 from ernie_paddle.finetuning_task import SIGNATURE_FILE, KeptSignature
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
-from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary, vocabulary_files
 
 MODEL_FILE = "model.safetensors"
-OPTIMIZER_FILE = "optimizer.safetensors"  # only in checkpoints
+OPTIMIZER_FILE, STATE_FILE = "optimizer.safetensors", "trainer_state.json"  # only in checkpoints
 BEST = "best"
 STEP = "step_"  # the prefix of checkpoint folders
 
@@ -139,7 +139,8 @@ def newest(folder: Path, check: Callable[[Path], None], report: Callable[[str], 
 
 def check_model(path: Path) -> None:
     """Raise a `UserError` if a file that `load_model` reads is missing or damaged."""
-    check_files(path, [MODEL_FILE, CONFIG_FILE, VOCABULARY_FILE], unread=[OPTIMIZER_FILE])
+    required = [MODEL_FILE, CONFIG_FILE, *vocabulary_files(path)]
+    check_files(path, required, unread=[OPTIMIZER_FILE], optional=[STATE_FILE])
 
 
 def load_tensors(path: Path) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
     model.safetensors  optimizer.safetensors  trainer_state.json  ernie_config.json  vocab.txt  SHA256SUMS
 
+with `tokenizer_config.json` if the vocabulary is cased.
+
 The file `latest` names the newest checkpoint. It is updated once the folder is complete.
 """
 
@@ -21,6 +23,7 @@ from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import (
     MODEL_FILE,
     OPTIMIZER_FILE,
+    STATE_FILE,
     STEP,
     Model,
     checkpoints,
@@ -29,11 +32,11 @@ from ernie_paddle.model.saved import (
     safetensors_as_os_errors,
     save_model,
 )
-from ernie_paddle.text.vocabulary import VOCABULARY_FILE
+from ernie_paddle.text.vocabulary import vocabulary_files
 from ernie_paddle.training.loss_scale import LossScale
 from ernie_paddle.training.stage_plan import StagePlan
 
-STATE_FILE, LATEST = "trainer_state.json", "latest"
+LATEST = "latest"
 
 
 class TrainerState(Settings):
@@ -94,4 +97,4 @@ def newest_complete(folder: Path, report: Callable[[str], None]) -> Path | None:
 
 def check_checkpoint(path: Path) -> None:
     """Raise a `UserError` if a file of a checkpoint is missing or damaged."""
-    check_files(path, [MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, CONFIG_FILE, VOCABULARY_FILE])
+    check_files(path, [MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, CONFIG_FILE, *vocabulary_files(path)])

@@ -73,7 +73,8 @@ def initialise(trainer: Trainer, initial: Initial, console: Console) -> LoadRepo
     model, stored_labels = load_model(folder), _stored_labels(folder) if initial.heads == "matching" else {}
     if model.vocabulary.digest != trainer.vocabulary.digest:
         raise UserError(
-            f"{path}: its vocabulary ({model.vocabulary.size} entries) is not this run's ({trainer.vocabulary.size})"
+            f"{path}: its vocabulary ({model.vocabulary.size} entries, {model.vocabulary.case}) is not this run's "
+            f"({trainer.vocabulary.size}, {trainer.vocabulary.case})"
         )
     reinitialised, notes = _heads(trainer, initial, model.parameters, stored_labels)
     expected = trainer.session.parameter_shapes(trainer.tasks.values())

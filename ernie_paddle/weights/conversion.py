@@ -12,7 +12,7 @@ from ernie_paddle.weights.heads import class_of, signature_of
 from ernie_paddle.weights.layout import SourceModel, WeightsLayout, WriteResult
 from ernie_paddle.weights.names import KnownHeads
 from ernie_paddle.weights.report import ConversionReport, match
-from ernie_paddle.weights.tokenizers import keeps_capitals, longest_input, read_vocabulary
+from ernie_paddle.weights.tokenizers import differences, longest_input, read_vocabulary
 
 LAYOUTS = {layout.name: layout for layout in (native.LAYOUT, release.LAYOUT, paddlenlp.LAYOUT, huggingface.LAYOUT)}
 
@@ -55,8 +55,7 @@ def read_source(
         settings = settings.model_copy(update={"use_task_id": False})
         report.notes.append("use_task_id is turned off, since there is no task embedding")
     report.notes += _vocabulary_notes(source, loaded_vocabulary, vocabulary or source.vocabulary)
-    if keeps_capitals(folder):
-        report.notes.append("its tokenizer keeps capital letters, but that of this project lower-cases text")
+    report.notes += differences(folder, loaded_vocabulary)
     longest = longest_input(folder, settings.max_position_embeddings)
     signature, notes = signature_of(source, parameters, longest, registry)
     report.notes += notes
@@ -80,6 +79,9 @@ def _vocabulary_notes(source: SourceModel, vocabulary: Vocabulary, path: Path) -
     rows = source.config.vocab_size
     if vocabulary.size > rows:
         raise UserError(f"{path}: {vocabulary.size} entries, the word embedding has {rows} rows; see --vocab")
-    if vocabulary.size == rows:
-        return []
-    return [f"the word embedding has {rows} rows for {vocabulary.size} entries of the vocabulary; all rows are kept"]
+    notes = [f"{path}: {warning}" for warning in vocabulary.warnings]
+    if vocabulary.size < rows:
+        notes.append(
+            f"the word embedding has {rows} rows for {vocabulary.size} entries of the vocabulary; all rows are kept"
+        )
+    return notes

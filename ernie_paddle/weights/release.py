@@ -86,6 +86,10 @@ def _differences(model: Model, model_class: ModelClass | None) -> list[str]:
     notes, epsilon = [], model.config.layer_norm_epsilon
     if epsilon != EPSILON:
         notes.append(f"the release computes LayerNorm with epsilon {EPSILON}, this model was trained with {epsilon}")
+    if not model.vocabulary.lower_case:
+        notes.append(
+            "its vocabulary is cased, but the release's scripts lower-case text; give them --do_lower_case false"
+        )
     if model_class and model_class.suffix == "MultipleChoice":
         notes.append("the release has no script for choices: the head is written as a classifier with one output")
     labels = (model.signature and model.signature.labels) or ("O",)

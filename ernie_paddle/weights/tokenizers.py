@@ -9,9 +9,19 @@ from typing import Any
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, read_json, write_json
 from ernie_paddle.model.saved import Model
-from ernie_paddle.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, VOCABULARY_FILE, Vocabulary, unused_token
+from ernie_paddle.text.vocabulary import (
+    CONTINUATION,
+    FAST_TOKENIZER,
+    LOWER_CASE,
+    SPECIAL_TOKENS,
+    TOKENIZER_CONFIG,
+    VOCABULARY_FILE,
+    Vocabulary,
+    lower_cases,
+    normalizer_lower_cases,
+    unused_token,
+)
 
-CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
 SPECIAL = {
     "pad_token": "[PAD]",
     "cls_token": "[CLS]",
@@ -26,14 +36,14 @@ def write_tokenizer(folder: Path, model: Model, tokenizer_class: str) -> None:
     vocabulary = model.vocabulary
     with atomic_write(folder / VOCABULARY_FILE) as file:
         file.writelines(f"{vocabulary.tokens.get(i, unused_token(i))}\n" for i in range(vocabulary.size))
-    tree: dict[str, Any] = {"tokenizer_class": tokenizer_class, "do_lower_case": True}
-    write_json(folder / CONFIG, tree | {"model_max_length": model.config.max_position_embeddings} | SPECIAL)
+    tree: dict[str, Any] = {"tokenizer_class": tokenizer_class, LOWER_CASE: vocabulary.lower_case}
+    write_json(folder / TOKENIZER_CONFIG, tree | {"model_max_length": model.config.max_position_embeddings} | SPECIAL)
 
 
 def vocabulary_file(folder: Path) -> Path:
     """Return the path of the vocabulary: `vocab.txt`, or `tokenizer.json` if only that is there."""
-    only_fast = (folder / FAST).is_file() and not (folder / VOCABULARY_FILE).is_file()
-    return folder / (FAST if only_fast else VOCABULARY_FILE)
+    only_fast = (folder / FAST_TOKENIZER).is_file() and not (folder / VOCABULARY_FILE).is_file()
+    return folder / (FAST_TOKENIZER if only_fast else VOCABULARY_FILE)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -45,19 +55,31 @@ def read_vocabulary(path: Path) -> Vocabulary:
     return _read_fast(path) if path.suffix == ".json" else Vocabulary.load(path)
 
 
-def keeps_capitals(folder: Path) -> bool:
-    """Return whether the tokenizer in this folder keeps capital letters, which ours lower-cases."""
-    lower_case = None
-    if (folder / CONFIG).is_file():
-        lower_case = read_json(folder / CONFIG, "tokenizer").get("do_lower_case")
-    if lower_case is None and (folder / FAST).is_file():
-        lower_case = _lower_cases(read_json(folder / FAST, "tokenizer").get("normalizer"))
-    return lower_case is False
+def differences(folder: Path, vocabulary: Vocabulary) -> list[str]:
+    """Return sentences about texts that the tokenizer in a folder reads differently than that of the vocabulary."""
+    config, fast = folder / TOKENIZER_CONFIG, folder / FAST_TOKENIZER
+    normalizer = read_json(fast, "tokenizer").get("normalizer") if fast.is_file() else None
+    settings = dict(normalizer) if isinstance(normalizer, dict) else {}
+    settings["tokenize_chinese_chars"] = settings.get("handle_chinese_chars")
+    declared = read_json(config, "tokenizer config") if config.is_file() else {}
+    settings |= {name: value for name, value in declared.items() if value is not None}
+    notes = []
+    if (config.is_file() or fast.is_file()) and lower_cases(folder) != vocabulary.lower_case:
+        notes.append(
+            f"its tokenizer does not treat capital letters as this vocabulary does, which is {vocabulary.case}"
+        )
+    if settings.get("strip_accents") is (not vocabulary.lower_case):
+        theirs, ours = ("keeps", "strips") if vocabulary.lower_case else ("strips", "keeps")
+        notes.append(f"its tokenizer {theirs} accents, but that of this project {ours} them, as BERT's does by default")
+    if settings["tokenize_chinese_chars"] is False:
+        notes.append("its tokenizer does not separate Chinese characters, but that of this project does")
+    return notes
 
 
 def longest_input(folder: Path, positions: int) -> int:
     """Return the longest input in tokens: the tokenizer's `model_max_length`, at most the model's positions."""
-    longest = read_json(folder / CONFIG, "tokenizer").get("model_max_length") if (folder / CONFIG).is_file() else None
+    config = folder / TOKENIZER_CONFIG
+    longest = read_json(config, "tokenizer config").get("model_max_length") if config.is_file() else None
     return min(int(longest), positions) if isinstance(longest, int | float) and longest >= 3 else positions
 
 
@@ -81,14 +103,6 @@ def _read_fast(path: Path) -> Vocabulary:
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise UserError(f"{path}: not a vocabulary: {', '.join(missing)} missing")
-    return Vocabulary(ids)
-
-
-def _lower_cases(normalizer: Any) -> bool | None:
-    """Return whether a normalizer of `tokenizer.json`, or one within it, lower-cases; None if it does not say."""
-    if not isinstance(normalizer, dict):
-        return None
-    if normalizer.get("type") == "Lowercase":
-        return True
-    settings = [normalizer.get("lowercase"), *map(_lower_cases, normalizer.get("normalizers") or [])]
-    return next((setting for setting in settings if setting is not None), None)
+    belongs_to_folder = path.name == FAST_TOKENIZER  # so that tokenizer_config.json counts too
+    lower_case = lower_cases(path.parent) if belongs_to_folder else normalizer_lower_cases(tree.get("normalizer"))
+    return Vocabulary(ids, lower_case)

@@ -95,7 +95,7 @@ def test_characters_leave_a_quarter_to_merged_pieces_of_words(tmp_path: Path) ->
 def test_characters_are_counted_where_they_stand_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs are words, and so are Chinese characters. Memory does not change the counts."""
     texts = ["Can't, can", "can 天can天", "é—e ee"] * 3
-    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer()
+    tokenizer = Vocabulary({token: i for i, token in enumerate(SPECIAL_TOKENS)}).tokenizer
     first = {"c": 4, "'": 1, "t": 1, ",": 1, "天": 2, "e": 3, "—": 1}
     later = {"a": 4, "n": 4, "e": 1}
     for most in (vocabulary.MOST_CHUNKS, 1):
@@ -137,7 +137,7 @@ def test_coverage_is_a_recount_over_every_word_of_real_text(toy: ToyCorpora, lan
     corpus = {str(name): corpus for name, corpus in toy.corpora.items()}[language]
     texts = list(paragraphs([(corpus.reader, corpus.path)], None))
     few = Vocabulary({token: i for i, token in enumerate(sorted(toy.vocabulary.ids)[::2] + list(SPECIAL_TOKENS))})
-    tokenizer = few.tokenizer()
+    tokenizer = few.tokenizer
     found = [
         tokenizer.encode(word, add_special_tokens=False).tokens
         for text in texts

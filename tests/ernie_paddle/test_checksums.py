@@ -90,9 +90,17 @@ def test_a_missing_or_unlisted_file_is_named(folder: Path) -> None:
     with pytest.raises(UserError, match=r"does not list new\.txt"):
         check_files(folder, ["new.txt"])
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match=r"config\.json: missing"):
-        check_files(folder, FILES)
-    check_files(folder, ["model.safetensors"])
+    for required in (FILES, ["model.safetensors"]):
+        with pytest.raises(UserError, match=r"config\.json: missing"):
+            check_files(folder, required)
+    check_files(folder, ["model.safetensors"], unread=["config.json"])
+
+
+def test_an_optional_file_may_be_missing_but_not_damaged(folder: Path) -> None:
+    with damaged(folder / "config.json", np.random.default_rng(0)), pytest.raises(UserError, match=r"config\.json"):
+        check_files(folder, ["model.safetensors"], optional=["config.json"])
+    (folder / "config.json").unlink()
+    check_files(folder, ["model.safetensors"], optional=["config.json"])
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum of the GNU coreutils")

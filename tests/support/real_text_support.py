@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from data_builders.build import BuildResult, build
 from data_builders.corpora_config import BuildSettings
 from data_builders.readers.reader import RawCorpus
-from data_builders.testing import ToyCorpora
+from data_builders.testing import VOCABULARY_SIZE, ToyCorpora
+from data_builders.vocabulary import train_vocabulary
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.text.vocabulary import Vocabulary
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 
 TASKS = {
     "knowledge_masking": {},
@@ -48,7 +49,7 @@ class RawDocuments:
     """The documents as raw text, one line per paragraph, not cut into sentences, with a search for token ids."""
 
     def __init__(self, real_text: RealText):
-        tokenizer = real_text.vocabulary.tokenizer()
+        tokenizer = real_text.vocabulary.tokenizer
         documents = [document for source in real_text.sources.values() for document in source.documents()]
         self.languages = [document.language for document in documents]
         self.texts = ["\n".join(document.paragraphs) for document in documents]
@@ -82,3 +83,12 @@ def make_real_text(folder: Path) -> RealText:
     checked = check_settings(BuildSettings, settings, "settings")
     sources = {str(name): corpus for name, corpus in toy.corpora.items()}
     return RealText(sources, toy.vocabulary, settings, shards, build(checked, shards, Processes(1), load_plugins()))
+
+
+def with_cased_vocabulary(real_text: RealText, folder: Path) -> RealText:
+    """Return the same corpora with a cased vocabulary that is trained on them; their samples are not built."""
+    corpora = [(source.reader, source.path) for source in real_text.sources.values()]
+    vocabulary = train_vocabulary(corpora, VOCABULARY_SIZE, lower_case=False)
+    vocabulary.save(folder / VOCABULARY_FILE)
+    settings = real_text.settings | {"vocab": str(folder / VOCABULARY_FILE)}
+    return RealText(real_text.sources, vocabulary, settings, folder / "not built", BuildResult({}, {}))

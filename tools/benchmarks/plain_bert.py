@@ -120,7 +120,7 @@ def random_parameters(config: ErnieConfig, tasks: list[Task]) -> dict[str, np.nd
 
 def text_feed(texts: list[str]) -> FeedArrays:
     """Return texts as padded rows of `[CLS]`, their tokens and `[SEP]`."""
-    encoded = [VOCABULARY.lower_case_tokenizer.encode(text).ids for text in texts]
+    encoded = [VOCABULARY.tokenizer.encode(text).ids for text in texts]
     rows = [np.array([VOCABULARY.cls_id, *ids, VOCABULARY.sep_id]) for ids in encoded]
     ids = PaddedLayout.of(np.array([len(row) for row in rows])).pad(np.concatenate(rows), VOCABULARY.pad_id)
     return {"input_ids": ids, "sentence_ids": np.zeros_like(ids)}

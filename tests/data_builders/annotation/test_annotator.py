@@ -1,5 +1,7 @@
 """Annotation: tokens, spans and capitalisation against a slow, obvious recount from the text."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import released
@@ -48,7 +50,7 @@ def test_proper_names_are_named_entities() -> None:
 
 def test_capitalisation_labels_equal_the_case_of_words_in_the_raw_text(real_text: RealText) -> None:
     vocabulary = real_text.vocabulary
-    tokenizer = vocabulary.tokenizer()
+    tokenizer = vocabulary.tokenizer
     checked = 0
     for document in list(real_text.sources["en"].documents())[:5]:
         annotated = annotator_of(vocabulary, "en").annotate([document]).document(0, 0)
@@ -67,7 +69,7 @@ def test_capitalisation_labels_equal_the_case_of_words_in_the_raw_text(real_text
 
 
 def test_only_latin_words_of_chinese_text_have_capitalisation_labels(real_text: RealText) -> None:
-    tokenizer, words = real_text.vocabulary.tokenizer(), ChineseWords()
+    tokenizer, words = real_text.vocabulary.tokenizer, ChineseWords()
     labelled = checked = 0
     for document in list(real_text.sources["zh"].documents())[:60]:
         annotated = annotator_of(real_text.vocabulary, "zh").annotate([document]).document(0, 0)
@@ -129,3 +131,11 @@ def test_a_document_without_a_token_has_no_sentences() -> None:
         [Document("0", ["\u200b"], "zh", "t"), Document("1", ["一。"], "zh", "t")]
     )
     assert block.sentence_counts.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_documents_without_any_token_have_all_columns(lower_case: bool) -> None:
+    annotator = annotator_of(replace(toy_vocabulary(), lower_case=lower_case), "en")
+    block = annotator.annotate([Document("0", ["\u200b"], "en", "t")])
+    assert block.columns.keys() == annotator.dtypes.keys()
+    assert block.to_arrow(arrow_schema(annotator.dtypes)).num_rows == 1

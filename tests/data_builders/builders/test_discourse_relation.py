@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -10,14 +11,20 @@ import pytest
 from real_text_support import RawDocuments, RealText
 from traced_corpora import VOCABULARY, Shape, TracedCorpora, Written, write_corpus
 
+from data_builders.annotation.annotator import Annotator
 from data_builders.annotation.chinese import ChineseWords
+from data_builders.annotation.document import COLUMNS, AnnotatedDocument
 from data_builders.annotation.sentences import sentences
 from data_builders.build import build
 from data_builders.builders.connectives import CHINESE, ENGLISH, NO_CONNECTIVE
-from data_builders.builders.discourse_relation import DiscourseRelationBuilder, DiscourseRelationOptions
+from data_builders.builders.discourse_relation import (
+    DiscourseRelationBuilder,
+    DiscourseRelationOptions,
+    capitalized,
+)
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
 from data_builders.corpora_config import BuildSettings
-from data_builders.documents import Language
+from data_builders.documents import Document, Language
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
@@ -70,7 +77,7 @@ def opening(sentence: str, language: Language) -> tuple[str, str]:
 
 def recount(real_text: RealText) -> Counter[Pair]:
     """Count every pair of adjacent sentences that fits into a sample."""
-    tokenizer = real_text.vocabulary.tokenizer()
+    tokenizer = real_text.vocabulary.tokenizer
     pairs: Counter[Pair] = Counter()
     languages: tuple[Language, ...] = ("zh", "en")
     for language in languages:
@@ -80,6 +87,9 @@ def recount(real_text: RealText) -> Counter[Pair]:
             kept = [(line, tokens) for line, tokens in zip(lines, ids, strict=True) if tokens]
             for (_, before), (line, _) in pairwise(kept):
                 marker, rest = opening(line, language)
+                if marker != NO_CONNECTIVE and line[0].isupper():
+                    rest = rest.lstrip()
+                    rest = rest[:1].upper() + rest[1:]
                 second = tuple(tokenizer.encode(rest, add_special_tokens=False).ids)
                 if len(second) >= 3 and max(len(before), len(second)) <= 198:
                     pairs[marker, before, second] += 1
@@ -87,15 +97,15 @@ def recount(real_text: RealText) -> Counter[Pair]:
 
 
 @pytest.fixture(scope="module")
-def built(real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(either_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("discourse")
-    build_pairs(real_text, out, least_per_marker=4)
+    build_pairs(either_text, out, least_per_marker=4)
     return out / "discourse_relation"
 
 
-def test_pairs_and_markers_are_those_of_the_raw_text(real_text: RealText, built: Path) -> None:
-    found = Counter(pair for split in SPLITS for pair in pairs_in(real_text, built, split))
-    expected = recount(real_text)
+def test_pairs_and_markers_are_those_of_the_raw_text(either_text: RealText, built: Path) -> None:
+    found = Counter(pair for split in SPLITS for pair in pairs_in(either_text, built, split))
+    expected = recount(either_text)
     kept = set(labels_of(Manifest.load(built)))
     assert len(kept) > 5 and kept & set(ENGLISH) and kept & set(CHINESE_MARKERS)
     short = {pair for pair in found if max(map(len, pair[1:])) < 198}
@@ -118,10 +128,10 @@ def test_only_the_marker_was_between_the_two_sentences(real_text: RealText) -> N
     assert cut > 5
 
 
-def test_no_second_sentence_begins_with_its_removed_marker(real_text: RealText, built: Path) -> None:
+def test_no_second_sentence_begins_with_its_removed_marker(either_text: RealText, built: Path) -> None:
     for split in SPLITS:
-        for marker, _, second in pairs_in(real_text, built, split):
-            text = real_text.vocabulary.to_text(list(second))
+        for marker, _, second in pairs_in(either_text, built, split):
+            text = either_text.vocabulary.to_text(list(second)).lower()
             assert marker == NO_CONNECTIVE or not text.startswith((f"{marker} ,", f"{marker},", ",", "，")), text
 
 
@@ -144,7 +154,7 @@ def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText
     given = [(first, second, f"sense {i % 3}") for i, (first, second) in enumerate(pairwise(lines[:120]))]
     (tmp_path / "pairs.tsv").write_text("".join("\t".join(pair) + "\n" for pair in given), encoding="utf-8")
     pairs = {"path": str(tmp_path / "pairs.tsv"), "format": "discourse_pairs", "language": "en"}
-    tokenizer = real_text.vocabulary.tokenizer()
+    tokenizer = real_text.vocabulary.tokenizer
     ids = {line: tuple(tokenizer.encode(line, add_special_tokens=False).ids) for line in lines[:121]}
     expected = Counter((label, ids[first], ids[second]) for first, second, label in given)
     for corpora, name in ((["pairs"], "alone"), (["zh", "pairs"], "both")):
@@ -164,6 +174,31 @@ def test_labelled_pairs_keep_their_labels_beside_mined_pairs(real_text: RealText
 
 
 # ---- over made-up documents ----
+
+PIECES = "However , un ##able Unable men M ##en left .".split()
+SPELLINGS = replace(toy_vocabulary(PIECES), lower_case=False)
+
+
+@pytest.mark.parametrize(
+    ("rest", "as_sentence"),
+    [("unable men left.", "Unable men left."), ("men left.", "Men left."), ("men", "Men"), (". left", ". left")],
+    ids=["fewer pieces", "more pieces", "nothing else", "no letter"],
+)
+def test_the_rest_of_a_sentence_has_the_columns_of_a_sentence(rest: str, as_sentence: str) -> None:
+    def annotated(text: str) -> AnnotatedDocument:
+        document = Document("0", [text], "en", "test")
+        return Annotator(SPELLINGS, "en").annotate([document]).document(0, 0)
+
+    whole, expected = annotated(f"However, {rest}").columns, annotated(as_sentence).columns
+    found = capitalized(whole.part(2, whole.tokens), SPELLINGS)
+    for name in COLUMNS:
+        assert found.of(name).tolist() == expected.of(name).tolist(), name
+
+
+def test_a_word_that_is_unknown_with_a_capital_letter_is_left_as_it_is() -> None:
+    document = Annotator(SPELLINGS, "en").annotate([Document("0", ["However, left."], "en", "test")]).document(0, 0)
+    rest = document.columns.part(2, 4)
+    assert capitalized(rest, SPELLINGS).of("input_ids").tolist() == rest.of("input_ids").tolist()
 
 
 def test_long_sentences_are_cut_at_their_outer_sides_and_inside_no_span(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ from real_text_support import RealText
 from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
 from data_builders.annotation.annotator import Annotator
-from data_builders.annotation.document import ORDINARY_WORD, AnnotatedDocument, TokenColumns
+from data_builders.annotation.document import (
+    ORDINARY_WORD,
+    AnnotatedBlock,
+    AnnotatedDocument,
+    TokenColumns,
+    arrow_schema,
+)
 from data_builders.annotation.features import CAPITALIZATION
 from data_builders.build import build
 from data_builders.builders.ir_relevance import IrRelevanceBuilder, IrRelevanceOptions
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
 from data_builders.composing import ComposeWorkItem, WorkItem
 from data_builders.corpora_config import BuildSettings
+from data_builders.documents import Document
 from data_builders.readers.pairs import CLICKED, SHOWN
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
 from ernie_paddle.data.shards import SPLITS, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.registry import load_plugins
+from ernie_paddle.testing import toy_vocabulary
 
 Ids = tuple[int, ...]
 HARD_RANKS = 5
@@ -202,6 +211,19 @@ def test_titles_are_ranked_as_by_a_slow_bm25() -> None:
         assert [title.index for title in found] == [place for _, place in sorted(scored)][:30] and len(found) == 30
 
 
+def test_titles_are_ranked_by_their_words_in_any_case() -> None:
+    texts = {"Deep Sea": "the HIGH mountain .", "High Mountain": "the deep SEA .", "The Forest": "the forest ."}
+    words = sorted({word for pair in texts.items() for word in " ".join(pair).split()})
+    annotator = Annotator(replace(toy_vocabulary(words), lower_case=False), "en")
+    block = annotator.annotate([Document(title, [body], "en", "t", title=title) for title, body in texts.items()])
+    block = AnnotatedBlock.from_arrow(block.to_arrow(arrow_schema(annotator.dtypes)))
+    documents = [block.document(number, number) for number in range(3)]
+    ranking = TitleRanking(documents)
+    for number, expected in enumerate([[1], [0], []]):
+        found = ranking.best(ordinary_words(documents[number].columns), 3, documents[number].title)
+        assert [document.index for document in found] == expected
+
+
 @pytest.mark.parametrize("size", [4096, 64])
 def test_titles_of_documents_are_those_that_the_definition_gives(tmp_path: Path, size: int) -> None:
     """`size` is the number of titles among which similar ones are searched."""
@@ -338,7 +360,7 @@ def rows_of(real_text: RealText) -> list[tuple[str, str, str]]:
 
 
 def test_rows_of_a_log_become_samples_of_their_class(real_text: RealText, tmp_path: Path) -> None:
-    tokenizer = real_text.vocabulary.tokenizer()
+    tokenizer = real_text.vocabulary.tokenizer
     encoded = {
         text: tuple(tokenizer.encode(text, add_special_tokens=False).ids)
         for row in rows_of(real_text)
@@ -375,7 +397,7 @@ def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(
         rows += [(query, title, "shown") for title in choice]
         rows += [(query.replace("第", " 第 "), title, "clicked") for title in choice[i % 3 : 5]]
     said: dict[Ids, dict[Ids, set[str]]] = defaultdict(lambda: defaultdict(set))
-    tokenizer = real_text.vocabulary.tokenizer()
+    tokenizer = real_text.vocabulary.tokenizer
     for row in rows:
         query, title = (tuple(tokenizer.encode(text, add_special_tokens=False).ids[:ROOM]) for text in row[:2])
         said[query][title].add(row[2])

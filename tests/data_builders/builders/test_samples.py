@@ -41,7 +41,7 @@ class Sample:
 @pytest.fixture(scope="module")
 def texts(real_text: RealText) -> list[Text]:
     """Tokenise all documents sentence by sentence."""
-    tokenizer = real_text.vocabulary.tokenizer()
+    tokenizer = real_text.vocabulary.tokenizer
     found = []
     for source in real_text.sources.values():
         for document in source.documents():

@@ -163,3 +163,9 @@ def test_shards_of_another_vocabulary_or_with_other_counts_are_refused(
         replace(manifest, splits={"train": [info], "validation": []}).save(folder)
         with pytest.raises(UserError, match="6 samples with 48 tokens, its manifest says"):
             check_shards(folder, toy_vocabulary)
+
+
+def test_samples_of_the_same_tokens_in_another_case_are_refused(folder: Path, toy_vocabulary: Vocabulary) -> None:
+    cased = replace(toy_vocabulary, lower_case=False)
+    with pytest.raises(UserError, match=r"built with a lower-cased vocabulary of the same tokens, this one is cased"):
+        check_shards(folder, cased)

@@ -175,7 +175,7 @@ def test_every_word_that_is_accepted_is_one_token_afterwards(model: Model, tmp_p
     for word in candidates:
         if word in model.vocabulary.ids:
             continue
-        tokenizer = with_words(model.vocabulary, [word], model.config.vocab_size).tokenizer()
+        tokenizer = with_words(model.vocabulary, [word], model.config.vocab_size).tokenizer
         found = tokenizer.encode(word, add_special_tokens=False).tokens == [word]
         try:
             accepted += read_words(write(tmp_path / "words.txt", word), model.vocabulary) == [word]

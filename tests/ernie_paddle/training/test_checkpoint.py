@@ -72,6 +72,15 @@ def test_a_missing_file_makes_the_one_before_the_newest_complete(tmp_path: Path,
     assert newest_complete(tmp_path, heard.append) == older and name in heard[0]
 
 
+def test_a_checkpoint_whose_vocabulary_lost_its_case_is_not_complete(tmp_path: Path, model: Model) -> None:
+    cased = replace(model, vocabulary=replace(model.vocabulary, lower_case=False))
+    older, newer = save(tmp_path, 7, cased), save(tmp_path, 12, cased)
+    heard: list[str] = []
+    assert newest_complete(tmp_path, heard.append) == newer
+    (newer / "tokenizer_config.json").unlink()
+    assert newest_complete(tmp_path, heard.append) == older and "tokenizer_config.json: missing" in heard[0]
+
+
 def test_checkpoints_are_ordered_by_step_and_the_oldest_go_first(tmp_path: Path, model: Model) -> None:
     for step in (90, 100, 1000, 200):
         save(tmp_path, step, model)

@@ -274,12 +274,6 @@ def test_parts_that_are_missing_or_not_whole_are_said(tmp_path: Path, missing: t
     assert report.notes[0] == note and names_with(report, TensorStatus.MISSING) == list(missing)
 
 
-def test_a_tokenizer_that_keeps_capitals_is_said(tmp_path: Path) -> None:
-    write_model("huggingface", tmp_path / "out", random_model())
-    change(tmp_path / "out" / "tokenizer_config.json", do_lower_case=False)
-    assert [note for note in read(tmp_path / "out")[1].notes if "keeps capital letters" in note]
-
-
 # ---- mistakes ----
 
 

@@ -82,7 +82,7 @@ def test_every_token_has_the_tag_of_its_first_piece_wherever_samples_are_cut(len
     assert encoded.samples.lengths.max() <= length
 
     pieces = {
-        word: VOCABULARY.lower_case_tokenizer.encode(word, add_special_tokens=False).tokens[: length - 2] or ["[UNK]"]
+        word: VOCABULARY.tokenizer.encode(word, add_special_tokens=False).tokens[: length - 2] or ["[UNK]"]
         for example in examples
         for word in example.tokens
     }
