@@ -18,11 +18,30 @@ from ernie_paddle.errors import MISTAKE, RETRY, UserError
 TICK = 1.0  # seconds between two looks at clocks
 BEAT = 3.0  # seconds between two signs of life
 SILENCE = 30.0  # seconds without a sign of life until a rank counts as lost
-SUSPENDED = 2 * BEAT  # seconds between two looks at clocks, after which this process, perhaps all, was suspended
+SUSPENDED = 2 * BEAT  # seconds between two looks at a clock, after which this process, perhaps all, was suspended
 GONE = "has ended without a word: it was killed, or its machine failed"
 SILENT = f"has been silent for {SILENCE:.0f} s: its process is stopped, or its machine cannot be reached"
 MAX_MESSAGE = 1 << 16  # bytes
 PARTIAL = struct.pack("ll", 2, 0)  # seconds, microseconds: how long to wait for the rest of a message
+
+
+class Clock:
+    """A clock that stops while its process is suspended, so that nobody counts as late then.
+
+    Between two looks (`tick`), it moves on by at most `SUSPENDED` seconds. It begins at 0.
+    """
+
+    def __init__(self) -> None:
+        self._looked = (time.monotonic(), 0.0)  # the last look, by the machine's clock and by this one
+
+    def now(self) -> float:
+        by_machine, seconds = self._looked
+        return seconds + min(time.monotonic() - by_machine, SUSPENDED)
+
+    def tick(self) -> float:
+        """Look at the clock; return its time."""
+        self._looked = (time.monotonic(), self.now())
+        return self._looked[1]
 
 
 def send(connection: Connection, kind: str, value: Any = None) -> None:
@@ -82,7 +101,7 @@ class Hub(threading.Thread):
                 "or end the job that uses it"
             ) from None
         self._server.settimeout(TICK)
-        self._began = time.monotonic()
+        self._clock = Clock()
         self._strangers: dict[Connection, tuple[str, str]] = {}
         self._members: dict[int, Member] = {}
         self._complete, self._met = False, 0
@@ -90,16 +109,13 @@ class Hub(threading.Thread):
         self._failure: list[Any] = []
 
     def run(self) -> None:
-        looked = beat = time.monotonic()
+        beat = 0.0
         while not (self._complete or self._closing.is_set()) or not self._all_left():
             connections = [member.connection for member in self._members.values() if not member.left]
-            for ready in wait([self._server, *self._strangers, *connections], TICK):
+            found = wait([self._server, *self._strangers, *connections], TICK)
+            now = self._clock.tick()
+            for ready in found:
                 self._accept() if ready is self._server else self._read(ready)  # type: ignore[arg-type]
-            now = time.monotonic()
-            if now - looked > SUSPENDED:
-                for member in self._members.values():
-                    member.heard = now
-            looked = now
             if now - beat > BEAT:
                 beat = now
                 self._tell_all("alive")
@@ -128,7 +144,7 @@ class Hub(threading.Thread):
             if member is None:
                 self._join(connection, kind, value)
             else:
-                member.heard = time.monotonic()
+                member.heard = self._clock.now()
                 self._handle(member, kind, value)
         except (OSError, TypeError, LookupError):
             if member is None:
@@ -146,7 +162,7 @@ class Hub(threading.Thread):
         elif rank in self._members:
             refusal = f"rank {rank} is already there: two processes have this rank, or two jobs this port"
         else:
-            self._members[rank] = Member(f"rank {rank} ({host})", connection, here, there, time.monotonic())
+            self._members[rank] = Member(f"rank {rank} ({host})", connection, here, there, self._clock.now())
             if self._failure:
                 send(connection, "failed", self._failure)
             elif len(self._members) == self.world:
@@ -185,7 +201,7 @@ class Hub(threading.Thread):
 
     def _late(self) -> list[str]:
         """Return the names of the ranks that others wait for at a barrier, or else of those that were not heard."""
-        members, now = self._members.values(), time.monotonic()
+        members, now = self._members.values(), self._clock.now()
         late = [member.name for member in members if member.arrived == self._met]
         if len(late) == len(members):
             late = [member.name for member in members if now - member.heard > SUSPENDED]
@@ -193,7 +209,7 @@ class Hub(threading.Thread):
 
     def _check_silence(self, now: float) -> None:
         if not self._complete:
-            if now - self._began > self.seconds and not self._failure:
+            if now > self.seconds and not self._failure:
                 missing = ", ".join(str(rank) for rank in range(self.world) if rank not in self._members)
                 self._fail(
                     f"{self.address} (PADDLE_MASTER): rank {missing} of {self.world} has not connected for "

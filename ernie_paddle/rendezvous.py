@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ernie_paddle.errors import RETRY, Failure, UserError
-from ernie_paddle.hub import BEAT, GONE, SILENCE, SILENT, SUSPENDED, TICK, Hub, connection_of, receive, send
+from ernie_paddle.hub import BEAT, GONE, SILENCE, SILENT, TICK, Clock, Hub, connection_of, receive, send
 from ernie_paddle.ranks import Ranks
 
 GRACE = 10.0  # seconds that a rank has to end by itself after another has failed
@@ -80,6 +80,7 @@ class Joined(Rendezvous):
         self._sending, self._changed = threading.Lock(), threading.Condition()
         self._news, self._arrived = _News(), 0
         self._expected: _Expected | None = None
+        self._clock = Clock()
         self._left = threading.Event()
         self._tell("join", {"rank": ranks.rank, "world": ranks.world, "host": socket.gethostname()})
         self._thread = threading.Thread(target=self._watch, name="rendezvous", daemon=True)
@@ -105,7 +106,7 @@ class Joined(Rendezvous):
         if seconds is None:
             self._expected = None
         else:
-            self._expected = _Expected(time.monotonic() + seconds, f"{what} has not ended for {seconds:.0f} s")
+            self._expected = _Expected(self._clock.now() + seconds, f"{what} has not ended for {seconds:.0f} s")
 
     def failure_behind(self, error: BaseException) -> Failure | None:
         self._wait_for(lambda: False, GRACE)
@@ -136,20 +137,16 @@ class Joined(Rendezvous):
             return  # `_watch` notices that the hub is gone
 
     def _watch(self) -> None:
-        heard = beat = looked = time.monotonic()
+        heard = beat = now = self._clock.now()
         while not self._left.is_set() and self._news.failure is None:
             try:
-                if self._connection.poll(TICK):
+                is_ready = self._connection.poll(TICK)
+                now = self._clock.tick()
+                if is_ready:
                     self._hear(*receive(self._connection))
-                    heard = time.monotonic()
+                    heard = now
             except OSError:
                 self._hear("failed", [f"{self._first} {GONE}", RETRY])
-            now = time.monotonic()
-            if now - looked > SUSPENDED:
-                heard = now
-                if expected := self._expected:
-                    expected.until += now - looked
-            looked = now
             if now - beat > BEAT:
                 beat = now
                 self._tell("alive")

@@ -13,7 +13,7 @@ from ernie_paddle.data.order import NO_LIMIT
 from ernie_paddle.data.shards import CorpusInfo
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.settings import PretrainSettings, corpora_of
-from ernie_paddle.settings import TrainSettings
+from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.stage_plan import StagePlan
 
 FLOAT = 4  # bytes
@@ -74,7 +74,7 @@ def requirements(config: ErnieConfig, plan: StagePlan, settings: PretrainSetting
         micro_batches=train.accumulation,
         per_device=(train.accumulation // devices, -(-train.accumulation // devices)),
         state_bytes=parameters * STATE + low_precision,
-        activation_bytes=activation_bytes(config, train, tokens, min(length, tokens)),
+        activation_bytes=activation_bytes(config, train, settings.impl, tokens, min(length, tokens)),
         tasks={task: _task_requirements(plan, task, settings, corpora_of(found)) for task, found in manifests.items()},
     )
 
@@ -90,10 +90,15 @@ def parameter_count(config: ErnieConfig) -> int:
     return rows * hidden + norm + config.num_hidden_layers * layer + linear + masked_lm
 
 
-def activation_bytes(config: ErnieConfig, train: TrainSettings, tokens: int, length: int) -> int:
-    """Return the bytes that a micro-batch of samples of `length` tokens keeps for its backward pass."""
+def activation_bytes(config: ErnieConfig, train: TrainSettings, impl: ImplSettings, tokens: int, length: int) -> int:
+    """Return the bytes that a micro-batch of samples of `length` tokens keeps for its backward pass.
+
+    What `impl.recompute` saves is not subtracted. `impl.attention: automatic` counts as padded attention, since another
+    machine than this one may train.
+    """
     hidden = 13 * config.hidden_size + 3 * config.ffn_size  # inputs of products, norms, activations and dropouts
-    attention = 3 * config.num_attention_heads * length  # scores, weights, and weights after dropout
+    # Scores, weights, and weights after dropout, of which FlashAttention keeps none.
+    attention = 0 if impl.attention == "flash" else 3 * config.num_attention_heads * length
     scores = 3 * MASKED_SHARE * config.vocab_size
     width = FLOAT if train.precision in ("fp32", "tf32") else FLOAT // 2
     return int(tokens * (config.num_hidden_layers * (hidden + attention) * width + scores * FLOAT))

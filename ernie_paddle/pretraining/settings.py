@@ -155,10 +155,6 @@ class PretrainSettings(Settings):
     impl: ImplSettings = ImplSettings()
     """What may change speed and memory, never the result."""
 
-    def mixture(self, task: str, samples: Mapping[str, int]) -> tuple[MixedCorpus, ...]:
-        """Return the mixture of a task's corpora, which have so many samples."""
-        return mixture(samples, self.data.weights, self.plan.tasks[task].temperature, self.data.shares)
-
     @model_validator(mode="after")
     def _best_of_a_task(self) -> "PretrainSettings":
         task = self.train.best.task if self.train.best else None
@@ -170,3 +166,7 @@ class PretrainSettings(Settings):
         if folder not in ("", *self.data.folders):
             raise ValueError(f"train.best.task '{task}': '{folder}' is not in data.shards: {self.data.names}")
         return self
+
+    def mixture(self, task: str, samples: Mapping[str, int]) -> tuple[MixedCorpus, ...]:
+        """Return the mixture of a task's corpora, which have so many samples."""
+        return mixture(samples, self.data.weights, self.plan.tasks[task].temperature, self.data.shares)

@@ -51,13 +51,17 @@ class Backend(ABC):
         """Return the arrays that a program is fed, which reads those of `feed` named `names`."""
         return {name: array for name, array in feed.items() if name in names}
 
-    @abstractmethod
     def linear(self, x: Any, weight: Any, bias: Any) -> Any:
         """Return x [rows, in] times weight [in, out] plus bias [out]."""
+        return self.product(self.low(x), self.low(weight), self.low(bias), transposed=False)
 
-    @abstractmethod
     def vocabulary_scores(self, x: Any, table: Any, bias: Any) -> Any:
         """Return x [rows, hidden] times table [vocabulary, hidden] transposed, plus bias [vocabulary]."""
+        return self.product(self.low(x), self.low(table), self.low(bias), transposed=True)
+
+    @abstractmethod
+    def product(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
+        """Return x times weight, or times weight `transposed`, plus bias, all in the dtype of products."""
 
     @abstractmethod
     def look_up(self, ids: Any, table: Any, small: bool) -> Any:

@@ -28,11 +28,8 @@ class Cpu(Backend):
         _keep_freed_memory()
         self.place = paddle.CPUPlace()
 
-    def linear(self, x: Any, weight: Any, bias: Any) -> Any:
-        return paddle.matmul(self.low(x), self.low(weight)) + self.low(bias)
-
-    def vocabulary_scores(self, x: Any, table: Any, bias: Any) -> Any:
-        return paddle.matmul(self.low(x), self.low(table), transpose_y=True) + self.low(bias)
+    def product(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
+        return paddle.matmul(x, weight, transpose_y=transposed) + bias
 
     def look_up(self, ids: Any, table: Any, small: bool) -> Any:
         return F.embedding(ids, table)

@@ -47,12 +47,11 @@ def check_precision(precision: Precision, place: Any, option: str = "train.preci
         UserError: it does not.
     """
     if not place.is_cpu_place():
-        needed = NEEDED_CAPABILITY[precision]
-        if needed and capability(place) < needed:
-            advice = "fp16 or fp32" if capability(place) >= NEEDED_CAPABILITY["fp16"] else "fp32"
+        needed, found = NEEDED_CAPABILITY[precision], capability(place)
+        if found < needed:
+            advice = "fp16 or fp32" if found >= NEEDED_CAPABILITY["fp16"] else "fp32"
             raise UserError(
-                f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {capability(place)}; "
-                f"take {advice}"
+                f"{option}: {precision} needs a GPU of compute capability {needed}, this one has {found}; take {advice}"
             )
     elif precision in ("fp16", "tf32") or (precision == "bf16" and not cpu_supports_bf16()):
         raise UserError(

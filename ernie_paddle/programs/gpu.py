@@ -56,9 +56,6 @@ class Gpu(Backend):
         }
         return super().pack(feed, names - _PACKED) | packs
 
-    def linear(self, x: Any, weight: Any, bias: Any) -> Any:
-        return self._fused_linear(self.low(x), self.low(weight), self.low(bias), transposed=False)
-
     def vocabulary_scores(self, x: Any, table: Any, bias: Any) -> Any:
         size, hidden = table.shape
         padding = -size % VOCABULARY_MULTIPLE
@@ -66,7 +63,10 @@ class Gpu(Backend):
         if padding:
             table = paddle.concat([table, paddle.zeros([padding, hidden], self.dtype)])
             bias = paddle.concat([bias, paddle.full([padding], NEVER, self.dtype)])
-        return self._fused_linear(self.low(x), table, bias, transposed=True)
+        return super().vocabulary_scores(x, table, bias)
+
+    def product(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
+        return fused_linear(x, weight, bias, transpose_weight=transposed)
 
     def look_up(self, ids: Any, table: Any, small: bool) -> Any:
         if not small:
@@ -116,9 +116,6 @@ class Gpu(Backend):
         paddle.pir.reset_insertion_point_to_end()
         return vector
 
-    def _fused_linear(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
-        return fused_linear(x, weight, bias, transpose_weight=transposed)
-
     def _flash_attention(self, inputs: AttentionInputs, longest: int, rate: float, dropout: Dropout) -> Any:
         """Return contexts [selected, hidden] of sequences of up to `longest` tokens."""
         queries, keys, values = (
@@ -158,7 +155,7 @@ class GpuStandIn(Gpu):
     def _set_up_device(self) -> None:
         """Set nothing: the CPU has no such flags."""
 
-    def _fused_linear(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
+    def product(self, x: Any, weight: Any, bias: Any, transposed: bool) -> Any:
         return paddle.matmul(x, weight, transpose_y=transposed) + bias
 
     def _flash_attention(self, inputs: AttentionInputs, longest: int, rate: float, dropout: Dropout) -> Any:

@@ -45,6 +45,7 @@ class Variables:
         self.scope = paddle.static.Scope()
         self._parameters: list[str] = []
         self._vectors: dict[str, tuple[str, ...]] = {}  # the parts of each
+        self._vector_of: dict[str, str] = {}  # each part
 
     def __contains__(self, name: str) -> bool:
         return self.scope.find_var(name) is not None
@@ -92,11 +93,12 @@ class Variables:
         """
         if self._vectors.get(name) == tuple(parts):
             return
-        taken = {part: vector for vector, members in self._vectors.items() for part in members}
         for variable in (name, *parts):
-            if variable in taken or variable in self._vectors:
-                raise ValueError(f"{name}: {variable} was joined to {taken.get(variable, 'other parts')} before")
+            if variable in self._vector_of or variable in self._vectors:
+                other = self._vector_of.get(variable, "other parts")
+                raise ValueError(f"{name}: {variable} was joined to {other} before")
         self._vectors[name] = tuple(parts)
+        self._vector_of |= dict.fromkeys(parts, name)
         if name in parts:
             return
         values = [self.get(part) for part in parts]

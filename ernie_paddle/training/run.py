@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import Any
+from zlib import crc32
 
 from ernie_paddle.arguments import Resume
 from ernie_paddle.console import open_console, print_warnings
@@ -104,7 +105,7 @@ def start(
         prepare: gives the trainer of a new run parameters and more from elsewhere.
 
     Raises:
-        UserError: the run to resume has another identity.
+        UserError: the run to resume has another identity, or the ranks found different checkpoints.
     """
     console = open_console(stderr=True, quiet=not trainer.ranks.is_main_process)
     if resumed:
@@ -122,8 +123,19 @@ def start(
             f"idle; set train.accumulation={world} and use smaller batches",
             soft_wrap=True,
         )
+    _check_same_beginning(trainer)
     trainer.session.broadcast_from_rank0()
     trainer.session.check_equal()
+
+
+def _check_same_beginning(trainer: Trainer) -> None:
+    """Raise a `UserError` if the ranks begin at different steps, as when a run that is continued still goes on."""
+    beginning = crc32(repr((trainer.plan, trainer.progress)).encode())
+    if len({*trainer.session.collectives.all_gather(beginning)}) > 1:
+        raise UserError(
+            "the ranks do not begin at the same step of the same stages: all must see the same files, and a run "
+            "that is still going on is continued from a checkpoint that it keeps"
+        )
 
 
 def run_stages(

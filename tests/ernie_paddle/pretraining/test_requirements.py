@@ -17,7 +17,7 @@ from ernie_paddle.pretraining.plan import stage_plan
 from ernie_paddle.pretraining.requirements import Requirements, parameter_count, requirements
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import AdamSettings, ImplSettings
 
 ROOT = Path(__file__).parents[3]
 PLANS = sorted((ROOT / "configs/plans").glob("*.yaml"))
@@ -86,6 +86,18 @@ def test_memory_is_what_a_training_step_keeps() -> None:
         layer = 13 * 768 + 3 * 3072 + 3 * 12 * 512
         expected = 4096 * (12 * layer * width + 3 * 0.15 * config.vocab_size * 4)
         assert found.activation_bytes == pytest.approx(expected, rel=1e-6)
+
+
+def test_flash_attention_keeps_no_weights() -> None:
+    train = {"batch_tokens": 4096, "precision": "bf16"}
+    found = {}
+    for attention in ("flash", "automatic", "padded"):
+        settings = settings_of(train, "ernie_2.0_base_en").model_copy(
+            update={"impl": ImplSettings(attention=attention)}
+        )
+        found[attention] = needed_by(settings).activation_bytes
+    assert found["automatic"] == found["padded"], "what this machine has does not matter"
+    assert found["padded"] - found["flash"] == 4096 * 12 * 3 * 12 * 512 * 2
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)

@@ -35,7 +35,7 @@ class Counted(GpuStandIn):
     FlashAttention, which Paddle for CPUs cannot build, is one operator here too.
     """
 
-    _fused_linear = Gpu._fused_linear
+    product = Gpu.product
 
     def _flash_attention(self, inputs: AttentionInputs, longest: int, rate: float, dropout: Dropout) -> Any:
         return paddle.add_n([inputs.queries, inputs.keys, inputs.values])

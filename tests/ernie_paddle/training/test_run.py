@@ -95,6 +95,15 @@ def test_ranks_begin_alike_are_compared_before_each_checkpoint_and_the_first_wri
     assert events == ["broadcast_from_rank0", "check_equal", "check_equal", "barrier"] * 2
 
 
+def test_ranks_that_found_different_checkpoints_do_not_begin(
+    toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainers = trainers_of_ranks(toy_trainer, monkeypatch)
+    trainers[1].progress.step = 7
+    with pytest.raises(UserError, match="do not begin at the same step"):
+        together(trainers, lambda trainer: start(trainer, {}, None))
+
+
 def test_no_rank_leaves_before_the_checkpoint_is_complete(
     toy_trainer: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
