@@ -141,7 +141,7 @@ class Adaptation:
         }
         return cls(settings, start, registry, earlier, languages, start.max_length(settings, earlier))
 
-    def left_out(self) -> dict[str, str]:
+    def unfit(self) -> dict[str, str]:
         """Return the tasks that the text is not to give samples of, and the reasons.
 
         Raises:
@@ -150,7 +150,7 @@ class Adaptation:
         for name in self.settings.tasks or []:
             self.registry.pretraining_tasks.get(name, "--tasks")
             self.registry.sample_builders.get(name, "--tasks")
-        reasons = {task.name: self._unfit(task) for task in self.registry.pretraining_tasks}
+        reasons = {task.name: self._reason_against(task) for task in self.registry.pretraining_tasks}
         return {name: reason for name, reason in reasons.items() if reason}
 
     def corpora_config(self, tasks: Collection[str], out: Path) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class Adaptation:
         """The reason for the default learning rate."""
         return f"{RATE_SHARE:g} of the peak of the run" if self.start.history else "for a model without moments"
 
-    def _unfit(self, task: Task) -> str:
+    def _reason_against(self, task: Task) -> str:
         """Return why the text gives no samples of a task, or an empty text."""
         wanted = self.settings.tasks
         if task.name != MASKING and wanted is not None and task.name not in wanted:
@@ -281,7 +281,7 @@ def replayed(replay: Path, start: Start, registry: Registry) -> dict[str, Manife
 
 
 def language_of(text: str, encoding: str | None, registry: Registry) -> Language:
-    """Return the language of a text: Chinese if a fifth of the letters of its first paragraphs are Chinese.
+    """Return the language of a text: Chinese if more than a fifth of the letters of its first paragraphs are Chinese.
 
     Raises:
         UserError: the text cannot be read.
@@ -289,4 +289,4 @@ def language_of(text: str, encoding: str | None, registry: Registry) -> Language
     read = "".join(islice(paragraphs([corpus_argument(text, registry)], encoding), PARAGRAPHS_READ))
     letters = [character for character in read if character.isalpha()]
     chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in letters)
-    return "zh" if 5 * chinese >= len(letters) else "en"
+    return "zh" if 5 * chinese > len(letters) else "en"

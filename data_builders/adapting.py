@@ -104,10 +104,11 @@ def adapt(
         check_empty(out)
     start = Start.load(Path(model))
     adaptation = Adaptation.of(settings, start, registry)
+    unfit = adaptation.unfit()
     out.mkdir(parents=True, exist_ok=True)
     start.model.vocabulary.save(out / VOCABULARY_FILE)
     start.model.config.save(out / CONFIG_FILE)
-    built = _build(adaptation, out, workers, console)
+    built = _build(adaptation, unfit, out, workers, console)
     tree = apply_overrides(adaptation.plan_config(built, out), overrides)
     plan = _written(PretrainSettings, tree, out / PLAN_CONFIG)
     console.print(steps_table(plan, adaptation, built))
@@ -124,10 +125,11 @@ def adapt(
     return _result(out, start.history.stages.total if start.history else 0, settings)
 
 
-def _build(adaptation: Adaptation, out: Path, workers: int, console: Console) -> dict[str, TaskCounts]:
-    """Build the samples that the text gives. Print the tasks that are left out, and why."""
-    left_out = adaptation.left_out()
-    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in left_out]
+def _build(
+    adaptation: Adaptation, unfit: Mapping[str, str], out: Path, workers: int, console: Console
+) -> dict[str, TaskCounts]:
+    """Build the samples that the text gives. Print the tasks that it gives none of, and why."""
+    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in unfit]
     tree = adaptation.corpora_config(tasks, out)
     result = build_samples(
         _written(BuildSettings, tree, out / CORPORA_CONFIG),
@@ -135,11 +137,11 @@ def _build(adaptation: Adaptation, out: Path, workers: int, console: Console) ->
         workers=workers,
         registry=adaptation.registry,
     )
-    left_out |= result.without_samples | _too_few(result)
-    for name, reason in left_out.items():
+    none = {**unfit, **result.without_samples, **_too_few(result)}
+    for name, reason in none.items():
         said = reason.removeprefix(f"{name}: ")
         console.print(f"{name}: no samples of the text: {said}", soft_wrap=True, markup=False)
-    return {name: counts for name, counts in result.tasks.items() if name not in left_out}
+    return {name: counts for name, counts in result.tasks.items() if name not in none}
 
 
 def _too_few(result: BuildResult) -> dict[str, str]:

@@ -129,7 +129,7 @@ class History(Settings):
             cursors: the positions at the checkpoint.
             data: checksum of the manifest of each task's samples now.
             train: the settings of the training now.
-            mixtures: the mixture of each task's corpora now.
+            mixtures: the mixture of each task's corpora now, of tasks that have samples.
         """
         changed = [f"train.{key}" for key in ORDER if getattr(self.train, key) != getattr(train, key)]
         positions, notes = dict(cursors), list[str]()
@@ -137,6 +137,8 @@ class History(Settings):
             if data[task] != self.data[task]:
                 positions[task] = Cursor()
                 notes.append(f"{task}: has other samples than before, and starts at their beginning")
+                continue
+            if task not in mixtures:  # it has no steps and no samples now
                 continue
             samples = {corpus.name: corpus.samples for corpus in mixtures[task]}
             same_mixture = mixtures[task] == mixture(samples, self.weights, self.temperatures[task], self.shares)
