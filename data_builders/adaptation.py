@@ -41,7 +41,7 @@ RATE_SHARE = 0.1  # of the peak of the run that goes on
 RATE = 5e-5  # of a model without moments
 FIRST_TRAINING = {"batch_tokens": 4096, "validation_samples": 500}  # of a model without moments
 WARMUP = 0.1  # share of the steps
-EVALUATIONS = 8  # in the course of the adaptation
+EVALUATIONS = (2, 8)  # fewest and most in the course of the adaptation; one each time that the text was read
 PATIENCE = 2  # evaluations without a better loss on own text
 
 
@@ -156,7 +156,7 @@ class Adaptation:
     def corpora_config(self, tasks: Collection[str], out: Path) -> dict[str, Any]:
         """Return the corpora config for samples of tasks, of which all but masking are optional.
 
-        The options of a sample builder are those of the earlier samples.
+        Features and options of a sample builder are those of the earlier samples.
         """
         names = {text: f"{TEXT}_{number}" if number > 1 else TEXT for number, text in enumerate(self.languages, 1)}
         corpora, by_task = dict[str, Any](), dict[str, Any]()
@@ -165,9 +165,10 @@ class Adaptation:
             corpora[name] = {"path": str(path), "format": reader.name, "language": self.languages[text]}
             corpora[name] |= {"encoding": self.settings.encoding} if self.settings.encoding else {}
         for task in tasks:
-            spoken, options = self.registry.sample_builders.get(task).languages, self._options(task)
+            spoken = self.registry.sample_builders.get(task).languages
             by_task[task] = {"corpora": [name for text, name in names.items() if self.languages[text] in spoken]}
-            by_task[task] |= {"options": options} if options else {}
+            by_task[task] |= {"features": features} if (features := self._features(task)) else {}
+            by_task[task] |= {"options": options} if (options := self._options(task)) else {}
             by_task[task] |= {"optional": True} if task != MASKING else {}
         return {
             "vocab": str(out / VOCABULARY_FILE),
@@ -245,6 +246,13 @@ class Adaptation:
         """Return the options of a task's sample builder: those of the earlier samples."""
         return dict(self.earlier[task].origin.get("options", {})) if task in self.earlier else {}
 
+    def _features(self, task: str) -> list[str]:
+        """Return the token features that the earlier samples of a task have besides its sample builder's own."""
+        columns = {column.name for column in self.earlier[task].columns} if task in self.earlier else set[str]()
+        own = self.registry.sample_builders.get(task).features
+        known = [feature for feature in self.registry.token_features if feature.name not in own]
+        return [feature.name for feature in known if feature.column.name in columns]
+
     def _quota(self, task: str) -> dict[str, Any]:
         """Return the settings of a task in the plan, which stay as they were in the model's run, without steps."""
         before = self.start.plan.tasks.get(task) if self.start.plan else None
@@ -252,12 +260,12 @@ class Adaptation:
 
     def _train(self) -> TrainSection:
         """Return the settings of the training: those of the model's run, but a low learning rate, and evaluations."""
-        history = self.start.history
+        history, (fewest, most) = self.start.history, EVALUATIONS
         batch = history.train.model_dump() if history else FIRST_TRAINING
         peak = RATE_SHARE * max(history.train.learning_rate.peaks(history.stages.stages)) if history else RATE
         tree = batch | {
             "learning_rate": {"peak": peak, "schedule": "linear", "warmup_share": WARMUP, "restart": "stage"},
-            "evaluate_every": {"stages": 1 / EVALUATIONS},
+            "evaluate_every": {"stages": 1 / min(max(round(self.settings.epochs), fewest), most)},
             "evaluate_first": True,
             "best": {"task": f"{MASKING}/{TEXT}" if self.settings.replay else MASKING, "patience": PATIENCE},
         }

@@ -122,6 +122,8 @@ def adapt(
         resume="auto" if resume else "no",
         registry=registry,
     )
+    if plan.train.best and not (out / RUN / BEST).is_file():
+        print_warnings(console, [f"{plan.train.best.what}: never better than before; try another learning rate"])
     return _result(out, start.history.stages.total if start.history else 0, settings)
 
 
@@ -171,7 +173,8 @@ def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[s
     for name, quota in plan.plan.tasks.items():
         own = f"{built[name].samples[SPLITS[0]]:,}" if name in built else "-"
         earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
-        table.add_row(name, own, earlier, f"{quota.steps:,}" if quota.steps else "- (its head stays as it is)")
+        steps = sum(quota.steps) if isinstance(quota.steps, list) else quota.steps
+        table.add_row(name, own, earlier, f"{steps:,}" if steps else "- (its head stays as it is)")
     rate = plan.train.learning_rate.peaks(1)[0]
     table.caption = f"learning rate up to {rate:.3g}, {adaptation.rate_reason}"
     return table

