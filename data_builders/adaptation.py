@@ -212,9 +212,15 @@ class Adaptation:
         }
 
     @property
-    def rate_reason(self) -> str:
-        """The reason for the default learning rate."""
-        return f"{RATE_SHARE:g} of the peak of the run" if self.start.history else "for a model without moments"
+    def peak(self) -> float:
+        """The highest learning rate by default: a share of that of the model's run."""
+        history = self.start.history
+        return RATE_SHARE * max(history.train.learning_rate.peaks(history.stages.stages)) if history else RATE
+
+    def rate_text(self, peak: float) -> str:
+        """Return the highest learning rate as text, with the reason if it is that by default."""
+        reason = f"{RATE_SHARE:g} of the peak of its run" if self.start.history else "the default without a run"
+        return f"learning rate up to {peak:.3g}" + (f", {reason}" if peak == self.peak else "")
 
     def _reason_against(self, task: Task) -> str:
         """Return why the text gives no samples of a task, or an empty text."""
@@ -262,9 +268,8 @@ class Adaptation:
         """Return the settings of the training: those of the model's run, but a low learning rate, and evaluations."""
         history, (fewest, most) = self.start.history, EVALUATIONS
         batch = history.train.model_dump() if history else FIRST_TRAINING
-        peak = RATE_SHARE * max(history.train.learning_rate.peaks(history.stages.stages)) if history else RATE
         tree = batch | {
-            "learning_rate": {"peak": peak, "schedule": "linear", "warmup_share": WARMUP, "restart": "stage"},
+            "learning_rate": {"peak": self.peak, "schedule": "linear", "warmup_share": WARMUP, "restart": "stage"},
             "evaluate_every": {"stages": 1 / min(max(round(self.settings.epochs), fewest), most)},
             "evaluate_first": True,
             "best": {"task": f"{MASKING}/{TEXT}" if self.settings.replay else MASKING, "patience": PATIENCE},

@@ -16,7 +16,7 @@ from ernie_paddle.config import apply_overrides, check_settings
 from ernie_paddle.console import open_console, print_warnings
 from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import atomic_write, write_json
+from ernie_paddle.files import atomic_write, remove, write_json
 from ernie_paddle.model.config import CONFIG_FILE
 from ernie_paddle.model.saved import BEST, resolve
 from ernie_paddle.outputs import check_empty
@@ -130,20 +130,20 @@ def adapt(
 def _build(
     adaptation: Adaptation, unfit: Mapping[str, str], out: Path, workers: int, console: Console
 ) -> dict[str, TaskCounts]:
-    """Build the samples that the text gives. Print the tasks that it gives none of, and why."""
+    """Build the samples that the text gives. Print the tasks that it gives none of, or too few, and why."""
     tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in unfit]
     tree = adaptation.corpora_config(tasks, out)
-    result = build_samples(
-        _written(BuildSettings, tree, out / CORPORA_CONFIG),
-        out / SHARDS,
-        workers=workers,
-        registry=adaptation.registry,
-    )
-    none = {**unfit, **result.without_samples, **_too_few(result)}
-    for name, reason in none.items():
+    config = _written(BuildSettings, tree, out / CORPORA_CONFIG)
+    result = build_samples(config, out / SHARDS, workers=workers, registry=adaptation.registry)
+    few = _too_few(result)
+    for name in few:
+        del tree["tasks"][name]
+        remove(out / SHARDS / name)
+    _written(BuildSettings, tree, out / CORPORA_CONFIG)
+    for name, reason in {**unfit, **result.without_samples, **few}.items():
         said = reason.removeprefix(f"{name}: ")
         console.print(f"{name}: no samples of the text: {said}", soft_wrap=True, markup=False)
-    return {name: counts for name, counts in result.tasks.items() if name not in none}
+    return {name: counts for name, counts in result.tasks.items() if name not in few}
 
 
 def _too_few(result: BuildResult) -> dict[str, str]:
@@ -175,8 +175,7 @@ def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[s
         earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
         steps = sum(quota.steps) if isinstance(quota.steps, list) else quota.steps
         table.add_row(name, own, earlier, f"{steps:,}" if steps else "- (its head stays as it is)")
-    rate = plan.train.learning_rate.peaks(1)[0]
-    table.caption = f"learning rate up to {rate:.3g}, {adaptation.rate_reason}"
+    table.caption = adaptation.rate_text(max(plan.train.learning_rate.peaks(1)))
     return table
 
 

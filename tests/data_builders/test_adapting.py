@@ -265,3 +265,17 @@ def test_features_are_those_of_the_earlier_samples(trained: Trained, tmp_path: P
     grown = dataclasses.replace(adaptation, earlier={**adaptation.earlier, "knowledge_masking": with_feature})
     tasks = grown.corpora_config(["knowledge_masking", "sentence_reordering"], tmp_path)["tasks"]
     assert tasks["knowledge_masking"]["features"] == ["length"] and "features" not in tasks["sentence_reordering"]
+
+
+def test_a_task_of_which_the_text_has_few_samples_has_earlier_ones_alone(trained: Trained, tmp_path: Path) -> None:
+    """Nearly all documents have a single sentence, which cannot be reordered."""
+    lines = [line for line in trained.text.read_text(encoding="utf-8").split("\n") if "。" in line]
+    single = [cut for line in lines if not set("！？：；…”") & set(cut := line[: line.find("。") + 1])]
+    double = [f"今天是{number}号。天气很好。" for number in "一二三四五六七八"]
+    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text.write_text("\n\n".join([*double, *single]), encoding="utf-8")
+    settings = settings_of(trained, text=[f"text:{text}"], replay=trained.shards, epochs=0.1, validation_share=0.5)
+    changes = adapt(trained.run, settings, out, overrides=FAST).changes
+    assert [(change.task, change.of_text) for change in changes if change.of_text] == [("knowledge_masking", True)]
+    assert {change.task for change in changes if not change.of_text} == {*TASKS}
+    assert [*yaml.safe_load((out / "corpora.yaml").read_text())["tasks"]] == ["knowledge_masking"]
