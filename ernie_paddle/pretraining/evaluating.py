@@ -1,26 +1,30 @@
 """The evaluations of a pre-training run: which steps are scored, which one is the best, and when the run stops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 from ernie_paddle.pretraining.settings import BestSettings, TrainSection
-from ernie_paddle.training.evaluation import Best, Score, best_after, is_better
+from ernie_paddle.training.evaluation import Best, Score, best_after, is_better, task_of
 from ernie_paddle.training.run_log import RunLog
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 from ernie_paddle.training.trainer import Trainer
 
 
 def evaluation_points(train: TrainSection, plan: StagePlan) -> frozenset[int]:
-    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each stage."""
+    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each of its stages.
+
+    With `evaluate_first`, these include the steps that were run before, none in a run that continues no other.
+    """
     between = train.evaluate_every.points(plan.ends) if train.evaluate_every else frozenset()
-    return between | frozenset(plan.ends)
+    own = frozenset(step for step in between.union(plan.ends) if step > plan.begin)
+    return own | {plan.begin} if train.evaluate_first else own
 
 
 def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log: RunLog) -> None:
     """Score every task introduced so far and log the scores. Note in the trainer's progress what follows from them."""
     progress, settings = trainer.progress, train.best
-    scores = {name: trainer.evaluate(name) for name in trainer.plan.introduced(last.stage)}
-    if settings and (value := compared(settings, scores, trainer.plan.tasks)) is not None:
+    scores = trainer.evaluate_all(trainer.plan.introduced(last.stage))
+    if settings and (value := compared(settings, scores, trainer.data)) is not None:
         progress.best = best_after(settings.metric, progress.best, last.number, value)
     log.evaluation(last.number, last.stage, scores)
     if settings and progress.best and last.number < trainer.plan.total:
@@ -29,10 +33,14 @@ def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log
         log.stop(last.number, last.stage, progress.stopped)
 
 
-def compared(settings: BestSettings, scores: Mapping[str, Score], tasks: Sequence[str]) -> float | None:
-    """Return the value that decides which step is the best. It is None until every task it needs has a score."""
-    names = tasks if settings.task is None else (settings.task,)
-    if not all(name in scores for name in names):
+def compared(settings: BestSettings, scores: Mapping[str, Score], tasks: Iterable[str]) -> float | None:
+    """Return the value that decides which step is the best. It is None until every task it needs has a score.
+
+    `tasks` are all that have samples.
+    """
+    names = [name for name in scores if settings.task in (None, name, task_of(name))]
+    needed = {*tasks} if settings.task is None else {task_of(settings.task)}
+    if not needed <= {task_of(name) for name in names}:
         return None
     return fmean(scores[name].loss if settings.metric == "loss" else scores[name].accuracy for name in names)
 

@@ -148,7 +148,8 @@ def run_stages(
     """Run the remaining steps of the plan. Save every `save_steps` steps, at the end of each stage, and the best step.
 
     Args:
-        evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved.
+        evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved,
+            and before the first step if the number of the steps that were run before is one of them.
             It notes in the trainer's progress whether the step is the best so far, and whether the run stops there.
 
     Raises:
@@ -157,6 +158,9 @@ def run_stages(
     if trainer.ranks.is_main_process:
         checkpoint.mark_best(out, trainer.progress.best_step)  # a run may be killed between a checkpoint and its mark
     with RunLog(out, trainer) as log, postponed_stop() as received_signal, step_limit(trainer) as limit:
+        if (begin := trainer.plan.begin) in evaluate_at and trainer.progress.step == begin:
+            evaluate(PlannedStep(begin, trainer.plan.earlier, ""), log)
+            log.restart_clock()
         limit.begin()
         for step in trainer.steps(lambda: received_signal() is not None):
             limit.end()

@@ -157,7 +157,7 @@ def scripted(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatc
         trainer = toy_trainer(plan={"tasks": TASKS}, impl={"keep_checkpoints": keep, "save_steps": 4}, **sections)
         without_computing(trainer, monkeypatch)
 
-        def evaluate(name: str) -> Score:
+        def evaluate(name: str, _: str) -> Score:
             if trainer.progress.step == kill:
                 raise Killed
             if trainer.progress.step == signalled:
