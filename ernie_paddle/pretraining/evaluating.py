@@ -1,4 +1,4 @@
-"""The evaluations of a pre-training run: which steps are scored, which one is the best, and when the run stops."""
+"""The evaluations of a pre-training run: which step is the best one, and when the run stops."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -6,14 +6,8 @@ from statistics import fmean
 from ernie_paddle.pretraining.settings import BestSettings, TrainSection
 from ernie_paddle.training.evaluation import Best, Score, best_after, is_better
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
+from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.trainer import Trainer
-
-
-def evaluation_points(train: TrainSection, plan: StagePlan) -> frozenset[int]:
-    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each stage."""
-    between = train.evaluate_every.points(plan.ends) if train.evaluate_every else frozenset()
-    return between | frozenset(plan.ends)
 
 
 def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log: RunLog) -> None:
