@@ -98,5 +98,5 @@ def add_continue_from(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         help="pre-training run that the plan continues with more stages, from its newest complete checkpoint; "
-        "or one of its checkpoints",
+        "or one of its checkpoints, such as RUN/step_1000 or RUN/best",
     )

@@ -12,15 +12,18 @@ MAX_WIDTH = 10_000
 
 
 def open_console(stderr: bool = False, quiet: bool = False) -> Console:
-    """Return a console as wide as the terminal, or 120 columns for other outputs. With `quiet` it prints nothing."""
-    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, quiet=quiet, highlight=False, width=None if is_terminal else FILE_WIDTH)
+    """Return a console as wide as the terminal, or 120 columns for other outputs. With `quiet` it prints nothing.
+
+    Text is shown as it is: brackets, as in `[MASK]` or in names of files, are no markup.
+    """
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else FILE_WIDTH
+    return Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, width=width)
 
 
 def print_warnings(console: Console, warnings: Iterable[str]) -> None:
     """Print a line per warning."""
     for warning in warnings:
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def print_table(console: Console, table: Table) -> None:

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from ernie_paddle.arguments import positive
 from ernie_paddle.console import open_console
@@ -88,17 +89,17 @@ def result_table(found: "Sequence[tuple[Check, CheckResult]]") -> Table:
     return table
 
 
-def _said(result: "CheckResult") -> str:
+def _said(result: "CheckResult") -> str | Text:
     if result.passed is None:
         return "-" if result.note else "measured"
     if result.passed:
         return "passed"
-    return "[bold]FAILED[/bold]" if result.required else "failed"
+    return Text("FAILED", style="bold") if result.required else "failed"
 
 
 def _figures(result: "CheckResult") -> str:
     figures = (f"{name}: {_text(value)}" for name, value in result.figures.items())
-    return "; ".join([*figures, *([result.note] if result.note else [])]).replace("[", r"\[")
+    return "; ".join([*figures, *([result.note] if result.note else [])])
 
 
 def _text(value: object) -> str:

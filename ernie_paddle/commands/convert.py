@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     model = corrected(model, args.labels, args.max_length)
     written = write_model(target, args.out, model, registry)
     for note in report.notes + written.notes:
-        console.print(f"note: {note}", soft_wrap=True, markup=False)
+        console.print(f"note: {note}", soft_wrap=True)
     print(f"{args.out}: written in layout {target.name}, {written.tensors:,} tensors")
 
 

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     print_table(console, scores_table(str(args.model), scores))
     for name, of_set in scores.items():
         if of_set.degenerate:
-            console.print(f"{name}: {of_set.degenerate}", soft_wrap=True, markup=False)
+            console.print(f"{name}: {of_set.degenerate}", soft_wrap=True)
     if args.output:
         write_json(args.output, {name: of_set.as_record() for name, of_set in scores.items()})
         print(f"{args.output}: written")

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from ernie_paddle.arguments import RUNS, input_stream, positive
@@ -62,12 +61,11 @@ def answer(encoder: "Encoder", row: InputRow | BadRow, top: int, skip_bad: bool)
 
 def candidates_table(text: str, candidates: Sequence["MaskCandidate"]) -> Table:
     """Return a table of the candidates for each `[MASK]` of a text."""
-    table = Table("mask", "token", title=escape(text))
+    table = Table("mask", "token", title=text)
     table.add_column("probability", justify="right")
     table.add_column("text")
     for candidate in candidates:
-        shown = (str(candidate.mask), candidate.token, f"{candidate.probability:.4f}", candidate.text)
-        table.add_row(*map(escape, shown))
+        table.add_row(str(candidate.mask), candidate.token, f"{candidate.probability:.4f}", candidate.text)
     return table
 
 

@@ -1,6 +1,7 @@
 """`ernie-paddle plan`."""
 
 import argparse
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, registry: Registry) -> None:
     settings = load_settings(PretrainSettings, args.plan, args.set)
     warnings = open_console(stderr=True)
-    history = History.load(args.continue_from, warnings.print) if args.continue_from else None
+    history = History.load(args.continue_from, partial(warnings.print, soft_wrap=True)) if args.continue_from else None
     check = check_plan(settings, registry, history)
     print_warnings(warnings, filter(None, [check.not_built]))
     if check.mistakes:
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
         )
     console.print(requirements_table(needed, settings.train.precision, args.devices))
     print_warnings(warnings, without_effect(settings.train, settings.impl, plan, args.devices))
-    print_warnings(warnings, settings.train.without_effect(plan.own.ends))
+    print_warnings(warnings, settings.train.without_effect(plan))
     print_warnings(warnings, history.warnings(settings.train, plan) if history else ())
     if needed.per_device[0] < needed.per_device[1]:
         console.print(

@@ -37,8 +37,10 @@ def evaluate_checkpoints(
     `resume` is "no", finished runs are skipped.
 
     Raises:
-        UserError: the run has no complete checkpoint, `resume` is "yes" but no run was started, or see `run_sweep`.
+        UserError: `out` is in the run, the run has no complete checkpoint, `resume` is "yes" but no run was started,
+            or see `run_sweep`.
     """
+    saved.check_apart(out, run)
     ranks = Ranks.of_this_process()
     console = open_console(stderr=True, quiet=not ranks.is_main_process)
     checkpoints = complete_checkpoints(run, lambda line: console.print(f"warning: {line}", soft_wrap=True))

@@ -104,8 +104,7 @@ def resolve(path: Path) -> Path:
     Raises:
         UserError: none of them is there, the best model is damaged, or the model has another library's layout.
     """
-    if path.name == BEST and path.is_file():
-        best = path.parent / read_text(path, "name of the best checkpoint").strip()
+    if (best := named_by(path)) != path:
         check_model(best)
         return best
     if not path.is_dir():
@@ -123,6 +122,29 @@ def resolve(path: Path) -> Path:
     if checkpoint is None:
         raise UserError(f"{path}: neither a model ({MODEL_FILE}) nor a run with a complete checkpoint ({STEP}N)")
     return checkpoint
+
+
+def named_by(path: Path) -> Path:
+    """Return the checkpoint that the file `best` of a pre-training run names; any other path names itself.
+
+    Raises:
+        UserError: the checkpoint was removed.
+    """
+    if path.name != BEST or not path.is_file():
+        return path
+    best = path.parent / read_text(path, "name of the best checkpoint").strip()
+    if not best.is_dir():
+        raise UserError(f"{path}: names {best.name}, which was removed; name another checkpoint")
+    return best
+
+
+def check_apart(out: Path, path: Path) -> None:
+    """Raise a `UserError` if a folder to write is in that of a run; `path` is the run, its `best` or a checkpoint."""
+    given = path.resolve()
+    is_part = given in checkpoints(given.parent) or (given.name == BEST and given.is_file())
+    run = given.parent if is_part else given
+    if out.resolve().is_relative_to(run):
+        raise UserError(f"{out}: is in the run {run}, which stays as it is; choose another --out")
 
 
 def checkpoints(folder: Path) -> list[Path]:

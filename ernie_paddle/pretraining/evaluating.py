@@ -1,4 +1,4 @@
-"""The evaluations of a pre-training run: which steps are scored, which one is the best, and when the run stops."""
+"""The evaluations of a pre-training run: which step is the best one, and when the run stops."""
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
@@ -6,18 +6,8 @@ from statistics import fmean
 from ernie_paddle.pretraining.settings import BestSettings, TrainSection
 from ernie_paddle.training.evaluation import Best, Score, best_after, is_better, task_of
 from ernie_paddle.training.run_log import RunLog
-from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
+from ernie_paddle.training.stage_plan import PlannedStep
 from ernie_paddle.training.trainer import Trainer
-
-
-def evaluation_points(train: TrainSection, plan: StagePlan) -> frozenset[int]:
-    """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each of its stages.
-
-    With `evaluate_first`, these include the steps that were run before, none in a run that continues no other.
-    """
-    between = train.evaluate_every.points(plan.ends) if train.evaluate_every else frozenset()
-    own = frozenset(step for step in between.union(plan.ends) if step > plan.begin)
-    return own | {plan.begin} if train.evaluate_first else own
 
 
 def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log: RunLog) -> None:

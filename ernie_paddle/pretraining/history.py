@@ -1,18 +1,19 @@
 """What a run has done, and what a run that continues it takes over. Imports no Paddle."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.order import Cursor, MixedCorpus, mixture
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
-from ernie_paddle.model.saved import MODEL_FILE, checkpoints
+from ernie_paddle.model.saved import BEST, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, checkpoints, named_by
 from ernie_paddle.pretraining.settings import TrainSection
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import shortened
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
-from ernie_paddle.training.checkpoint import STATE_FILE, TrainerState, check_checkpoint, newest_complete
+from ernie_paddle.training.checkpoint import TrainerState, check_checkpoint, newest_complete
 from ernie_paddle.training.learning_rate import learning_rate, warmup_steps
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
@@ -58,13 +59,17 @@ class History(Settings):
     def load(cls, path: Path, report: Callable[[str], None]) -> "History":
         """Read the history of a pre-training run at its newest complete checkpoint, or at the checkpoint `path`.
 
+        The file `best` of a run stands for the checkpoint that it names.
+
         Calls `report` for each damaged checkpoint that is skipped.
 
         Raises:
             UserError: there is no complete checkpoint, it is of another kind of run, or the run's log is damaged.
         """
         checkpoint = _find_checkpoint(path, report).resolve()
-        state = TrainerState.load(checkpoint)
+        with still_there(checkpoint):
+            state, model = TrainerState.load(checkpoint), ErnieConfig.load(checkpoint / CONFIG_FILE)
+            vocabulary = Vocabulary.load(checkpoint / VOCABULARY_FILE)
         if "plan" not in state.run:
             raise UserError(f"{path}: a fine-tuning run; only pre-training runs can be continued")
         if (log := checkpoint.parent / LOG_FILE).is_file():
@@ -75,8 +80,8 @@ class History(Settings):
             checkpoint=checkpoint,
             stages=stages,
             learning_rate=learning_rate(train.learning_rate, state.plan, last),
-            model=ErnieConfig.load(checkpoint / CONFIG_FILE),
-            vocabulary=Vocabulary.load(checkpoint / VOCABULARY_FILE).digest,
+            model=model,
+            vocabulary=vocabulary.digest,
             labels={task: state.labels[task] for task in stages.tasks},
             data={task: state.run["data"][task] for task in stages.tasks},
             weights=state.run[WEIGHTS],
@@ -161,14 +166,6 @@ class History(Settings):
         ]
 
 
-def check_apart(out: Path, continue_from: Path) -> None:
-    """Raise a `UserError` if the folder of a new run is in that of the run that it continues."""
-    given = continue_from.resolve()
-    run = given.parent if given in checkpoints(given.parent) else given
-    if out.resolve().is_relative_to(run):
-        raise UserError(f"{out}: the run to continue is here, and stays as it is; choose another --out")
-
-
 def find_history(
     continue_from: Path | None, out: Path, resumed: Path | None, report: Callable[[str], None]
 ) -> History | None:
@@ -186,7 +183,7 @@ def find_history(
     if resumed is None:
         return History.load(continue_from, report)
     history = History.kept_by(resumed)
-    if history is None or continue_from.resolve() not in (history.checkpoint, history.run):
+    if history is None or continue_from.resolve() not in (history.checkpoint, history.run, history.run / BEST):
         continues = f"continues {history.checkpoint}" if history else "continues no other run"
         raise UserError(
             f"{out}: its run {continues}, not {continue_from}; resume it without --continue-from, or choose another "
@@ -195,8 +192,23 @@ def find_history(
     return history
 
 
+@contextmanager
+def still_there(checkpoint: Path) -> Iterator[None]:
+    """Say it if a checkpoint was removed while the block reads it, as a run that still goes on removes its old ones."""
+    try:
+        yield
+    except UserError:
+        if all((checkpoint / name).is_file() for name in (MODEL_FILE, OPTIMIZER_FILE, STATE_FILE)):
+            raise
+        raise UserError(
+            f"{checkpoint}: was removed since it was found; wait for the end of its run, or name a checkpoint that "
+            "the run keeps (impl.keep_checkpoints)"
+        ) from None
+
+
 def _find_checkpoint(path: Path, report: Callable[[str], None]) -> Path:
-    """Return the path itself if it is a checkpoint, else the newest complete checkpoint of the run."""
+    """Return the checkpoint that the path is or names (`named_by`), else the newest complete one of the run."""
+    path = named_by(path)
     if not path.is_dir():
         raise UserError(f"{path}: {'is not a folder' if path.exists() else 'not found'}; name a run or its checkpoint")
     checkpoint = path.resolve()

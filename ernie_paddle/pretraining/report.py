@@ -86,7 +86,8 @@ def _summary(train: list[JsonDict], evaluations: list[JsonDict], stops: list[Jso
     if evaluations and (best := evaluations[-1]["best"]):
         yield f"Best step: {best['step']:,}, with {best['value']:.4f}."
     for record in stops:
-        yield f"Stopped after step {record['step']:,} by {record['reason']}."
+        continued = "; the run was continued" if record["step"] < steps else ""
+        yield f"Stopped after step {record['step']:,} by {record['reason']}{continued}."
 
 
 # ---- the figure ----

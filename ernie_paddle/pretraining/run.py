@@ -17,9 +17,10 @@ from ernie_paddle.data.shards import MANIFEST, SampleTable
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.model.saved import check_apart
 from ernie_paddle.pretraining.checking import bound_objective, check_plan
-from ernie_paddle.pretraining.evaluating import evaluate_tasks, evaluation_points
-from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, check_apart, find_history
+from ernie_paddle.pretraining.evaluating import evaluate_tasks
+from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, find_history, still_there
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import DataSection, PretrainSettings, corpora_of
 from ernie_paddle.ranks import Ranks
@@ -52,8 +53,9 @@ def pretrain(
         plan: a plan config, or its file; `load_settings` applies overrides.
         out: folder of the run, for checkpoints and log.
         init: model whose parameters to start from; not its step and moments.
-        continue_from: run to continue in `out`, from its newest complete checkpoint, or one of its checkpoints. The
-            plan lists its tasks first, then new ones. Its stages stand as they were run; the plan adds stages.
+        continue_from: run to continue in `out`, from its newest complete checkpoint, or one of its checkpoints, which
+            its file `best` may name. The plan lists its tasks first, then new ones. Its stages stand as they were run;
+            the plan adds stages.
         resume: whether to resume from the newest complete checkpoint in `out`; with "auto", if there is one.
         registry: what plug-ins added; by default all that are installed.
 
@@ -71,7 +73,7 @@ def pretrain(
     resumed = checkpoint_to_resume(out, resume, ranks)
     history = find_history(earlier, out, resumed, lambda line: console.print(line, soft_wrap=True))
     trainer = build_trainer(settings, registry or load_plugins(), history)
-    score, points = partial(evaluate_tasks, trainer, settings.train), evaluation_points(settings.train, trainer.plan)
+    score, points = partial(evaluate_tasks, trainer, settings.train), settings.train.evaluation_points(trainer.plan)
     identity = run_identity(settings, history)
     prepare: Callable[[Trainer], object] | None = None
     if init:
@@ -79,7 +81,7 @@ def pretrain(
     elif history:
         prepare = partial(take_over, history=history, identity=identity, out=out, console=console)
     with run_folder(out, trainer.ranks), ranks_together(out, trainer):
-        print_warnings(console, settings.train.without_effect(trainer.plan.own.ends))
+        print_warnings(console, settings.train.without_effect(trainer.plan))
         start(trainer, identity, resumed, prepare)
         run_stages(trainer, out, identity, score, points)
 
@@ -90,8 +92,9 @@ def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out:
     Raises:
         UserError: a task of the run has parameters of another shape now.
     """
-    state = TrainerState.load(history.checkpoint)
-    parameters, optimizer = load_variables(history.checkpoint)
+    with still_there(history.checkpoint):
+        state = TrainerState.load(history.checkpoint)
+        parameters, optimizer = load_variables(history.checkpoint)
     expected = trainer.session.parameter_shapes(trainer.tasks[name] for name in history.stages.tasks)
     report = compare(expected, parameters)
     if different := [*report.mismatched, *report.missing]:
@@ -109,9 +112,7 @@ def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out:
         copy_log(history.run, out, state.step)
     if not (history.run / LOG_FILE).is_file():
         notes.append(f"{history.run}: has no {LOG_FILE}; that of {out} begins after step {state.step:,}")
-    console.print(
-        f"continuing from {history.checkpoint}, {state.step:,} steps", *notes, sep="\n", soft_wrap=True, markup=False
-    )
+    console.print(f"continuing from {history.checkpoint}, {state.step:,} steps", *notes, sep="\n", soft_wrap=True)
     print_warnings(console, history.warnings(trainer.train, trainer.plan))
 
 

@@ -1,6 +1,6 @@
 """The plan config: the YAML file of a pre-training run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -13,7 +13,8 @@ from ernie_paddle.data.shards import SPLITS, CorpusInfo, Manifest
 from ernie_paddle.pretraining.plan import PlanSettings
 from ernie_paddle.settings import EvaluationInterval, ImplSettings, TrainSettings
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE
-from ernie_paddle.training.evaluation import ScoreName
+from ernie_paddle.training.evaluation import ScoreName, task_of
+from ernie_paddle.training.stage_plan import StagePlan
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -131,14 +132,35 @@ class TrainSection(TrainSettings):
     best: BestSettings | None = None
     """The score by which the best checkpoint is kept, and may stop the run; `null`: none is kept."""
 
-    def without_effect(self, ends: Sequence[int]) -> Iterator[str]:
-        """Yield a warning for each setting without effect on the evaluations of a run whose stages have these ends."""
-        every, patience = self.evaluate_every, self.best.patience if self.best else None
-        for reason in every.too_long(ends) if every else ():
-            yield f"train.{reason}: held-out samples are scored at the end of each stage"
-        evaluations = len({*ends, *(every.points(ends) if every else ())})
-        if patience is not None and patience >= evaluations:
-            yield f"train.best.patience {patience:,} stops no run of {evaluations:,} evaluations"
+    def evaluation_points(self, plan: StagePlan) -> frozenset[int]:
+        """Return the steps after which a run is scored: as `evaluate_every` says, and at the end of each of its stages.
+
+        With `evaluate_first`, these include the steps that were run before, none in a run that continues no other.
+        """
+        between = self.evaluate_every.points(plan.ends) if self.evaluate_every else frozenset()
+        own = frozenset(step for step in between.union(plan.ends) if step > plan.begin)
+        return own | {plan.begin} if self.evaluate_first else own
+
+    def without_effect(self, plan: StagePlan) -> Iterator[str]:
+        """Yield a warning for each setting without effect on the evaluations of a run.
+
+        Those of a run that it continues are over. The first evaluation that counts for the best step cannot stop the
+        run, and neither can the one at its end.
+        """
+        points = self.evaluation_points(plan)
+        if self.evaluate_every and points <= {plan.begin, *plan.ends}:
+            for reason in self.evaluate_every.too_long(plan.own.ends):
+                yield f"train.{reason}: held-out samples are scored at the end of each stage"
+        if self.best is None or self.best.patience is None:
+            return
+        needed = {*plan.tasks} if self.best.task is None else {task_of(self.best.task)}
+        first = next(stage for stage in range(plan.stages) if needed <= {*plan.introduced(stage)})
+        count = sum(first == 0 or step > plan.end_of(first - 1) for step in points)
+        if self.best.patience > count - 2:
+            yield (
+                f"train.best.patience {self.best.patience:,} stops no run; evaluations of the {self.best.what}: "
+                f"{count:,}, the first of which is the best so far, and the last at the end"
+            )
 
 
 class PretrainSettings(Settings):

@@ -70,7 +70,7 @@ def baseline_scores(frequencies: np.ndarray) -> tuple[float, float]:
     accuracy is the share of the most frequent class. Both are 0 if there are no labels.
     """
     shares = frequencies[frequencies > 0] / max(frequencies.sum(), 1)
-    return -float((shares * np.log(shares)).sum()), float(shares.max(initial=0.0))
+    return abs(float((shares * np.log(shares)).sum())), float(shares.max(initial=0.0))
 
 
 # ---- what was forgotten ----

@@ -96,7 +96,7 @@ def initialise(trainer: Trainer, initial: Initial, console: Console) -> LoadRepo
         soft_wrap=True,
     )
     for note in notes:
-        console.print(f"{path}: {note}", soft_wrap=True, markup=False)
+        console.print(f"{path}: {note}", soft_wrap=True)
     return report
 
 

@@ -111,6 +111,9 @@ def start(
     if resumed:
         _restore(trainer, resumed, identity)
         stopped, done = trainer.progress.stopped, trainer.progress.step == trainer.plan.total
+        best = resumed.with_name(f"{saved.STEP}{trainer.progress.best_step}")
+        if trainer.progress.best and not best.is_dir():
+            print_warnings(console, [f"{best}: was the best checkpoint and was removed; only a better one replaces it"])
         finished = f"{resumed}: the run is finished" + (f", stopped by {stopped}" if stopped else "")
         console.print(finished if stopped or done else f"resuming from {resumed}", soft_wrap=True)
     elif prepare:
@@ -256,9 +259,10 @@ def _write_checkpoint(trainer: Trainer, out: Path, identity: dict[str, Any]) -> 
         checkpoint.save_checkpoint(out, model, trainer.session.optimizer_state(), state)
         checkpoint.mark_best(out, progress.best_step)
     except OSError as error:
+        again = "earlier checkpoints are complete: make room, then resume with --resume"
         raise UserError(
-            f"{out}/{saved.STEP}{state.step}: cannot be written ({error}); earlier checkpoints are complete: "
-            "make room, then resume with --resume"
+            f"{out}/{saved.STEP}{state.step}: cannot be written ({error}); "
+            + (again if saved.checkpoints(out) else "make room, then start the run again")
         ) from None
     checkpoint.remove_old(out, trainer.impl.keep_checkpoints, progress.best_step)
 

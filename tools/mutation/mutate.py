@@ -150,7 +150,7 @@ def _try_all(planted: list[Mutant], tests: Tests, args: argparse.Namespace) -> l
                 left = (time.monotonic() - began) / len(results) * (len(planted) - len(results))
                 CONSOLE.print(f"{len(results)} of {len(planted)} tried, {timedelta(seconds=round(left))} left")
             if not result.noticed:
-                progress.console.print(_row(result), soft_wrap=True, markup=False)
+                progress.console.print(_row(result), soft_wrap=True)
 
         list(pool.map(work, planted))
         for trier in triers:
@@ -195,7 +195,7 @@ def _print(results: list[Result]) -> None:
     print_table(CONSOLE, table)
     for result in results:
         if not result.noticed:
-            CONSOLE.print(_row(result), soft_wrap=True, markup=False)
+            CONSOLE.print(_row(result), soft_wrap=True)
 
 
 if __name__ == "__main__":

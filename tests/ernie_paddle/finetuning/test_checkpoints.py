@@ -128,6 +128,15 @@ def test_damaged_checkpoints_are_skipped_and_a_run_without_one_is_refused(
     assert not (tmp_path / "other").exists()
 
 
+def test_nothing_is_written_to_the_run_that_is_evaluated(
+    evaluated: Callable[..., None], pretrained: Path, ran: list[tuple[str, str, str]]
+) -> None:
+    for out in (pretrained, pretrained / "step_2", pretrained / "more"):
+        with pytest.raises(UserError, match=r"is in the run .*pretrained, which stays as it is; choose another --out"):
+            evaluated(out, "1")
+    assert ran == [] and sorted(path.name for path in pretrained.iterdir()) == ["step_10", "step_2"]
+
+
 def test_the_curve_has_the_means_in_per_cent_with_their_deviations() -> None:
     def scores(accuracy: float) -> Scores:
         return Scores({"accuracy": accuracy, "f1": 0.125}, "accuracy", 10)

@@ -1,6 +1,7 @@
 """When a pre-training run is scored, which checkpoint is its best, and when it stops."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -16,12 +17,12 @@ from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.model import saved
-from ernie_paddle.pretraining.evaluating import compared, evaluate_tasks, evaluation_points, reason_to_stop
+from ernie_paddle.pretraining.evaluating import compared, evaluate_tasks, reason_to_stop
 from ernie_paddle.pretraining.settings import BestSettings, TrainSection
 from ernie_paddle.stopping import Stopped, stop_on_signals
 from ernie_paddle.task import Task
 from ernie_paddle.training.checkpoint import STATE_FILE
-from ernie_paddle.training.evaluation import Best, Score
+from ernie_paddle.training.evaluation import Best, Score, best_after
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 from ernie_paddle.training.run import checkpoint_to_resume, run_stages, start
 from ernie_paddle.training.run_log import RunLog
@@ -63,7 +64,7 @@ def test_held_out_samples_are_scored_at_the_interval_and_the_end_of_each_stage(
     every: dict[str, float] | None, points: set[int]
 ) -> None:
     plan = StagePlan(("a", "b"), ((6, 0), (3, 9)))
-    assert evaluation_points(train_section(evaluate_every=every), plan) == points
+    assert train_section(evaluate_every=every).evaluation_points(plan) == points
 
 
 @pytest.mark.parametrize(
@@ -99,9 +100,38 @@ def test_an_interval_and_a_patience_that_a_run_does_not_reach_are_said(
     plan = write_plan(plan={"tasks": TASKS})
     code, stderr = run("plan", plan, "--set", "train.evaluate_every.steps=19", "train.best.patience=2")
     assert code == 0 and "train.evaluate_every.steps 19 is more than the 18 steps of the run" in stderr
-    assert "train.best.patience 2 stops no run of 2 evaluations" in stderr
-    code, stderr = run("plan", plan, "--set", "train.evaluate_every.steps=6", "train.best.patience=2")
+    assert "train.best.patience 2 stops no run; evaluations of the mean held-out loss of all tasks: 1," in stderr
+    code, stderr = run("plan", plan, "--set", "train.evaluate_every.steps=3", "train.best.patience=1")
     assert code == 0 and "train." not in stderr
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+@pytest.mark.parametrize("task", [None, "a", "b"])
+@pytest.mark.parametrize("patience", [1, 2, 3, 4, 5])
+def test_a_patience_without_effect_is_one_that_stops_no_run_that_never_gets_better(
+    earlier: int, task: str | None, patience: int
+) -> None:
+    """Recounted by the rule that stops a run, for a run of its own and for one that continues the first stage."""
+    plan = StagePlan(("a", "b"), ((7, 0), (3, 8)), earlier)
+    train = train_section(evaluate_every={"steps": 4}, best={"task": task, "patience": patience})
+    assert train.best is not None
+    best: Best | None = None
+    stopped = False
+    for step in sorted(train.evaluation_points(plan)):
+        introduced = plan.introduced(0 if step <= plan.end_of(0) else 1)
+        value = compared(train.best, dict.fromkeys(introduced, score(1.0)), plan.tasks)
+        if step > plan.total - plan.own.total and value is not None:
+            best = best_after("loss", best, step, value)
+            stopped |= step < plan.total and bool(reason_to_stop(train.best, best))
+    assert bool([*train.without_effect(plan)]) == (not stopped)
+
+
+def test_an_interval_longer_than_the_added_stages_may_end_in_them() -> None:
+    """Steps are counted on from those of the run that is continued."""
+    plan = StagePlan(("a",), ((95,), (10,)), 1)
+    assert not [*train_section(evaluate_every={"steps": 100}).without_effect(plan)]
+    (warning,) = train_section(evaluate_every={"steps": 60}).without_effect(plan)
+    assert "train.evaluate_every.steps 60 is more than the 10 steps of the run" in warning
 
 
 # ---- what is compared ----
@@ -168,7 +198,7 @@ def scripted(toy_trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatc
         out.mkdir(exist_ok=True)
         settings = train_section(**train)
         start(trainer, {}, checkpoint_to_resume(out, "auto", trainer.ranks))
-        points = evaluation_points(settings, trainer.plan)
+        points = settings.evaluation_points(trainer.plan)
         try:
             with stop_on_signals():
                 run_stages(trainer, out, {}, partial(evaluate_tasks, trainer, settings), points)
@@ -210,6 +240,20 @@ def test_the_best_checkpoint_is_kept_beside_the_newest_and_is_the_same_after_a_k
     assert held_out_records(tmp_path / "killed") == records
     assert saved_steps(tmp_path / "killed") == sorted({lowest, 18})
     assert (tmp_path / "killed" / saved.BEST).read_text() == f"{saved.STEP}{lowest}\n"
+
+
+def test_a_best_checkpoint_that_was_removed_is_said_when_the_run_resumes(
+    scripted: Callable[..., Trainer], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = {"evaluate_every": {"steps": 2}, "best": {"task": MASKING}}
+    losses = {step: float(step) for step in range(2, 19, 2)}
+    scripted(tmp_path, losses, kill=12, **train)
+    scripted(tmp_path, losses, kill=16, **train)
+    assert saved_steps(tmp_path) == [2, 12] and "was removed" not in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "step_2")
+    scripted(tmp_path, losses, **train)
+    assert f"warning: {tmp_path}/step_2: was the best checkpoint and was removed" in capsys.readouterr().err
+    assert saved_steps(tmp_path) == [18] and not (tmp_path / saved.BEST).exists()
 
 
 def test_without_a_best_no_checkpoint_is_the_best_and_all_may_be_kept(

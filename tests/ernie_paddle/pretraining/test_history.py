@@ -18,7 +18,9 @@ from ernie_paddle.data.order import Cursor, mixture
 from ernie_paddle.data.schema import Column
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
-from ernie_paddle.pretraining.history import History, find_history
+from ernie_paddle.files import read_json
+from ernie_paddle.model.saved import BEST, check_apart
+from ernie_paddle.pretraining.history import History, find_history, still_there
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.settings import TrainSettings
@@ -327,6 +329,54 @@ def test_folders_that_cannot_be_continued(
     same_of_both(run, plan, damaged / "step_7", out, "optimizer.safetensors: missing")
 
 
+def test_the_best_checkpoint_of_a_run_is_continued_by_its_name(earlier: Path, tmp_path: Path) -> None:
+    def warned(line: str) -> None:
+        pytest.fail(line)
+
+    copy = Path(shutil.copytree(earlier, tmp_path / "copy"))
+    (copy / BEST).write_text("step_7\n")
+    history = History.load(copy / BEST, warned)
+    assert history.checkpoint == (copy / "step_7").resolve() and history.stages.total == 7
+    with pytest.raises(UserError, match="is in the run"):
+        check_apart(copy / "more", copy / BEST)
+    check_apart(tmp_path / "more", copy / BEST)
+    resumed = tmp_path / "out" / "step_9"
+    shutil.copytree(earlier / "step_9", resumed)
+    state = TrainerState.load(resumed)
+    state.run["history"] = history.model_dump(mode="json")
+    (resumed / STATE_FILE).write_text(state.model_dump_json())
+    assert find_history(copy / BEST, tmp_path / "out", resumed, warned) == history
+    (copy / BEST).write_text("step_9\n")  # the run went on
+    assert find_history(copy / BEST, tmp_path / "out", resumed, warned) == history
+    shutil.rmtree(copy / "step_9")
+    with pytest.raises(UserError, match=r"best: names step_9, which was removed; name another checkpoint"):
+        History.load(copy / BEST, warned)
+    shutil.rmtree(copy)
+    assert find_history(copy / BEST, tmp_path / "out", resumed, warned) == history
+
+
+def test_a_checkpoint_that_its_run_removes_while_it_is_read_is_said(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run that still goes on does; a damaged file is named as ever."""
+    copy = Path(shutil.copytree(earlier, tmp_path / "copy"))
+    with pytest.raises(UserError, match=r"^other$"), still_there(copy / "step_9"):
+        raise UserError("other")
+    monkeypatch.setattr(TrainerState, "load", lambda path: shutil.rmtree(path) or read_json(path / STATE_FILE, "state"))
+    with pytest.raises(UserError, match="step_9: was removed since it was found; wait for the end of its run"):
+        History.load(copy, lambda line: pytest.fail(line))
+
+
+def test_a_damaged_checkpoint_is_skipped_in_one_line(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(earlier, tmp_path / ("long " * 30 + "name") / "copy"))
+    (copy / "step_9" / "optimizer.safetensors").unlink()
+    code, stderr = run("plan", continued(), "--continue-from", copy)
+    (line,) = [line for line in stderr.splitlines() if "skipped" in line]
+    assert code == 0 and line.startswith(f"{copy}/step_9: skipped; ") and line.endswith("where it was written")
+
+
 def test_a_fine_tuning_run_cannot_be_continued(
     run: Run, toy_pretrained: Path, continued: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -344,7 +394,7 @@ def test_a_run_is_not_continued_in_its_own_folder_or_with_the_parameters_of_anot
     for out in (earlier, earlier / "step_9", earlier / "more", earlier / ".." / earlier.name):
         for resume in ([], ["--resume"], ["--resume", "auto"]):
             code, stderr = run("pretrain", plan, "--continue-from", earlier / "step_7", "--out", out, *resume)
-            assert_user_error(code, stderr, f"{out}: the run to continue is here", "choose another --out")
+            assert_user_error(code, stderr, f"{out}: is in the run {earlier.resolve()}", "choose another --out")
     code, stderr = run("pretrain", plan, "--continue-from", earlier, "--init", earlier, "--out", tmp_path / "out")
     assert_user_error(code, stderr, "--init and --continue-from: give one")
     assert not (tmp_path / "out").exists() and sorted(path.name for path in earlier.rglob("*")) == kept

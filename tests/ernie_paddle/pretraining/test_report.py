@@ -203,7 +203,12 @@ def test_a_page_sums_up_a_run_with_its_best_step_and_its_stops(tmp_path: Path) -
     best = [record for record in records if record["event"] == "evaluation"][-1]["best"]
     (stop,) = [record for record in records if record["event"] == "stop"]
     assert sentences[1] == f"Best step: {best['step']:,}, with {best['value']:.4f}."
-    assert sentences[2:] == [f"Stopped after step {stop['step']:,} by train.best.patience: &lt;why&gt;."]
+    stopped = f"Stopped after step {stop['step']:,} by train.best.patience: &lt;why&gt;"
+    assert stop["step"] < train[-1]["step"] and sentences[2:] == [f"{stopped}; the run was continued."]
+    until = records[: records.index(stop) + 1]
+    (tmp_path / LOG_FILE).write_text("".join(json.dumps(record) + "\n" for record in until))
+    write_report(tmp_path, {}, tmp_path / "page.html")
+    assert f"<p>{stopped}.</p>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_panels_have_the_losses_and_accuracies_of_the_log_over_its_stages() -> None:

@@ -55,6 +55,20 @@ def test_checkpoints_are_written_at_each_interval_and_end_of_a_stage_after_the_s
     assert logged == sorted({*steps, 3, 5, 7}), "what was done before is logged before"
 
 
+def test_a_checkpoint_that_cannot_be_written_names_what_to_do_with_and_without_earlier_ones(
+    idle: Callable[..., Trainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    trainer = idle()
+    monkeypatch.setattr(checkpoint, "save_checkpoint", full_disk)
+    for there, advice in ((False, "make room, then start the run again"), (True, "then resume with --resume")):
+        (tmp_path / "step_1").mkdir(exist_ok=True) if there else None
+        with pytest.raises(UserError, match=rf"step_0: cannot be written \(.*No space.*\); .*{advice}$"):
+            save(trainer, tmp_path, {})
+
+
 def test_the_newest_checkpoints_are_kept(idle: Callable[..., Trainer], tmp_path: Path) -> None:
     run_stages(idle(save_steps=1, keep_checkpoints=3), tmp_path, {}, lambda *_: None, ())
     assert saved_steps(tmp_path) == [5, 6, 7]

@@ -200,6 +200,7 @@ def test_a_score_is_of_the_samples_of_all_ranks(
 
 def test_the_baselines_have_the_entropy_of_the_classes_and_the_share_of_the_majority_class() -> None:
     assert baseline_scores(np.array([1, 0, 3])) == pytest.approx((0.25 * np.log(4) + 0.75 * np.log(4 / 3), 0.75))
+    assert str(baseline_scores(np.array([0, 5]))[0]) == "0.0"  # not -0.0
     assert baseline_scores(np.array([0, 5])) == (0, 1) and baseline_scores(np.zeros(3)) == (0, 0)
 
 
