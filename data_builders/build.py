@@ -10,7 +10,7 @@ from typing import Any
 from data_builders.annotation.annotated_corpus import AnnotatedCorpus
 from data_builders.annotation.features import TokenFeature, copied_columns
 from data_builders.annotation.store import annotate_corpus
-from data_builders.builders.builder import CountingBuilder, SampleBuilder
+from data_builders.builders.builder import CountingBuilder, SampleBuilder, TooFewSamples
 from data_builders.composing import ComposeWorkItem, CountWorkItem, WorkItem
 from data_builders.corpora_config import BuildSettings, builder_of, features_of, raw_corpus
 from data_builders.progress import Bars
@@ -24,6 +24,7 @@ from ernie_paddle.data.schema import LABEL, Column, unique_columns
 from ernie_paddle.data.shard_writing import ShardWriter
 from ernie_paddle.data.shards import FORMAT_VERSION, MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import remove
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
@@ -61,10 +62,11 @@ class TaskCounts:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The annotated corpora, and the statistics of each task's samples."""
+    """The annotated corpora, the statistics of each task's samples, and why optional tasks have none."""
 
     corpora: dict[str, AnnotatedCorpus]
     tasks: dict[str, TaskCounts]
+    without_samples: dict[str, str]
 
 
 def build_samples(
@@ -110,9 +112,17 @@ def build(settings: BuildSettings, out: Path, engine: Engine, registry: Registry
     with locked_folder(out), Bars() as bars:
         running = _Build(settings, raw, features, vocabulary, out, engine, bars)
         annotated = {name: running.annotate(corpus) for name, corpus in raw.items()}
-        tasks = {builder.name: running.compose(builder, annotated) for builder in builders}
+        tasks, without_samples = dict[str, TaskCounts](), dict[str, str]()
+        for builder in builders:
+            try:
+                tasks[builder.name] = running.compose(builder, annotated)
+            except TooFewSamples as reason:
+                if not settings.tasks[builder.name].optional:
+                    raise
+                without_samples[builder.name] = str(reason)
+                remove(out / builder.name)  # those of an earlier build
         vocabulary.save(out / VOCABULARY_FILE)
-    return BuildResult(annotated, tasks)
+    return BuildResult(annotated, tasks, without_samples)
 
 
 @dataclass(frozen=True)
@@ -304,13 +314,13 @@ def _counts(
 
 
 def _check_enough(builder: SampleBuilder, counts: TaskCounts, validation_share: float) -> None:
-    """Raise a `UserError` if a split has no samples."""
+    """Raise `TooFewSamples` if a split has no samples."""
     reasons = Counter(counts.unsuitable)
     named = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
     for split in SPLITS:
         if not counts.samples[split]:
             suitable = counts.documents - reasons.total()
-            raise UserError(
+            raise TooFewSamples(
                 f"{builder.name}: no {split} samples; {suitable:,} of {counts.documents:,} documents are suitable"
                 + (f" (the others: {named})" if named else "")
                 + f"; add more or longer documents, or change validation_share, which is {validation_share:g}"

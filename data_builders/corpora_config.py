@@ -43,6 +43,8 @@ class TaskSettings(Settings):
     feature is auxiliary in the steps of this task, too."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The sample builder's own options."""
+    optional: bool = False
+    """Go on without the task if its corpora give no samples; otherwise it is an error."""
 
 
 class BuildSettings(Settings):

@@ -11,12 +11,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AdaptSettings": "data_builders.adaptation",
     "BuildSettings": "data_builders.corpora_config",
     "Encoder": "ernie_paddle.inference.encoder",
     "FinetuneSettings": "ernie_paddle.finetuning.settings",
     "Predictor": "ernie_paddle.inference.predictor",
     "PretrainSettings": "ernie_paddle.pretraining.settings",
     "UserError": "ernie_paddle.errors",
+    "adapt": "data_builders.adapting",
     "build_samples": "data_builders.build",
     "evaluate": "ernie_paddle.inference.evaluation",
     "export": "ernie_paddle.inference.export",

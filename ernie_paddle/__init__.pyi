@@ -1,3 +1,5 @@
+from data_builders.adaptation import AdaptSettings as AdaptSettings
+from data_builders.adapting import adapt as adapt
 from data_builders.build import build_samples as build_samples
 from data_builders.corpora_config import BuildSettings as BuildSettings
 from ernie_paddle.config import load_settings as load_settings

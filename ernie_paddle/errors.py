@@ -13,6 +13,12 @@ class UserError(Exception):
     exit_code = MISTAKE
 
 
+class Forgotten(UserError):
+    """Tells that earlier tasks got worse than a bound. The work is done, and the model is kept."""
+
+    exit_code = 3
+
+
 class Failure(Exception):
     """A failure of a device, a machine or another rank. The message is one line."""
 

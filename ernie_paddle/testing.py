@@ -144,7 +144,7 @@ def check_task(task: Task, shards: Path, steps: int = 250) -> "Score":
 
     with errors_as_assertions(f"task '{task.name}'"):
         vocabulary = Vocabulary.load(shards / VOCABULARY_FILE)
-        bound, data = open_task(shards, task, vocabulary)
+        bound, data = open_task({"": shards / task.name}, task, vocabulary)
         order = np.argsort(data.train.lengths, kind="stable")
         spread = np.linspace(0, len(order) - 1, min(LEARNT_SAMPLES, len(order))).astype(np.int64)
         rows = order[:LEARNT_SAMPLES] if bound.objective.predicts_tokens else spread  # masks differ each time
@@ -177,7 +177,7 @@ def _learn(task: Task, samples: SampleBlock, vocabulary: Vocabulary, steps: int)
         {"batch_samples": len(samples), "learning_rate": {"peak": 2e-3, "warmup_steps": min(20, steps)}}
     )
     table = SampleTable([samples])
-    data = {task.name: TaskData(table, table, frozenset())}
+    data = {task.name: TaskData(table, {"": table}, frozenset())}
     plan = StagePlan((task.name,), ((steps,),))
     trainer = Trainer(config, vocabulary, {task.name: task}, data, plan, train, ImplSettings())
     before = after = trainer.evaluate(task.name)

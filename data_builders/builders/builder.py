@@ -15,11 +15,16 @@ from data_builders.annotation.features import CAPITALIZATION
 from ernie_paddle.config import NoOptions, Settings
 from ernie_paddle.data.samples import ranges
 from ernie_paddle.data.schema import IGNORED, LABEL, Column
+from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 
 class Unsuitable(Exception):
     """Raised for a document that gives no sample of a task. The message is the reason under which it is counted."""
+
+
+class TooFewSamples(UserError):
+    """Raised for a task that gets no samples, or none of a split, from its corpora."""
 
 
 class SampleDraft(NamedTuple):
@@ -128,7 +133,7 @@ class CountingBuilder(SampleBuilder):
         """Set the builder up from the summed counts of all training documents.
 
         Raises:
-            UserError: no samples can be built from these documents.
+            TooFewSamples: no samples can be built from these documents.
         """
 
 

@@ -18,13 +18,19 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, TokenColumns
-from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Pool, SampleDraft, Unsuitable
+from data_builders.builders.builder import (
+    CountingBuilder,
+    DocumentBuilder,
+    Pool,
+    SampleDraft,
+    TooFewSamples,
+    Unsuitable,
+)
 from data_builders.builders.chunks import first_tokens, last_tokens
 from data_builders.builders.connectives import ENGLISH, MARKERS, NO_CONNECTIVE
 from data_builders.readers.pairs import DiscoursePairReader
 from ernie_paddle.config import Settings
 from ernie_paddle.data.spans import BEGIN, BI_TAGS, INSIDE
-from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 MIN_TOKENS = 3  # of a second sentence without its marker
@@ -104,7 +110,7 @@ class DiscourseRelationBuilder(CountingBuilder, DocumentBuilder):
         least, most = self.options.least_per_marker, self.options.most_per_marker
         kept = [marker for marker in MARKERS if counts[marker] >= least]
         if not kept:
-            raise UserError(
+            raise TooFewSamples(
                 f"{self.name}: no marker has {least} training pairs; add more text or lower "
                 f"tasks.{self.name}.options.least_per_marker"
             )

@@ -20,12 +20,19 @@ import numpy as np
 from pydantic import Field
 
 from data_builders.annotation.document import AnnotatedDocument, TokenColumns
-from data_builders.builders.builder import CountingBuilder, DocumentBuilder, Pool, Reach, SampleDraft, Unsuitable
+from data_builders.builders.builder import (
+    CountingBuilder,
+    DocumentBuilder,
+    Pool,
+    Reach,
+    SampleDraft,
+    TooFewSamples,
+    Unsuitable,
+)
 from data_builders.builders.chunks import first_tokens
 from data_builders.builders.title_ranking import TitleRanking, ordinary_words
 from data_builders.readers.pairs import CLICKED, SHOWN, QueryTitleReader
 from ernie_paddle.config import Settings
-from ernie_paddle.errors import UserError
 from ernie_paddle.text.vocabulary import Vocabulary
 
 RELEVANT, PARTLY_RELEVANT, IRRELEVANT = 0, 1, 2
@@ -82,7 +89,7 @@ class IrRelevanceBuilder(CountingBuilder, DocumentBuilder):
         least = min(counts[CLICKED], counts[SHOWN])
         if not least:
             missing = CLICKED if not counts[CLICKED] else SHOWN
-            raise UserError(f"{self.name}: the log has no row '{missing}'; it needs rows of both kinds")
+            raise TooFewSamples(f"{self.name}: the log has no row '{missing}'; it needs rows of both kinds")
         self._shares = {label: least / counts[label] for label in self._shares}
 
     def of_document(self, document: AnnotatedDocument, pool: Pool, random: np.random.Generator) -> list[SampleDraft]:

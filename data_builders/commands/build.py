@@ -47,6 +47,8 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
     console = open_console()
     console.print(corpora_table(result.corpora))
     console.print(tasks_table(result))
+    for reason in result.without_samples.values():
+        console.print(f"left out: {reason}", soft_wrap=True)
     for name, counts in result.tasks.items():
         for note in counts.notes:
             console.print(f"{name}: {note}", soft_wrap=True)

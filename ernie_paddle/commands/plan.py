@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,6 @@ from rich.table import Table
 from ernie_paddle.arguments import add_continue_from, positive
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_warnings
-from ernie_paddle.data.shards import MANIFEST, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.checking import check_plan
@@ -79,12 +79,13 @@ def stages_table(plan: StagePlan, strategy: str) -> Table:
 def auxiliary_losses(settings: PretrainSettings, registry: Registry, plan: StagePlan) -> AuxiliaryLosses | None:
     """Return the auxiliary losses of a plan, or None if they depend on samples that are not built yet."""
     tasks = {name: registry.pretraining_tasks.get(name) for name in plan.tasks}
-    names, shards = auxiliary_tasks_of(settings.plan, tasks), settings.data.shards
+    names = auxiliary_tasks_of(settings.plan, tasks)
     if not names:
         return AuxiliaryLosses(plan, (), {})
-    if not all((shards / name / MANIFEST).is_file() for name in tasks):
+    manifests = {name: settings.data.manifests(name).values() for name in plan.own.introduced(plan.stages)}
+    if not all(manifests.values()):
         return None
-    columns = {name: Manifest.load(shards / name).label_columns for name in tasks}
+    columns = {name: {*chain.from_iterable(one.label_columns for one in of)} for name, of in manifests.items()}
     return AuxiliaryLosses(plan, tuple(tasks[name] for name in names), columns)
 
 

@@ -48,7 +48,10 @@ class MixedCorpus:
 
 
 def mixture(
-    samples: Mapping[str, int], weights: Mapping[str, float] = MappingProxyType({}), temperature: float = 1.0
+    samples: Mapping[str, int],
+    weights: Mapping[str, float] = MappingProxyType({}),
+    temperature: float = 1.0,
+    shares: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[MixedCorpus, ...]:
     """Return the mixture of corpora with so many samples, in their order; at least one has samples and a weight.
 
@@ -57,13 +60,20 @@ def mixture(
     epoch ends when the corpus that is drawn most often is through. It has `LEAST_EPOCH` samples at least, or as
     many as there are, even if some are drawn several times then. With weights of 1 and a temperature of 1, it has each
     sample once.
+
+    `shares` are those of folders of samples: the corpora `folder/name` of a folder then have, together, a share in
+    proportion to it.
     """
     masses = {name: (count * weights.get(name, 1.0)) ** (1 / temperature) for name, count in samples.items()}
-    shares = {name: mass / sum(masses.values()) for name, mass in masses.items()}
-    drawn = [name for name, share in shares.items() if share]
-    once = min(samples[name] / shares[name] for name in drawn)
+    for folder, share in shares.items():
+        inside = [name for name in masses if name.startswith(f"{folder}/") and masses[name]]
+        factor = share / sum(masses[name] for name in inside) if inside else 0.0
+        masses |= {name: masses[name] * factor for name in inside}
+    fractions = {name: mass / sum(masses.values()) for name, mass in masses.items()}
+    drawn = [name for name, fraction in fractions.items() if fraction]
+    once = min(samples[name] / fractions[name] for name in drawn)
     size = max(once, min(LEAST_EPOCH, sum(samples[name] for name in drawn)))
-    return tuple(MixedCorpus(name, count, shares[name] * size) for name, count in samples.items())
+    return tuple(MixedCorpus(name, count, fractions[name] * size) for name, count in samples.items())
 
 
 class BatchOrder:

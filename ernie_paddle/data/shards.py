@@ -182,6 +182,11 @@ class SampleTable:
         manifest = Manifest.load(folder)
         return cls([block for shard in manifest.splits[split] for block in read_shard(folder, shard, manifest.storage)])
 
+    @classmethod
+    def joined(cls, tables: Sequence["SampleTable"]) -> "SampleTable":
+        """Return the samples of tables with the same columns, one table after the other."""
+        return cls([block for table in tables for block in table._blocks])
+
     def __len__(self) -> int:
         return int(self._first_row[-1])
 

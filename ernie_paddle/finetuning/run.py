@@ -160,11 +160,7 @@ class Finetuning:
             self.config,
             self.vocabulary,
             {task.name: task},
-            {
-                task.name: TaskData(
-                    table, SampleTable([self.eval_sets[self.selection_set].encoded.samples]), frozenset()
-                )
-            },
+            {task.name: TaskData(table, {}, frozenset())},
             self._plan(task.name, table, train),
             train,
             self.settings.impl,

@@ -3,7 +3,7 @@
 The values of samples are not read here; `ernie_paddle.data.checking` does that when a run opens them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.pretraining.history import History
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import DataSection, PretrainSettings, corpora_of
 from ernie_paddle.registry import Registry
 from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Objective, Task
@@ -64,9 +64,11 @@ def check_plan(settings: PretrainSettings, registry: Registry, history: History 
     if stages := tried(stage_plan, plan, history.stages if history else None):
         tried(check_peaks, settings.train.learning_rate, stages)
     config = tried(ErnieConfig.load, where)
-    needed = [*tasks] if data.vocab else [VOCABULARY_FILE, *tasks]
-    absent = [name for name in needed if not (data.shards / name).exists()]
-    vocabulary = None if VOCABULARY_FILE in absent else tried(Vocabulary.load, vocabulary_file(settings))
+    idle = {*stages.tasks} - {*stages.own.introduced(stages.stages)} if stages else set[str]()
+    absent = [name for name in tasks if not data.of_task(name) and name not in idle]
+    if not data.vocab and not data.vocabulary_file.exists():
+        absent.insert(0, VOCABULARY_FILE)
+    vocabulary = None if VOCABULARY_FILE in absent else tried(Vocabulary.load, data.vocabulary_file)
     if config:
         for name, task in tasks.items():
             tried(config.check_task_id, task.task_id, f"{where}: task '{name}'")
@@ -76,21 +78,19 @@ def check_plan(settings: PretrainSettings, registry: Registry, history: History 
             "entries of the vocabulary; raise it, or use another vocabulary"
         )
     for name, task in tasks.items():
-        if name not in absent:
-            mistakes += _sample_mistakes(data.shards / name, task, config, vocabulary, settings.train, history)
-    if not mistakes:
-        mistakes += _mixing_mistakes(settings, [name for name in tasks if name not in absent])
+        for folder in data.of_task(name).values():
+            mistakes += _sample_mistakes(folder, task, config, vocabulary, settings.train, history)
     if history:
         mistakes += history.changes(config, vocabulary)
-    if not mistakes and not absent:
-        mistakes += _auxiliary_mistakes(data.shards, [tasks[name] for name in auxiliary_tasks_of(plan, tasks)], tasks)
-    not_built = f"{data.shards}: {', '.join(absent)} not found; build the samples of the plan's tasks" if absent else ""
+    if not mistakes:
+        manifests = {name: found for name in tasks if (found := data.manifests(name))}
+        mistakes += chain.from_iterable(_unlike(data.of_task(name), found) for name, found in manifests.items())
+        mistakes += _mixing_mistakes(settings, manifests)
+        if not absent:
+            auxiliary_tasks = [tasks[name] for name in auxiliary_tasks_of(plan, tasks) if name in manifests]
+            mistakes += _auxiliary_mistakes(data, auxiliary_tasks, manifests)
+    not_built = f"{data.names}: {', '.join(absent)} not found; build the samples of the plan's tasks" if absent else ""
     return PlanCheck(mistakes, not_built)
-
-
-def vocabulary_file(settings: PretrainSettings) -> Path:
-    """Return the path of a plan's vocabulary."""
-    return settings.data.vocab or settings.data.shards / VOCABULARY_FILE
 
 
 def _sample_mistakes(
@@ -130,16 +130,28 @@ def _sample_mistakes(
         yield from history.changed_classes(task.name, objective.labels) if history else ()
 
 
-def _mixing_mistakes(settings: PretrainSettings, built: Sequence[str]) -> Iterator[str]:
+def _unlike(folders: Mapping[str, Path], manifests: Mapping[str, Manifest]) -> Iterator[str]:
+    """Yield the folders of a task whose samples have other columns than those of its first folder."""
+    (_, first), *others = folders.items()
+    columns = {name: [column.declaration for column in manifest.columns] for name, manifest in manifests.items()}
+    for name, folder in others:
+        if columns[name] != next(iter(columns.values())):
+            yield (
+                f"{folder}: its samples have other columns or classes than those in {first}; build both with the same "
+                "options"
+            )
+
+
+def _mixing_mistakes(settings: PretrainSettings, manifests: Mapping[str, Mapping[str, Manifest]]) -> Iterator[str]:
     """Yield the weights of corpora that no task has, and the tasks whose corpora all have a weight of 0.
 
-    `built` are the tasks with samples. Only if these are all are the names of the corpora known.
+    `manifests` are those of the tasks with samples. Only if these are all are the names of the corpora known.
     """
-    shards, weights = settings.data.shards, settings.data.weights
-    by_task = {task: Manifest.load(shards / task).samples_by_corpus("train") for task in built}
+    weights = settings.data.weights
+    by_task = {task: {corpus.name: corpus.samples for corpus in corpora_of(of)} for task, of in manifests.items()}
     known = dict.fromkeys(chain.from_iterable(by_task.values()))
     for name in weights:
-        if name not in known and len(built) == len(settings.plan.tasks):
+        if name not in known and len(manifests) == len(settings.plan.tasks):
             yield f"data.weights: '{name}' is not among the corpora of the plan's samples: {', '.join(known)}"
     for task, samples in by_task.items():
         if not any(count * weights.get(name, 1.0) for name, count in samples.items()):
@@ -149,17 +161,19 @@ def _mixing_mistakes(settings: PretrainSettings, built: Sequence[str]) -> Iterat
             )
 
 
-def _auxiliary_mistakes(shards: Path, auxiliary_tasks: Sequence[Task], names: Iterable[str]) -> Iterator[str]:
-    """Yield the tasks whose samples have other classes in an auxiliary task's column than its own samples."""
-    manifests = {name: Manifest.load(shards / name) for name in names}
+def _auxiliary_mistakes(
+    data: DataSection, auxiliary_tasks: Sequence[Task], manifests: Mapping[str, Mapping[str, Manifest]]
+) -> Iterator[str]:
+    """Yield the folders whose samples have other classes in an auxiliary task's column than its own samples."""
+    found = [(data.folders[name] / task, one) for task, of in manifests.items() for name, one in of.items()]
     for task in auxiliary_tasks:
         column = task.objective.column.name
-        own = manifests[task.name].column(column)
-        for name, manifest in manifests.items():
+        own = next(iter(manifests[task.name].values())).column(column)
+        for folder, manifest in found:
             other = manifest.column(column)
             if own and other and other.has_labels and other.labels != own.labels:
                 yield (
-                    f"{shards / name}: column '{column}' has other classes than the samples of '{task.name}', which is "
+                    f"{folder}: column '{column}' has other classes than the samples of '{task.name}', which is "
                     "an auxiliary task; build both again"
                 )
 

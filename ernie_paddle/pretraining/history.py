@@ -20,7 +20,7 @@ from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 
 ORDER = ("seed", "batch_tokens", "batch_samples", "group_by_length")  # settings that decide a task's batches
 NO_SIZES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")  # of a model, may change
-WEIGHTS = "data.weights"  # key of the weights of corpora in what identifies a run
+WEIGHTS, SHARES = "data.weights", "data.shares"  # keys of the mixture of corpora in what identifies a run
 JUMP = 0.1  # share of the peak by which the learning rate may rise between two steps without a warning
 
 
@@ -43,6 +43,8 @@ class History(Settings):
     """Checksum of the manifest of each task's samples."""
     weights: dict[str, float]
     """The weights of corpora."""
+    shares: dict[str, float]
+    """The shares of folders of samples."""
     temperatures: dict[str, float]
     """The temperature of the sampling from corpora, by task."""
     train: TrainSection
@@ -83,6 +85,7 @@ class History(Settings):
             labels={task: state.labels[task] for task in stages.tasks},
             data={task: state.run["data"][task] for task in stages.tasks},
             weights=state.run[WEIGHTS],
+            shares=state.run[SHARES],
             temperatures={task: state.run["plan"]["tasks"][task]["temperature"] for task in stages.tasks},
             train=train,
         )
@@ -131,7 +134,7 @@ class History(Settings):
             cursors: the positions at the checkpoint.
             data: checksum of the manifest of each task's samples now.
             train: the settings of the training now.
-            mixtures: the mixture of each task's corpora now.
+            mixtures: the mixture of each task's corpora now, of tasks that have samples.
         """
         changed = [f"train.{key}" for key in ORDER if getattr(self.train, key) != getattr(train, key)]
         positions, notes = dict(cursors), list[str]()
@@ -140,8 +143,10 @@ class History(Settings):
                 positions[task] = Cursor()
                 notes.append(f"{task}: has other samples than before, and starts at their beginning")
                 continue
+            if task not in mixtures:  # it has no steps and no samples now
+                continue
             samples = {corpus.name: corpus.samples for corpus in mixtures[task]}
-            same_mixture = mixtures[task] == mixture(samples, self.weights, self.temperatures[task])
+            same_mixture = mixtures[task] == mixture(samples, self.weights, self.temperatures[task], self.shares)
             reasons = changed if same_mixture else [*changed, "the mixture of its corpora"]
             if reasons and cursor.batch:
                 positions[task] = Cursor(cursor.epoch + 1)

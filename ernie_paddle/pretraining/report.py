@@ -19,12 +19,14 @@ from ernie_paddle.training.evaluation import (
     earlier_tasks,
     forgetting,
     score_row,
+    task_of,
     transfer_text,
 )
 from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result
 
 JsonDict = dict[str, Any]
 
+HELD_OUT_COLORS = ("tab:orange", "tab:green", "tab:red")
 RESULT_COLUMNS = ("run", "metric", "dev", "test")
 
 
@@ -100,16 +102,19 @@ def draw(train: list[JsonDict], evaluations: list[JsonDict]) -> Figure:
     rows = -(-(len(names) + 1) // 2)
     figure = Figure(figsize=(12.4, 2.9 * rows), layout="constrained")
     panels = [figure.add_subplot(rows, 2, number + 1) for number in range(len(names) + 1)]
-    for name in names:
+    scored = list(dict.fromkeys(name for record in evaluations for name in record["tasks"]))
+    for name in scored:
         panels[0].plot(*_curve(evaluations, name, "accuracy"), ".-", linewidth=1, label=name)
     for axes, name in zip(panels[1:], names, strict=True):
         axes.plot(*_curve(train, name, "loss"), color="tab:blue", linewidth=1, label="training")
-        steps, losses = _curve(evaluations, name, "loss")
-        if steps:
-            axes.plot(steps, losses, "o-", color="tab:orange", markersize=3, linewidth=1, label="held-out")
-            last = next(record["tasks"][name] for record in reversed(evaluations) if name in record["tasks"])
+        for number, score in enumerate(score for score in scored if task_of(score) == name):
+            label, color = f"held-out{score.removeprefix(name)}", HELD_OUT_COLORS[number % len(HELD_OUT_COLORS)]
+            axes.plot(*_curve(evaluations, score, "loss"), "o-", color=color, markersize=3, linewidth=1, label=label)
+            last = next(record["tasks"][score] for record in reversed(evaluations) if score in record["tasks"])
             if last["unigram_loss"] is not None:
-                axes.axhline(last["unigram_loss"], color="grey", linestyle=":", label="unigram")
+                axes.axhline(
+                    last["unigram_loss"], color=color, linestyle=":", label=label.replace("held-out", "unigram")
+                )
     for axes, title in zip(panels, ("held-out accuracy", *names), strict=True):
         _shade_stages(axes, train)
         axes.set_title(title, fontsize=10)

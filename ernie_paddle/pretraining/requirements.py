@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernie_paddle.data.order import NO_LIMIT
-from ernie_paddle.data.shards import MANIFEST, CorpusInfo, Manifest
+from ernie_paddle.data.shards import CorpusInfo
 from ernie_paddle.model.config import ErnieConfig
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings, corpora_of
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.training.stage_plan import StagePlan
 
@@ -60,10 +60,10 @@ class Requirements:
 
 def requirements(config: ErnieConfig, plan: StagePlan, settings: PretrainSettings, devices: int) -> Requirements:
     """Return the requirements of a plan on `devices` devices. Samples are counted for tasks with shards."""
-    train, shards = settings.train, settings.data.shards
-    manifests = {task: Manifest.load(shards / task) for task in plan.tasks if (shards / task / MANIFEST).is_file()}
-    length = max((manifest.max_length for manifest in manifests.values()), default=config.max_position_embeddings)
-    size = train.batch_size
+    train, size = settings.train, settings.train.batch_size
+    manifests = {task: found for task in plan.tasks if (found := settings.data.manifests(task))}
+    longest = (manifest.max_length for found in manifests.values() for manifest in found.values())
+    length = max(longest, default=config.max_position_embeddings)
     tokens = size.tokens if size.tokens < NO_LIMIT else size.samples * length
     parameters = parameter_count(config)
     low_precision = 0 if train.precision in ("fp32", "tf32") else parameters * FLOAT // 2  # copies for matrix products
@@ -75,10 +75,7 @@ def requirements(config: ErnieConfig, plan: StagePlan, settings: PretrainSetting
         per_device=(train.accumulation // devices, -(-train.accumulation // devices)),
         state_bytes=parameters * STATE + low_precision,
         activation_bytes=activation_bytes(config, train, settings.impl, tokens, min(length, tokens)),
-        tasks={
-            task: _task_requirements(plan, task, settings, manifest.corpora["train"])
-            for task, manifest in manifests.items()
-        },
+        tasks={task: _task_requirements(plan, task, settings, corpora_of(found)) for task, found in manifests.items()},
     )
 
 

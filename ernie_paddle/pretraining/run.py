@@ -18,11 +18,11 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import sha256_of
 from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import check_apart
-from ernie_paddle.pretraining.checking import bound_objective, check_plan, vocabulary_file
+from ernie_paddle.pretraining.checking import bound_objective, check_plan
 from ernie_paddle.pretraining.evaluating import evaluate_tasks
-from ernie_paddle.pretraining.history import WEIGHTS, History, find_history, still_there
+from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, find_history, still_there
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import DataSection, PretrainSettings, corpora_of
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.task import Task
@@ -127,24 +127,21 @@ def build_trainer(settings: PretrainSettings, registry: Registry, history: Histo
     check = check_plan(settings, registry, history)
     if mistakes := [*filter(None, [check.not_built]), *check.mistakes]:
         raise UserError("\n".join(mistakes))
-    config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(vocabulary_file(settings))
+    config, vocabulary = ErnieConfig.load(settings.model.config), Vocabulary.load(settings.data.vocabulary_file)
     ranks = Ranks.of_this_process()
-    opened = {
-        name: open_task(
-            settings.data.shards,
-            registry.pretraining_tasks.get(name),
-            vocabulary,
-            ranks,
-            partial(settings.mixture, name),
-        )
-        for name in settings.plan.tasks
-    }
-    tasks = {name: configured(task, settings.plan.tasks[name]) for name, (task, _) in opened.items()}
+    tasks, opened = dict[str, Task](), dict[str, TaskData]()
+    for name, quota in settings.plan.tasks.items():
+        task, folders = registry.pretraining_tasks.get(name), settings.data.of_task(name)
+        if folders:
+            task, opened[name] = open_task(folders, task, vocabulary, ranks, partial(settings.mixture, name))
+        elif history:  # without steps and samples now, the task keeps its head
+            task = replace(task, objective=task.objective.with_labels(history.labels[name] or ()))
+        tasks[name] = configured(task, quota)
     return Trainer(
         config,
         vocabulary,
         tasks,
-        {name: data for name, (_, data) in opened.items()},
+        opened,
         stage_plan(settings.plan, history.stages if history else None),
         settings.train,
         settings.impl,
@@ -155,7 +152,7 @@ def build_trainer(settings: PretrainSettings, registry: Registry, history: Histo
 
 
 def open_task(
-    shards: Path,
+    folders: Mapping[str, Path],
     task: Task,
     vocabulary: Vocabulary,
     ranks: Ranks | None = None,
@@ -166,21 +163,35 @@ def open_task(
     Every file is checked against its checksum and every value against its range. `ranks` share this work. `mix`
     returns the mixture of corpora with so many training samples.
 
+    Args:
+        folders: the folders of the task's samples by name, whose columns are the same. A single one may have no name.
+
     Raises:
         UserError: the samples are missing or damaged, or do not match the vocabulary.
     """
-    folder = shards / task.name
-    manifest = check_shards(folder, vocabulary, ranks)
-    train, validation = SampleTable.open(folder, "train"), SampleTable.open(folder, "validation")
-    bound = replace(task, objective=bound_objective(task, manifest, folder))
-    corpora = mix(manifest.samples_by_corpus("train"))
-    return bound, TaskData(train, validation, manifest.label_columns, corpora)
+    manifests = {name: check_shards(folder, vocabulary, ranks) for name, folder in folders.items()}
+    first = next(iter(folders))
+    bound = replace(task, objective=bound_objective(task, manifests[first], folders[first]))
+    train = SampleTable.joined([SampleTable.open(folder, "train") for folder in folders.values()])
+    validation = {name: SampleTable.open(folder, "validation") for name, folder in folders.items()}
+    label_columns = frozenset[str]().union(*(manifest.label_columns for manifest in manifests.values()))
+    corpora = mix({corpus.name: corpus.samples for corpus in corpora_of(manifests)})
+    return bound, TaskData(train, validation, label_columns, corpora)
 
 
 def run_identity(settings: PretrainSettings, history: History | None = None) -> dict[str, Any]:
     """Return everything that decides the result, as JSON. A resumed run must have the same identity."""
-    data = {name: sha256_of(settings.data.shards / name / MANIFEST) for name in settings.plan.tasks}
+    data = {name: samples_digest(settings.data, name, history) for name in settings.plan.tasks}
     model = ErnieConfig.load(settings.model.config).model_dump(mode="json")
     decisive = settings.model_dump(mode="json", include={"plan", "train"})
     continued = {"history": history.model_dump(mode="json")} if history else {}
-    return {"model": model, "data": data, WEIGHTS: settings.data.weights, **decisive, **continued}
+    mixing = {WEIGHTS: settings.data.weights, SHARES: settings.data.shares}
+    return {"model": model, "data": data, **mixing, **decisive, **continued}
+
+
+def samples_digest(data: DataSection, task: str, history: History | None) -> str:
+    """Return the checksums of a task's manifests; those of the run that is continued if the task has no samples now."""
+    digests = {name: sha256_of(folder / MANIFEST) for name, folder in data.of_task(task).items()}
+    if not digests and history:
+        return history.data[task]
+    return " ".join(f"{name} {digest}" if name else digest for name, digest in digests.items())

@@ -157,6 +157,6 @@ def masked_lm_trainer(
 ) -> Trainer:
     """Return a trainer of the tasks that are always auxiliary, on `samples` random samples of `length` tokens."""
     vocabulary, tasks, table = random_samples(config, registry, np.full(samples, length))
-    data = {name: TaskData(table, table, frozenset()) for name in tasks}
+    data = {name: TaskData(table, {}, frozenset()) for name in tasks}
     plan = StagePlan(tuple(tasks), (tuple(1 for _ in tasks),))
     return Trainer(config, vocabulary, tasks, data, plan, train, impl)

@@ -32,6 +32,16 @@ class Score:
     majority_accuracy: float | None
 
 
+def score_name(task: str, folder: str) -> str:
+    """Return the name of a task's score on held-out samples: the task, and their folder if there are several."""
+    return f"{task}/{folder}" if folder else task
+
+
+def task_of(name: str) -> str:
+    """Return the task of a score, given by `score_name`."""
+    return name.partition("/")[0]
+
+
 @dataclass(frozen=True)
 class Best:
     """The best held-out value so far, the first step that reached it, and the number of evaluations since."""

@@ -112,7 +112,7 @@ def start(
         _restore(trainer, resumed, identity)
         stopped, done = trainer.progress.stopped, trainer.progress.step == trainer.plan.total
         best = resumed.with_name(f"{saved.STEP}{trainer.progress.best_step}")
-        if trainer.progress.best and not best.is_dir():
+        if (trainer.progress.best_step or 0) > trainer.plan.begin and not best.is_dir():
             print_warnings(console, [f"{best}: was the best checkpoint and was removed; only a better one replaces it"])
         finished = f"{resumed}: the run is finished" + (f", stopped by {stopped}" if stopped else "")
         console.print(finished if stopped or done else f"resuming from {resumed}", soft_wrap=True)
@@ -151,7 +151,8 @@ def run_stages(
     """Run the remaining steps of the plan. Save every `save_steps` steps, at the end of each stage, and the best step.
 
     Args:
-        evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved.
+        evaluate: scores the trainer's model. It is called after the steps `evaluate_at`, before a checkpoint is saved,
+            and before the first step if the number of the steps that were run before is one of them.
             It notes in the trainer's progress whether the step is the best so far, and whether the run stops there.
 
     Raises:
@@ -160,6 +161,9 @@ def run_stages(
     if trainer.ranks.is_main_process:
         checkpoint.mark_best(out, trainer.progress.best_step)  # a run may be killed between a checkpoint and its mark
     with RunLog(out, trainer) as log, postponed_stop() as received_signal, step_limit(trainer) as limit:
+        if (begin := trainer.plan.begin) in evaluate_at and trainer.progress.step == begin:
+            evaluate(PlannedStep(begin, trainer.plan.earlier, ""), log)
+            log.restart_clock()
         limit.begin()
         for step in trainer.steps(lambda: received_signal() is not None):
             limit.end()

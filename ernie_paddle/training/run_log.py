@@ -14,7 +14,7 @@ from tensorboardX import SummaryWriter
 from ernie_paddle.console import open_console
 from ernie_paddle.files import as_json, os_errors_naming
 from ernie_paddle.programs.session import Session
-from ernie_paddle.training.evaluation import Score, backward_transfer, forgetting, score_table
+from ernie_paddle.training.evaluation import Score, backward_transfer, forgetting, score_table, task_of
 from ernie_paddle.training.log_file import LOG_FILE, TENSORBOARD, drop_records_after, read_log
 from ernie_paddle.training.trainer import StepResult, Trainer
 
@@ -90,7 +90,7 @@ class RunLog:
         is_main_process = trainer.ranks.is_main_process
         self.console = open_console(stderr=True, quiet=not is_main_process)
         if is_main_process:
-            drop_records_after(folder / LOG_FILE, done)
+            drop_records_after(folder / LOG_FILE, done or -1)  # a run that had no checkpoint begins again
         path = folder / LOG_FILE if is_main_process else Path(os.devnull)
         records = read_log(path) if path.exists() else []
         self._evaluations = [record for record in records if record["event"] == "evaluation"]
@@ -163,7 +163,7 @@ class RunLog:
     def evaluation(self, step: int, stage: int, scores: dict[str, Score]) -> None:
         """Write and show held-out scores, what was forgotten, and the best step if the run compares them."""
         uniform, best = self.trainer.uniform_losses(), self.trainer.progress.best
-        tasks = {name: {**vars(score), "uniform_loss": uniform[name]} for name, score in scores.items()}
+        tasks = {name: {**vars(score), "uniform_loss": uniform[task_of(name)]} for name, score in scores.items()}
         record = {"event": "evaluation", "step": step, "stage": stage + 1, "tasks": tasks}
         self._evaluations.append(record)
         lost, transfer = forgetting(self._evaluations), backward_transfer(self._evaluations)

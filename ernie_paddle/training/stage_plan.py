@@ -53,6 +53,11 @@ class StagePlan:
         return sum(map(sum, self.matrix[: stage + 1]))
 
     @property
+    def begin(self) -> int:
+        """The number of the steps that were run before."""
+        return self.end_of(self.earlier - 1)
+
+    @property
     def ends(self) -> list[int]:
         """The numbers of the stages' last steps."""
         return [self.end_of(stage) for stage in range(self.stages)]

@@ -1,6 +1,6 @@
 """Preparation of steps: from the plan to the arrays that are fed to programs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,11 +24,12 @@ from ernie_paddle.training.stage_plan import PlannedStep
 class TaskData:
     """A task's samples, and the columns of these samples that hold labels.
 
-    `corpora` is the mixture of the training samples; without one, an epoch has each of them once.
+    `validation` are the held-out samples by the name of their folder, which is empty if there is only one. `corpora` is
+    the mixture of the training samples; without one, an epoch has each of them once.
     """
 
     train: SampleTable
-    validation: SampleTable
+    validation: Mapping[str, SampleTable]
     label_columns: frozenset[str]
     corpora: tuple[MixedCorpus, ...] = ()
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from ernie_paddle.ranks import Ranks
 from ernie_paddle.settings import ImplSettings, TrainSettings
 from ernie_paddle.task import Task
 from ernie_paddle.text.vocabulary import Vocabulary
-from ernie_paddle.training.evaluation import Best, Score, baseline_scores
+from ernie_paddle.training.evaluation import Best, Score, baseline_scores, score_name
 from ernie_paddle.training.learning_rate import check_peaks, learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
 from ernie_paddle.training.stage_plan import AuxiliaryLosses, PlannedStep, StagePlan, planned_steps
@@ -166,9 +166,18 @@ class Trainer:
                 yield staged.popleft()
         yield from staged
 
-    def evaluate(self, name: str) -> Score:
-        """Return the score of a task on held-out samples, without auxiliary losses."""
-        task, table = self.tasks[name], self.data[name].validation
+    def evaluate_all(self, names: Iterable[str]) -> dict[str, Score]:
+        """Return the scores of those of the tasks that have samples, by `score_name`."""
+        return {
+            score_name(name, folder): self.evaluate(name, folder)
+            for name in names
+            if name in self.data
+            for folder in self.data[name].validation
+        }
+
+    def evaluate(self, name: str, folder: str = "") -> Score:
+        """Return the score of a task on the held-out samples in one of its folders, without auxiliary losses."""
+        task, table = self.tasks[name], self.data[name].validation[folder]
         shuffled = generator(self.train.seed, "evaluation", name).permutation(len(table))
         rows = np.sort(shuffled[: self.train.validation_samples])
         count = task.objective.classes(self.vocabulary.size)

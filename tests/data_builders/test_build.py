@@ -261,3 +261,27 @@ def test_samples_stand_corpus_by_corpus_as_the_manifest_says(
         assert names == [name for name, count in counts.items() for _ in range(count)]
         for corpus in manifest.corpora[split]:
             assert corpus.tokens == sum(table.lengths[np.array(names) == corpus.name])
+
+
+def test_an_optional_task_without_samples_is_left_out_with_a_reason(real_text: RealText, tmp_path: Path) -> None:
+    """The samples of an earlier build with other options are removed. Without `optional`, it is an error."""
+    corpora = {"zh": real_text.settings["corpora"]["zh"]}
+    task: dict[str, Any] = {"corpora": ["zh"], "optional": True}
+    found = build_again(real_text, tmp_path, corpora=corpora, tasks={"discourse_relation": _with_least(task, 1)})
+    assert [*found.tasks] == ["discourse_relation"] and found.without_samples == {}
+    rare = _with_least(task, 10**6)
+    result = build_again(
+        real_text,
+        tmp_path,
+        corpora=corpora,
+        tasks={"discourse_relation": rare, "knowledge_masking": {"corpora": ["zh"]}},
+    )
+    assert [*result.tasks] == ["knowledge_masking"]
+    assert "no marker has 1000000 training pairs" in result.without_samples["discourse_relation"]
+    assert not (tmp_path / "discourse_relation").exists()
+    with pytest.raises(UserError, match="no marker has 1000000"):
+        build_again(real_text, tmp_path, corpora=corpora, tasks={"discourse_relation": {**rare, "optional": False}})
+
+
+def _with_least(task: dict[str, Any], least: int) -> dict[str, Any]:
+    return {**task, "options": {"least_per_marker": least}}

@@ -141,7 +141,7 @@ def collating() -> dict[str, dict[int, float]]:
     os.sched_setaffinity(0, {min(whole)})
     for batch_tokens in (2048, 16384):
         train = TrainSettings(batch_tokens=batch_tokens, learning_rate={"peak": 1e-4})  # type: ignore[arg-type]
-        data = {name: TaskData(table, table, frozenset())}
+        data = {name: TaskData(table, {}, frozenset())}
         preparer = StepPreparer(train, vocabulary, data, lambda planned: (task,), Ranks())
         steps = preparer.prepare_all((PlannedStep(number, 0, name) for number in range(1, 10**6)), {})
         next(steps)
@@ -180,7 +180,7 @@ def memory(steps: int = 5000) -> dict[str, dict[int, float]]:
     train = TrainSettings(batch_tokens=512, learning_rate={"peak": 1e-3})  # type: ignore[arg-type]
     tasks = {name: load_plugins().pretraining_tasks.get(name)}
     plan = StagePlan((name,), ((steps,),))
-    data = {name: TaskData(table, table, frozenset())}
+    data = {name: TaskData(table, {}, frozenset())}
     trainer = Trainer(config, vocabulary, tasks, data, plan, train, ImplSettings())
     megabytes = {
         step.planned.number: trainer.session.memory_bytes() / 1e6

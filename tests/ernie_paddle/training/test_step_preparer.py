@@ -28,7 +28,7 @@ def data() -> TaskData:
     bi_tags = np.tile([-1, *[0] * (LENGTH - 2), -1], SAMPLES)
     labels = np.arange(SAMPLES, dtype=np.int16) % 3
     block = SampleBlock(np.full(SAMPLES, LENGTH), {"input_ids": ids, "bi_tags": bi_tags}, {"label": labels})
-    return TaskData(SampleTable([block]), SampleTable([block]), frozenset(["bi_tags"]))
+    return TaskData(SampleTable([block]), {}, frozenset(["bi_tags"]))
 
 
 def prepared(

@@ -133,7 +133,7 @@ def test_choices_among_any_number_of_sequences_are_scored_without_baselines(
     columns = {"input_ids": ids, "sequence_starts": (ids == 1).astype(int)}
     samples = SampleTable([SampleBlock(counts * 3, columns, {"label": random.integers(0, counts)})])
     trainer.tasks["choice"] = Task("choice", 8, MultipleChoiceObjective())
-    trainer.data["choice"] = TaskData(samples, samples, frozenset())
+    trainer.data["choice"] = TaskData(samples, {"": samples}, frozenset())
     score = trainer.evaluate("choice")
     assert score.labels == len(counts) and (score.unigram_loss, score.majority_accuracy) == (None, None)
     assert score.loss == pytest.approx(np.log(counts).mean(), rel=1e-3), "equal sequences have equal scores"
@@ -179,7 +179,7 @@ def test_scores_of_every_sample_come_in_order_whichever_rank_has_them(
 
     for trainer in trainers:
         monkeypatch.setattr(trainer.session, "scores", scores)
-    table = trainers[0].data[name].validation
+    table = trainers[0].data[name].validation[""]
     for found, loss in together(trainers, lambda trainer: trainer.scores(name, table)):
         assert loss == pytest.approx(3.0) and len(found) == len(table) == 32
         for row, array in enumerate(found):

