@@ -142,7 +142,7 @@ def _build(
     _written(BuildSettings, tree, out / CORPORA_CONFIG)
     for name, reason in {**unfit, **result.without_samples, **few}.items():
         said = reason.removeprefix(f"{name}: ")
-        console.print(f"{name}: no samples of the text: {said}", soft_wrap=True, markup=False)
+        console.print(f"{name}: no samples of the text: {said}", soft_wrap=True)
     return {name: counts for name, counts in result.tasks.items() if name not in few}
 
 

@@ -144,8 +144,7 @@ class TrainSection(TrainSettings):
     def without_effect(self, plan: StagePlan) -> Iterator[str]:
         """Yield a warning for each setting without effect on the evaluations of a run.
 
-        Those of a run that it continues are over. The first evaluation that counts for the best step cannot stop the
-        run, and neither can the one at its end.
+        The first evaluation that counts for the best step cannot stop the run, and neither can the one at its end.
         """
         points = self.evaluation_points(plan)
         if self.evaluate_every and points <= {plan.begin, *plan.ends}:
@@ -155,7 +154,7 @@ class TrainSection(TrainSettings):
             return
         needed = {*plan.tasks} if self.best.task is None else {task_of(self.best.task)}
         first = next(stage for stage in range(plan.stages) if needed <= {*plan.introduced(stage)})
-        count = sum(first == 0 or step > plan.end_of(first - 1) for step in points)
+        count = len(points) if first <= plan.earlier else sum(step > plan.end_of(first - 1) for step in points)
         if self.best.patience > count - 2:
             yield (
                 f"train.best.patience {self.best.patience:,} stops no run; evaluations of the {self.best.what}: "

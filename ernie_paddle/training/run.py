@@ -112,7 +112,7 @@ def start(
         _restore(trainer, resumed, identity)
         stopped, done = trainer.progress.stopped, trainer.progress.step == trainer.plan.total
         best = resumed.with_name(f"{saved.STEP}{trainer.progress.best_step}")
-        if trainer.progress.best and not best.is_dir():
+        if (trainer.progress.best_step or 0) > trainer.plan.begin and not best.is_dir():
             print_warnings(console, [f"{best}: was the best checkpoint and was removed; only a better one replaces it"])
         finished = f"{resumed}: the run is finished" + (f", stopped by {stopped}" if stopped else "")
         console.print(finished if stopped or done else f"resuming from {resumed}", soft_wrap=True)

@@ -106,21 +106,23 @@ def test_an_interval_and_a_patience_that_a_run_does_not_reach_are_said(
 
 
 @pytest.mark.parametrize("earlier", [0, 1])
+@pytest.mark.parametrize("at_first", [False, True])
 @pytest.mark.parametrize("task", [None, "a", "b"])
 @pytest.mark.parametrize("patience", [1, 2, 3, 4, 5])
 def test_a_patience_without_effect_is_one_that_stops_no_run_that_never_gets_better(
-    earlier: int, task: str | None, patience: int
+    earlier: int, at_first: bool, task: str | None, patience: int
 ) -> None:
     """Recounted by the rule that stops a run, for a run of its own and for one that continues the first stage."""
     plan = StagePlan(("a", "b"), ((7, 0), (3, 8)), earlier)
-    train = train_section(evaluate_every={"steps": 4}, best={"task": task, "patience": patience})
+    best_of = {"task": task, "patience": patience}
+    train = train_section(evaluate_every={"steps": 4}, evaluate_first=at_first, best=best_of)
     assert train.best is not None
     best: Best | None = None
     stopped = False
     for step in sorted(train.evaluation_points(plan)):
-        introduced = plan.introduced(0 if step <= plan.end_of(0) else 1)
+        introduced = plan.introduced(max(earlier, int(step > plan.end_of(0))))
         value = compared(train.best, dict.fromkeys(introduced, score(1.0)), plan.tasks)
-        if step > plan.total - plan.own.total and value is not None:
+        if value is not None:
             best = best_after("loss", best, step, value)
             stopped |= step < plan.total and bool(reason_to_stop(train.best, best))
     assert bool([*train.without_effect(plan)]) == (not stopped)
