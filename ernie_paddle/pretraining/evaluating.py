@@ -17,7 +17,7 @@ def evaluate_tasks(trainer: Trainer, train: TrainSection, last: PlannedStep, log
     if settings and (value := compared(settings, scores, trainer.data)) is not None:
         progress.best = best_after(settings.metric, progress.best, last.number, value)
     log.evaluation(last.number, last.stage, scores)
-    if settings and progress.best and last.number < trainer.plan.total:
+    if settings and progress.best and trainer.plan.begin < last.number < trainer.plan.total:
         progress.stopped = reason_to_stop(settings, progress.best)
     if progress.stopped:
         log.stop(last.number, last.stage, progress.stopped)

@@ -355,3 +355,11 @@ def test_all_ranks_decide_the_same_by_the_sums_of_all(
         (tmp_path / rank).mkdir()
     first, second = together(trainers, evaluate_all)
     assert first == second and [best.step for best in first if best] == ends
+
+
+def test_a_run_is_not_stopped_before_its_first_step(run: Run, write_plan: Callable[..., Path], tmp_path: Path) -> None:
+    plan, out = write_plan(plan={"tasks": TASKS}), tmp_path / "run"
+    settings = ["train.evaluate_first=true", "train.evaluate_every.steps=3", "train.best.target=1000"]
+    settings.append(f"train.best.task={MASKING}")
+    assert run("pretrain", plan, "--out", out, "--set", *settings)[0] == 0
+    assert [path.name for path in saved.checkpoints(out)] == ["step_3"]
