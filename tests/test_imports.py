@@ -17,7 +17,7 @@ MAY_USE = {
 
 HEAVY = (  # modules that no command needs before it runs
     "paddle paddlenlp ray matplotlib sklearn scipy gensim jieba rjieba bm25s mwxml seqeval tensorboardX snownlp "
-    "charset_normalizer pandas onnx onnxruntime"
+    "charset_normalizer lxml pandas onnx onnxruntime"
 ).split()
 
 

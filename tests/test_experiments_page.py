@@ -1,0 +1,85 @@
+"""Every figure on the page of experiments comes from a JSON file beside it."""
+
+import json
+import re
+from typing import Any
+
+from comparison_tables import tables
+from pages import ROOT, Page
+from run_results import read_results
+
+PAGE = Page.read(ROOT / "docs/experiments.md")
+FOLDER = ROOT / "docs/experiments"
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
+
+
+def read_json(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def cells_below(line: str) -> list[list[str]]:
+    """Return the rows of the table after the line that begins like this."""
+    _, _, rest = PAGE.prose.partition(f"\n{line}")
+    rows = re.match(r"[^\n]*\n\n?((?:\|[^\n]*\n)+)", rest)
+    assert rows, line
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].strip().split("\n")]
+
+
+def test_tables_of_results_are_those_of_the_json_files() -> None:
+    shown = re.findall(r"^### [^\n]+\n\n(?:\|[^\n]*\n)+", PAGE.prose + "\n", re.MULTILINE)
+    experiments = [path for path in FOLDER.glob("*.json") if "languages" in read_json(path.name)]
+    known = {table for path in experiments for table in tables(*read_results(path))}
+    assert shown and {table.strip() for table in shown} <= known
+    assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
+        table.partition("\n")[0].removeprefix("### ") for table in shown
+    }
+
+
+def test_the_papers_values_and_the_sizes_of_the_text_are_those_of_the_json_files() -> None:
+    paper = read_json("paper.json")
+    assert cells_below("The paper's values")[2:] == [
+        [name, *map(str, values)] for name, values in paper["accuracy"].items()
+    ]
+    manuals = read_json("manuals.json")["manuals"]
+    rows = cells_below("[manuals](guides/corpora.md#more-text-manuals)")[2:]
+    assert rows[: len(manuals)] == [
+        [manual["language"], manual["manual"], manual["package"], f"{manual['pages']:,}", f"{manual['characters']:,}"]
+        for manual in manuals
+    ]
+    for language, *_, pages, characters in rows[len(manuals) :]:
+        own = [manual for manual in manuals if manual["language"] == language]
+        assert (pages, characters) == tuple(
+            f"{sum(manual[key] for manual in own):,}" for key in ("pages", "characters")
+        )
+    assert {row[0] for row in rows[len(manuals) :]} == {manual["language"] for manual in manuals}
+
+
+def test_other_figures_of_the_page_are_in_the_json_files() -> None:
+    known: set[str] = set()
+
+    def collect(value: Any) -> None:
+        if isinstance(value, dict | list):
+            for item in value.values() if isinstance(value, dict) else value:
+                collect(item)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            known.update({f"{value:,}", str(value)})
+
+    for path in FOLDER.rglob("*.json"):
+        collect(json.loads(path.read_text(encoding="utf-8")))
+    prose = re.sub(r"^\|.*$|`[^`]*`|\]\([^)]*\)", " ", PAGE.prose, flags=re.MULTILINE)
+    figures = {figure.rstrip(",") for figure in NUMBER.findall(prose)}
+    assert "50,000" in figures
+    assert {figure for figure in figures if len(figure) > 2} - known == set()
+
+
+def test_the_command_of_the_first_run_is_that_of_its_results() -> None:
+    settings = read_json("strategies.json")["settings"]
+    (command,) = [command for command in PAGE.commands if "--budget" in command]
+    given = dict(re.findall(r"--(languages|seeds|budget) (\S+)", command))
+    assert given["languages"].split(",") == list(settings["languages"])
+    assert given["seeds"] == ",".join(map(str, settings["seeds"])) and int(given["budget"]) == settings["budget"]
+    assert f"finetuning_seeds={settings['finetuning_seeds']}" in command
+    (recipes,) = [language["recipes"] for language in settings["languages"].values()]
+    assert f"languages.zh.recipes=[{','.join(recipes)}]" in command
+    steps = {sum(run["task_steps"].values()) for run in read_results(FOLDER / "strategies.json")[1] if "steps" in run}
+    assert steps == {settings["budget"]}

@@ -1,0 +1,231 @@
+"""The config of an experiment, and the pre-training and fine-tuning runs that it stands for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AfterValidator, Field
+
+from ernie_paddle.config import FileName, Settings, each_once, load_settings
+from ernie_paddle.errors import UserError
+from ernie_paddle.finetuning.settings import load_recipe
+from ernie_paddle.model.config import ErnieConfig
+from ernie_paddle.pretraining.plan import Strategy
+from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.registry import Registry
+
+Group = Literal["strategies", "auxiliary_losses", "leave_one_out", "one_added", "order", "task_ids"]
+MASKED_LM, FROM_SCRATCH = "masked_lm", "from_scratch"
+CONTINUAL: Strategy = "continual_multi_task"
+STRATEGIES: tuple[Strategy, ...] = ("sequential", "multi_task", CONTINUAL)
+
+
+class LanguageSettings(Settings):
+    """One language of an experiment."""
+
+    prepare: list[str] = Field(default_factory=list)
+    """Commands of `ernie-paddle` that make vocabulary and samples, in this order; each runs once."""
+    plan: Path
+    """Plan config. Its tasks are in the order in which they are introduced; all variants share its budget of steps."""
+    recipes: Annotated[list[Path], AfterValidator(each_once)] = Field(default_factory=list)
+    """Recipes of the downstream tasks."""
+    other_order: Annotated[list[str], AfterValidator(each_once)] = Field(default_factory=list)
+    """The tasks in the order of the group `order`."""
+
+
+class ExperimentSettings(Settings):
+    """The config of an experiment."""
+
+    languages: dict[FileName, LanguageSettings] = Field(min_length=1)
+    """Languages by name."""
+    groups: Annotated[list[Group], Field(min_length=1), AfterValidator(each_once)]
+    """What is compared; a table each."""
+    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(each_once)]
+    """Seeds of pre-training."""
+    finetuning_seeds: Annotated[list[int], Field(min_length=1), AfterValidator(each_once)]
+    """Seeds of fine-tuning, from each pre-trained model."""
+    budget: int | None = Field(default=None, ge=1)
+    """Steps of each pre-training run; `null`: those of the plan."""
+    workers: int = Field(default=2, ge=1)
+    """Runs at a time; each has an equal share of the cores."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to spend the budget: a strategy, the tasks in their order, and whether they have auxiliary losses."""
+
+    name: str
+    strategy: Strategy
+    tasks: tuple[str, ...]
+    auxiliary: bool = False
+
+
+def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()) -> list[Variant]:
+    """Return the variants that a group compares. The first task is that of masked LM.
+
+    Raises:
+        UserError: `order` has no other order, or one of other tasks.
+    """
+    everything, first = tuple(tasks), tasks[0]
+    continual, masked_lm = Variant(CONTINUAL, CONTINUAL, everything), Variant(MASKED_LM, "multi_task", (first,))
+    if group == "strategies":
+        return [*(Variant(strategy, strategy, everything) for strategy in STRATEGIES), masked_lm]
+    if group == "auxiliary_losses":
+        return [continual, replace(continual, name=group, auxiliary=True)]
+    if group == "leave_one_out":
+        rest = {task: tuple(other for other in tasks if other != task) for task in tasks[1:]}
+        return [continual, *(Variant(f"without_{task}", CONTINUAL, others) for task, others in rest.items())]
+    if group == "one_added":
+        return [masked_lm, *(Variant(f"{MASKED_LM}_and_{task}", CONTINUAL, (first, task)) for task in tasks[1:])]
+    if group == "order":
+        if sorted(other_order) != sorted(tasks):
+            raise UserError(f"other_order: expected the plan's tasks in another order: {', '.join(tasks)}")
+        return [continual, Variant("other_order", CONTINUAL, tuple(other_order))]
+    return [continual]
+
+
+@dataclass(frozen=True)
+class PretrainRun:
+    """A pre-training run: a variant in a language, with a seed."""
+
+    language: str
+    variant: Variant
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The folder of the run."""
+        return f"{self.language}/{self.variant.name}/seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class FinetuneRun:
+    """Fine-tuning runs of one recipe from a pre-trained model, or from scratch with its sizes, with several seeds.
+
+    The recipe's own row of the task embedding is used where `task_id` is None.
+    """
+
+    pretrained: PretrainRun
+    recipe: Path
+    task_id: int | None = None
+    from_scratch: bool = False
+
+    @property
+    def name(self) -> str:
+        """The folder of the runs."""
+        source = f"{self.pretrained.language}/{FROM_SCRATCH}" if self.from_scratch else self.pretrained.name
+        return f"{source}/{self.recipe.stem}" + ("" if self.task_id is None else f",task_id={self.task_id}")
+
+
+class Experiment:
+    """An experiment with its plans and recipes.
+
+    Raises:
+        UserError: a plan or recipe is missing or has mistakes, or a group does not suit it.
+    """
+
+    def __init__(self, name: str, settings: ExperimentSettings, registry: Registry):
+        self.name, self.settings = name, settings
+        self.plans = {
+            name: load_settings(PretrainSettings, language.plan) for name, language in settings.languages.items()
+        }
+        recipes = dict.fromkeys(recipe for language in settings.languages.values() for recipe in language.recipes)
+        self.recipes = {recipe: load_recipe(recipe) for recipe in recipes}
+        for name, language in settings.languages.items():
+            stems = [recipe.stem for recipe in language.recipes]
+            if repeated := [stem for stem in stems if stems.count(stem) > 1]:
+                raise UserError(f"languages.{name}.recipes: two files are called '{repeated[0]}'; rename one")
+        self.task_ids = {name: self._task_ids(name, registry) for name in settings.languages}
+        for name, plan in self.plans.items():
+            if self.budget(name) < len(plan.plan.tasks) * (len(plan.plan.tasks) + 1):
+                raise UserError(f"a budget of {self.budget(name)} steps is too small for the tasks of {name}")
+
+    def _task_ids(self, language: str, registry: Registry) -> dict[str, int]:
+        """Return the rows of the task embedding by name, the last of which no task has, if they are compared."""
+        if "task_ids" not in self.settings.groups:
+            return {}
+        plan = self.plans[language]
+        config = ErnieConfig.load(plan.model.config)
+        if not config.use_task_id:
+            raise UserError(f"{plan.model.config}: has no task embedding, as the group 'task_ids' needs it")
+        ids = {name: registry.pretraining_tasks.get(name).task_id for name in plan.plan.tasks}
+        return {**ids, "of no task": config.task_type_vocab_size - 1}
+
+    def budget(self, language: str) -> int:
+        """Return the steps of each pre-training run in a language."""
+        steps = (quota.steps for quota in self.plans[language].plan.tasks.values())
+        return self.settings.budget or sum(sum(count) if isinstance(count, list) else count for count in steps)
+
+    def groups(self, language: str) -> dict[Group, list[Variant]]:
+        """Return the variants of each group in a language."""
+        tasks, other_order = list(self.plans[language].plan.tasks), self.settings.languages[language].other_order
+        return {group: variants(group, tasks, other_order) for group in self.settings.groups}
+
+    def pretrain_runs(self) -> list[PretrainRun]:
+        """Return every pre-training run once, all those of the first seed before those of the second."""
+        runs = (
+            PretrainRun(language, variant, seed)
+            for seed in self.settings.seeds
+            for language in self.settings.languages
+            for group in self.groups(language).values()
+            for variant in group
+        )
+        return list(dict.fromkeys(runs))
+
+    def finetune_runs(self) -> list[FinetuneRun]:
+        """Return the fine-tuning runs from every pre-trained model, and those from scratch."""
+        runs = list[FinetuneRun]()
+        for run in self.pretrain_runs():
+            recipes = self.settings.languages[run.language].recipes
+            runs += (FinetuneRun(run, recipe) for recipe in recipes)
+            if run.variant.name == CONTINUAL:
+                ids = self.task_ids[run.language].values()
+                runs += (self.with_task_id(run, recipe, task_id) for recipe in recipes for task_id in ids)
+        first = {run.language: run for run in reversed(self.pretrain_runs())}
+        scratch = (
+            FinetuneRun(run, recipe, from_scratch=True)
+            for language, run in first.items()
+            for recipe in self.settings.languages[language].recipes
+        )
+        return list(dict.fromkeys([*runs, *scratch]))
+
+    def with_task_id(self, run: PretrainRun, recipe: Path, task_id: int) -> FinetuneRun:
+        """Return the fine-tuning runs with a row of the task embedding."""
+        return FinetuneRun(run, recipe, None if task_id == self.recipes[recipe].signature.task_id else task_id)
+
+    def quotas(self, run: PretrainRun) -> dict[str, int]:
+        """Return the steps of each task of a run: equal shares of the budget, to one step."""
+        share, rest = divmod(self.budget(run.language), len(run.variant.tasks))
+        return {task: share + (number < rest) for number, task in enumerate(run.variant.tasks)}
+
+    def overrides(self, run: PretrainRun) -> list[str]:
+        """Return what a run changes in the plan of its language, as arguments of `--set`."""
+        of_plan = self.plans[run.language].plan.tasks
+        tasks = {
+            task: {**of_plan[task].model_dump(exclude={"steps"}, exclude_defaults=True), "steps": steps}
+            for task, steps in self.quotas(run).items()
+        }
+        auxiliary = "null" if run.variant.auxiliary else "[]"
+        return [
+            f"plan.strategy={run.variant.strategy}",
+            f"plan.tasks={_flow(tasks)}",
+            f"plan.auxiliary_tasks={auxiliary}",
+            f"train.seed={run.seed}",
+        ]
+
+
+def _flow(value: object) -> str:
+    """Return a value as YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf")).strip()
+
+
+def prepare_commands(settings: ExperimentSettings) -> Iterator[tuple[str, str]]:
+    """Yield the language and the command of each preparation, a command that several languages name only once."""
+    seen: set[str] = set()
+    for name, language in settings.languages.items():
+        for command in language.prepare:
+            if command not in seen:
+                seen.add(command)
+                yield name, command
