@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text",
         nargs="+",
+        action="extend",
         required=True,
         metavar="CORPUS",
         help="FORMAT:PATH, or a path whose suffix determines the format",
@@ -28,7 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=["en", "zh"], help="language (default: that of the text's beginning)")
     parser.add_argument("--encoding", help="encoding of the text, a Python codec such as gb18030 (default: utf-8)")
     parser.add_argument(
-        "--tasks", nargs="+", help="tasks of the text besides masking (default: those that the model has heads for)"
+        "--tasks",
+        nargs="+",
+        action="extend",
+        help="tasks of the text besides masking (default: those that the model has heads for)",
     )
     parser.add_argument("--epochs", type=float, help=f"how often the text is read (default: {DEFAULTS.epochs:g})")
     parser.add_argument(

@@ -91,4 +91,4 @@ def with_cased_vocabulary(real_text: RealText, folder: Path) -> RealText:
     vocabulary = train_vocabulary(corpora, VOCABULARY_SIZE, lower_case=False)
     vocabulary.save(folder / VOCABULARY_FILE)
     settings = real_text.settings | {"vocab": str(folder / VOCABULARY_FILE)}
-    return RealText(real_text.sources, vocabulary, settings, folder / "not built", BuildResult({}, {}))
+    return RealText(real_text.sources, vocabulary, settings, folder / "not built", BuildResult({}, {}, {}))

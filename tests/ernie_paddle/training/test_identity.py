@@ -31,9 +31,8 @@ def test_a_pre_training_run_is_its_model_plan_train_section_and_samples(
         return run_identity(load_settings(PretrainSettings, write_plan(**sections, **changed), []))
 
     settings, first = load_settings(PretrainSettings, write_plan(**sections), []), identity()
-    assert first.keys() == {"model", "plan", "train", "data", "data.weights"} and first["data"].keys() == set(
-        settings.plan.tasks
-    )
+    assert first.keys() == {"model", "plan", "train", "data", "data.weights", "data.shares"}
+    assert first["data"].keys() == {*settings.plan.tasks}
     assert first["plan"] == settings.plan.model_dump(mode="json")
     assert first["train"] == settings.train.model_dump(mode="json")
     assert identity(impl={"logging_steps": 1, "recompute": True, "attention": "padded"}) == first
