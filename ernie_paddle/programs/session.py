@@ -53,7 +53,7 @@ class Session:
             raise UserError(f"train.gradient_sums: {gradient_sums} needs GPUs")
         self.collectives = connect(self.ranks, self.variables.place)
         self.update_seconds = 0.0  # in update programs so far
-        self._executor = paddle.static.Executor(self.variables.place)
+        self._executors: dict[Any, paddle.static.Executor] = {}  # by program; one keeps eight programs ready at most
         self._accumulates = False  # whether this step already has gradients
         self._weights: dict[str, list[float]] = {}  # of the losses, as they were last set
         self._ahead: dict[tuple[str, ...], DeviceFeeds] = {}
@@ -232,7 +232,9 @@ class Session:
             )
 
     def _run(self, main: Any, feed: dict[str, np.ndarray], *fetched: Any) -> list[np.ndarray]:
-        return self._executor.run(main, feed=feed, fetch_list=list(fetched), scope=self.variables.scope)
+        if main not in self._executors:
+            self._executors[main] = paddle.static.Executor(self.variables.place)
+        return self._executors[main].run(main, feed=feed, fetch_list=list(fetched), scope=self.variables.scope)
 
     def _training_program(self, tasks: tuple[Task, ...], accumulates: bool) -> TaskProgram:
         names = tuple(task.name for task in tasks)

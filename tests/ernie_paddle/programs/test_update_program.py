@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paddle.base import executor
 from programs_support import MakeBackend, feed_for, joined, ones, random_batch, random_labels, session_for, session_of
 
 from ernie_paddle.data.batch import Batch
@@ -202,3 +203,24 @@ def test_no_task_s_name_gives_a_group_the_name_of_another() -> None:
     names = [group.name for group in program.groups]
     assert len(set(names)) == len(names)
     assert {spec.name for group in program.groups for spec in group.specs} >= {"case_hidden.w_0", "case_fc.w_0"}
+
+
+def test_programs_of_many_tasks_in_turn_are_prepared_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor keeps eight programs ready; three tasks have nine: training, update and evaluation."""
+    prepared: list[object] = []
+    original = executor._ExecutorCache._get_pir_program_and_executor
+
+    def counted(self: object, cached: object) -> object:
+        prepared.append(cached)
+        return original(self, cached)
+
+    monkeypatch.setattr(executor._ExecutorCache, "_get_pir_program_and_executor", counted)
+    names = ("knowledge_masking", "capitalization", "token_document_relation")
+    session, tasks = session_for(AdamSettings(), *names)
+    for _ in range(3):
+        for task in tasks:
+            feed = feed_for(session, (task,), seed=1)
+            session.add_gradients((task,), feed, ones(1), 1)
+            session.update((task,), 0.01)
+            session.evaluate(task, feed)
+    assert len(prepared) == 3 * len(names)
