@@ -18,7 +18,7 @@ from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, remove, write_json
 from ernie_paddle.model.config import CONFIG_FILE
-from ernie_paddle.model.saved import BEST, resolve
+from ernie_paddle.model.saved import BEST, STEP, resolve
 from ernie_paddle.outputs import check_empty
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -173,8 +173,7 @@ def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[s
     for name, quota in plan.plan.tasks.items():
         own = f"{built[name].samples[SPLITS[0]]:,}" if name in built else "-"
         earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
-        steps = sum(quota.steps) if isinstance(quota.steps, list) else quota.steps
-        table.add_row(name, own, earlier, f"{steps:,}" if steps else "- (its head stays as it is)")
+        table.add_row(name, own, earlier, f"{quota.total:,}" if quota.total else "- (its head stays as it is)")
     table.caption = adaptation.rate_text(max(plan.train.learning_rate.peaks(1)))
     return table
 
@@ -203,7 +202,7 @@ def _result(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
     model = resolve(run / BEST if (run / BEST).is_file() else run)
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
     before = [record for record in records if record["step"] == begin][-1]["tasks"]
-    after = next(record for record in records if f"step_{record['step']}" == model.name)["tasks"]
+    after = next(record for record in records if f"{STEP}{record['step']}" == model.name)["tasks"]
     own = f"/{TEXT}" if settings.replay else ""
     changes = [
         HeldOutChange(

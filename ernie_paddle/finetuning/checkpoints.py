@@ -61,14 +61,7 @@ def complete_checkpoints(run: Path, report: Callable[[str], None]) -> list[Path]
     Raises:
         UserError: there are none.
     """
-    complete = []
-    for path in saved.checkpoints(run):
-        try:
-            saved.check_model(path)
-        except UserError as error:
-            report(f"{path}: skipped; {error}")
-        else:
-            complete.append(path)
+    complete = list(saved.accepted(saved.checkpoints(run), saved.check_model, report))
     if not complete:
         raise UserError(f"{run}: no complete checkpoint ({saved.STEP}N); name the folder of a pre-training run")
     return complete

@@ -108,8 +108,7 @@ class Finetuning:
     def _run(self, resume: Resume) -> dict[str, Any]:
         identity = self._identity()
         plan, every = self.trainer.plan, self.settings.evaluate_every
-        ends = [plan.end_of(epoch) for epoch in range(plan.stages)]
-        warnings = [f"{reason}: dev is scored at its end" for reason in every.too_long(ends)] + self._unwritten()
+        warnings = [f"{reason}: dev is scored at its end" for reason in every.too_long(plan.ends)] + self._unwritten()
         messages = open_console(stderr=True, quiet=not self.ranks.is_main_process)
         print_warnings(messages, warnings)
         resumed = checkpoint_to_resume(self.out, resume, self.ranks)
@@ -119,7 +118,7 @@ class Finetuning:
             shutil.rmtree(self.out / BEST, ignore_errors=True)  # left by a run that was not resumed
         elif self.trainer.progress.step and (self.out / BEST).exists():
             saved.check_model(self.out / BEST)
-        run_stages(self.trainer, self.out, identity, self._keep_best, every.points(ends))
+        run_stages(self.trainer, self.out, identity, self._keep_best, every.points(plan.ends))
         return self._conclude(identity)
 
     def _unwritten(self) -> list[str]:

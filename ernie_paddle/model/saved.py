@@ -7,7 +7,7 @@ that compares its checkpoints has a file `best` with the name of the best one.
 """
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,14 +155,18 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def newest(folder: Path, check: Callable[[Path], None], report: Callable[[str], None]) -> Path | None:
     """Return the newest checkpoint that `check` accepts. Calls `report` for each one it skips."""
-    for path in reversed(checkpoints(folder)):
+    return next(accepted(reversed(checkpoints(folder)), check, report), None)
+
+
+def accepted(paths: Iterable[Path], check: Callable[[Path], None], report: Callable[[str], None]) -> Iterator[Path]:
+    """Yield the checkpoints that `check` accepts. Calls `report` for each one it skips."""
+    for path in paths:
         try:
             check(path)
         except UserError as error:
             report(f"{path}: skipped; {error}")
         else:
-            return path
-    return None
+            yield path
 
 
 def check_model(path: Path) -> None:

@@ -30,6 +30,11 @@ class TaskQuota(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """The task's own options."""
 
+    @property
+    def total(self) -> int:
+        """The steps of the task over all stages that are given."""
+        return sum(self.steps) if isinstance(self.steps, list) else self.steps
+
 
 class PlanSettings(Settings):
     """The `plan` section: tasks in the order in which they are introduced."""

@@ -22,7 +22,7 @@ from ernie_paddle.training.evaluation import (
     task_of,
     transfer_text,
 )
-from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result
+from ernie_paddle.training.log_file import LOG_FILE, read_log, read_result, selected_and_test
 
 JsonDict = dict[str, Any]
 
@@ -42,9 +42,7 @@ def result_rows(results: dict[str, JsonDict]) -> list[list[str]]:
     """
     rows = []
     for run, result in results.items():
-        sets = result["sets"]
-        test = next((scores for name, scores in sets.items() if name.startswith("test")), None)
-        dev = sets[result["selected_on"]]
+        dev, test = selected_and_test(result)
         shown = (
             f"{100 * scores['values'][scores['selection_metric']]:.2f}" if scores else "-" for scores in (dev, test)
         )

@@ -39,7 +39,6 @@ def _warmups(settings: LearningRateSettings, plan: StagePlan) -> Iterator[str]:
 def _intervals(impl: ImplSettings, plan: StagePlan) -> list[str]:
     """Return warnings about intervals that were set explicitly, and of which none ends in the run."""
     steps = plan.own.total
-    before = plan.total - steps
     effects = {
         "logging_steps": "the log has one record per stage",
         "save_steps": "checkpoints are written only at the end of each stage",
@@ -47,5 +46,5 @@ def _intervals(impl: ImplSettings, plan: StagePlan) -> list[str]:
     return [
         f"impl.{name} {getattr(impl, name):,} is more than the {steps:,} steps of the run: {effect}"
         for name, effect in effects.items()
-        if name in impl.model_fields_set and before // getattr(impl, name) == plan.total // getattr(impl, name)
+        if name in impl.model_fields_set and plan.begin // getattr(impl, name) == plan.total // getattr(impl, name)
     ]

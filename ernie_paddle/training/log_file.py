@@ -1,6 +1,7 @@
 """The files of a run that reports read: its log, with a JSON object on each line, and its result."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,6 +125,12 @@ def _write_records(path: Path, records: list[dict[str, Any]], step: int) -> None
     """Write a log with the records up to `step`."""
     with atomic_write(path) as file:
         file.writelines(as_json(record) + "\n" for record in records if record["step"] <= step)
+
+
+def selected_and_test(result: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the scores of the set that selected a result's best model, and those of its first test set, if any."""
+    sets = result["sets"]
+    return sets[result["selected_on"]], next((sets[name] for name in sets if name.startswith("test")), None)
 
 
 def write_result(run: Path, result: dict[str, Any]) -> None:

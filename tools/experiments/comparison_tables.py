@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from run_results import read_results
 
 from ernie_paddle.files import atomic_write
+from ernie_paddle.training.evaluation import earlier_tasks
 
 JsonDict = dict[str, Any]
 MISSING = "-"
@@ -154,13 +155,12 @@ def _change_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str
 
 def _changes(run: JsonDict) -> dict[str, float]:
     """Return the change of each task that was introduced before the last stage, in points."""
-    ends = {record["stage"]: record["tasks"] for record in run["evaluations"]}  # the last evaluation of each stage
-    own_stage = {task: stage for stage in reversed(ends) for task in ends[stage]}
-    end = ends[max(ends)] if ends else {}
+    if not (evaluations := run["evaluations"]):
+        return {}
+    end = evaluations[-1]["tasks"]
     return {
-        task: 100 * (scores["accuracy"] - ends[own_stage[task]][task]["accuracy"])
-        for task, scores in end.items()
-        if own_stage[task] < max(ends)
+        task: 100 * (end[task]["accuracy"] - own["tasks"][task]["accuracy"])
+        for task, own in earlier_tasks(evaluations).items()
     }
 
 

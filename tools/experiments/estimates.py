@@ -9,7 +9,6 @@ from job_queue import Job
 from run_results import FINETUNE, PRETRAIN
 
 from ernie_paddle.config import load_settings
-from ernie_paddle.data.shards import MANIFEST
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Registry
 
@@ -52,7 +51,7 @@ class Estimates:
     def _measure(self, language: str) -> tuple[float, float] | None:
         """Return the seconds of a pre-training run with all tasks, and tokens per second; None without samples."""
         plan = self._experiment.plans[language]
-        if not all((plan.data.shards / task / MANIFEST).is_file() for task in plan.plan.tasks):
+        if not all(plan.data.of_task(task) for task in plan.plan.tasks):
             return None
         from ernie_paddle.pretraining.run import build_trainer
         from ernie_paddle.training.benchmark import measure

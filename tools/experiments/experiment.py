@@ -155,8 +155,7 @@ class Experiment:
 
     def budget(self, language: str) -> int:
         """Return the steps of each pre-training run in a language."""
-        steps = (quota.steps for quota in self.plans[language].plan.tasks.values())
-        return self.settings.budget or sum(sum(count) if isinstance(count, list) else count for count in steps)
+        return self.settings.budget or sum(quota.total for quota in self.plans[language].plan.tasks.values())
 
     def groups(self, language: str) -> dict[Group, list[Variant]]:
         """Return the variants of each group in a language."""

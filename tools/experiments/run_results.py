@@ -8,7 +8,7 @@ from experiment import FROM_SCRATCH, Experiment, FinetuneRun, PretrainRun
 
 from ernie_paddle import __version__
 from ernie_paddle.files import read_json, write_json
-from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log, read_result
+from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log, read_result, selected_and_test
 
 PREPARE, PRETRAIN, FINETUNE = "prepare", "pretrain", "finetune"  # phases; the last two are folders of an experiment
 RESULTS = "results"  # folder of an experiment
@@ -105,11 +105,9 @@ def downstream(experiment: Experiment, runs: Iterable[FinetuneRun], out: Path) -
 
 def selected_scores(result: Mapping[str, Any]) -> JsonDict:
     """Return the selection metric of a fine-tuning result, with its values on dev and test."""
-    sets = result["sets"]
-    dev = sets[result["selected_on"]]
-    test = next((scores for name, scores in sets.items() if name.startswith("test")), dev)
+    dev, test = selected_and_test(result)
     metric = dev["selection_metric"]
-    return {"metric": metric, "dev": dev["values"][metric], "test": test["values"][metric]}
+    return {"metric": metric, "dev": dev["values"][metric], "test": (test or dev)["values"][metric]}
 
 
 def read_results(path: Path) -> tuple[JsonDict, list[JsonDict]]:
