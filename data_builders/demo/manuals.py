@@ -16,6 +16,7 @@ from data_builders.demo.manual_pages import ManualPage, read_page
 from data_builders.demo.packages import package_folder
 from data_builders.demo.reviews import split_of
 from data_builders.documents import Language
+from data_builders.readers.text import as_text
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, write_json
 from ernie_paddle.keyed_random import keyed_hash
@@ -155,7 +156,7 @@ def is_for_pretraining(page: ManualPage) -> bool:
 def _write_manual(manual: Manual, package: Path, pages: Sequence[ManualPage], folder: Path) -> WrittenManual:
     training = [page for page in pages if is_for_pretraining(page)]
     with atomic_write(folder / f"{manual.name}.txt") as file:
-        file.write("\n".join("".join(f"{line}\n" for line in (page.title, *page.paragraphs)) for page in training))
+        file.write(as_text((page.title, *page.paragraphs) for page in training))
     return WrittenManual(
         manual.name,
         manual.language,

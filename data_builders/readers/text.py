@@ -1,12 +1,17 @@
 """Plain text: one paragraph per line, documents separated by blank lines."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, ClassVar
 
 from data_builders.documents import Record
 from data_builders.readers.lines import text_lines
 from data_builders.readers.reader import MAX_DOCUMENT_LENGTH, VERY_LONG_DOCUMENT, Reader
+
+
+def as_text(documents: Iterable[Sequence[str]]) -> str:
+    """Return documents, which are lines, as the readers below read them."""
+    return "\n".join("".join(f"{line}\n" for line in lines) for lines in documents)
 
 
 class TextReader(Reader):
