@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -14,12 +16,16 @@ from data_builders.build import BuildResult, TaskCounts, build_samples
 from data_builders.corpora_config import BuildSettings
 from ernie_paddle.config import apply_overrides, check_settings
 from ernie_paddle.console import open_console, print_warnings
-from ernie_paddle.data.shards import SPLITS
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS
+from ernie_paddle.data.shards import SPLITS, SampleTable
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import atomic_write, remove, write_json
+from ernie_paddle.files import atomic_folder, atomic_write, remove, write_json
 from ernie_paddle.model.config import CONFIG_FILE
-from ernie_paddle.model.saved import BEST, STEP, resolve
+from ernie_paddle.model.growing import MASKED_LM_BIAS, with_masked_lm_head
+from ernie_paddle.model.saved import BEST, STEP, resolve, save_model
 from ernie_paddle.outputs import check_empty
+from ernie_paddle.pretraining.plan import stage_plan
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.ranks import Ranks
@@ -29,6 +35,8 @@ from ernie_paddle.training.evaluation import task_of
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 CORPORA_CONFIG, PLAN_CONFIG, RUN, RESULT = "corpora.yaml", "plan.yaml", "run", "adaptation.json"
+BEGINNING = "beginning"  # the folder of a model with a new masked-LM head
+ROWS_READ = 10_000  # samples whose tokens are counted at once
 
 SettingsType = TypeVar("SettingsType", BuildSettings, PretrainSettings)
 
@@ -65,6 +73,11 @@ class AdaptedModel:
     model: Path
     changes: list[HeldOutChange]
     forgotten: list[HeldOutChange]
+
+    @property
+    def step(self) -> int:
+        """The steps that the model had."""
+        return int(self.model.name.removeprefix(STEP))
 
 
 def adapt(
@@ -117,21 +130,42 @@ def adapt(
     pretrain(
         plan,
         out / RUN,
-        init=None if start.history else start.folder,
+        init=None if start.history else _beginning(start, out),
         continue_from=start.folder if start.history else None,
         resume="auto" if resume else "no",
         registry=registry,
     )
-    if plan.train.best and not (out / RUN / BEST).is_file():
+    stages = stage_plan(plan.plan, start.history.stages if start.history else None)
+    begin = stages.end_of(stages.earlier + plan.train.heads_first - 1)
+    adapted = _result(out, begin, settings)
+    if plan.train.best and (adapted.step <= begin or not (out / RUN / BEST).is_file()):
         print_warnings(console, [f"{plan.train.best.what}: never better than before; try another learning rate"])
-    return _result(out, start.history.stages.total if start.history else 0, settings)
+    return adapted
+
+
+def _beginning(start: Start, out: Path) -> Path:
+    """Return the model to start from. One without a masked-LM head gets one, in a folder of its own."""
+    if MASKED_LM_BIAS in start.model.parameters:
+        return start.folder
+    if (out / BEGINNING).is_dir():  # of a call that was stopped
+        return out / BEGINNING
+    samples = SampleTable.open(out / SHARDS / MASKING, SPLITS[0])
+    counts = np.zeros(start.model.config.vocab_size)
+    for rows in np.array_split(np.arange(len(samples)), ceil(len(samples) / ROWS_READ)):
+        columns = samples.take(rows).columns
+        predicted = columns[INPUT_IDS][columns[BI_TAGS.name] != IGNORED]
+        counts += np.bincount(predicted, minlength=len(counts))
+    with atomic_folder(out / BEGINNING) as beside:
+        save_model(beside, with_masked_lm_head(start.model, counts))
+    return out / BEGINNING
 
 
 def _build(
     adaptation: Adaptation, unfit: Mapping[str, str], out: Path, workers: int, console: Console
 ) -> dict[str, TaskCounts]:
     """Build the samples that the text gives. Print the tasks that it gives none of, or too few, and why."""
-    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in unfit]
+    wanted = {MASKING, *adaptation.settings.tasks} - unfit.keys()
+    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name in wanted]
     tree = adaptation.corpora_config(tasks, out)
     config = _written(BuildSettings, tree, out / CORPORA_CONFIG)
     result = build_samples(config, out / SHARDS, workers=workers, registry=adaptation.registry)
@@ -174,7 +208,7 @@ def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[s
         own = f"{built[name].samples[SPLITS[0]]:,}" if name in built else "-"
         earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
         table.add_row(name, own, earlier, f"{quota.total:,}" if quota.total else "- (its head stays as it is)")
-    table.caption = adaptation.rate_text(max(plan.train.learning_rate.peaks(1)))
+    table.caption = adaptation.rate_text(plan.train)
     return table
 
 
@@ -197,11 +231,14 @@ def changes_table(changes: list[HeldOutChange]) -> Table:
 
 
 def _result(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
-    """Compare the scores in the log before the first step with those of the best checkpoint, and write both down."""
+    """Compare the scores in the log after the step `begin` with those of the best checkpoint, and write both down.
+
+    That is the last step before the encoder is trained. If the run did not get there, it is the run's last one.
+    """
     run = out / RUN
     model = resolve(run / BEST if (run / BEST).is_file() else run)
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
-    before = [record for record in records if record["step"] == begin][-1]["tasks"]
+    before = [record for record in records if record["step"] <= begin][-1]["tasks"]
     after = next(record for record in records if f"{STEP}{record['step']}" == model.name)["tasks"]
     own = f"/{TEXT}" if settings.replay else ""
     changes = [

@@ -1,6 +1,6 @@
 """The program of one combination of tasks: forward pass, losses and, in training, gradients into shared buffers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class TaskProgram:
     metrics_name: str
     weights_name: str
     groups: tuple[ParameterGroup, ...]
+    trained: tuple[ParameterGroup, ...]  # those with gradients
     masks: tuple[Mask, ...]  # of dropout
     products: tuple[int, int]  # matrix products of the forward pass, and those of them in low precision
 
@@ -80,13 +81,19 @@ class TaskProgram:
 
 
 def build_task_program(
-    config: ErnieConfig, tasks: Sequence[Task], training: bool, backend: Backend, accumulates: bool = False
+    config: ErnieConfig,
+    tasks: Sequence[Task],
+    training: bool,
+    backend: Backend,
+    accumulates: bool = False,
+    heads_only: bool = False,
 ) -> TaskProgram:
     """Build the program of a primary task, which selects the task embedding, and its auxiliary tasks.
 
     The primary task is the first of `tasks`. In training the loss is the sum over tasks of the variable `weights_name`
     [tasks] times the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches.
     Gradients, times `loss_scale` [1], are written to `<parameter>@GRAD`, or added to it if the program `accumulates`.
+    With `heads_only`, the encoder has none, and the program no backward pass through it.
     The metrics skip losses that are not finite.
     """
     combination = "+".join(task.name for task in tasks)
@@ -99,12 +106,14 @@ def build_task_program(
         dropout = Dropout(training, backend.feeds_masks, recompute)
         network = Network(config, tasks[0].task_id, encoder_inputs(inputs, backend.flash), dropout, backend)
         encoder = operator_ids()
-        groups = list(group_parameters("encoder", network.parameters.values()))
-        head_outputs = []
+        encoder_groups = group_parameters("encoder", network.parameters.values())
+        head_outputs, head_groups = [], list[ParameterGroup]()
         for task in tasks:
-            output, head_groups = _add_head(task, network, inputs)
+            output, own_groups = _add_head(task, network, inputs)
             head_outputs.append(output)
-            groups += head_groups
+            head_groups += own_groups
+        groups = (*encoder_groups, *head_groups)
+        trained = tuple(head_groups) if heads_only else groups
         products = count_products(main)
         scores = None if training else tasks[0].objective.prediction_scores(head_outputs[0].logits)
         metrics = paddle.stack(
@@ -115,12 +124,13 @@ def build_task_program(
             weight = weights * persistent_variable(LOSS_SCALE, (1,))
             loss = paddle.sum(paddle.stack([head_output.loss_sum for head_output in head_outputs]) * weight)
             forward = operator_ids()
-            write_gradients(loss, backend.gradient_targets(main, groups, network.values), accumulates)
+            targets = backend.gradient_targets(main, trained, network.values)
+            write_gradients(loss, targets, accumulates, [network.outputs] if heads_only else [])
             accumulated = persistent_variable(metrics_name, (len(tasks), 2))
             finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
             paddle.assign(accumulated + finite, output=accumulated)
             backend.finish(main, encoder)
-            if recompute:
+            if recompute and not heads_only:
                 recompute_layers(main, forward, network.layers, dropout.kept)
     read = frozenset(name for name, value in inputs.items() if value.all_used_ops())
     remove_unread(main, [value for name, value in inputs.items() if name not in read])
@@ -134,7 +144,8 @@ def build_task_program(
         metrics,
         metrics_name,
         weights_name,
-        tuple(groups),
+        groups,
+        trained,
         tuple(dropout.masks),
         products,
     )
@@ -177,9 +188,9 @@ def _add_head(task: Task, network: Network, inputs: dict[str, Any]) -> tuple[Hea
     return output, [group for owner, specs in by_owner.items() for group in group_parameters(owner, specs)]
 
 
-def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool) -> None:
-    """Write the gradients of a loss to the buffers of the targets, or add them."""
-    found = paddle.static.append_backward(loss, list(targets.values()))
+def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool, constants: Iterable[Any] = ()) -> None:
+    """Write the gradients of a loss to the buffers of the targets, or add them. None are computed of `constants`."""
+    found = paddle.static.append_backward(loss, list(targets.values()), no_grad_set=set(constants))
     gradients = {value.id: gradient for value, gradient in found if gradient is not None}
     for name, target in targets.items():
         buffer = persistent_variable(name + GRADIENT_SUFFIX, tuple(target.shape))
