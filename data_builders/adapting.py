@@ -1,6 +1,6 @@
 """Adaptation of a model to own text: build samples, go on with pre-training, compare the scores before and after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -27,7 +27,7 @@ from ernie_paddle.model.saved import BEST, STEP, resolve, save_model
 from ernie_paddle.outputs import check_empty
 from ernie_paddle.pretraining.plan import stage_plan
 from ernie_paddle.pretraining.run import pretrain
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings, TrainSection
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE
@@ -45,7 +45,8 @@ SettingsType = TypeVar("SettingsType", BuildSettings, PretrainSettings)
 class HeldOutChange:
     """A task's held-out loss and accuracy before and after the adaptation. `worse` is the rise of the loss, as a share.
 
-    `of_text` tells whether the samples are of the text, or earlier ones.
+    `of_text` tells whether the samples are of the text, or earlier ones. `unigram_loss` is the loss of predicting the
+    frequencies of the classes among these samples, None for a task without classes.
     """
 
     task: str
@@ -54,6 +55,7 @@ class HeldOutChange:
     loss_after: float
     accuracy_before: float
     accuracy_after: float
+    unigram_loss: float | None
 
     @property
     def worse(self) -> float:
@@ -68,16 +70,13 @@ class AdaptedModel:
         model: the checkpoint with the best loss on the text, or the newest one if the text gained nothing.
         changes: the scores before and after, first those of the text.
         forgotten: those of earlier samples whose loss rose by more than the bound.
+        is_better: whether the encoder became better on the text.
     """
 
     model: Path
     changes: list[HeldOutChange]
     forgotten: list[HeldOutChange]
-
-    @property
-    def step(self) -> int:
-        """The steps that the model had."""
-        return int(self.model.name.removeprefix(STEP))
+    is_better: bool
 
 
 def adapt(
@@ -136,11 +135,22 @@ def adapt(
         registry=registry,
     )
     stages = stage_plan(plan.plan, start.history.stages if start.history else None)
-    begin = stages.end_of(stages.earlier + plan.train.heads_first - 1)
-    adapted = _result(out, begin, settings)
-    if plan.train.best and (adapted.step <= begin or not (out / RUN / BEST).is_file()):
-        print_warnings(console, [f"{plan.train.best.what}: never better than before; try another learning rate"])
+    adapted = adapted_model(out, stages.end_of(stages.earlier + plan.train.heads_first - 1), settings)
+    print_warnings(console, _doubts(plan.train, adapted))
     return adapted
+
+
+def _doubts(train: TrainSection, adapted: AdaptedModel) -> Iterator[str]:
+    """Yield a warning if the encoder became no better, and one if new heads did not learn more than frequencies."""
+    if train.best and not adapted.is_better:
+        yield f"{train.best.what}: never better than before; try another learning rate"
+    for change in adapted.changes:
+        if train.heads_first and change.unigram_loss and change.loss_after > change.unigram_loss:
+            yield (
+                f"{change.task}: its loss, {change.loss_after:.3f}, is above {change.unigram_loss:.3f}, which the "
+                "frequencies of its classes alone give: the encoder has not learnt the task, and what it is used for "
+                "otherwise may be worse than before; give more text, or more --epochs"
+            )
 
 
 def _beginning(start: Start, out: Path) -> Path:
@@ -230,25 +240,28 @@ def changes_table(changes: list[HeldOutChange]) -> Table:
     return table
 
 
-def _result(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
+def adapted_model(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
     """Compare the scores in the log after the step `begin` with those of the best checkpoint, and write both down.
 
     That is the last step before the encoder is trained. If the run did not get there, it is the run's last one.
     """
     run = out / RUN
-    model = resolve(run / BEST if (run / BEST).is_file() else run)
+    best = run / BEST if (run / BEST).is_file() else None
+    model = resolve(best or run)
+    step = int(model.name.removeprefix(STEP))
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
     before = [record for record in records if record["step"] <= begin][-1]["tasks"]
-    after = next(record for record in records if f"{STEP}{record['step']}" == model.name)["tasks"]
+    after = next(record for record in records if record["step"] == step)["tasks"]
     own = f"/{TEXT}" if settings.replay else ""
     changes = [
         HeldOutChange(
             task_of(name),
             name.endswith(own),
             *(scores[name][key] for key in ("loss", "accuracy") for scores in (before, after)),
+            after[name]["unigram_loss"],
         )
         for name in sorted(before, key=lambda name: not name.endswith(own))
     ]
     forgotten = [change for change in changes if not change.of_text and change.worse > settings.bound]
     write_json(out / RESULT, {"model": str(model), "changes": [*map(asdict, changes)], "bound": settings.bound})
-    return AdaptedModel(model, changes, forgotten)
+    return AdaptedModel(model, changes, forgotten, is_better=best is not None and step > begin)

@@ -93,8 +93,7 @@ def build_task_program(
     The primary task is the first of `tasks`. In training the loss is the sum over tasks of the variable `weights_name`
     [tasks] times the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches.
     Gradients, times `loss_scale` [1], are written to `<parameter>@GRAD`, or added to it if the program `accumulates`.
-    With `heads_only`, the encoder has none, and the program no backward pass through it.
-    The metrics skip losses that are not finite.
+    With `heads_only`, there is no backward pass through the encoder. The metrics skip losses that are not finite.
     """
     combination = "+".join(task.name for task in tasks)
     metrics_name, weights_name = f"metrics@{combination}", f"{LOSS_WEIGHTS}@{combination}"
@@ -107,28 +106,20 @@ def build_task_program(
         network = Network(config, tasks[0].task_id, encoder_inputs(inputs, backend.flash), dropout, backend)
         encoder = operator_ids()
         encoder_groups = group_parameters("encoder", network.parameters.values())
-        head_outputs, head_groups = [], list[ParameterGroup]()
-        for task in tasks:
-            output, own_groups = _add_head(task, network, inputs)
-            head_outputs.append(output)
-            head_groups += own_groups
-        groups = (*encoder_groups, *head_groups)
-        trained = tuple(head_groups) if heads_only else groups
+        heads = [_add_head(task, network, inputs) for task in tasks]
+        outputs, head_groups = [output for output, _ in heads], tuple(group for _, own in heads for group in own)
+        groups = encoder_groups + head_groups
+        trained = head_groups if heads_only else groups
         products = count_products(main)
-        scores = None if training else tasks[0].objective.prediction_scores(head_outputs[0].logits)
-        metrics = paddle.stack(
-            [paddle.stack([head_output.loss_sum, head_output.correct]) for head_output in head_outputs]
-        )
+        scores = None if training else tasks[0].objective.prediction_scores(outputs[0].logits)
+        metrics = paddle.stack([paddle.stack([output.loss_sum, output.correct]) for output in outputs])
         if training:
-            weights = persistent_variable(weights_name, (len(tasks),))
-            weight = weights * persistent_variable(LOSS_SCALE, (1,))
-            loss = paddle.sum(paddle.stack([head_output.loss_sum for head_output in head_outputs]) * weight)
+            weights = persistent_variable(weights_name, (len(tasks),)) * persistent_variable(LOSS_SCALE, (1,))
+            loss = paddle.sum(paddle.stack([output.loss_sum for output in outputs]) * weights)
             forward = operator_ids()
             targets = backend.gradient_targets(main, trained, network.values)
             write_gradients(loss, targets, accumulates, [network.outputs] if heads_only else [])
-            accumulated = persistent_variable(metrics_name, (len(tasks), 2))
-            finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
-            paddle.assign(accumulated + finite, output=accumulated)
+            accumulate_finite(metrics, metrics_name)
             backend.finish(main, encoder)
             if recompute and not heads_only:
                 recompute_layers(main, forward, network.layers, dropout.kept)
@@ -186,6 +177,13 @@ def _add_head(task: Task, network: Network, inputs: dict[str, Any]) -> tuple[Hea
         owner = shared or f"{task.name}_head"  # a task may be called encoder
         by_owner.setdefault(owner, []).append(network.parameters[name])
     return output, [group for owner, specs in by_owner.items() for group in group_parameters(owner, specs)]
+
+
+def accumulate_finite(metrics: Any, name: str) -> None:
+    """Add the metrics [tasks, 2] that are finite to the variable of a name."""
+    accumulated = persistent_variable(name, tuple(metrics.shape))
+    finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
+    paddle.assign(accumulated + finite, output=accumulated)
 
 
 def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool, constants: Iterable[Any] = ()) -> None:

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from helpers import Run, assert_user_error
 
-from data_builders.adaptation import HEAD_RATE, HEAD_STEPS, RATE, Adaptation, AdaptSettings, Start, language_of
-from data_builders.adapting import AdaptedModel, adapt
+from data_builders.adaptation import Adaptation, AdaptSettings, Start, language_of
+from data_builders.adapting import AdaptedModel, adapt, adapted_model
 from data_builders.annotation.features import TokenFeature
 from data_builders.build import TaskCounts, build_samples
 from data_builders.corpora_config import BuildSettings
@@ -31,10 +31,12 @@ from ernie_paddle.data.shards import Manifest, SampleTable, StoredColumn
 from ernie_paddle.errors import Forgotten
 from ernie_paddle.model import saved
 from ernie_paddle.model.saved import MODEL_FILE, load_tensors, resolve, save_model
+from ernie_paddle.pretraining.plan import PlanSettings, stage_plan
 from ernie_paddle.pretraining.run import pretrain
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings, TrainSection
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.training.log_file import LOG_FILE, read_log
+from ernie_paddle.training.stage_plan import StagePlan
 
 ARTICLES = 40
 TASKS: dict[str, dict[str, Any]] = {
@@ -138,6 +140,71 @@ def test_scores_before_and_after_are_those_of_the_log(replayed: tuple[AdaptedMod
     ), "of the same samples as before"
 
 
+def test_the_plan_trains_gently_what_the_run_trained_and_stops_in_time(trained: Trained, tmp_path: Path) -> None:
+    start, registry = Start.load(trained.run), load_plugins()
+    assert start.history and start.plan
+    peaks = {"peak": [0.5, 0.02], "schedule": "constant"}
+    train = check_settings(TrainSection, start.history.train.model_dump() | {"learning_rate": peaks}, "train")
+    stages = StagePlan(start.history.stages.tasks, ((1, 0, 0), (0, 1, 1)))
+    weighted = start.plan.model_dump()
+    weighted["tasks"]["sentence_reordering"]["weight"] = 3.0
+    history = start.history.model_copy(update={"train": train, "stages": stages})
+    start = dataclasses.replace(start, history=history, plan=check_settings(PlanSettings, weighted, "plan"))
+    settings = settings_of(trained, replay=trained.shards, epochs=3)
+    counts = TaskCounts(samples=Counter(train=640), tokens=Counter(train=64_000))
+    adaptation = Adaptation.of(settings, start, registry)
+    corpora = adaptation.corpora_config(["knowledge_masking"], tmp_path)
+    assert (corpora["validation_share"], corpora["max_length"]) == (0.2, adaptation.earlier[OTHERS[0]].max_length)
+    tree = adaptation.plan_config({"knowledge_masking": counts}, tmp_path)
+    plan = check_settings(PretrainSettings, tree, "plan")
+    assert plan.train.learning_rate.peak == pytest.approx(0.002), "a tenth of the last peak"
+    assert (plan.train.learning_rate.warmup_share, plan.train.learning_rate.restart) == (0.1, "stage")
+    assert plan.train.batch_tokens == 1024 and plan.train.seed == 5, "as before"
+    assert plan.train.best and (plan.train.best.task, plan.train.best.patience) == ("knowledge_masking/text", 2)
+    own, earlier = ceil(3 * 64_000 / 1024), ceil(ceil(3 * 64_000 / 1024) * 0.2 / 0.8 / 3)
+    assert {name: quota.steps for name, quota in plan.plan.tasks.items()} == {
+        "knowledge_masking": own + earlier,
+        **dict.fromkeys(OTHERS, earlier),
+    }
+    assert plan.data.shares == {"earlier": earlier / (own + earlier), "text": own / (own + earlier)}
+    assert plan.plan.tasks["sentence_reordering"].weight == 3.0
+    points = plan.train.evaluation_points(stage_plan(plan.plan, stages))
+    assert {min(points), max(points)} == {3, 3 + own + 3 * earlier} and len(points) == 4, "before, and 3 times"
+
+
+def test_the_best_checkpoint_is_compared_with_the_step_before_the_encoder_was_trained(
+    replayed: tuple[AdaptedModel, Path], trained: Trained, tmp_path: Path
+) -> None:
+    names = ("knowledge_masking/text", "knowledge_masking/earlier", "sentence_reordering/earlier")
+    losses = {10: (4.0, 4.0, 1.0), 20: (3.0, 3.9, 1.0), 30: (2.0, 4.05, 1.06), 40: (2.5, 5.0, 9.0)}
+    run = tmp_path / "run"
+    for step in (30, 40):
+        shutil.copytree(replayed[0].model, run / f"step_{step}")
+    template = evaluations(replayed[1])[-1]
+    with open(run / LOG_FILE, "w") as log:
+        for step, values in losses.items():
+            some = template["tasks"]["knowledge_masking/text"]
+            scores = {
+                name: some | {"loss": loss, "accuracy": loss / 10} for name, loss in zip(names, values, strict=True)
+            }
+            log.write(json.dumps(template | {"step": step, "tasks": scores}) + "\n")
+    settings = settings_of(trained, replay=trained.shards)
+    newest = adapted_model(tmp_path, 20, settings)
+    assert (newest.model.name, newest.is_better) == ("step_40", False)
+    (run / "best").write_text("step_30\n")
+    found = adapted_model(tmp_path, 20, settings)
+    assert (found.model.name, found.is_better) == ("step_30", True)
+    assert [(change.loss_before, change.loss_after) for change in found.changes] == [
+        (3.0, 2.0),
+        (3.9, 4.05),
+        (1.0, 1.06),
+    ]
+    assert (found.changes[0].accuracy_before, found.changes[0].accuracy_after) == (0.3, 0.2)
+    assert [change.of_text for change in found.changes] == [True, False, False]
+    assert [(change.task, round(change.worse, 3)) for change in found.forgotten] == [("sentence_reordering", 0.06)]
+    assert not adapted_model(tmp_path, 30, settings).is_better, "only its heads were trained until then"
+
+
 def test_build_and_pretrain_repeat_it_from_the_configs(
     replayed: tuple[AdaptedModel, Path], trained: Trained, run: Run, tmp_path: Path
 ) -> None:
@@ -230,9 +297,20 @@ def test_a_new_masked_lm_head_is_trained_before_the_encoder(trained: Trained, tm
     assert np.allclose(begun["mask_lm_out_fc.b_0"], np.log(smoothed / smoothed.sum()))
     losses = {record["step"]: record["tasks"]["knowledge_masking"]["loss"] for record in evaluations(out)}
     assert adapted.changes[0].loss_before == losses[2], "before: the model that was given, with its new head trained"
-    assert adapted.changes[0].loss_after == min(losses.values()) == losses[adapted.step]
+    assert adapted.changes[0].loss_after == min(losses.values()) == losses[int(adapted.model.name[len("step_") :])]
+    assert adapted.is_better
     plan = yaml.safe_load((out / "plan.yaml").read_text())
-    assert plan["train"]["heads_first"] == 1 and plan["train"]["learning_rate"]["peak"] == [HEAD_RATE, RATE]
+    assert plan["train"]["heads_first"] == 1 and plan["train"]["learning_rate"]["peak"] == [1e-3, 5e-5]
+
+
+def test_a_new_head_that_learnt_no_more_than_frequencies_is_named(trained: Trained, tmp_path: Path, run: Run) -> None:
+    model = model_without(trained, "mask_lm_", tmp_path / "model")
+    code, said = run("adapt", model, "--text", f"titled_text:{trained.text}", "--out", tmp_path / "out",
+                     "--set", *FAST[:1], "plan.tasks.knowledge_masking.steps=[1,1]")  # fmt: skip
+    assert code == 0, said
+    (line,) = [line for line in said.splitlines() if line.startswith("warning: knowledge_masking: its loss, ")]
+    last = evaluations(tmp_path / "out")[-1]["tasks"]["knowledge_masking"]
+    assert f"is above {last['unigram_loss']:.3f}" in line and last["loss"] > last["unigram_loss"]
 
 
 def test_any_new_head_comes_before_the_encoder(trained: Trained, tmp_path: Path) -> None:
@@ -244,7 +322,7 @@ def test_any_new_head_comes_before_the_encoder(trained: Trained, tmp_path: Path)
     plan = check_settings(PretrainSettings, adaptation.plan_config(built, tmp_path), "plan")
     read_twice = 2 * 64_000 / 2048
     assert [*plan.plan.tasks] == [*built]
-    assert all(quota.steps == [HEAD_STEPS // 2, ceil(read_twice / 2)] for quota in plan.plan.tasks.values())
+    assert all(quota.steps == [50, ceil(read_twice / 2)] for quota in plan.plan.tasks.values())
     assert plan.train.heads_first == 1
     known = adaptation.plan_config({"knowledge_masking": counts}, tmp_path)
     assert (known["plan"]["tasks"], known["train"].get("heads_first", 0)) == (
