@@ -226,7 +226,7 @@ def test_tables_say_what_a_recount_of_the_results_says() -> None:
     by_variant = {name: [run for run in runs if run["variant"] == name] for name in ("sequential", MASKED_LM)}
 
     def cell(values: list[float], digits: int) -> str:
-        return f"{statistics.mean(values):,.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+        return f"{statistics.mean(values):,.{digits}f} ± {statistics.stdev(values):,.{digits}f}"
 
     def per_model(own: list[dict[str, Any]], recipe: str, task_id: int) -> list[float]:
         return [

@@ -69,8 +69,8 @@ def mean_and_spread(values: Iterable[float], digits: int) -> str:
     known = list(values)
     if not known:
         return MISSING
-    spread = f" ± {stdev(known):.{digits}f}" if len(known) > 1 else ""
-    return f"{fmean(known):,.{digits}f}{spread}"
+    spread = f" ± {stdev(known):,.{digits}f}" if len(known) > 1 else ""
+    return f"{round(fmean(known), digits) + 0.0:,.{digits}f}{spread}"  # + 0.0: no minus before a zero
 
 
 def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
