@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from comparison_report import write_report
 from comparison_tables import write_tables
@@ -29,6 +30,7 @@ from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, read_text
+from ernie_paddle.finetuning.settings import FinetuneSettings
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -105,7 +107,7 @@ def pretrain_job(experiment: Experiment, run: PretrainRun, out: Path) -> Job:
     command = ["pretrain", str(language.plan), "--out", str(out / name), "--resume", "auto"]
     command += ["--init", str(language.init)] if language.init else []
     command += ["--set", *overrides]
-    settings = load_settings(PretrainSettings, language.plan, overrides).model_dump(mode="json", exclude={"impl"})
+    settings = given(load_settings(PretrainSettings, language.plan, overrides))
     steps = experiment.steps(run.language, run.variant)
     return Job(name, tuple(command), _record(out, name), settings, size=steps)
 
@@ -122,7 +124,12 @@ def finetune_job(experiment: Experiment, run: FinetuneRun, out: Path) -> Job:
     command += ["--seeds", seeds, "--resume", "auto", *(["--from-scratch"] if run.start == FROM_SCRATCH else [])]
     command += ["--set", f"signature.task_id={run.task_id}"] if run.task_id is not None else []
     needs = () if initial else (pretrained,)
-    return Job(name, tuple(command), _record(out, name), experiment.recipes[run.recipe].identity(), needs)
+    return Job(name, tuple(command), _record(out, name), given(experiment.recipes[run.recipe]), needs)
+
+
+def given(settings: PretrainSettings | FinetuneSettings) -> dict[str, Any]:
+    """Return the settings that decide a result and are not at their defaults: keys of later versions change nothing."""
+    return settings.model_dump(mode="json", exclude={"impl"}, exclude_defaults=True)
 
 
 def _record(out: Path, name: str) -> Path:
