@@ -12,7 +12,7 @@ from paddle.pir.core import create_persistable_value
 from ernie_paddle.data.feeds import Feed
 from ernie_paddle.programs.variables import ParameterSpec
 
-FRAMES_KEPT = 8  # of the Python stack, with each operator, for the message if it fails
+FRAMES_KEPT = 6  # of the Python stack, with each operator, for the message if it fails
 PRODUCTS = ("pd_op.matmul", "pd_op.fused_gemm_epilogue")
 
 
