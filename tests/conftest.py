@@ -27,7 +27,7 @@ from ernie_paddle.training.trainer import Trainer
 # Trainings of tiny models spend a fifth of their time on compiling kernels, which later tests can use if they are kept.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1024")
 
-UNMARKED_SECONDS = 10.0
+UNMARKED_SECONDS = 20.0
 TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
 
 
