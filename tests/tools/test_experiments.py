@@ -98,18 +98,23 @@ def test_runs_have_the_steps_of_the_budget_or_a_part_of_it_and_differ_in_the_pla
 
 def test_strategies_are_those_of_the_paper() -> None:
     plans = stage_plans(shipped("strategies"))
-    for language, order in {name: list(plan.plan.tasks) for name, plan in shipped("strategies").plans.items()}.items():
+    for language, base in shipped("strategies").plans.items():
+        order, steps = list(base.plan.tasks), next(iter(base.plan.tasks.values())).total
         matrix = {
             name: plans[f"{language}/{name}/seed=1"][1].matrix for name in ("sequential", "multi_task", CONTINUAL)
         }
         count = len(order)
         assert [plans[f"{language}/{name}/seed=1"][1].tasks for name in matrix] == [tuple(order)] * 3
-        assert matrix["sequential"] == tuple(tuple(2000 * (i == stage) for i in range(count)) for stage in range(count))
-        assert matrix["multi_task"] == ((2000,) * count,)
+        assert matrix["sequential"] == tuple(
+            tuple(steps * (i == stage) for i in range(count)) for stage in range(count)
+        )
+        assert matrix["multi_task"] == ((steps,) * count,)
         assert [[steps > 0 for steps in row] for row in matrix[CONTINUAL]] == [
             [i <= stage for i in range(count)] for stage in range(count)
         ]
-        assert plans[f"{language}/{MASKED_LM}/seed=1"][1] == StagePlan((order[0],), ((2000 * count,),))
+        assert plans[f"{language}/{MASKED_LM}/seed=1"][1] == StagePlan((order[0],), ((steps * count,),))
+    hundredths = ((200, 0, 0, 0), (100, 300, 0, 0), (100, 100, 400, 0), (100, 100, 100, 500))  # of the paper's table
+    assert plans[f"en/{CONTINUAL}/seed=1"][1].matrix == hundredths
 
 
 def test_each_task_is_left_out_once_and_added_once() -> None:
@@ -273,8 +278,9 @@ def test_jobs_take_as_long_as_finished_ones_of_their_kind_and_size(tmp_path: Pat
     ran = next(own for own in jobs if "half" in own.name)
     write_json(ran.record, {"command": list(ran.command), "settings": dict(ran.settings), "seconds": 50.0})
     rest = sum(own.size for own in jobs) - ran.size
-    assert sorted({own.size for own in jobs}) == [2500, 5000, 10_000]
-    assert Estimates(experiment, load_plugins()).of_phase(jobs) == pytest.approx(50 * rest / 5000 / 2)
+    whole = experiment.budget("zh")
+    assert sorted({own.size for own in jobs}) == [whole // 4, whole // 2, whole]
+    assert Estimates(experiment, load_plugins()).of_phase(jobs) == pytest.approx(50 * rest / ran.size / 2)
 
 
 # ---- the command ----
