@@ -1,4 +1,4 @@
-"""Pages of one figure and some tables, each a single HTML file."""
+"""Pages of figures and tables, each a single HTML file."""
 
 import base64
 import html
@@ -25,22 +25,46 @@ def write_page(out: Path, title: str, figure: Figure, intro: Iterable[str], tabl
     Raises:
         UserError: the name has another ending.
     """
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
     if out.suffix == ".png":
         with atomic_write(out, "wb") as file:
-            file.write(image.getvalue())
+            file.write(_png(figure))
     elif out.suffix == ".html":
-        encoded, escaped = base64.b64encode(image.getvalue()).decode(), html.escape(title)
-        parts = [f"<p>{html.escape(sentence)}</p>" for sentence in intro]
-        parts += [f'<img alt="{escaped}" src="data:image/png;base64,{encoded}">', *tables]
-        with atomic_write(out) as file:
-            file.write(
-                f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escaped}</title><style>{STYLE}</style>'
-                f"<h1>{escaped}</h1>{''.join(parts)}</html>\n"
-            )
+        write_html(out, title, [*map(html_paragraph, intro), html_figure(title, figure), *tables])
     else:
         raise UserError(f"{out}: the name of a report ends in .html or .png")
+
+
+def write_html(out: Path, title: str, parts: Iterable[str]) -> None:
+    """Write a page of parts, each of them HTML."""
+    escaped = html.escape(title)
+    with atomic_write(out) as file:
+        file.write(
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escaped}</title><style>{STYLE}</style>'
+            f"<h1>{escaped}</h1>{''.join(parts)}</html>\n"
+        )
+
+
+def html_paragraph(text: str) -> str:
+    """Return a paragraph as HTML."""
+    return f"<p>{html.escape(text)}</p>"
+
+
+def html_heading(text: str, level: int = 2) -> str:
+    """Return a heading as HTML; the title of the page has level 1."""
+    return f"<h{level}>{html.escape(text)}</h{level}>"
+
+
+def html_figure(description: str, figure: Figure) -> str:
+    """Return a figure as HTML that holds its image."""
+    return (
+        f'<img alt="{html.escape(description)}" src="data:image/png;base64,{base64.b64encode(_png(figure)).decode()}">'
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=110)
+    return image.getvalue()
 
 
 def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

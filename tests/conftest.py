@@ -1,5 +1,7 @@
 """Toy shards, models and plans, and samples built from real text, that several test modules share."""
 
+import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,24 @@ from ernie_paddle.registry import load_plugins
 from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.trainer import Trainer
 
+# Trainings of tiny models spend a fifth of their time on compiling kernels, which later tests can use if they are kept.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "1024")
+
+UNMARKED_SECONDS = 20.0
 TOY_TASKS = ("knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with the most slow tests first, so that the last ones are short and no worker waits for another."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that take long and are not marked as slow."""
+    for report in terminalreporter.getreports("passed"):
+        if report.duration > UNMARKED_SECONDS and "slow" not in report.keywords:
+            terminalreporter.write_line(f"{report.nodeid} took {report.duration:.0f} s; make it faster or mark it slow")
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import yaml
 from finetuning_support import write_recipe
-from helpers import Run, assert_user_error
+from helpers import Run, assert_user_error, read_exports_back_here
 from real_text_support import RealText
 
 from data_builders.annotation.sentences import sentences
 from ernie_paddle import Encoder, Predictor
 from ernie_paddle.cli import main
 from ernie_paddle.data.shards import SPLITS, SampleTable
-from ernie_paddle.inference import export as export_module
 from ernie_paddle.inputs import input_rows
 from ernie_paddle.model.saved import load_model
 from ernie_paddle.testing import toy_plan, write_toy_model
@@ -69,8 +68,8 @@ def flow(real_text: RealText, tmp_path_factory: pytest.TempPathFactory) -> Flow:
     (folder / "rows.tsv").write_text("label\ttext_a\n" + "".join(f"yes\t{t}\nno\t{t.lower()}\n" for t in TEXTS * 4))
     recipe = write_recipe(folder / "recipe.yaml", {"train": folder / "rows.tsv", "dev": folder / "rows.tsv"}, epochs=1)
     done("finetune", recipe, "--model", folder / "run", "--out", folder / "tuned")
-    with pytest.MonkeyPatch.context() as patch:  # a new process for each check of an export would take long
-        patch.setattr(export_module, "call_in_new_process", lambda function, *arguments: function(*arguments))
+    with pytest.MonkeyPatch.context() as patch:
+        read_exports_back_here(patch)
         for format in FORMATS:
             done("export", folder / "run", "--out", folder / f"encoder_{format}", "--format", format)
             done("export", folder / "tuned", "--out", folder / f"tuned_{format}", "--format", format)

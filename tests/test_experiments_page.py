@@ -1,9 +1,10 @@
-"""Every figure on the page of experiments comes from a JSON file beside it."""
+"""Every figure on the page of experiments comes from a JSON file beside it, or from that of the paper's values."""
 
 import json
 import re
 from typing import Any
 
+from comparison_report import PAPER
 from comparison_tables import tables
 from pages import ROOT, Page
 from run_results import read_results
@@ -28,7 +29,7 @@ def cells_below(line: str) -> list[list[str]]:
 def test_tables_of_results_are_those_of_the_json_files() -> None:
     shown = re.findall(r"^### [^\n]+\n\n(?:\|[^\n]*\n)+", PAGE.prose + "\n", re.MULTILINE)
     experiments = [path for path in FOLDER.glob("*.json") if "languages" in read_json(path.name)]
-    known = {table for path in experiments for table in tables(*read_results(path))}
+    known = {table.markdown() for path in experiments for own in read_results(path) for table in tables(own)}
     assert shown and {table.strip() for table in shown} <= known
     assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
         table.partition("\n")[0].removeprefix("### ") for table in shown
@@ -36,7 +37,7 @@ def test_tables_of_results_are_those_of_the_json_files() -> None:
 
 
 def test_the_papers_values_and_the_sizes_of_the_text_are_those_of_the_json_files() -> None:
-    paper = read_json("paper.json")
+    paper = json.loads(PAPER.read_text(encoding="utf-8"))
     assert cells_below("The paper's values")[2:] == [
         [name, *map(str, values)] for name, values in paper["accuracy"].items()
     ]
@@ -64,7 +65,7 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             known.update({f"{value:,}", str(value)})
 
-    for path in FOLDER.rglob("*.json"):
+    for path in (PAPER, *FOLDER.rglob("*.json")):
         collect(json.loads(path.read_text(encoding="utf-8")))
     prose = re.sub(r"^\|.*$|`[^`]*`|\]\([^)]*\)", " ", PAGE.prose, flags=re.MULTILINE)
     figures = {figure.rstrip(",") for figure in NUMBER.findall(prose)}
@@ -81,5 +82,5 @@ def test_the_command_of_the_first_run_is_that_of_its_results() -> None:
     assert f"finetuning_seeds={settings['finetuning_seeds']}" in command
     (recipes,) = [language["recipes"] for language in settings["languages"].values()]
     assert f"languages.zh.recipes=[{','.join(recipes)}]" in command
-    steps = {sum(run["task_steps"].values()) for run in read_results(FOLDER / "strategies.json")[1] if "steps" in run}
-    assert steps == {settings["budget"]}
+    runs = [run for own in read_results(FOLDER / "strategies.json") for of in own.runs.values() for run in of]
+    assert {sum(run["task_steps"].values()) for run in runs if "steps" in run} == {settings["budget"]}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import yaml
-from helpers import Run, assert_user_error
+from helpers import Run, assert_user_error, run_command
 from pages import FILE, ROOT, Page
 from real_text_support import RealText
 
@@ -42,13 +42,12 @@ STEPS = {"knowledge_masking": 40, "document_opening": 20, "part_of_speech": 200}
 
 
 class Installed(NamedTuple):
-    """Runs `ernie-paddle` with the plug-ins of the guide."""
+    """Runs `ernie-paddle` with the plug-ins of the guide, which are in the folder `site`."""
 
-    environment: dict[str, str]
+    site: Path
 
     def __call__(self, *arguments: object) -> str:
-        command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        done = run_command(*arguments, site=self.site)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -66,7 +65,7 @@ def ernie(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     packages = [str(folder / name) for name in ("opening", "part_of_speech")]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(site), *packages]
     subprocess.run(command, check=True)
-    return Installed({**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])})
+    return Installed(site)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ paths=("$ROOT/tests")
 for argument in "$@"; do
     [ ! -e "${argument%%::*}" ] || paths=()
 done
-# One worker per core, each with one thread. The tests of a file share a worker and its fixtures.
+# One worker per core, each with one thread. The tests of a file share a worker and its fixtures. Files run in the order
+# of tests/conftest.py.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} pytest -c "$ROOT/pyproject.toml" --rootdir "$ROOT" \
-    --numprocesses "$(nproc)" --dist loadfile "$@" "${paths[@]}"
+    --numprocesses "$(nproc)" --dist loadfile --no-loadscope-reorder "$@" "${paths[@]}"

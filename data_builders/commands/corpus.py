@@ -12,7 +12,6 @@ from ernie_paddle.outputs import output_folder
 from ernie_paddle.registry import Command, Registry
 
 DEMO, MANUALS = "demo", "manuals"
-CORPORA = {"peoples_daily": peoples_daily.write, "reviews": reviews.write, "wikipedia": wikipedia.write}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,13 +33,15 @@ def run(args: argparse.Namespace, registry: Registry) -> None:
 
 def _write_demo(out: Path) -> None:
     table = _table("corpus", "folder")
-    for name, write in CORPORA.items():
-        documents, characters = write(out / name)
+    written = {"peoples_daily": peoples_daily.write(out / "peoples_daily"), "reviews": reviews.write(out / "reviews")}
+    pages = wikipedia.write_dump(out / "wikipedia")
+    written["wikipedia"] = wikipedia.write(pages, out / "wikipedia")
+    for name, (documents, characters) in written.items():
         table.add_row(name, str(out / name), f"{documents:,}", f"{characters:,}")
     open_console().print(table)
     tasks = out / "tasks"
     rows = labelled_tasks.write_newspaper(out / "peoples_daily" / "gold.txt", tasks)
-    rows |= labelled_tasks.write_wikipedia(out / "wikipedia" / wikipedia.ARTICLES, tasks)
+    rows |= labelled_tasks.write_wikipedia(pages, tasks)
     _print_tasks(tasks, rows)
 
 

@@ -4,16 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import mwparserfromhell
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from data_builders.annotation.chinese import ORGANISATION, PERSON, PLACE
 from data_builders.annotation.measuring import tagged_words
 from data_builders.demo.peoples_daily import split_of_article, untagged
 from data_builders.demo.reviews import split_of
-from data_builders.demo.wikipedia import pages_of, split_of_page
-from data_builders.readers.mediawiki import MediaWikiReader, plain
-from data_builders.readers.wiki_links import kind_of_target
+from data_builders.demo.wikipedia import CLOSE, OPEN, Page, split_of_page, unmarked
 from ernie_paddle.files import atomic_write, read_text
 from ernie_paddle.keyed_random import keyed_hash
 
@@ -23,7 +20,6 @@ SPLITS = ("train", "dev", "test")
 PAIRS = "text_a\ttext_b\tlabel"
 MAX_TEXT_LENGTH = 200  # characters of a text beside a title
 MIN_TEXT_LENGTH = 20
-OPEN, CLOSE = "\x03", "\x04"  # around names in marked text; XML cannot contain these characters
 MIN_NAME_WORDS, MAX_NAME_WORDS = 20, 80  # words of a text with names
 LEAST_NAMES = 1 / 8  # of the words; editors link a name once, so text with few links has names without one
 
@@ -52,19 +48,7 @@ def write_newspaper(gold: Path, out: Path) -> dict[str, int]:
     }
 
 
-class MarkedNamesReader(MediaWikiReader):
-    """A reader of MediaWiki dumps that encloses the names of the text, the links in capitals, in `OPEN` and `CLOSE`."""
-
-    def paragraphs(self, text: str) -> list[str]:
-        code = mwparserfromhell.parse(text, skip_style_tags=False)
-        for link in code.filter_wikilinks():
-            visible = link.title if link.text is None else link.text
-            if plain(visible)[:1].isupper() and kind_of_target(str(link.title)) == "page":
-                link.text = f"{OPEN}{visible}{CLOSE}"
-        return super().paragraphs(str(code))
-
-
-def write_wikipedia(dump: Path, out: Path) -> dict[str, int]:
+def write_wikipedia(pages: Sequence[Page], out: Path) -> dict[str, int]:
     """Write `titles_en_<split>.tsv` and `names_<split>.tsv`; a page is in one split.
 
     Titles are beside paragraphs of pages. The pages of `names_dev.tsv` and `names_test.tsv` are not in the corpus
@@ -72,7 +56,7 @@ def write_wikipedia(dump: Path, out: Path) -> dict[str, int]:
     """
     pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
     names: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for title, paragraphs in pages_of(dump, MarkedNamesReader()):
+    for title, paragraphs in pages:
         pairs[split_of(title)] += [(title, unmarked(paragraph)) for paragraph in paragraphs]
         names[split_of_page(title)] += name_rows(paragraphs)
     titles = {split: list(title_rows(split_pairs)) for split, split_pairs in pairs.items()}
@@ -103,11 +87,6 @@ def entity_rows(article: list[str]) -> Iterator[str]:
         kept = [(character, tag) for character, tag in zip(text, tags, strict=True) if not character.isspace()]
         if kept:
             yield "\t".join(SEPARATOR.join(column) for column in zip(*kept, strict=True))
-
-
-def unmarked(text: str) -> str:
-    """Return marked text without the marks."""
-    return re.sub(f"[{OPEN}{CLOSE}]", "", text)
 
 
 def name_rows(paragraphs: Sequence[str]) -> Iterator[str]:

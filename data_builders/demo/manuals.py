@@ -1,12 +1,12 @@
-"""Chinese and English manuals in Debian packages, as titled text, and pairs of titles and texts of other pages.
+"""Chinese and English manuals in Debian packages, as titled text, and labelled tasks from other pages.
 
-Pages with one title are together: either their text is in the corpora for pre-training, or it is in the labelled task.
-Paragraphs that are repeated are kept once, and those on many pages, such as notes on licences, not at all.
+Pages with one title are together: either their text is in the corpora for pre-training, or it is in one split of the
+labelled tasks. Paragraphs that are repeated are kept once; those on many pages, such as licences, are left out.
 """
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,10 +21,17 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.files import atomic_write, write_json
 from ernie_paddle.keyed_random import keyed_hash
 
-PRETRAINING_TENTHS = 7  # of the titles; the others are for the labelled task
+PRETRAINING_TENTHS = 7  # of the titles; the others are for the labelled tasks
 TASK_SHARES = {"dev": 1, "test": 2, "train": 3}
 MOST_PAGES = 3  # on which a paragraph may be; one on more is boilerplate
 PAIRS_PER_PAGE = 3
+SOURCES = "text_a\tlabel"
+SOURCE_LENGTHS: dict[Language, range] = {"zh": range(40, 301), "en": range(100, 601)}  # characters of a paragraph
+SOURCES_PER_PAGE = 5
+SOURCES_PER_MANUAL = 80  # in a split, so that large manuals do not outnumber the others
+MIN_SOURCE_PAGES = 3  # of a manual in each split; one with fewer would be told by the subject of its page
+
+PagesBySplit = dict[str, list[ManualPage]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ MANUALS = (
 
 @dataclass(frozen=True)
 class WrittenManual:
-    """What was written of a manual: the pages and characters for pre-training, and the pages for the labelled task."""
+    """What was written of a manual: the pages and characters for pre-training, and the pages for labelled tasks."""
 
     manual: str
     language: Language
@@ -77,7 +84,7 @@ class WrittenManual:
 
 
 def write(out: Path, manuals: Sequence[Manual] = MANUALS) -> tuple[list[WrittenManual], dict[str, int]]:
-    """Write `<language>/<manual>.txt` and `tasks/titles_<language>_<split>.tsv`.
+    """Write `<language>/<manual>.txt`, and the labelled tasks `titles_<language>` and `sources_<language>` in `tasks/`.
 
     The packages stay in `packages/`, and are not downloaded again. Their licences are in `licences/`, their versions in
     `sources.json`.
@@ -97,7 +104,10 @@ def write(out: Path, manuals: Sequence[Manual] = MANUALS) -> tuple[list[WrittenM
         kept = without_repeats(pages)
         for manual, package, own_pages in zip(own, packages, kept, strict=True):
             written.append(_write_manual(manual, package, own_pages, out / language))
-        rows[f"titles_{language}"] = write_rows(out / "tasks", f"titles_{language}", PAIRS, _title_rows(kept))
+        splits = {manual.name: pages_by_split(own_pages) for manual, own_pages in zip(own, kept, strict=True)}
+        titles, sources = f"titles_{language}", f"sources_{language}"
+        rows[titles] = write_rows(out / "tasks", titles, PAIRS, _title_rows(splits.values()))
+        rows[sources] = write_rows(out / "tasks", sources, SOURCES, source_rows(splits, language))
     write_json(out / "sources.json", {"manuals": [asdict(manual) for manual in written]})
     return written, rows
 
@@ -168,15 +178,47 @@ def _write_manual(manual: Manual, package: Path, pages: Sequence[ManualPage], fo
     )
 
 
-def _title_rows(manuals: Iterable[Sequence[ManualPage]]) -> dict[str, list[str]]:
+def pages_by_split(pages: Iterable[ManualPage]) -> PagesBySplit:
+    """Return the pages for labelled tasks by split. All pages with one title are in one split."""
+    splits: PagesBySplit = {split: [] for split in SPLITS}
+    for page in pages:
+        if not is_for_pretraining(page):
+            splits[split_of(page.title, TASK_SHARES)].append(page)
+    return splits
+
+
+def _title_rows(manuals: Iterable[PagesBySplit]) -> dict[str, list[str]]:
     """Return rows of titles beside a paragraph of their page or of another page of the same manual, by split."""
     rows: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for pages in manuals:
-        pairs: dict[str, list[tuple[str, str]]] = {split: [] for split in SPLITS}
-        for page in pages:
-            if not is_for_pretraining(page):
+    for splits in manuals:
+        for split, pages in splits.items():
+            pairs = list[tuple[str, str]]()
+            for page in pages:
                 long = [text for text in page.paragraphs if len(text) >= MIN_TEXT_LENGTH]
-                pairs[split_of(page.title, TASK_SHARES)] += [(page.title, text) for text in long[:PAIRS_PER_PAGE]]
-        for split in SPLITS:
-            rows[split] += title_rows(pairs[split])
+                pairs += [(page.title, text) for text in long[:PAIRS_PER_PAGE]]
+            rows[split] += title_rows(pairs)
     return {split: sorted(own, key=lambda row: keyed_hash("titles", row)) for split, own in rows.items()}
+
+
+def source_rows(manuals: Mapping[str, PagesBySplit], language: Language) -> dict[str, list[str]]:
+    """Return rows of a paragraph and the name of the manual that it is from, by split.
+
+    Paragraphs that mention a manual by name are left out, and so are manuals with too few pages in one of the splits.
+    """
+    names = [manual.replace("_", " ") for manual in manuals]
+    rows: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for manual, splits in manuals.items():
+        texts = {split: [_sources(page, names, language) for page in pages] for split, pages in splits.items()}
+        if all(sum(map(bool, by_page)) >= MIN_SOURCE_PAGES for by_page in texts.values()):
+            for split, by_page in texts.items():
+                own = sorted((text for page in by_page for text in page), key=lambda text: keyed_hash("sources", text))
+                rows[split] += [f"{text}\t{manual}" for text in own[:SOURCES_PER_MANUAL]]
+    return {split: sorted(own, key=lambda row: keyed_hash("sources", row)) for split, own in rows.items()}
+
+
+def _sources(page: ManualPage, names: Sequence[str], language: Language) -> list[str]:
+    lengths = SOURCE_LENGTHS[language]
+    found = [
+        text for text in page.paragraphs if len(text) in lengths and not any(name in text.casefold() for name in names)
+    ]
+    return found[:SOURCES_PER_PAGE]

@@ -78,8 +78,12 @@ class MediaWikiReader(Reader):
         legibility.check()
 
     def paragraphs(self, text: str) -> list[str]:
-        code = mwparserfromhell.parse(in_variant(text, self.variant), skip_style_tags=False)
-        return [line for line in plain_paragraphs(_tidied(plain(code))) if not line.startswith(_LIST_ITEM)]
+        lines = plain_paragraphs(_tidied(plain(self.parsed(text))))
+        return [line for line in lines if not line.startswith(_LIST_ITEM)]
+
+    def parsed(self, text: str) -> Wikicode:
+        """Return the nodes of a record's text, in the reader's variant."""
+        return mwparserfromhell.parse(in_variant(text, self.variant), skip_style_tags=False)
 
 
 def plain(code: Wikicode) -> str:

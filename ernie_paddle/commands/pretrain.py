@@ -17,10 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", type=output_folder, required=True, help="folder of the run, for checkpoints, log and TensorBoard"
     )
     add_continue_from(parser)
-    start = parser.add_mutually_exclusive_group()
-    add_resume(start)
-    start.add_argument(
-        "--init", type=Path, help=f"folder of a model or of a run to take parameters from, not step and moments; {RUNS}"
+    add_resume(parser)
+    parser.add_argument(
+        "--init",
+        type=Path,
+        help=f"folder of a model or of a run from which a new run takes parameters, not step and moments; {RUNS}",
     )
 
 

@@ -44,6 +44,11 @@ class SampleBlock:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def most_segments(self) -> int:
+        """The greatest number of segments of a sample."""
+        return int(self.columns[SENTENCE_IDS].max(initial=-1)) + 1
+
     def values(self, column: Column) -> np.ndarray:
         """Return the values of a declared column: [tokens], or [samples] of a sentence-level one.
 

@@ -190,6 +190,11 @@ class SampleTable:
     def __len__(self) -> int:
         return int(self._first_row[-1])
 
+    @property
+    def most_segments(self) -> int:
+        """The greatest number of segments of a sample."""
+        return max((block.most_segments for block in self._blocks), default=0)
+
     def take(self, rows: np.ndarray) -> SampleBlock:
         """Return the samples at these rows, in this order."""
         rows = np.asarray(rows, np.int64)

@@ -118,7 +118,8 @@ class Storage:
 class StoredBlock:
     """The samples of one record batch, which are unpacked when they are taken.
 
-    `lengths` [samples] are in tokens. `is_consistent` tells whether the columns agree about them.
+    `lengths` [samples] are in tokens. `is_consistent` tells whether the columns agree about them. No sample has more
+    segments than `most_segments`.
     """
 
     def __init__(self, storage: Storage, batch: pa.RecordBatch):
@@ -131,6 +132,7 @@ class StoredBlock:
         }
         self._samples = {place.column.name: batch.column(place.field).to_numpy() for place in storage.sample_places}
         self.lengths = np.diff(self._offsets).astype(np.int64)
+        self.most_segments = int(np.diff(self._segment_offsets).max(initial=0))
         self.is_consistent = self._is_consistent(batch)
 
     def __len__(self) -> int:
@@ -172,11 +174,10 @@ class StoredBlock:
             return False
         ends = np.concatenate([[0], np.cumsum(self._segment_lengths, dtype=np.int64)])[self._segment_offsets]
         offsets = [batch.column(name).offsets.to_numpy() for name in self._storage.token_fields]
-        most_segments = np.diff(self._segment_offsets).max(initial=0)
         return (
             all(np.array_equal(field_offsets, self._offsets) for field_offsets in offsets)
             and np.array_equal(np.diff(ends), self.lengths)
-            and most_segments <= MAX_SEGMENTS
+            and self.most_segments <= MAX_SEGMENTS
         )
 
 

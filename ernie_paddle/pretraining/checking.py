@@ -117,6 +117,12 @@ def _sample_mistakes(
             f"{folder}: samples have up to {manifest.max_length} tokens, but the model's max_position_embeddings is "
             f"{config.max_position_embeddings}; build shorter samples, or use another model"
         )
+    segments = max(table.most_segments for table in tables.values())
+    if config and segments > config.sent_type_vocab_size:
+        yield (
+            f"{folder}: samples have up to {segments} segments, but the model's sent_type_vocab_size is "
+            f"{config.sent_type_vocab_size}; leave out the task, or use another model"
+        )
     yield from (
         f"{folder}: no {split} samples; build from more documents" for split in SPLITS if not len(tables[split])
     )

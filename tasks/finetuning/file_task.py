@@ -28,7 +28,7 @@ class FileTask(FinetuningTask):
     def read(self, data: Mapping[str, Any], split: Split, signature: Signature) -> list[ExampleSet]:  # type: ignore[override]
         settings = check_settings(DataSettings, dict(data), "data")
         sets = read_sets(settings, split, signature.labels)
-        return [ExampleSet(loaded.name, loaded.examples, _notes(loaded, settings)) for loaded in sets]
+        return [ExampleSet(loaded.name, loaded.examples, _notes(loaded, settings, split)) for loaded in sets]
 
     def stream(  # type: ignore[override]
         self, data: Mapping[str, Any], split: Split, signature: Signature, skip_bad: bool = False
@@ -48,9 +48,10 @@ def _format_name(format_class: type[Format]) -> str:
     return format_class.model_fields["format"].default
 
 
-def _notes(loaded: LoadedSet, settings: DataSettings) -> list[str]:
-    """Return notes on what was skipped or corrected in a set, and on a `train_rows` that exceeds its examples."""
+def _notes(loaded: LoadedSet, settings: DataSettings, split: Split) -> list[str]:
+    """Return notes on what was skipped or corrected in a set, and on a number of rows that exceeds its examples."""
     notes = loaded.report.notes()
-    if loaded.name == "train" and (settings.train_rows or 0) > len(loaded.examples):
-        notes.append(f"data.train_rows is {settings.train_rows:,}, but there are only these")
+    rows = settings.rows(split)
+    if rows and rows > len(loaded.examples):
+        notes.append(f"data.{split}_rows is {rows:,}, but there are only these")
     return notes

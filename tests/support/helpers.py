@@ -1,17 +1,18 @@
-"""The command line in a process, damaged files and files that are not here."""
+"""The command line with its output, damaged files and files that are not here."""
 
+import io
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 
+from ernie_paddle.cli import main
 from ernie_paddle.metric import Scores
 
 Run = Callable[..., tuple[int, str]]
@@ -26,10 +27,33 @@ needs_onnx = pytest.mark.skipif(
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[ray]'")
 
 
-def run_command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `ernie-paddle` in a new process."""
-    command = [sys.executable, "-m", "ernie_paddle", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+def run_command(*arguments: object, cwd: Path | None = None, site: Path | None = None) -> CompletedProcess[str]:
+    """Run `ernie-paddle` in this process, since a new one imports Paddle for seconds.
+
+    Args:
+        cwd: the folder to run it in.
+        site: a folder of packages that are found before others, as with PYTHONPATH.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    command, code = list(map(str, arguments)), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        if cwd:
+            patch.chdir(cwd)
+        if site:
+            patch.syspath_prepend(site)
+        try:
+            main(command)
+        except SystemExit as stop:
+            assert isinstance(stop.code, int), stop.code
+            code = stop.code
+    return CompletedProcess(command, code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
+
+
+def read_exports_back_here(patch: pytest.MonkeyPatch) -> None:
+    """Let the check of an export read it in this process instead of a new one, which imports Paddle for seconds."""
+    patch.setattr(
+        "ernie_paddle.inference.export.call_in_new_process", lambda function, *arguments: function(*arguments)
+    )
 
 
 def write_command(path: Path, lines: str) -> Path:

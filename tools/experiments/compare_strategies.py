@@ -3,12 +3,23 @@
 import argparse
 import shlex
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from comparison_report import write_report
 from comparison_tables import write_tables
 from estimates import Estimates
-from experiment import Experiment, ExperimentSettings, FinetuneRun, PretrainRun, prepare_commands
+from experiment import (
+    FROM_SCRATCH,
+    PRETRAINED,
+    Experiment,
+    ExperimentSettings,
+    FinetuneRun,
+    PretrainRun,
+    prepare_commands,
+)
 from job_queue import Job, run_jobs
 from rich.table import Table
 from run_results import FINETUNE, PREPARE, PRETRAIN, RESULTS, write_results
@@ -18,6 +29,8 @@ from ernie_paddle.cli import Parser
 from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, read_text
+from ernie_paddle.finetuning.settings import FinetuneSettings
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -72,51 +85,77 @@ def _settings(args: argparse.Namespace) -> ExperimentSettings:
 
 
 def prepare_jobs(experiment: Experiment, out: Path) -> list[Job]:
-    """Return the jobs that make vocabularies and samples."""
-    names: dict[str, int] = {}
-    jobs = []
-    for language, command in prepare_commands(experiment.settings):
-        names[language] = names.get(language, 0) + 1
-        name = f"{PREPARE}/{language}/{names[language]}"
-        jobs.append(Job(name, tuple(shlex.split(command)), _record(out, name)))
+    """Return the jobs that make vocabularies and samples, each after the one before it.
+
+    A command that another experiment in `out` has run is not repeated.
+    """
+    records = (out / RECORDS / PREPARE).rglob("*.json")
+    run_before = {tuple(read_json(record, "record of a job")["command"]): record for record in sorted(records)}
+    jobs: list[Job] = []
+    for text, own_name in prepare_commands(experiment.settings).items():
+        name, words = f"{PREPARE}/{own_name}", tuple(shlex.split(text))
+        module, command = ("pip", words[1:]) if words[0] == "pip" else ("ernie_paddle", words)
+        needs = (jobs[-1].name,) if jobs else ()
+        jobs.append(Job(name, command, run_before.get(command, _record(out, name)), needs=needs, module=module))
     return jobs
 
 
 def pretrain_job(experiment: Experiment, run: PretrainRun, out: Path) -> Job:
     """Return the job of a pre-training run. It resumes if it was interrupted."""
-    plan, name = experiment.settings.languages[run.language].plan, f"{PRETRAIN}/{run.name}"
+    language, name = experiment.settings.languages[run.language], f"{PRETRAIN}/{run.name}"
     overrides = experiment.overrides(run)
-    command = ("pretrain", str(plan), "--out", str(out / name), "--resume", "auto", "--set", *overrides)
-    settings = load_settings(PretrainSettings, plan, overrides).model_dump(mode="json", exclude={"impl"})
-    return Job(name, command, _record(out, name), settings)
+    command = ["pretrain", str(language.plan), "--out", str(out / name), "--resume", "auto"]
+    command += ["--init", str(language.init)] if language.init else []
+    command += ["--set", *overrides]
+    settings = given(load_settings(PretrainSettings, language.plan, overrides))
+    steps = experiment.steps(run.language, run.variant)
+    return Job(name, tuple(command), _record(out, name), settings, size=steps)
 
 
 def finetune_job(experiment: Experiment, run: FinetuneRun, out: Path) -> Job:
-    """Return the job of the fine-tuning runs of a recipe from one model. It resumes if it was interrupted."""
-    name = f"{FINETUNE}/{run.name}"
+    """Return the job of the fine-tuning runs of a recipe from one model. It resumes if it was interrupted.
+
+    From scratch, the sizes and the vocabulary are those of the initial model, or of a pre-trained one if there is none.
+    """
+    name, pretrained = f"{FINETUNE}/{run.name}", f"{PRETRAIN}/{run.pretrained.name}"
     seeds = ",".join(map(str, experiment.settings.finetuning_seeds))
-    model = out / PRETRAIN / run.pretrained.name
-    command = ["finetune", str(run.recipe), "--model", str(model), "--out", str(out / name), "--seeds", seeds]
-    command += ["--resume", "auto", *(["--from-scratch"] if run.from_scratch else [])]
+    initial = experiment.settings.languages[run.pretrained.language].init if run.start != PRETRAINED else None
+    command = ["finetune", str(run.recipe), "--model", str(initial or out / pretrained), "--out", str(out / name)]
+    command += ["--seeds", seeds, "--resume", "auto", *(["--from-scratch"] if run.start == FROM_SCRATCH else [])]
     command += ["--set", f"signature.task_id={run.task_id}"] if run.task_id is not None else []
-    return Job(name, tuple(command), _record(out, name), experiment.recipes[run.recipe].identity())
+    needs = () if initial else (pretrained,)
+    return Job(name, tuple(command), _record(out, name), given(experiment.recipes[run.recipe]), needs)
+
+
+def given(settings: PretrainSettings | FinetuneSettings) -> dict[str, Any]:
+    """Return the settings that decide a result and are not at their defaults: keys of later versions change nothing."""
+    return settings.model_dump(mode="json", exclude={"impl"}, exclude_defaults=True)
 
 
 def _record(out: Path, name: str) -> Path:
     return out / RECORDS / f"{name}.json"
 
 
-def phases(experiment: Experiment, out: Path) -> dict[str, list[Job]]:
-    """Return all jobs by phase. Jobs of a phase do not need each other, except preparations, which run one by one."""
-    return {
-        PREPARE: prepare_jobs(experiment, out),
-        PRETRAIN: [pretrain_job(experiment, run, out) for run in experiment.pretrain_runs()],
-        FINETUNE: [finetune_job(experiment, run, out) for run in experiment.finetune_runs()],
-    }
+def all_jobs(experiment: Experiment, out: Path) -> list[Job]:
+    """Return the jobs in the order in which they should run: fine-tuning follows the pre-training of its model.
+
+    All other jobs need every preparation.
+    """
+    prepare = prepare_jobs(experiment, out)
+    prepared = tuple(job.name for job in prepare)
+    tuned: dict[PretrainRun, list[FinetuneRun]] = {run: [] for run in experiment.pretrain_runs()}
+    for run in experiment.finetune_runs():
+        tuned[run.pretrained].append(run)
+    jobs = [
+        job
+        for pretrained, own in tuned.items()
+        for job in (pretrain_job(experiment, pretrained, out), *(finetune_job(experiment, run, out) for run in own))
+    ]
+    return [*prepare, *(replace(job, needs=(*prepared, *job.needs)) for job in jobs)]
 
 
 def run(experiment: Experiment, out: Path) -> None:
-    """Run what has not run yet, then write results, tables and plots, also of what was finished before a failure.
+    """Run what has not run yet, and write results and tables after each job; the report at the end or after a failure.
 
     Raises:
         UserError: a job failed.
@@ -124,13 +163,21 @@ def run(experiment: Experiment, out: Path) -> None:
     """
     console = open_console(stderr=True)
     try:
-        for phase, jobs in phases(experiment, out).items():
-            workers = 1 if phase == PREPARE else experiment.settings.workers
-            run_jobs(jobs, workers, report=lambda line: console.print(line, soft_wrap=True, markup=False))
+        run_jobs(
+            all_jobs(experiment, out),
+            experiment.settings.workers,
+            report=lambda line: console.print(line, soft_wrap=True, markup=False),
+            after_each=lambda: write_tables(write_results(experiment, out), out),
+        )
     finally:
-        text = write_tables(write_results(experiment, out), out)
-    print(text)
-    console.print(f"{out}: {experiment.name}.md has these tables; the figures are in {RESULTS}/", soft_wrap=True)
+        results = write_results(experiment, out)
+        write_tables(results, out)
+        write_report(results, out)
+    print(read_text(out / f"{experiment.name}.md", "tables"), end="")
+    console.print(
+        f"{out}: {experiment.name}.html and {experiment.name}.md have these tables; the figures are in {RESULTS}/",
+        soft_wrap=True,
+    )
 
 
 # ---- before anything runs ----
@@ -147,12 +194,12 @@ def dry_run(experiment: Experiment, out: Path, registry: Registry) -> None:
     table = Table("phase", title=f"{experiment.settings.workers} workers")
     for column in ("jobs", "finished", "time left"):
         table.add_column(column, justify="right")
-    jobs, estimates = phases(experiment, out), Estimates(experiment, registry)
-    for phase in jobs:
-        left = sum(job.seconds is None for job in jobs[phase])
-        seconds = estimates.of_phase(phase, jobs[phase])
+    jobs, estimates = all_jobs(experiment, out), Estimates(experiment, registry)
+    for phase in (PREPARE, PRETRAIN, FINETUNE):
+        own = [job for job in jobs if job.phase == phase]
+        seconds = estimates.of_phase(own)
         shown = "not known yet" if seconds is None else str(timedelta(seconds=round(seconds)))
-        table.add_row(phase, f"{len(jobs[phase]):,}", f"{len(jobs[phase]) - left:,}", shown)
+        table.add_row(phase, f"{len(own):,}", f"{sum(job.seconds is not None for job in own):,}", shown)
     print_table(console, table)
 
 

@@ -1,67 +1,92 @@
-"""Tables and plots of an experiment's results, from its JSON files alone."""
+"""Tables of an experiment's results, from its JSON files alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from experiment import FROM_SCRATCH
-from matplotlib.figure import Figure
-from run_results import read_results
+from experiment import CONTINUAL, FROM_SCRATCH, INITIAL
+from run_results import LanguageResults, read_results
+from scipy.stats import t
 
 from ernie_paddle.files import atomic_write
 from ernie_paddle.training.evaluation import earlier_tasks
 
 JsonDict = dict[str, Any]
-MISSING = "-"
+Rows = dict[str, list[str]]
+MISSING, MEAN = "-", "mean"
+CONFIDENCE = 0.95
 
 
-def write_tables(path: Path, out: Path) -> str:
-    """Write the tables of an experiment to `out`, and a plot for each language. Return the tables.
+@dataclass(frozen=True)
+class ResultTable:
+    """A table of a group in a language. Each row of cells has a name."""
 
-    `path` is the experiment's file of results.
-    """
-    experiment, runs = read_results(path)
-    text = "\n\n".join(tables(experiment, runs)) + "\n"
+    language: str
+    group: str
+    subject: str
+    columns: Sequence[str]
+    rows: Rows
+
+    @property
+    def title(self) -> str:
+        return f"{self.language}, {self.group}: {self.subject}"
+
+    def markdown(self) -> str:
+        """Return the table as Markdown, below its title."""
+        lines = [f"| | {' | '.join(self.columns)} |", "|---" * (len(self.columns) + 1) + "|"]
+        lines += (f"| {name} | {' | '.join(cells)} |" for name, cells in self.rows.items())
+        return f"### {self.title}\n\n" + "\n".join(lines)
+
+
+def write_tables(path: Path, out: Path) -> None:
+    """Write the tables of an experiment to `out` as Markdown. `path` is the experiment's file of results."""
+    text = "\n\n".join(table.markdown() for results in read_results(path) for table in tables(results)) + "\n"
     with atomic_write(out / f"{path.stem}.md") as file:
         file.write(text)
-    for language, described in experiment["languages"].items():
-        figure = held_out_plot(described, [run for run in runs if run["language"] == language])
-        with atomic_write(out / f"{path.stem}_{language}.png", "wb") as file:
-            figure.savefig(file, format="png", dpi=110)
-    return text
 
 
-def tables(experiment: JsonDict, runs: Sequence[JsonDict]) -> Iterator[str]:
-    """Yield each table with its heading, language by language and group by group."""
-    for language, described in experiment["languages"].items():
-        by_variant: dict[str, list[JsonDict]] = {}
-        for run in runs:
-            if run["language"] == language:
-                by_variant.setdefault(run["variant"], []).append(run)
-        recipes, tasks = described["recipes"], described["tasks"]
-        for group, names in described["groups"].items():
-            own = {name: by_variant.get(name, []) for name in names}
-            title = f"{language}, {group}"
-            if group == "task_ids":
-                yield _table(f"{title}: downstream, per cent", recipes, _task_id_rows(own, described))
-                continue
-            if group == "strategies":
-                yield _table(f"{title}: cost", ["steps", "tokens", "minutes"], _cost_rows(own))
-                own_and_scratch = {**own, FROM_SCRATCH: by_variant.get(FROM_SCRATCH, [])}
-            else:
-                own_and_scratch = own
-            yield _table(f"{title}: downstream, per cent", recipes, _downstream_rows(own_and_scratch, recipes))
-            yield _table(
-                f"{title}: held-out loss at the end", tasks, _held_out_rows(own, tasks, "loss", "unigram_loss")
-            )
-            accuracy = _held_out_rows(own, tasks, "accuracy", "majority_accuracy")
-            yield _table(f"{title}: held-out accuracy at the end, per cent", tasks, accuracy)
-            yield _table(
-                f"{title}: change since a task's own stage, accuracy in points",
-                [*tasks, "mean"],
-                _change_rows(own, tasks),
-            )
+def tables(results: LanguageResults) -> Iterator[ResultTable]:
+    """Yield the tables of a language, group by group."""
+    for group in results.described["groups"]:
+        makers = {"task_ids": _task_id_tables, "budget": _budget_tables}
+        for subject, columns, rows in makers.get(group, _group_tables)(results, group):
+            yield ResultTable(results.language, group, subject, columns, rows)
+
+
+Parts = Iterator[tuple[str, Sequence[str], Rows]]  # of tables: subject, columns, rows
+
+
+def _group_tables(results: LanguageResults, group: str) -> Parts:
+    own, recipes, tasks = results.of_group(group), results.described["recipes"], results.described["tasks"]
+    yield "cost", ["steps", "tokens", "minutes"], _cost_rows(own)
+    yield "downstream, per cent", recipes, _downstream_rows(with_unpretrained(results, group), recipes)
+    base = reference(own)
+    columns = [*recipes, MEAN] if len(recipes) > 1 else recipes
+    yield (
+        f"downstream, difference to {base} in points, with {100 * CONFIDENCE:.0f} % confidence interval",
+        columns,
+        _difference_rows(own, recipes, base),
+    )
+    yield "held-out loss at the end", tasks, _held_out_rows(own, tasks, "loss", "unigram_loss")
+    accuracy = _held_out_rows(own, tasks, "accuracy", "majority_accuracy")
+    yield "held-out accuracy at the end, per cent", tasks, accuracy
+    yield "change since a task's own stage, accuracy in points", [*tasks, MEAN], _change_rows(own, tasks)
+
+
+def with_unpretrained(results: LanguageResults, group: str) -> dict[str, list[JsonDict]]:
+    """Return the runs of a group's variants, in `strategies` also fine-tuning without pre-training on the tasks."""
+    others = [name for name in (FROM_SCRATCH, INITIAL) if name in results.runs] if group == "strategies" else []
+    return results.of_group(group) | {name: results.runs[name] for name in others}
+
+
+def reference(variants: Iterable[str]) -> str:
+    """Return the variant with which a group's others are compared: the paper's method, or else the first."""
+    names = list(variants)
+    return CONTINUAL if CONTINUAL in names else names[0]
 
 
 def mean_and_spread(values: Iterable[float], digits: int) -> str:
@@ -69,17 +94,18 @@ def mean_and_spread(values: Iterable[float], digits: int) -> str:
     known = list(values)
     if not known:
         return MISSING
-    spread = f" ± {stdev(known):.{digits}f}" if len(known) > 1 else ""
-    return f"{fmean(known):,.{digits}f}{spread}"
+    spread = f" ± {stdev(known):,.{digits}f}" if len(known) > 1 else ""
+    return f"{_rounded(fmean(known), digits):,.{digits}f}{spread}"
 
 
-def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += (f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items())
-    return f"### {title}\n\n" + "\n".join(lines)
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) + 0.0  # no minus before a zero
 
 
-def _cost_rows(variants: Mapping[str, Sequence[JsonDict]]) -> dict[str, list[str]]:
+# ---- cost and downstream scores ----
+
+
+def _cost_rows(variants: Mapping[str, Sequence[JsonDict]]) -> Rows:
     columns: list[tuple[Callable[[JsonDict], float], int]] = [
         (lambda run: run["steps"], 0),
         (lambda run: run["tokens"], 0),
@@ -91,55 +117,141 @@ def _cost_rows(variants: Mapping[str, Sequence[JsonDict]]) -> dict[str, list[str
     }
 
 
-def _downstream_rows(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str]) -> dict[str, list[str]]:
-    """Return a row per variant. The spread is that of pre-training seeds; from scratch, of fine-tuning seeds."""
-    rows = {}
-    for name, runs in variants.items():
-        each_seed = name == FROM_SCRATCH
-        rows[name] = [mean_and_spread(_scores(runs, recipe, None, each_seed), 1) for recipe in recipes]
-    return rows
-
-
-def _task_id_rows(variants: Mapping[str, Sequence[JsonDict]], described: JsonDict) -> dict[str, list[str]]:
-    runs = [run for own in variants.values() for run in own]
+def _downstream_rows(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str]) -> Rows:
     return {
-        f"{name} ({task_id})": [mean_and_spread(_scores(runs, recipe, task_id), 1) for recipe in described["recipes"]]
-        for name, task_id in described["task_ids"].items()
+        name: [mean_and_spread(downstream_scores(runs, recipe), 1) for recipe in recipes]
+        for name, runs in variants.items()
     }
 
 
-def _scores(runs: Iterable[JsonDict], recipe: str, task_id: int | None, each_seed: bool = False) -> Iterator[float]:
-    """Yield the test score of a recipe in per cent for each pre-trained model, a mean over the seeds of fine-tuning.
+def _task_id_tables(results: LanguageResults, group: str) -> Parts:
+    runs = [run for own in results.of_group(group).values() for run in own]
+    recipes = results.described["recipes"]
+    rows = {
+        f"{name} ({task_id})": [mean_and_spread(downstream_scores(runs, recipe, task_id), 1) for recipe in recipes]
+        for name, task_id in results.described["task_ids"].items()
+    }
+    yield "downstream, per cent", recipes, rows
 
-    Without `task_id`, those with the recipe's own row of the task embedding, which runs first. With `each_seed`, yield
-    the score of each seed of fine-tuning.
+
+def downstream_scores(runs: Iterable[JsonDict], recipe: str, task_id: int | None = None) -> list[float]:
+    """Return the test scores of a recipe in per cent: for each pre-trained model, the mean over the fine-tuning seeds.
+
+    Where nothing was pre-trained, these are the scores of each fine-tuning seed. Without `task_id`, the scores are
+    those with the recipe's own row of the task embedding, which runs first.
     """
+    found: list[float] = []
     for run in runs:
         records = [record for record in run["downstream"] if record["recipe"] == recipe]
         wanted = records[0]["task_id"] if records and task_id is None else task_id
         scores = [100 * record["test"] for record in records if record["task_id"] == wanted]
-        if scores:
-            yield from scores if each_seed else [fmean(scores)]
+        found += scores if run["variant"] in (FROM_SCRATCH, INITIAL) or not scores else [fmean(scores)]
+    return found
 
 
-def _held_out_rows(
-    variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str], value: str, baseline: str
-) -> dict[str, list[str]]:
-    """Return the held-out scores at the end of the runs, a row per variant, after a row of the baseline."""
+def _difference_rows(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str], base: str) -> Rows:
+    """Return the differences of downstream scores to those of the variant `base`, paired by the pre-training seed."""
+    scores = {
+        name: {
+            recipe: {run["seed"]: own[0] for run in runs if (own := downstream_scores([run], recipe))}
+            for recipe in recipes
+        }
+        for name, runs in variants.items()
+    }
+    rows: Rows = {}
+    for name in variants:
+        if name != base:
+            by_recipe = {
+                recipe: {
+                    seed: score - scores[base][recipe][seed]
+                    for seed, score in scores[name][recipe].items()
+                    if seed in scores[base][recipe]
+                }
+                for recipe in recipes
+            }
+            seeds = [
+                seed for seed in next(iter(by_recipe.values()), {}) if all(seed in own for own in by_recipe.values())
+            ]
+            means = [fmean(own[seed] for own in by_recipe.values()) for seed in seeds]
+            cells = [mean_and_interval(own.values()) for own in by_recipe.values()]
+            rows[name] = [*cells, mean_and_interval(means)] if len(recipes) > 1 else cells
+    return rows
+
+
+def mean_and_interval(differences: Iterable[float]) -> str:
+    """Return the mean with its confidence interval by Student's t; one value stands alone, and none is a dash."""
+    known = list(differences)
+    if not known:
+        return MISSING
+    mean, interval = fmean(known), ""
+    if len(known) > 1:
+        half = float(t.ppf((1 + CONFIDENCE) / 2, len(known) - 1)) * stdev(known) / sqrt(len(known))
+        interval = f" [{_rounded(mean - half, 1):+.1f}, {_rounded(mean + half, 1):+.1f}]"
+    return f"{_rounded(mean, 1):+.1f}{interval}"
+
+
+# ---- learning curves ----
+
+
+def _budget_tables(results: LanguageResults, group: str) -> Parts:
+    curves = results.described["learning_curves"]
+    columns = [f"{steps:,}" for steps in sorted({steps for own in curves.values() for steps in own.values()})]
+
+    def rows(scores: Callable[[Sequence[JsonDict]], list[float]], digits: int) -> Rows:
+        return {
+            name: [
+                mean_and_spread(scores(results.runs.get(variant, [])), digits)
+                for variant in sorted(own, key=lambda variant: own[variant])
+            ]
+            for name, own in curves.items()
+        }
+
+    for recipe in results.described["recipes"]:
+        yield f"{recipe} by steps, per cent", columns, rows(partial(downstream_scores, recipe=recipe), 1)
+    task = results.described["tasks"][0]
+    yield f"held-out loss of {task} by steps", columns, rows(partial(last_scores, task=task, value="loss"), 3)
+
+
+# ---- held-out scores ----
+
+
+def last_scores(runs: Iterable[JsonDict], task: str, value: str) -> list[float]:
+    """Return a held-out score of a task at the end of each run that has it."""
+    return _scores_of([run["evaluations"][-1] for run in runs if run["evaluations"]], task, value)
+
+
+def _scores_of(evaluations: Iterable[JsonDict], task: str, value: str) -> list[float]:
+    found = (record["tasks"].get(task, {}).get(value) for record in evaluations)
+    return [score for score in found if score is not None]
+
+
+def _held_out_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str], value: str, baseline: str) -> Rows:
+    """Return the held-out scores at the end of the runs, a row for each variant.
+
+    Before these are a row of the scores before the first step, if there are any, and a row of the baseline.
+    """
     factor, digits = (100, 1) if value == "accuracy" else (1, 3)
 
-    def cells(runs: Sequence[JsonDict], key: str) -> list[str]:
-        ends = [run["evaluations"][-1]["tasks"] for run in runs if run["evaluations"]]
-        found = {task: [end[task][key] for end in ends if end.get(task, {}).get(key) is not None] for task in tasks}
-        return [mean_and_spread((factor * number for number in found[task]), digits) for task in tasks]
+    def cells(evaluations: Sequence[JsonDict], key: str) -> list[str]:
+        return [
+            mean_and_spread((factor * score for score in _scores_of(evaluations, task, key)), digits) for task in tasks
+        ]
 
-    every = [run for runs in variants.values() for run in runs]
-    longest = max(every, key=lambda run: len(run["evaluations"][-1]["tasks"]), default=None)
-    base = {baseline.replace("_", " "): cells([longest] if longest else [], baseline)}
-    return base | {name: cells(runs, value) for name, runs in variants.items()}
+    ends = {name: [run["evaluations"][-1] for run in runs if run["evaluations"]] for name, runs in variants.items()}
+    first = {name: [run["evaluations"][0] for run in runs if run["evaluations"]] for name, runs in variants.items()}
+    begins = {name: [record for record in own if record["step"] == 0] for name, own in first.items()}
+    before, last = _of_most_tasks(begins), _of_most_tasks(ends)
+    rows = {"before": cells(before, value)} if before else {}
+    rows[baseline.replace("_", " ")] = cells(last[:1], baseline)
+    return rows | {name: cells(own, value) for name, own in ends.items()}
 
 
-def _change_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str]) -> dict[str, list[str]]:
+def _of_most_tasks(evaluations: Mapping[str, list[JsonDict]]) -> list[JsonDict]:
+    """Return the records of the variant that has scores of the most tasks."""
+    return max(evaluations.values(), key=lambda own: len(own[0]["tasks"]) if own else 0, default=[])
+
+
+def _change_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str]) -> Rows:
     """Return how much each task's held-out accuracy changed from the end of its own stage to the end of the run.
 
     The mean is over the tasks before the last, the backward transfer of Lopez-Paz and Ranzato (2017).
@@ -162,33 +274,3 @@ def _changes(run: JsonDict) -> dict[str, float]:
         task: 100 * (end[task]["accuracy"] - own["tasks"][task]["accuracy"])
         for task, own in earlier_tasks(evaluations).items()
     }
-
-
-def held_out_plot(described: JsonDict, runs: Sequence[JsonDict]) -> Figure:
-    """Return a figure with a panel per task: its held-out loss after each stage, a line for each run."""
-    tasks, variants = described["tasks"], next(iter(described["groups"].values()))
-    columns = min(2, len(tasks))
-    rows = -(-len(tasks) // columns)
-    figure = Figure(figsize=(6.2 * columns, 2.9 * rows), layout="constrained")
-    for number, task in enumerate(tasks):
-        axes = figure.add_subplot(rows, columns, number + 1)
-        for colour, variant in enumerate(variants):
-            label = variant
-            for run in (run for run in runs if run["variant"] == variant):
-                points = [
-                    (record["step"], record["tasks"][task]["loss"])
-                    for record in run["evaluations"]
-                    if task in record["tasks"]
-                ]
-                if points:
-                    axes.plot(
-                        *zip(*points, strict=True), "o-", color=f"C{colour}", linewidth=1, markersize=3, label=label
-                    )
-                    label = ""  # one entry in the legend
-        axes.set_title(task, fontsize=10)
-        axes.set_xlabel("steps", fontsize=8)
-        axes.set_ylabel("held-out loss", fontsize=8)
-        axes.tick_params(labelsize=8)
-        if axes.lines:
-            axes.legend(fontsize=7)
-    return figure

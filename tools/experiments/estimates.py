@@ -22,7 +22,7 @@ class Estimates:
         self._experiment, self._registry = experiment, registry
         self._measured = cache(self._measure)
 
-    def of_phase(self, phase: str, jobs: Sequence[Job]) -> float | None:
+    def of_phase(self, jobs: Sequence[Job]) -> float | None:
         """Return the seconds that the unfinished jobs of a phase will take; None if that is not known yet.
 
         Fine-tuning that was never run is taken for pre-training on its training rows at their greatest length.
@@ -30,26 +30,26 @@ class Estimates:
         finished: dict[tuple[str, ...], list[float]] = {}
         for job in jobs:
             if job.seconds is not None:
-                finished.setdefault(_kind(job), []).append(job.seconds)
+                finished.setdefault(_kind(job), []).append(job.seconds / job.size)
         seconds = [
-            fmean(finished[_kind(job)]) if _kind(job) in finished else self._of_unknown(phase, job)
+            job.size * fmean(finished[_kind(job)]) if _kind(job) in finished else self._of_unknown(job)
             for job in jobs
             if job.seconds is None
         ]
         known = [second for second in seconds if second is not None]
         return sum(known) / self._experiment.settings.workers if len(known) == len(seconds) else None
 
-    def _of_unknown(self, phase: str, job: Job) -> float | None:
-        measured = self._measured(job.name.split("/")[1]) if phase in (PRETRAIN, FINETUNE) else None
-        if measured is None or phase == PRETRAIN:
-            return measured[0] if measured else None
+    def _of_unknown(self, job: Job) -> float | None:
+        measured = self._measured(job.name.split("/")[1]) if job.phase in (PRETRAIN, FINETUNE) else None
+        if measured is None or job.phase == PRETRAIN:
+            return job.size * measured[0] if measured else None
         recipe = next(own for path, own in self._experiment.recipes.items() if path.stem == _kind(job)[1])
         rows = recipe.data.get("train_rows")
         tokens = rows and rows * recipe.epochs * recipe.signature.max_length
         return tokens and len(self._experiment.settings.finetuning_seeds) * tokens / measured[1]
 
     def _measure(self, language: str) -> tuple[float, float] | None:
-        """Return the seconds of a pre-training run with all tasks, and tokens per second; None without samples."""
+        """Return the seconds of a step of a run with all tasks, and tokens per second; None without samples."""
         plan = self._experiment.plans[language]
         if not all(plan.data.of_task(task) for task in plan.plan.tasks):
             return None
@@ -62,7 +62,8 @@ class Estimates:
         settings = load_settings(PretrainSettings, path, self._experiment.overrides(longest))
         speeds = measure(build_trainer(settings, self._registry), BENCH_STEPS, report=lambda line: None)
         tokens, seconds = sum(speed.tokens for speed in speeds), sum(sum(speed.seconds) for speed in speeds)
-        return sum(speed.median * speed.planned for speed in speeds), tokens / seconds
+        steps = sum(speed.planned for speed in speeds)
+        return sum(speed.median * speed.planned for speed in speeds) / steps, tokens / seconds
 
 
 def _kind(job: Job) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The config of an experiment, and the pre-training and fine-tuning runs that it stands for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,8 +16,10 @@ from ernie_paddle.pretraining.plan import Strategy
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Registry
 
-Group = Literal["strategies", "auxiliary_losses", "leave_one_out", "one_added", "order", "task_ids"]
-MASKED_LM, FROM_SCRATCH = "masked_lm", "from_scratch"
+Group = Literal["strategies", "budget", "auxiliary_losses", "leave_one_out", "one_added", "order", "task_ids"]
+Start = Literal["pretrained", "from_scratch", "initial"]
+MASKED_LM, PRETRAINED, FROM_SCRATCH, INITIAL = "masked_lm", "pretrained", "from_scratch", "initial"
+PARTS = {"quarter": 4, "half": 2}  # of the budget, by name
 CONTINUAL: Strategy = "continual_multi_task"
 STRATEGIES: tuple[Strategy, ...] = ("sequential", "multi_task", CONTINUAL)
 
@@ -26,9 +28,12 @@ class LanguageSettings(Settings):
     """One language of an experiment."""
 
     prepare: list[str] = Field(default_factory=list)
-    """Commands of `ernie-paddle` that make vocabulary and samples, in this order; each runs once."""
+    """Commands of `ernie-paddle` that make vocabulary and samples, in this order; each runs once. Commands of pip begin
+    with `pip`."""
     plan: Path
     """Plan config. Its tasks are in the order in which they are introduced; all variants share its budget of steps."""
+    init: Path | None = None
+    """Model from which every pre-training run starts (`pretrain --init`); `null`: new parameters."""
     recipes: Annotated[list[Path], AfterValidator(each_once)] = Field(default_factory=list)
     """Recipes of the downstream tasks."""
     other_order: Annotated[list[str], AfterValidator(each_once)] = Field(default_factory=list)
@@ -54,12 +59,16 @@ class ExperimentSettings(Settings):
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to spend the budget: a strategy, the tasks in their order, and whether they have auxiliary losses."""
+    """A way to spend the budget: a strategy, the tasks in their order, and whether they have auxiliary losses.
+
+    The steps are the budget divided by `divisor`.
+    """
 
     name: str
     strategy: Strategy
     tasks: tuple[str, ...]
     auxiliary: bool = False
+    divisor: int = 1
 
 
 def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()) -> list[Variant]:
@@ -72,6 +81,8 @@ def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()
     continual, masked_lm = Variant(CONTINUAL, CONTINUAL, everything), Variant(MASKED_LM, "multi_task", (first,))
     if group == "strategies":
         return [*(Variant(strategy, strategy, everything) for strategy in STRATEGIES), masked_lm]
+    if group == "budget":
+        return [variant for curve in learning_curves(tasks).values() for variant in curve]
     if group == "auxiliary_losses":
         return [continual, replace(continual, name=group, auxiliary=True)]
     if group == "leave_one_out":
@@ -84,6 +95,22 @@ def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()
             raise UserError(f"other_order: expected the plan's tasks in another order: {', '.join(tasks)}")
         return [continual, Variant("other_order", CONTINUAL, tuple(other_order))]
     return [continual]
+
+
+def learning_curves(tasks: Sequence[str]) -> dict[str, list[Variant]]:
+    """Return what the group `budget` compares: by name, a variant with parts of the budget, and with all of it."""
+    whole = [
+        Variant(CONTINUAL, CONTINUAL, tuple(tasks)),
+        Variant("multi_task", "multi_task", tuple(tasks)),
+        Variant(MASKED_LM, "multi_task", (tasks[0],)),
+    ]
+    return {
+        variant.name: [
+            *(replace(variant, name=f"{variant.name}_{part}", divisor=divisor) for part, divisor in PARTS.items()),
+            variant,
+        ]
+        for variant in whole
+    }
 
 
 @dataclass(frozen=True)
@@ -102,20 +129,21 @@ class PretrainRun:
 
 @dataclass(frozen=True)
 class FinetuneRun:
-    """Fine-tuning runs of one recipe from a pre-trained model, or from scratch with its sizes, with several seeds.
+    """Fine-tuning runs of one recipe with several seeds.
 
-    The recipe's own row of the task embedding is used where `task_id` is None.
+    They start from the model of a pre-training run, or with its sizes from scratch, or from the model with which all
+    pre-training began. The recipe's own row of the task embedding is used where `task_id` is None.
     """
 
     pretrained: PretrainRun
     recipe: Path
     task_id: int | None = None
-    from_scratch: bool = False
+    start: Start = PRETRAINED
 
     @property
     def name(self) -> str:
         """The folder of the runs."""
-        source = f"{self.pretrained.language}/{FROM_SCRATCH}" if self.from_scratch else self.pretrained.name
+        source = self.pretrained.name if self.start == PRETRAINED else f"{self.pretrained.language}/{self.start}"
         return f"{source}/{self.recipe.stem}" + ("" if self.task_id is None else f",task_id={self.task_id}")
 
 
@@ -138,9 +166,10 @@ class Experiment:
             if repeated := [stem for stem in stems if stems.count(stem) > 1]:
                 raise UserError(f"languages.{name}.recipes: two files are called '{repeated[0]}'; rename one")
         self.task_ids = {name: self._task_ids(name, registry) for name in settings.languages}
-        for name, plan in self.plans.items():
-            if self.budget(name) < len(plan.plan.tasks) * (len(plan.plan.tasks) + 1):
-                raise UserError(f"a budget of {self.budget(name)} steps is too small for the tasks of {name}")
+        for run in self.pretrain_runs():
+            if self.steps(run.language, run.variant) < len(run.variant.tasks) * (len(run.variant.tasks) + 1):
+                budget = self.budget(run.language)
+                raise UserError(f"a budget of {budget} steps is too small for the tasks of {run.name}")
 
     def _task_ids(self, language: str, registry: Registry) -> dict[str, int]:
         """Return the rows of the task embedding by name, the last of which no task has, if they are compared."""
@@ -156,6 +185,10 @@ class Experiment:
     def budget(self, language: str) -> int:
         """Return the steps of each pre-training run in a language."""
         return self.settings.budget or sum(quota.total for quota in self.plans[language].plan.tasks.values())
+
+    def steps(self, language: str, variant: Variant) -> int:
+        """Return the steps of a variant's runs in a language."""
+        return self.budget(language) // variant.divisor
 
     def groups(self, language: str) -> dict[Group, list[Variant]]:
         """Return the variants of each group in a language."""
@@ -174,7 +207,7 @@ class Experiment:
         return list(dict.fromkeys(runs))
 
     def finetune_runs(self) -> list[FinetuneRun]:
-        """Return the fine-tuning runs from every pre-trained model, and those from scratch."""
+        """Return the fine-tuning runs from every pre-trained model, from the initial models and from scratch."""
         runs = list[FinetuneRun]()
         for run in self.pretrain_runs():
             recipes = self.settings.languages[run.language].recipes
@@ -183,20 +216,25 @@ class Experiment:
                 ids = self.task_ids[run.language].values()
                 runs += (self.with_task_id(run, recipe, task_id) for recipe in recipes for task_id in ids)
         first = {run.language: run for run in reversed(self.pretrain_runs())}
-        scratch = (
-            FinetuneRun(run, recipe, from_scratch=True)
+        without = (
+            FinetuneRun(run, recipe, start=start)
             for language, run in first.items()
+            for start in self.starts(language)
             for recipe in self.settings.languages[language].recipes
         )
-        return list(dict.fromkeys([*runs, *scratch]))
+        return list(dict.fromkeys([*runs, *without]))
+
+    def starts(self, language: str) -> list[Start]:
+        """Return what fine-tuning starts from without pre-training on the tasks of a language."""
+        return [FROM_SCRATCH, INITIAL] if self.settings.languages[language].init else [FROM_SCRATCH]
 
     def with_task_id(self, run: PretrainRun, recipe: Path, task_id: int) -> FinetuneRun:
         """Return the fine-tuning runs with a row of the task embedding."""
         return FinetuneRun(run, recipe, None if task_id == self.recipes[recipe].signature.task_id else task_id)
 
     def quotas(self, run: PretrainRun) -> dict[str, int]:
-        """Return the steps of each task of a run: equal shares of the budget, to one step."""
-        share, rest = divmod(self.budget(run.language), len(run.variant.tasks))
+        """Return the steps of each task of a run: equal shares of its steps, to one step."""
+        share, rest = divmod(self.steps(run.language, run.variant), len(run.variant.tasks))
         return {task: share + (number < rest) for number, task in enumerate(run.variant.tasks)}
 
     def overrides(self, run: PretrainRun) -> list[str]:
@@ -220,11 +258,10 @@ def _flow(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf")).strip()
 
 
-def prepare_commands(settings: ExperimentSettings) -> Iterator[tuple[str, str]]:
-    """Yield the language and the command of each preparation, a command that several languages name only once."""
-    seen: set[str] = set()
-    for name, language in settings.languages.items():
-        for command in language.prepare:
-            if command not in seen:
-                seen.add(command)
-                yield name, command
+def prepare_commands(settings: ExperimentSettings) -> dict[str, str]:
+    """Return a name for each command of preparation; a command that several languages have is named once."""
+    names: dict[str, str] = {}
+    for language, own in settings.languages.items():
+        for number, command in enumerate(own.prepare, 1):
+            names.setdefault(command, f"{language}/{number}")
+    return names

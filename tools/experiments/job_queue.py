@@ -1,4 +1,4 @@
-"""Commands of `ernie-paddle` that run side by side, each until it has succeeded once."""
+"""Commands that run side by side, each until it has succeeded once, and not before the others that it needs."""
 
 import os
 import shlex
@@ -20,16 +20,30 @@ LAST_LINES = 3  # of a failed job's log that are shown
 
 @dataclass(frozen=True)
 class Job:
-    """A command of `ernie-paddle`.
+    """A command of `ernie-paddle`, or of another Python module.
 
     Its record is written to `record` when it has succeeded, and its output to the same name with `.log`. With another
     command or other `settings`, everything that decides what it does, it runs again.
+
+    Attributes:
+        name: what it is called, beginning with its phase and a slash.
+        needs: names of the jobs that must have succeeded before it begins.
+        size: how much work it is beside others of its kind.
+        module: the module whose command it is.
     """
 
     name: str
     command: tuple[str, ...]
     record: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    size: int = 1
+    module: str = "ernie_paddle"
+
+    @property
+    def phase(self) -> str:
+        """The first part of the name."""
+        return self.name.partition("/")[0]
 
     @property
     def log(self) -> Path:
@@ -55,27 +69,40 @@ class Running:
     began: float
 
 
-def run_jobs(jobs: Iterable[Job], workers: int, report: Callable[[str], None]) -> None:
-    """Run the jobs that have not succeeded, `workers` at a time, in their order.
+def run_jobs(
+    jobs: Iterable[Job], workers: int, report: Callable[[str], None], after_each: Callable[[], None] = lambda: None
+) -> None:
+    """Run the jobs that have not succeeded, `workers` at a time: the first one that has what it needs.
+
+    `after_each` is called whenever jobs have ended.
 
     Raises:
         UserError: a job failed; no other was begun after it, and the others that ran were let end.
     """
-    left = [job for job in jobs if job.seconds is None]
+    every = list(jobs)
+    done = {job.name for job in every if job.seconds is not None}
+    left = [job for job in every if job.name not in done]
     failed: list[str] = []
     with _processes() as running:
         while running or (left and not failed):
-            while left and not failed and len(running) < workers:
-                report(f"{left[0].name}: begun, {len(left)} left")
-                running.append(_start(left.pop(0), workers))
+            while (
+                not failed and len(running) < workers and (ready := [job for job in left if done.issuperset(job.needs)])
+            ):
+                left.remove(ready[0])
+                report(f"{ready[0].name}: begun, {len(left)} left after it")
+                running.append(_start(ready[0], workers))
             time.sleep(POLL_SECONDS)
-            for ended in [process for process in running if process.process.poll() is not None]:
-                running.remove(ended)
-                if ended.process.returncode:
-                    failed.append(_failure(ended))
+            ended = [process for process in running if process.process.poll() is not None]
+            for process in ended:
+                running.remove(process)
+                if process.process.returncode:
+                    failed.append(_failure(process))
                 else:
-                    _write_record(ended)
-                    report(f"{ended.job.name}: done in {time.monotonic() - ended.began:,.0f} seconds")
+                    _write_record(process)
+                    done.add(process.job.name)
+                    report(f"{process.job.name}: done in {time.monotonic() - process.began:,.0f} seconds")
+            if ended:
+                after_each()
     if failed:
         raise UserError("\n".join(failed))
 
@@ -96,9 +123,9 @@ def _processes() -> Iterator[list[Running]]:
 def _start(job: Job, workers: int) -> Running:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
-    command = [sys.executable, "-m", "ernie_paddle", *job.command]
+    command = [sys.executable, "-m", job.module, *job.command]
     with open(job.log, "wb") as log:
-        log.write(f"ernie-paddle {shlex.join(job.command)}\n".encode())
+        log.write(f"python -m {job.module} {shlex.join(job.command)}\n".encode())
         log.flush()
         environment = {**os.environ, "OMP_NUM_THREADS": threads}
         # In a group of its own, so that Ctrl-C reaches it once, by way of `_processes`.

@@ -1,13 +1,18 @@
-"""The results of an experiment as JSON: a file of the whole, one for each pre-training run, and those from scratch."""
+"""The results of an experiment as JSON: a file of the whole, and one for each model that was fine-tuned.
 
-from collections.abc import Iterable, Mapping
+The file of the whole says what was compared. Beside it, each language has a folder with a file for each pre-training
+run, and files for fine-tuning from scratch and from the initial model.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiment import FROM_SCRATCH, Experiment, FinetuneRun, PretrainRun
+from experiment import PRETRAINED, Experiment, FinetuneRun, PretrainRun, learning_curves
 
 from ernie_paddle import __version__
-from ernie_paddle.files import read_json, write_json
+from ernie_paddle.files import as_json, atomic_write, read_json
 from ernie_paddle.training.log_file import LOG_FILE, RESULT_FILE, read_log, read_result, selected_and_test
 
 PREPARE, PRETRAIN, FINETUNE = "prepare", "pretrain", "finetune"  # phases; the last two are folders of an experiment
@@ -17,28 +22,68 @@ HELD_OUT = ("loss", "accuracy", "labels", "unigram_loss", "majority_accuracy")
 JsonDict = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class LanguageResults:
+    """The results in a language.
+
+    Attributes:
+        language: its name in the config.
+        described: what is compared (see `describe`).
+        runs: the finished runs of each variant; those of `from_scratch` and `initial` are fine-tuning alone.
+        seeds: of pre-training.
+    """
+
+    language: str
+    described: JsonDict
+    runs: dict[str, list[JsonDict]]
+    seeds: list[int]
+
+    def of_group(self, group: str) -> dict[str, list[JsonDict]]:
+        """Return the finished runs of each variant that a group compares."""
+        return {name: self.runs.get(name, []) for name in self.described["groups"][group]}
+
+
 def write_results(experiment: Experiment, out: Path) -> Path:
     """Write the results of all finished runs to `out/results`, and return the file of the whole experiment."""
     path = out / RESULTS / f"{experiment.name}.json"
-    write_json(path, describe(experiment))
+    write_result_file(path, describe(experiment))
     by_model: dict[PretrainRun, list[FinetuneRun]] = {run: [] for run in experiment.pretrain_runs()}
+    others: dict[tuple[str, str], list[FinetuneRun]] = {}
     for tuned in experiment.finetune_runs():
-        if not tuned.from_scratch:
+        if tuned.start == PRETRAINED:
             by_model[tuned.pretrained].append(tuned)
+        else:
+            others.setdefault((tuned.pretrained.language, tuned.start), []).append(tuned)
     for run, own in by_model.items():
         if (out / PRETRAIN / run.name / LOG_FILE).is_file():
             result = pretraining(experiment, run, out)
-            if result["steps"] == experiment.budget(run.language):
+            if result["steps"] == experiment.steps(run.language, run.variant):
                 name = f"{run.language}/{run.variant.name}_seed={run.seed}.json"
-                write_json(out / RESULTS / name, {**result, "downstream": downstream(experiment, own, out)})
-    for language in experiment.settings.languages:
-        scratch = [
-            run for run in experiment.finetune_runs() if run.from_scratch and run.pretrained.language == language
-        ]
-        if scores := downstream(experiment, scratch, out):
-            record = {"language": language, "variant": FROM_SCRATCH, "downstream": scores}
-            write_json(out / RESULTS / language / f"{FROM_SCRATCH}.json", record)
+                write_result_file(out / RESULTS / name, {**result, "downstream": downstream(experiment, own, out)})
+    for (language, start), own in others.items():
+        if scores := downstream(experiment, own, out):
+            record = {"language": language, "variant": start, "downstream": scores}
+            write_result_file(out / RESULTS / language / f"{start}.json", record)
     return path
+
+
+def write_result_file(path: Path, record: JsonDict) -> None:
+    """Write a JSON object with a line for each key, and for each entry of an object or list that it holds.
+
+    A file that says the same already is left as it is.
+    """
+    text = "{\n" + ",\n".join(f"  {as_json(key)}: {_entries(value)}" for key, value in record.items()) + "\n}\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with atomic_write(path) as file:
+            file.write(text)
+
+
+def _entries(value: object) -> str:
+    if isinstance(value, dict):
+        return "{\n" + ",\n".join(f"    {as_json(key)}: {as_json(own)}" for key, own in value.items()) + "\n  }"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(f"    {as_json(own)}" for own in value) + "\n  ]"
+    return as_json(value)
 
 
 def describe(experiment: Experiment) -> JsonDict:
@@ -46,20 +91,26 @@ def describe(experiment: Experiment) -> JsonDict:
     return {
         "version": __version__,
         "settings": experiment.settings.model_dump(mode="json"),
-        "languages": {
-            name: {
-                "budget": experiment.budget(name),
-                "tasks": list(plan.plan.tasks),
-                "groups": {
-                    group: [variant.name for variant in variants] for group, variants in experiment.groups(name).items()
-                },
-                "task_ids": experiment.task_ids[name],
-                "recipes": [recipe.stem for recipe in experiment.settings.languages[name].recipes],
-                "model": plan.model.config.stem,
-                "train": plan.train.model_dump(mode="json"),
-            }
-            for name, plan in experiment.plans.items()
+        "languages": {name: _described(experiment, name) for name in experiment.plans},
+    }
+
+
+def _described(experiment: Experiment, language: str) -> JsonDict:
+    plan, settings = experiment.plans[language], experiment.settings.languages[language]
+    groups, tasks = experiment.groups(language), list(plan.plan.tasks)
+    curves = learning_curves(tasks) if "budget" in groups else {}
+    return {
+        "budget": experiment.budget(language),
+        "tasks": tasks,
+        "groups": {group: [variant.name for variant in variants] for group, variants in groups.items()},
+        "learning_curves": {
+            name: {variant.name: experiment.steps(language, variant) for variant in curve}
+            for name, curve in curves.items()
         },
+        "task_ids": experiment.task_ids[language],
+        "recipes": [recipe.stem for recipe in settings.recipes],
+        "model": settings.init.name if settings.init else plan.model.config.stem,
+        "train": plan.train.model_dump(mode="json"),
     }
 
 
@@ -110,7 +161,19 @@ def selected_scores(result: Mapping[str, Any]) -> JsonDict:
     return {"metric": metric, "dev": dev["values"][metric], "test": (test or dev)["values"][metric]}
 
 
-def read_results(path: Path) -> tuple[JsonDict, list[JsonDict]]:
-    """Read the file of an experiment, and the runs in the folders beside it."""
+def read_results(path: Path) -> list[LanguageResults]:
+    """Read the file of an experiment, and in the folders beside it the runs of its variants with its seeds."""
+    experiment = read_json(path, "results of an experiment")
     runs = [read_json(run, "result of a run") for run in sorted(path.parent.glob("*/*.json"))]
-    return read_json(path, "results of an experiment"), runs
+    return list(by_language(experiment, runs))
+
+
+def by_language(experiment: JsonDict, runs: Sequence[JsonDict]) -> Iterator[LanguageResults]:
+    """Yield the results of each language of an experiment from its runs; those with other seeds are left out."""
+    seeds = experiment["settings"]["seeds"]
+    for language, described in experiment["languages"].items():
+        own: dict[str, list[JsonDict]] = {}
+        for run in runs:
+            if run["language"] == language and run.get("seed") in (None, *seeds):
+                own.setdefault(run["variant"], []).append(run)
+        yield LanguageResults(language, described, own, seeds)

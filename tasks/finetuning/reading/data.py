@@ -69,6 +69,10 @@ class DataSettings(Settings):
     """Labels in the files whose rows are skipped."""
     train_rows: int | None = Field(default=None, ge=1)
     """Examples of the training set that are used, from its start; `null`: all."""
+    dev_rows: int | None = Field(default=None, ge=1)
+    """Examples of each dev set that are scored, likewise."""
+    test_rows: int | None = Field(default=None, ge=1)
+    """Examples of each test set that are scored, likewise."""
     reading: Reading = TsvFormat()
     """How the files are read; see Data formats."""
     origin: Origin = Origin()
@@ -86,6 +90,10 @@ class DataSettings(Settings):
             return {"train": self.train} if self.train else {}
         named = self.dev if split == "dev" else self.test
         return {f"{split}_{name}" if name else split: files for name, files in named.items()}
+
+    def rows(self, split: Split) -> int | None:
+        """Return how many examples of each set of a split are used; None: all."""
+        return {"train": self.train_rows, "dev": self.dev_rows, "test": self.test_rows}[split]
 
     def file_names(self) -> list[str]:
         """Return all files as they are written in the recipe."""
@@ -165,8 +173,7 @@ def _examples(data: DataSettings, name: str, sources: Sequence[Source], report: 
 def _read_set(data: DataSettings, split: Split, opened: OpenSet) -> LoadedSet:
     examples = [example for example in opened.examples if not isinstance(example, BadRow)]
     _check_ids(examples)
-    rows = data.train_rows if split == "train" else None
-    return LoadedSet(opened.name, tuple(examples[:rows]), opened.report)
+    return LoadedSet(opened.name, tuple(examples[: data.rows(split)]), opened.report)
 
 
 def _check_ids(examples: list[Example]) -> None:

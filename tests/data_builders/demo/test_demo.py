@@ -116,8 +116,9 @@ def test_titles_match_their_own_texts_and_no_others(corpora: Path, tasks: Path) 
 @pytest.fixture(scope="module")
 def encyclopedia(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wikipedia")
-    wikipedia.write(folder)
-    counts = labelled_tasks.write_wikipedia(folder / wikipedia.ARTICLES, folder)
+    pages = wikipedia.write_dump(folder)
+    wikipedia.write(pages, folder)
+    counts = labelled_tasks.write_wikipedia(pages, folder)
     assert counts == {name: sum(len(rows_of(folder, name, split)) for split in SPLITS) for name in counts}
     return folder
 
@@ -149,12 +150,12 @@ def test_names_are_the_links_in_capitals() -> None:
         "In [[Paris]], [[New York City|''New'' York]] and the [[Seine|river]] [[fish]]ers saw [[File:a.jpg|thumb|Big]] "
         "[[Category:Fish]][[fr:Paris]] [[Rome]]ans and [[art]]; Berlin was far away. " + "[[Oslo]] " * 9
     )
-    paragraphs = labelled_tasks.MarkedNamesReader().paragraphs(text)
+    paragraphs = wikipedia.MarkedNamesReader().paragraphs(text)
     (row,) = labelled_tasks.name_rows(paragraphs)
     words, tags = (column.split("\x02") for column in row.split("\t"))
     names = [word for word, tag in zip(words, tags, strict=True) if tag == "I-NAME"]
     assert names == ["paris", "new", "york", "rome", *["oslo"] * 9]
-    assert [labelled_tasks.unmarked(paragraph) for paragraph in paragraphs] == MediaWikiReader().paragraphs(text)
+    assert [wikipedia.unmarked(paragraph) for paragraph in paragraphs] == MediaWikiReader().paragraphs(text)
 
 
 def test_texts_with_few_names_and_short_ones_are_left_out() -> None:

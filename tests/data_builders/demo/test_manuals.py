@@ -18,7 +18,7 @@ from data_builders.commands import corpus
 from data_builders.demo import debian, manuals
 from data_builders.demo.manual_pages import ManualPage, is_prose, normalised, read_html, read_man, read_page
 from data_builders.demo.manuals import Manual, without_repeats
-from data_builders.documents import Record
+from data_builders.documents import Language, Record
 from data_builders.readers.text import TitledTextReader
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
@@ -48,7 +48,7 @@ def write_package(folder: Path, name: str, files: dict[str, bytes]) -> None:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of packages, with `apt-get` and `apt-cache` in `bin/` that know these alone."""
     folder = tmp_path_factory.mktemp("archive")
-    zh = "这是第{}页的第{}段正文内容，它比标题旁边的文字所要求的最短长度更长。"
+    zh = "这是第{}页的第{}段正文内容，它比标题旁边的文字所要求的最短长度更长，也够长而能问它出自哪本手册。"
     pages = {
         f"usr/share/guide/part{i % 3}/{i}.html": html_page(f"{i}.1. 第{i}页", zh.format(i, 1), NOTE, zh.format(i, 2))
         for i in range(60)
@@ -57,10 +57,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = ".TH X 1\n.SH 名称\nx{0} \\- 第{0}页命令\n.SH 描述\n{1}\n.PP\n{2}\n"
     man = {i: source.format(i, zh.format(i, "甲"), zh.format(i, "乙")).encode() for i in range(20)}
     write_package(folder, "man-zh", {f"usr/share/man/zh_CN/man1/x{i}.1.gz": gzip.compress(man[i]) for i in man})
-    en = "A paragraph of page {} that is long enough to be kept, number {} of the page."
+    en = "A paragraph of page {} that is long enough to be kept, number {} of the page, and to ask for its manual."
     book = {
-        f"usr/share/book/{i}.html": html_page(f"Page {i % 40}", en.format(i, "one"), en.format(i, "two"))
-        for i in range(80)
+        f"usr/share/book/{i}.html": html_page(f"Part {i % 60}", en.format(i, "one"), en.format(i, "two"))
+        for i in range(120)
     }
     book["usr/share/book/translations/x.html"] = html_page("Seite", en.format("x", "one"), en.format("x", "two"))
     write_package(folder, "book-3", {name: page.encode() for name, page in book.items()})
@@ -84,23 +84,23 @@ def documents_of(folder: Path) -> Iterator[Record]:
             yield from TitledTextReader().records(file, Counter())
 
 
-def rows_of(folder: Path, language: str) -> list[dict[str, str]]:
+def rows_of(folder: Path, task: str) -> list[dict[str, str]]:
     rows = []
     for split in ("train", "dev", "test"):
-        with open(folder / "tasks" / f"titles_{language}_{split}.tsv", encoding="utf-8") as file:
+        with open(folder / "tasks" / f"{task}_{split}.tsv", encoding="utf-8") as file:
             rows += [{**row, "split": split} for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
     return rows
 
 
 def test_every_page_is_either_for_pretraining_or_in_one_split_of_the_task(tmp_path: Path, apt: None) -> None:
     written, rows = manuals.write(tmp_path, (ZH, MAN, EN))
-    for language, pages in (("zh", 80), ("en", 80)):
+    for language, pages in (("zh", 80), ("en", 120)):
         documents = list(documents_of(tmp_path / language))
         own = [manual for manual in written if manual.language == language]
         texts = [line for document in documents for line in document.text.split("\n")]
         assert len(documents) == sum(manual.pages for manual in own)
         assert sum(map(len, texts)) == sum(manual.characters for manual in own)
-        task = rows_of(tmp_path, language)
+        task = rows_of(tmp_path, f"titles_{language}")
         assert len(task) == rows[f"titles_{language}"] == 2 * sum(manual.task_pages for manual in own)
         assert len(documents) + sum(manual.task_pages for manual in own) == pages
         assert not {row["text_a"] for row in task} & {document.title for document in documents}
@@ -108,10 +108,7 @@ def test_every_page_is_either_for_pretraining_or_in_one_split_of_the_task(tmp_pa
         splits = {(row["text_a"], row["split"]) for row in task}
         assert len(splits) == len({title for title, _ in splits})
         for row in task:
-            numbers = {
-                int(re.findall(r"\d+", row[column])[0]) % (40 if language == "en" else 60)
-                for column in ("text_a", "text_b")
-            }
+            numbers = {int(re.findall(r"\d+", row[column])[0]) % 60 for column in ("text_a", "text_b")}
             assert (len(numbers) == 1) == (row["label"] == "match")
         assert {row["label"] for row in task} == {"match", "other"}
     assert {manual.package: manual.version for manual in written} == dict.fromkeys(
@@ -121,6 +118,57 @@ def test_every_page_is_either_for_pretraining_or_in_one_split_of_the_task(tmp_pa
         asdict(manual)["package"] for manual in written
     ]
     assert (tmp_path / "licences" / "book-3.txt").read_text() == "free"
+
+
+def test_sources_are_paragraphs_of_the_pages_of_titles_beside_their_manual(tmp_path: Path, apt: None) -> None:
+    _, rows = manuals.write(tmp_path, (ZH, MAN, EN))
+    for language, manual in (("zh", "guide"), ("en", "book")):
+        task = rows_of(tmp_path, f"sources_{language}")
+        assert len(task) == rows[f"sources_{language}"] > 20
+        assert {row["label"] for row in task} == {manual}  # the few pages of man_pages are not in all splits
+        assert len({row["text_a"] for row in task}) == len(task)
+        places = {
+            name: {(int(re.findall(r"\d+", row["text_a"])[0]) % 60, row["split"]) for row in own}
+            for name, own in (("sources", task), ("titles", rows_of(tmp_path, f"titles_{language}")))
+        }
+        assert places["sources"] <= places["titles"]
+        seen = {line for document in documents_of(tmp_path / language) for line in document.text.split("\n")}
+        assert not seen & {row["text_a"] for row in task}
+
+
+def made_pages(count: int, sign: str = "") -> dict[str, list[ManualPage]]:
+    """Return pages of each split, with nine paragraphs of 40 characters that begin with a sign."""
+    splits = ("train", "dev", "test")
+    texts = {
+        (split, i): [f"{sign} {split} {i} {n}".ljust(40, ".") for n in range(9)]
+        for split in splits
+        for i in range(count)
+    }
+    return {split: [ManualPage(f"{i}", tuple(texts[split, i])) for i in range(count)] for split in splits}
+
+
+def test_no_page_and_no_manual_has_most_of_the_sources() -> None:
+    pages = {"few": made_pages(2), "three": made_pages(3, "甲"), "many": made_pages(99, "乙")}
+    for own in manuals.source_rows(pages, "zh").values():
+        labels = Counter((row[0], row.split("\t")[1]) for row in own)
+        assert labels == {("甲", "three"): 3 * manuals.SOURCES_PER_PAGE, ("乙", "many"): manuals.SOURCES_PER_MANUAL}
+        assert max(Counter(row.rsplit(" ", 1)[0] for row in own).values()) <= manuals.SOURCES_PER_PAGE
+        assert {row[0] for row in own[:20]} == {"甲", "乙"}  # in no order that tells
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "kept"),
+    [
+        ("字" * 39, "zh", False), ("字" * 40, "zh", True), ("字" * 300, "zh", True), ("字" * 301, "zh", False),
+        ("x" * 99, "en", False), ("x" * 100, "en", True), ("x" * 600, "en", True), ("x" * 601, "en", False),
+        ("As LibreOffice does, ".ljust(120, "x"), "en", False), ("see the Man pages ".ljust(120, "x"), "en", False),
+    ],
+)  # fmt: skip
+def test_sources_are_neither_short_nor_long_and_name_no_manual(text: str, language: Language, kept: bool) -> None:
+    pages = [ManualPage("title", (text,)), *(ManualPage("title", ("字x" * 50,)) for _ in range(3))]
+    own = {"libreoffice": {"train": pages, "dev": pages, "test": pages}, "man_pages": made_pages(0)}
+    found = manuals.source_rows(own, language)
+    assert [text in {row.split("\t")[0] for row in rows} for rows in found.values()] == [kept] * 3
 
 
 def test_the_same_packages_give_the_same_bytes_without_another_download(

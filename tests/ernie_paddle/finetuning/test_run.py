@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_support import write_recipe
-from helpers import Run, assert_user_error, run_command
+from helpers import Run, assert_user_error, read_exports_back_here, run_command
 from safetensors.numpy import load_file
 
 from ernie_paddle.checksums import write_checksums
@@ -275,8 +275,9 @@ def test_a_run_resumes_only_with_the_same_head(run: Run, tuned: Path, tmp_path: 
 
 
 def test_every_command_takes_the_best_model_of_a_run(
-    run: Run, write_plan: Callable[..., Path], tuned: Path, tmp_path: Path
+    run: Run, write_plan: Callable[..., Path], tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    read_exports_back_here(monkeypatch)
     folder = Path(shutil.copytree(tuned.parent, tmp_path / "run"))
     model = saved.load_model(folder / "best")
     words = np.full_like(model.parameters["word_embedding"], 0.5)
@@ -303,7 +304,10 @@ def test_every_command_takes_the_best_model_of_a_run(
     assert code == 0 and f"{folder}/best: " in stderr and "tensors loaded" in stderr
 
 
-def test_a_folder_that_holds_something_is_no_place_for_an_export(run: Run, tuned: Path, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_no_place_for_an_export(
+    run: Run, tuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_exports_back_here(monkeypatch)
     out = tmp_path / "out"
     out.mkdir()
     assert run("export", tuned, "--out", out)[0] == 0, "an empty folder will do"

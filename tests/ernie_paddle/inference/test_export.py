@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import Run, assert_user_error
+from helpers import Run, assert_user_error, read_exports_back_here
 from safetensors.numpy import load_file
 from weights_support import FINETUNED, finetuned_model, random_model
 
@@ -42,7 +42,7 @@ Export = Callable[..., Exported]
 @pytest.fixture
 def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Export:
     """A function that exports a model to `tmp_path / "out"`; the check of what was written runs in this process."""
-    monkeypatch.setattr(export_module, "call_in_new_process", lambda function, *arguments: function(*arguments))
+    read_exports_back_here(monkeypatch)
 
     def exported(model: Model, *options: Any) -> Exported:
         for name in ("model", "out"):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finetuning_support import LABELS, write_recipe
-from helpers import Run, assert_user_error, files_at_most, run_command
+from helpers import Run, assert_user_error, files_at_most, read_exports_back_here, run_command
 
 from ernie_paddle.cli import main
 from ernie_paddle.errors import UserError
@@ -64,7 +64,8 @@ def test_finetuning_learns_and_keeps_its_best_epoch(finetuned: Path) -> None:
     assert result["sets"]["dev"] == kept["sets"]["dev"] and result["step"] == kept["step"]
 
 
-def test_a_run_is_exported_as_its_best_model(finetuned: Path, tmp_path: Path) -> None:
+def test_a_run_is_exported_as_its_best_model(finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_exports_back_here(monkeypatch)
     main(["export", str(finetuned / "run"), "--out", str(tmp_path / "export")])
     exports = (
         {path.name: path.read_bytes() for path in (folder / "export").iterdir()} for folder in (finetuned, tmp_path)

@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import Run
 
 from ernie_paddle.config import load_settings
-from ernie_paddle.data.shards import Manifest
+from ernie_paddle.data.schema import SENTENCE_IDS
+from ernie_paddle.data.shard_writing import ShardWriter
+from ernie_paddle.data.shards import SPLITS, Manifest, SampleTable
 from ernie_paddle.pretraining.checking import check_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
@@ -147,6 +150,30 @@ def test_an_auxiliary_task_has_the_same_classes_in_all_samples(
     same_of_both(run, plan, tmp_path / "run", "sentence_distance: column 'capitalization' has other classes")
     alone = write_plan(data={"shards": str(shards)}, plan={"tasks": tasks, "auxiliary_tasks": []})
     assert run("plan", alone)[0] == 0
+
+
+def test_models_without_a_row_for_each_segment_of_the_samples_are_refused(
+    run: Run, write_plan: Callable[..., Path], tmp_path: Path, shards: Path
+) -> None:
+    task = shards / "knowledge_masking"
+    manifest, vocabulary = Manifest.load(task), toy_vocabulary()
+    blocks = {split: SampleTable.open(task, split).take(np.arange(8)) for split in SPLITS}
+    first = blocks["validation"].lengths[0]
+    blocks["validation"].columns[SENTENCE_IDS][first - 2 : first] = [1, 2]
+    shutil.rmtree(task)
+    columns = [column.declaration for column in manifest.columns]
+    writer = ShardWriter(task, task.name, vocabulary.digest, vocabulary.size, 32, {"seed": 1}, columns, 8)
+    for split, block in blocks.items():
+        writer.write(split, "toy", block)
+    writer.finish()
+    for rows in (2, 3):
+        model = write_toy_model(tmp_path / "model.json", 64, sent_type_vocab_size=rows)
+        plan = write_plan(model={"config": str(model)}, data={"shards": str(shards)}, plan={"tasks": MASKING})
+        if rows == 2:
+            words = "knowledge_masking: samples have up to 3 segments, but the model's sent_type_vocab_size is 2"
+            same_of_both(run, plan, tmp_path / "run", words)
+        else:
+            assert run("plan", plan)[0] == 0
 
 
 def test_every_mistake_gets_its_own_line(

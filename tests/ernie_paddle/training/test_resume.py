@@ -1,6 +1,7 @@
 """A run that was stopped and resumed ends exactly as one that never stopped."""
 
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import assert_user_error, run_command
+from helpers import Run, assert_user_error, run_command
 
 from ernie_paddle.model import saved
 from ernie_paddle.registry import load_plugins
@@ -61,6 +62,22 @@ def test_resuming_at_any_step_gives_bit_identical_parameters_and_moments(
         for _ in resumed.steps():
             pass
         assert_identical(state_of(straight), state_of(resumed))
+
+
+def test_a_run_that_began_with_a_model_is_resumed_by_the_same_command(
+    run: Run, write_plan: Callable[..., Path], tmp_path: Path
+) -> None:
+    plan = write_plan(plan={"tasks": {"knowledge_masking": {"steps": 4}}}, impl={"save_steps": 2})
+    model, out = tmp_path / "model", tmp_path / "out"
+    assert run("pretrain", plan, "--out", model)[0] == 0
+    command = ("pretrain", plan, "--init", model, "--out", out, "--resume", "auto")
+    code, stderr = run(*command)
+    assert code == 0 and "tensors loaded" in stderr
+    before = (out / "step_4" / saved.MODEL_FILE).read_bytes()
+    shutil.rmtree(out / "step_4")
+    code, stderr = run(*command)
+    assert code == 0 and f"resuming from {out}/step_2" in stderr and "tensors loaded" not in stderr
+    assert (out / "step_4" / saved.MODEL_FILE).read_bytes() == before
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from tasks.finetuning.classification import Classification
 from tasks.finetuning.cloze import Cloze, each_once, window
 from tasks.finetuning.multiple_choice import MultipleChoice, fitted, softmax
 from tasks.finetuning.pronoun_resolution import marked
+from tasks.finetuning.reading.data import Split
 from tasks.finetuning.reading.examples import (
     ChoiceExample,
     ClozeExample,
@@ -71,13 +72,14 @@ def test_both_words_of_a_reference_are_marked_wherever_they_stand() -> None:
     assert marked(ReferenceExample("0", "", text, Span("笑", 5), Span("甲", 0), None)) == "[甲]见乙，她_笑_"
 
 
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
 @pytest.mark.parametrize(("rows", "said"), [(1, False), (2, False), (3, True)])
-def test_more_training_rows_than_there_are_is_said(rows: int, said: bool, tmp_path: Path) -> None:
-    (tmp_path / "train.tsv").write_text("text_a\tlabel\n甲\tx\n乙\ty\n")
-    data = {"folder": str(tmp_path), "train": "train.tsv", "train_rows": rows}
-    (found,) = Classification().read(data, "train", signature("classification", 7, ("x", "y")))
+def test_more_rows_than_there_are_is_said(split: Split, rows: int, said: bool, tmp_path: Path) -> None:
+    (tmp_path / "few.tsv").write_text("text_a\tlabel\n甲\tx\n乙\ty\n")
+    data = {"folder": str(tmp_path), split: "few.tsv", f"{split}_rows": rows}
+    (found,) = Classification().read(data, split, signature("classification", 7, ("x", "y")))
     assert len(found.examples) == min(rows, 2)
-    assert [note.startswith("data.train_rows is 3") for note in found.notes] == [True] * said
+    assert [note.startswith(f"data.{split}_rows is 3") for note in found.notes] == [True] * said
 
 
 NOTHING = Span("", 0)
