@@ -255,10 +255,13 @@ def adapted_model(out: Path, begin: int, settings: AdaptSettings) -> AdaptedMode
     own = f"/{TEXT}" if settings.replay else ""
     changes = [
         HeldOutChange(
-            task_of(name),
-            name.endswith(own),
-            *(scores[name][key] for key in ("loss", "accuracy") for scores in (before, after)),
-            after[name]["unigram_loss"],
+            task=task_of(name),
+            of_text=name.endswith(own),
+            loss_before=before[name]["loss"],
+            loss_after=after[name]["loss"],
+            accuracy_before=before[name]["accuracy"],
+            accuracy_after=after[name]["accuracy"],
+            unigram_loss=after[name]["unigram_loss"],
         )
         for name in sorted(before, key=lambda name: not name.endswith(own))
     ]

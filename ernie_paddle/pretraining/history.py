@@ -26,7 +26,7 @@ ORIGIN_FILE = "origin.json"  # in the folder of a run
 JUMP = 0.1  # share of the peak by which the learning rate may rise between two steps without a warning
 
 
-class Origin(Settings):
+class RunOrigin(Settings):
     """What a run began with. Its folder says so before its first checkpoint does, for a run that is killed before."""
 
     init: Path | None = None
@@ -35,7 +35,7 @@ class Origin(Settings):
     """The checkpoint that it continues."""
 
     @classmethod
-    def load(cls, run: Path) -> "Origin":
+    def load(cls, run: Path) -> "RunOrigin":
         """Read the origin of a run: nothing if the run has not begun, or began with new parameters.
 
         Raises:
@@ -46,7 +46,7 @@ class Origin(Settings):
 
     def save(self, run: Path) -> None:
         """Write the origin of a run in its folder; without one, remove that of another run."""
-        if self == Origin():
+        if self == RunOrigin():
             (run / ORIGIN_FILE).unlink(missing_ok=True)
         else:
             write_json(run / ORIGIN_FILE, self.model_dump(mode="json"))

@@ -20,7 +20,7 @@ from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import check_apart
 from ernie_paddle.pretraining.checking import bound_objective, check_plan
 from ernie_paddle.pretraining.evaluating import evaluate_tasks
-from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, Origin, find_history, still_there
+from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, RunOrigin, find_history, still_there
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import DataSection, PretrainSettings, corpora_of
 from ernie_paddle.programs.network import SHARED_HEADS
@@ -68,13 +68,13 @@ def pretrain(
     console = open_console(stderr=True, quiet=not ranks.is_main_process)
     if init and continue_from:
         raise UserError("--init and --continue-from: give one; a run that is continued has its own parameters")
-    origin = Origin(init=Path(init) if init else None, continue_from=Path(continue_from) if continue_from else None)
+    origin = RunOrigin(init=Path(init) if init else None, continue_from=Path(continue_from) if continue_from else None)
     if origin.continue_from:
         check_apart(out, origin.continue_from)
     resumed = checkpoint_to_resume(out, resume, ranks)
-    if origin == Origin() and resume == "auto" and not resumed:
-        origin = Origin.load(out)
-        if origin != Origin():
+    if origin == RunOrigin() and resume == "auto" and not resumed:
+        origin = RunOrigin.load(out)
+        if origin != RunOrigin():
             console.print(f"{out}: its run had begun with {origin}, and begins with it again", soft_wrap=True)
     history = find_history(origin.continue_from, out, resumed, lambda line: console.print(line, soft_wrap=True))
     registry = registry or load_plugins()
@@ -91,7 +91,7 @@ def pretrain(
         print_warnings(console, settings.train.without_effect(trainer.plan))
         if trainer.ranks.is_main_process and not resumed:
             continued = history.checkpoint if history else None
-            Origin(init=origin.init and origin.init.resolve(), continue_from=continued).save(out)
+            RunOrigin(init=origin.init and origin.init.resolve(), continue_from=continued).save(out)
         start(trainer, identity, resumed, prepare)
         run_stages(trainer, out, identity, score, points)
 

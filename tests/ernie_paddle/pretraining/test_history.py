@@ -20,7 +20,7 @@ from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
 from ernie_paddle.model.saved import BEST, MODEL_FILE, check_apart, checkpoints, load_model
-from ernie_paddle.pretraining.history import ORIGIN_FILE, History, Origin, find_history, still_there
+from ernie_paddle.pretraining.history import ORIGIN_FILE, History, RunOrigin, find_history, still_there
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.settings import TrainSettings
@@ -413,8 +413,8 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_with_the_same_
     assert code == 0 and f"its run had begun with {option} {named}, and begins with it again" in stderr, stderr
     last = checkpoints(whole)[-1].name
     assert (killed / last / MODEL_FILE).read_bytes() == (whole / last / MODEL_FILE).read_bytes()
-    Origin().save(killed)
-    assert Origin.load(killed) == Origin() and not (killed / ORIGIN_FILE).exists(), "of a new run in the folder"
+    RunOrigin().save(killed)
+    assert RunOrigin.load(killed) == RunOrigin() and not (killed / ORIGIN_FILE).exists(), "of a new run in the folder"
 
 
 def test_heads_come_first_in_the_stages_of_a_run_that_continues_another(
