@@ -1,7 +1,6 @@
 """What an adaptation trains: the corpora config and the plan config that `adapt` writes.
 
-The text gives samples of masking, and of the other tasks that the model has heads for. Earlier samples keep a share of
-the steps.
+The text gives samples of masking, and of the tasks that the settings add. Earlier samples keep a share of the steps.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,6 +20,7 @@ from ernie_paddle.config import Settings, check_settings, each_once
 from ernie_paddle.data.shards import MANIFEST, SPLITS, Manifest
 from ernie_paddle.errors import UserError
 from ernie_paddle.model.config import CONFIG_FILE
+from ernie_paddle.model.growing import MASKED_LM_BIAS
 from ernie_paddle.model.saved import STATE_FILE, Model, load_model, resolve
 from ernie_paddle.pretraining.history import History
 from ernie_paddle.pretraining.plan import PlanSettings
@@ -39,7 +39,8 @@ MAX_LENGTH = 128
 LEAST_TOKENS = 0.1  # of a task's samples, as a share of those of masking
 RATE_SHARE = 0.1  # of the peak of the run that goes on
 RATE = 5e-5  # of a model without moments
-FIRST_TRAINING = {"batch_tokens": 4096, "validation_samples": 500}  # of a model without moments
+HEAD_STEPS, HEAD_RATE = 100, 1e-3  # of the stage in which new heads alone are trained
+FIRST_TRAINING = {"batch_tokens": 2048, "validation_samples": 500}  # of a model without moments
 WARMUP = 0.1  # share of the steps
 EVALUATIONS = (2, 8)  # fewest and most in the course of the adaptation; one each time that the text was read
 PATIENCE = 2  # evaluations without a better loss on own text
@@ -54,8 +55,8 @@ class AdaptSettings(Settings):
     """Language of the text; `null`: that of its first paragraphs."""
     encoding: Annotated[str, AfterValidator(text_codec)] | None = None
     """Encoding of the text; `null`: UTF-8."""
-    tasks: Annotated[list[str], Field(min_length=1), AfterValidator(each_once)] | None = None
-    """Tasks that the text gives samples of, besides masking; `null`: those that the model has heads for."""
+    tasks: Annotated[list[str], AfterValidator(each_once)] = Field(default_factory=list)
+    """Tasks that the text gives samples of, besides masking."""
     epochs: float = Field(default=4.0, gt=0)
     """How often the text is read."""
     replay: Path | None = None
@@ -100,10 +101,12 @@ class Start:
         return self.history.stages.tasks if self.history else ()
 
     def has_head(self, task: Task) -> bool:
-        """Return whether the model knows a task: its run had it, or there is a head. Any model can learn masking."""
+        """Return whether the model knows a task: its run had it, or there is a head."""
         if self.history:
             return task.name in self.earlier_tasks
-        return task.name == MASKING or any(is_of_head(name, task.objective.heads) for name in self.model.parameters)
+        if task.objective.predicts_tokens:
+            return MASKED_LM_BIAS in self.model.parameters
+        return any(is_of_head(name, task.objective.heads) for name in self.model.parameters)
 
     def max_length(self, settings: AdaptSettings, earlier: Mapping[str, Manifest]) -> int:
         """Return the tokens of a sample at most."""
@@ -142,15 +145,16 @@ class Adaptation:
         return cls(settings, start, registry, earlier, languages, start.max_length(settings, earlier))
 
     def unfit(self) -> dict[str, str]:
-        """Return the tasks that the text is not to give samples of, and the reasons.
+        """Return those of the settings' tasks that the text cannot give samples of, and the reasons.
 
         Raises:
-            UserError: a task that the settings name is unknown.
+            UserError: a task is unknown.
         """
-        for name in self.settings.tasks or []:
-            self.registry.pretraining_tasks.get(name, "--tasks")
+        reasons = {}
+        for name in self.settings.tasks:
+            task = self.registry.pretraining_tasks.get(name, "--tasks")
             self.registry.sample_builders.get(name, "--tasks")
-        reasons = {task.name: self._reason_against(task) for task in self.registry.pretraining_tasks}
+            reasons[name] = self._reason_against(task)
         return {name: reason for name, reason in reasons.items() if reason}
 
     def corpora_config(self, tasks: Collection[str], out: Path) -> dict[str, Any]:
@@ -179,29 +183,30 @@ class Adaptation:
         }
 
     def plan_config(self, built: Mapping[str, TaskCounts], out: Path) -> dict[str, Any]:
-        """Return the plan config: one stage, with equal steps for all tasks of the text, and for all earlier ones.
+        """Return the plan config, with equal steps for all tasks of the text, and for all earlier ones.
 
-        The steps of a task that both have are divided by the shares of the folders.
+        There is one stage. If the model lacks a head, another one before it trains the heads alone. The steps of a task
+        that both have are divided by the shares of the folders.
 
         Args:
             built: the samples of each task that the text gives.
         """
-        train, share = self._train(), self.settings.replay_share
-        size, masking = train.batch_size, built[MASKING]
-        tokens_of_sample = masking.tokens[SPLITS[0]] / masking.samples[SPLITS[0]]
-        samples_of_step = train.accumulation * min(size.samples, size.tokens / tokens_of_sample)
-        needed = self.settings.epochs * masking.samples[SPLITS[0]] / samples_of_step
-        own = ceil(needed / len(built))
-        replayed = ceil(own * len(built) * share / (1 - share) / len(self.earlier)) if self.earlier else 0
+        heads_first, share = self.new_heads(built), self.settings.replay_share
+        train = self._train(heads_first)
+        needed = self._steps(built[MASKING], train)
+        own = [ceil(steps / len(built)) for steps in ([HEAD_STEPS, needed] if heads_first else [needed])]
+        per_task = len(built) * share / (1 - share) / len(self.earlier) if self.earlier else 0
+        replayed = [ceil(steps * per_task) for steps in own]
         tasks = {name: self._quota(name) for name in (*self.start.earlier_tasks, *built, *self.earlier)}
         for name, quota in tasks.items():
-            quota["steps"] = own * (name in built) + replayed * (name in self.earlier)
+            steps = [a * (name in built) + b * (name in self.earlier) for a, b in zip(own, replayed, strict=True)]
+            quota["steps"] = steps if heads_first else steps[0]
         data: dict[str, Any] = {"shards": str(out / SHARDS)}
         if self.settings.replay:
             folders = {EARLIER: str(self.settings.replay), TEXT: str(out / SHARDS)}
-            whole = own + replayed
-            data = {"shards": folders, "shares": {EARLIER: replayed / whole, TEXT: own / whole}}
-        plan: dict[str, Any] = {"strategy": "multi_task", "tasks": tasks}
+            whole = sum(own + replayed)
+            data = {"shards": folders, "shares": {EARLIER: sum(replayed) / whole, TEXT: sum(own) / whole}}
+        plan: dict[str, Any] = {"strategy": "stages" if heads_first else "multi_task", "tasks": tasks}
         if self.start.plan and self.start.plan.auxiliary_tasks is not None:
             plan["auxiliary_tasks"] = [name for name in self.start.plan.auxiliary_tasks if name in tasks]
         return {
@@ -211,26 +216,26 @@ class Adaptation:
             "train": train.model_dump(mode="json", exclude_defaults=True),
         }
 
+    def new_heads(self, built: Collection[str]) -> bool:
+        """Return whether a model without moments lacks the head of a task."""
+        tasks = self.registry.pretraining_tasks
+        return not (self.start.history or all(self.start.has_head(tasks.get(name)) for name in built))
+
     @property
     def peak(self) -> float:
-        """The highest learning rate by default: a share of that of the model's run."""
+        """The highest learning rate by default: a share of that of the last stage of the model's run."""
         history = self.start.history
-        return RATE_SHARE * max(history.train.learning_rate.peaks(history.stages.stages)) if history else RATE
+        return RATE_SHARE * history.train.learning_rate.peaks(history.stages.stages)[-1] if history else RATE
 
-    def rate_text(self, peak: float) -> str:
+    def rate_text(self, train: TrainSection) -> str:
         """Return the highest learning rate as text, with the reason if it is that by default."""
+        peak, heads = train.learning_rate.peaks(1)[-1], train.learning_rate.peaks(1)[0]
         reason = f"{RATE_SHARE:g} of the peak of its run" if self.start.history else "the default without a run"
-        return f"learning rate up to {peak:.3g}" + (f", {reason}" if peak == self.peak else "")
+        first = f"; before, the heads alone, up to {heads:.3g}" if train.heads_first else ""
+        return f"learning rate up to {peak:.3g}" + (f", {reason}" if peak == self.peak else "") + first
 
     def _reason_against(self, task: Task) -> str:
         """Return why the text gives no samples of a task, or an empty text."""
-        wanted = self.settings.tasks
-        if task.name != MASKING and wanted is not None and task.name not in wanted:
-            return "not among --tasks"
-        if task.name != MASKING and wanted is None and not self.start.has_head(task):
-            return "the model has no head for it"
-        if task.name not in self.registry.sample_builders.names():
-            return "no sample builder"
         builder_type = self.registry.sample_builders.get(task.name)
         if not {*self.languages.values()} & {*builder_type.languages}:
             return f"for text in {', '.join(builder_type.languages)}"
@@ -264,12 +269,19 @@ class Adaptation:
         before = self.start.plan.tasks.get(task) if self.start.plan else None
         return before.model_dump(mode="json", exclude_defaults=True, exclude={"steps"}) if before else {}
 
-    def _train(self) -> TrainSection:
+    def _steps(self, masking: TaskCounts, train: TrainSection) -> float:
+        """Return how many steps read the samples of masking as often as the settings say."""
+        samples, tokens, size = masking.samples[SPLITS[0]], masking.tokens[SPLITS[0]], train.batch_size
+        return self.settings.epochs * samples / (train.accumulation * min(size.samples, size.tokens * samples / tokens))
+
+    def _train(self, heads_first: bool) -> TrainSection:
         """Return the settings of the training: those of the model's run, but a low learning rate, and evaluations."""
         history, (fewest, most) = self.start.history, EVALUATIONS
         batch = history.train.model_dump() if history else FIRST_TRAINING
+        peak = [HEAD_RATE, self.peak] if heads_first else self.peak
         tree = batch | {
-            "learning_rate": {"peak": self.peak, "schedule": "linear", "warmup_share": WARMUP, "restart": "stage"},
+            "heads_first": int(heads_first),
+            "learning_rate": {"peak": peak, "schedule": "linear", "warmup_share": WARMUP, "restart": "stage"},
             "evaluate_every": {"stages": 1 / min(max(round(self.settings.epochs), fewest), most)},
             "evaluate_first": True,
             "best": {"task": f"{MASKING}/{TEXT}" if self.settings.replay else MASKING, "patience": PATIENCE},
@@ -283,7 +295,7 @@ def replayed(replay: Path, start: Start, registry: Registry) -> dict[str, Manife
     Raises:
         UserError: there are none, or they were built with another vocabulary.
     """
-    heads = [task.name for task in registry.pretraining_tasks if start.has_head(task)]
+    heads = [task.name for task in registry.pretraining_tasks if task.name == MASKING or start.has_head(task)]
     found = [name for name in heads if (replay / name / MANIFEST).is_file()]
     if not found:
         raise UserError(f"--replay {replay}: has no samples of the model's tasks, {', '.join(heads) or 'none'}")

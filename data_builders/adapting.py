@@ -1,10 +1,12 @@
 """Adaptation of a model to own text: build samples, go on with pre-training, compare the scores before and after."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -14,14 +16,18 @@ from data_builders.build import BuildResult, TaskCounts, build_samples
 from data_builders.corpora_config import BuildSettings
 from ernie_paddle.config import apply_overrides, check_settings
 from ernie_paddle.console import open_console, print_warnings
-from ernie_paddle.data.shards import SPLITS
+from ernie_paddle.data.schema import IGNORED, INPUT_IDS
+from ernie_paddle.data.shards import SPLITS, SampleTable
+from ernie_paddle.data.spans import BI_TAGS
 from ernie_paddle.errors import UserError
-from ernie_paddle.files import atomic_write, remove, write_json
+from ernie_paddle.files import atomic_folder, atomic_write, remove, write_json
 from ernie_paddle.model.config import CONFIG_FILE
-from ernie_paddle.model.saved import BEST, STEP, resolve
+from ernie_paddle.model.growing import MASKED_LM_BIAS, with_masked_lm_head
+from ernie_paddle.model.saved import BEST, STEP, resolve, save_model
 from ernie_paddle.outputs import check_empty
+from ernie_paddle.pretraining.plan import stage_plan
 from ernie_paddle.pretraining.run import pretrain
-from ernie_paddle.pretraining.settings import PretrainSettings
+from ernie_paddle.pretraining.settings import PretrainSettings, TrainSection
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE
@@ -29,6 +35,8 @@ from ernie_paddle.training.evaluation import task_of
 from ernie_paddle.training.log_file import LOG_FILE, read_log
 
 CORPORA_CONFIG, PLAN_CONFIG, RUN, RESULT = "corpora.yaml", "plan.yaml", "run", "adaptation.json"
+BEGINNING = "beginning"  # the folder of a model with a new masked-LM head
+ROWS_READ = 10_000  # samples whose tokens are counted at once
 
 SettingsType = TypeVar("SettingsType", BuildSettings, PretrainSettings)
 
@@ -37,7 +45,8 @@ SettingsType = TypeVar("SettingsType", BuildSettings, PretrainSettings)
 class HeldOutChange:
     """A task's held-out loss and accuracy before and after the adaptation. `worse` is the rise of the loss, as a share.
 
-    `of_text` tells whether the samples are of the text, or earlier ones.
+    `of_text` tells whether the samples are of the text, or earlier ones. `unigram_loss` is the loss of predicting the
+    frequencies of the classes among these samples, None for a task without classes.
     """
 
     task: str
@@ -46,6 +55,7 @@ class HeldOutChange:
     loss_after: float
     accuracy_before: float
     accuracy_after: float
+    unigram_loss: float | None
 
     @property
     def worse(self) -> float:
@@ -60,11 +70,13 @@ class AdaptedModel:
         model: the checkpoint with the best loss on the text, or the newest one if the text gained nothing.
         changes: the scores before and after, first those of the text.
         forgotten: those of earlier samples whose loss rose by more than the bound.
+        is_better: whether the encoder became better on the text.
     """
 
     model: Path
     changes: list[HeldOutChange]
     forgotten: list[HeldOutChange]
+    is_better: bool
 
 
 def adapt(
@@ -117,21 +129,53 @@ def adapt(
     pretrain(
         plan,
         out / RUN,
-        init=None if start.history else start.folder,
+        init=None if start.history else _beginning(start, out),
         continue_from=start.folder if start.history else None,
         resume="auto" if resume else "no",
         registry=registry,
     )
-    if plan.train.best and not (out / RUN / BEST).is_file():
-        print_warnings(console, [f"{plan.train.best.what}: never better than before; try another learning rate"])
-    return _result(out, start.history.stages.total if start.history else 0, settings)
+    stages = stage_plan(plan.plan, start.history.stages if start.history else None)
+    adapted = adapted_model(out, stages.end_of(stages.earlier + plan.train.heads_first - 1), settings)
+    print_warnings(console, _doubts(plan.train, adapted))
+    return adapted
+
+
+def _doubts(train: TrainSection, adapted: AdaptedModel) -> Iterator[str]:
+    """Yield a warning if the encoder became no better, and one if new heads did not learn more than frequencies."""
+    if train.best and not adapted.is_better:
+        yield f"{train.best.what}: never better than before; try another learning rate"
+    for change in adapted.changes:
+        if train.heads_first and change.unigram_loss and change.loss_after > change.unigram_loss:
+            yield (
+                f"{change.task}: its loss, {change.loss_after:.3f}, is above {change.unigram_loss:.3f}, which the "
+                "frequencies of its classes alone give: the encoder has not learnt the task, and what it is used for "
+                "otherwise may be worse than before; give more text, or more --epochs"
+            )
+
+
+def _beginning(start: Start, out: Path) -> Path:
+    """Return the model to start from. One without a masked-LM head gets one, in a folder of its own."""
+    if MASKED_LM_BIAS in start.model.parameters:
+        return start.folder
+    if (out / BEGINNING).is_dir():  # of a call that was stopped
+        return out / BEGINNING
+    samples = SampleTable.open(out / SHARDS / MASKING, SPLITS[0])
+    counts = np.zeros(start.model.config.vocab_size)
+    for rows in np.array_split(np.arange(len(samples)), ceil(len(samples) / ROWS_READ)):
+        columns = samples.take(rows).columns
+        predicted = columns[INPUT_IDS][columns[BI_TAGS.name] != IGNORED]
+        counts += np.bincount(predicted, minlength=len(counts))
+    with atomic_folder(out / BEGINNING) as beside:
+        save_model(beside, with_masked_lm_head(start.model, counts))
+    return out / BEGINNING
 
 
 def _build(
     adaptation: Adaptation, unfit: Mapping[str, str], out: Path, workers: int, console: Console
 ) -> dict[str, TaskCounts]:
     """Build the samples that the text gives. Print the tasks that it gives none of, or too few, and why."""
-    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name not in unfit]
+    wanted = {MASKING, *adaptation.settings.tasks} - unfit.keys()
+    tasks = [task.name for task in adaptation.registry.pretraining_tasks if task.name in wanted]
     tree = adaptation.corpora_config(tasks, out)
     config = _written(BuildSettings, tree, out / CORPORA_CONFIG)
     result = build_samples(config, out / SHARDS, workers=workers, registry=adaptation.registry)
@@ -174,7 +218,7 @@ def steps_table(plan: PretrainSettings, adaptation: Adaptation, built: Mapping[s
         own = f"{built[name].samples[SPLITS[0]]:,}" if name in built else "-"
         earlier = f"{adaptation.earlier[name].count(SPLITS[0]):,}" if name in adaptation.earlier else "-"
         table.add_row(name, own, earlier, f"{quota.total:,}" if quota.total else "- (its head stays as it is)")
-    table.caption = adaptation.rate_text(max(plan.train.learning_rate.peaks(1)))
+    table.caption = adaptation.rate_text(plan.train)
     return table
 
 
@@ -196,22 +240,31 @@ def changes_table(changes: list[HeldOutChange]) -> Table:
     return table
 
 
-def _result(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
-    """Compare the scores in the log before the first step with those of the best checkpoint, and write both down."""
+def adapted_model(out: Path, begin: int, settings: AdaptSettings) -> AdaptedModel:
+    """Compare the scores in the log after the step `begin` with those of the best checkpoint, and write both down.
+
+    That is the last step before the encoder is trained. If the run did not get there, it is the run's last one.
+    """
     run = out / RUN
-    model = resolve(run / BEST if (run / BEST).is_file() else run)
+    best = run / BEST if (run / BEST).is_file() else None
+    model = resolve(best or run)
+    step = int(model.name.removeprefix(STEP))
     records = [record for record in read_log(run / LOG_FILE) if record["event"] == "evaluation"]
-    before = [record for record in records if record["step"] == begin][-1]["tasks"]
-    after = next(record for record in records if f"{STEP}{record['step']}" == model.name)["tasks"]
+    before = [record for record in records if record["step"] <= begin][-1]["tasks"]
+    after = next(record for record in records if record["step"] == step)["tasks"]
     own = f"/{TEXT}" if settings.replay else ""
     changes = [
         HeldOutChange(
-            task_of(name),
-            name.endswith(own),
-            *(scores[name][key] for key in ("loss", "accuracy") for scores in (before, after)),
+            task=task_of(name),
+            of_text=name.endswith(own),
+            loss_before=before[name]["loss"],
+            loss_after=after[name]["loss"],
+            accuracy_before=before[name]["accuracy"],
+            accuracy_after=after[name]["accuracy"],
+            unigram_loss=after[name]["unigram_loss"],
         )
         for name in sorted(before, key=lambda name: not name.endswith(own))
     ]
     forgotten = [change for change in changes if not change.of_text and change.worse > settings.bound]
     write_json(out / RESULT, {"model": str(model), "changes": [*map(asdict, changes)], "bound": settings.bound})
-    return AdaptedModel(model, changes, forgotten)
+    return AdaptedModel(model, changes, forgotten, is_better=best is not None and step > begin)

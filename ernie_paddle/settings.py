@@ -93,6 +93,9 @@ class TrainSettings(Settings):
     """Micro-batches of a step, over all devices."""
     learning_rate: LearningRateSettings
     """The learning rate over the steps."""
+    heads_first: int = Field(default=0, ge=0)
+    """Stages (in fine-tuning, epochs) at the beginning of the run in which the heads alone are trained, and the encoder
+    stays as it is: new heads do not distort it (arXiv 2202.10054)."""
     adam: AdamSettings = AdamSettings()
     """The optimiser, AdamW."""
     validation_samples: int = Field(default=2000, ge=1)

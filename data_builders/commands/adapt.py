@@ -32,7 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--tasks",
         nargs="+",
         action="extend",
-        help="tasks of the text besides masking (default: those that the model has heads for)",
+        metavar="TASK",
+        help="tasks of the text besides masking, for which the model may have heads",
     )
     parser.add_argument("--epochs", type=float, help=f"how often the text is read (default: {DEFAULTS.epochs:g})")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Models whose vocabulary grows by new words."""
+"""Models that grow by new words, or by a masked-LM head."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ from ernie_paddle.model.saved import Model
 from ernie_paddle.text.vocabulary import CONTINUATION, LONGEST_WORD, Vocabulary
 
 FREE = re.compile(r"\[unused\d+\]")  # BERT's entries without a meaning
-OF_TOKENS = ("word_embedding", "mask_lm_out_fc.b_0")  # the parameters with a row for each entry of the vocabulary
+MASKED_LM_BIAS = "mask_lm_out_fc.b_0"
+OF_TOKENS = ("word_embedding", MASKED_LM_BIAS)  # the parameters with a row for each entry of the vocabulary
 SHOWN = 20  # lines in a message
 
 
@@ -43,6 +44,29 @@ def add_words(model: Model, words: Sequence[str]) -> Model:
                 grown[name][vocabulary.ids[word]] = before[ids].mean(axis=0, dtype=np.float64)
     config = config.model_copy(update={"vocab_size": rows})
     return replace(model, config=config, vocabulary=vocabulary, parameters=model.parameters | grown)
+
+
+def with_masked_lm_head(model: Model, counts: np.ndarray) -> Model:
+    """Return a model with a new masked-LM head, which draws nothing at random.
+
+    Its layer is the identity, since encoders keep the embedding of each token in their residual stream, and the output
+    weights are that embedding. Its bias are the logarithms of the tokens' frequencies. The head thus begins near the
+    loss of these frequencies; from zeros, AdamW's small steps would take long to get there.
+
+    Args:
+        counts: how often each token occurred, [vocab_size]; one is added to each.
+    """
+    hidden, smoothed = model.config.hidden_size, counts + 1.0
+    head = {
+        "mask_lm_trans_fc.w_0": np.eye(hidden),
+        "mask_lm_trans_fc.b_0": np.zeros(hidden),
+        "mask_lm_trans_layer_norm_scale": np.ones(hidden),
+        "mask_lm_trans_layer_norm_bias": np.zeros(hidden),
+        MASKED_LM_BIAS: np.log(smoothed / smoothed.sum()),
+    }
+    return replace(
+        model, parameters=model.parameters | {name: value.astype(np.float32) for name, value in head.items()}
+    )
 
 
 def with_words(vocabulary: Vocabulary, words: Sequence[str], rows: int) -> Vocabulary:

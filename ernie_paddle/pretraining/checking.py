@@ -21,6 +21,7 @@ from ernie_paddle.settings import TrainSettings
 from ernie_paddle.task import Objective, Task
 from ernie_paddle.text.vocabulary import VOCABULARY_FILE, Vocabulary
 from ernie_paddle.training.learning_rate import check_peaks
+from ernie_paddle.training.stage_plan import check_heads_first
 from ernie_paddle.training.steps import check_batch_tokens
 
 Parameters = ParamSpec("Parameters")
@@ -63,6 +64,7 @@ def check_plan(settings: PretrainSettings, registry: Registry, history: History 
         tried(auxiliary_tasks_of, plan, tasks)
     if stages := tried(stage_plan, plan, history.stages if history else None):
         tried(check_peaks, settings.train.learning_rate, stages)
+        tried(check_heads_first, settings.train.heads_first, stages)
     config = tried(ErnieConfig.load, where)
     idle = {*stages.tasks} - {*stages.own.introduced(stages.stages)} if stages else set[str]()
     absent = [name for name in tasks if not data.of_task(name) and name not in idle]

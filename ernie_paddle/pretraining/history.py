@@ -7,6 +7,7 @@ from pathlib import Path
 from ernie_paddle.config import Settings, check_settings
 from ernie_paddle.data.order import Cursor, MixedCorpus, mixture
 from ernie_paddle.errors import UserError
+from ernie_paddle.files import read_json, write_json
 from ernie_paddle.model.config import CONFIG_FILE, ErnieConfig
 from ernie_paddle.model.saved import BEST, MODEL_FILE, OPTIMIZER_FILE, STATE_FILE, checkpoints, named_by
 from ernie_paddle.pretraining.settings import TrainSection
@@ -21,7 +22,37 @@ from ernie_paddle.training.stage_plan import PlannedStep, StagePlan
 ORDER = ("seed", "batch_tokens", "batch_samples", "group_by_length")  # settings that decide a task's batches
 NO_SIZES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")  # of a model, may change
 WEIGHTS, SHARES = "data.weights", "data.shares"  # keys of the mixture of corpora in what identifies a run
+ORIGIN_FILE = "origin.json"  # in the folder of a run
 JUMP = 0.1  # share of the peak by which the learning rate may rise between two steps without a warning
+
+
+class RunOrigin(Settings):
+    """What a run began with. Its folder says so before its first checkpoint does, for a run that is killed before."""
+
+    init: Path | None = None
+    """The model whose parameters it started from."""
+    continue_from: Path | None = None
+    """The checkpoint that it continues."""
+
+    @classmethod
+    def load(cls, run: Path) -> "RunOrigin":
+        """Read the origin of a run: nothing if the run has not begun, or began with new parameters.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = run / ORIGIN_FILE
+        return check_settings(cls, read_json(path, "origin of the run"), str(path)) if path.is_file() else cls()
+
+    def save(self, run: Path) -> None:
+        """Write the origin of a run in its folder; without one, remove that of another run."""
+        if self == RunOrigin():
+            (run / ORIGIN_FILE).unlink(missing_ok=True)
+        else:
+            write_json(run / ORIGIN_FILE, self.model_dump(mode="json"))
+
+    def __str__(self) -> str:
+        return f"--init {self.init}" if self.init else f"--continue-from {self.continue_from}"
 
 
 class History(Settings):

@@ -20,9 +20,10 @@ from ernie_paddle.model.config import ErnieConfig
 from ernie_paddle.model.saved import check_apart
 from ernie_paddle.pretraining.checking import bound_objective, check_plan
 from ernie_paddle.pretraining.evaluating import evaluate_tasks
-from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, find_history, still_there
+from ernie_paddle.pretraining.history import SHARES, WEIGHTS, History, RunOrigin, find_history, still_there
 from ernie_paddle.pretraining.plan import auxiliary_tasks_of, configured, stage_plan
 from ernie_paddle.pretraining.settings import DataSection, PretrainSettings, corpora_of
+from ernie_paddle.programs.network import SHARED_HEADS
 from ernie_paddle.ranks import Ranks
 from ernie_paddle.registry import Registry, load_plugins
 from ernie_paddle.task import Task
@@ -67,23 +68,37 @@ def pretrain(
     console = open_console(stderr=True, quiet=not ranks.is_main_process)
     if init and continue_from:
         raise UserError("--init and --continue-from: give one; a run that is continued has its own parameters")
-    earlier = Path(continue_from) if continue_from else None
-    if earlier:
-        check_apart(out, earlier)
+    origin = RunOrigin(init=Path(init) if init else None, continue_from=Path(continue_from) if continue_from else None)
+    if origin.continue_from:
+        check_apart(out, origin.continue_from)
     resumed = checkpoint_to_resume(out, resume, ranks)
-    history = find_history(earlier, out, resumed, lambda line: console.print(line, soft_wrap=True))
-    trainer = build_trainer(settings, registry or load_plugins(), history)
+    if origin == RunOrigin() and resume == "auto" and not resumed:
+        origin = RunOrigin.load(out)
+        if origin != RunOrigin():
+            console.print(f"{out}: its run had begun with {origin}, and begins with it again", soft_wrap=True)
+    history = find_history(origin.continue_from, out, resumed, lambda line: console.print(line, soft_wrap=True))
+    registry = registry or load_plugins()
+    trainer = build_trainer(settings, registry, history)
     score, points = partial(evaluate_tasks, trainer, settings.train), settings.train.evaluation_points(trainer.plan)
     identity = run_identity(settings, history)
     prepare: Callable[[Trainer], object] | None = None
-    if init:
-        prepare = partial(initialise, initial=Initial(Path(init)), console=console)
+    if origin.init:
+        initial = Initial(origin.init, carried=pretraining_heads(registry))
+        prepare = partial(initialise, initial=initial, console=console)
     elif history:
         prepare = partial(take_over, history=history, identity=identity, out=out, console=console)
     with run_folder(out, trainer.ranks), ranks_together(out, trainer):
         print_warnings(console, settings.train.without_effect(trainer.plan))
+        if trainer.ranks.is_main_process and not resumed:
+            continued = history.checkpoint if history else None
+            RunOrigin(init=origin.init and origin.init.resolve(), continue_from=continued).save(out)
         start(trainer, identity, resumed, prepare)
         run_stages(trainer, out, identity, score, points)
+
+
+def pretraining_heads(registry: Registry) -> tuple[str, ...]:
+    """Return the prefixes of the heads that pre-training tasks have alone, and of those that tasks share."""
+    return SHARED_HEADS + tuple(head for task in registry.pretraining_tasks for head in task.objective.heads)
 
 
 def take_over(trainer: Trainer, history: History, identity: dict[str, Any], out: Path, console: Console) -> None:

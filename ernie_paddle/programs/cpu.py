@@ -43,7 +43,7 @@ class Cpu(Backend):
     def gradient_targets(
         self, main: Any, groups: Sequence[ParameterGroup], values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        return dict(values)
+        return {spec.name: values[spec.name] for group in groups for spec in group.specs}
 
     def finish(self, main: Any, encoder: Set[int]) -> None:
         apply_rules(main, encoder)

@@ -55,11 +55,12 @@ class Session:
         self.update_seconds = 0.0  # in update programs so far
         self._executors: dict[Any, paddle.static.Executor] = {}  # by program; one keeps eight programs ready at most
         self._accumulates = False  # whether this step already has gradients
+        self._heads_only = False
         self._weights: dict[str, list[float]] = {}  # of the losses, as they were last set
         self._ahead: dict[tuple[str, ...], DeviceFeeds] = {}
-        self._training: dict[tuple[tuple[str, ...], bool], TaskProgram] = {}
+        self._training: dict[tuple[tuple[str, ...], bool, bool], TaskProgram] = {}
         self._used: dict[str, TaskProgram] = {}  # since metrics were taken, by their variable: the same on all ranks
-        self._updates: dict[tuple[str, ...], UpdateProgram] = {}
+        self._updates: dict[tuple[tuple[str, ...], bool], UpdateProgram] = {}
         self._evaluation: dict[str, TaskProgram] = {}
 
     def prepare(self, tasks: tuple[Task, ...]) -> None:
@@ -113,8 +114,12 @@ class Session:
         """Set the factor of the loss from the next micro-batch on."""
         self.variables.set(LOSS_SCALE, np.array([value], np.float32))
 
+    def train_heads_only(self, heads_only: bool) -> None:
+        """Say whether the heads alone are trained from the next micro-batch on, or the encoder, too."""
+        self._heads_only = heads_only
+
     def update(self, tasks: tuple[Task, ...], learning_rate: float) -> bool:
-        """Apply the accumulated gradients to the parameters of these tasks, unless some are not finite.
+        """Apply the accumulated gradients to the trained parameters of these tasks, unless some are not finite.
 
         Returns whether all gradients were finite.
         """
@@ -238,23 +243,24 @@ class Session:
 
     def _training_program(self, tasks: tuple[Task, ...], accumulates: bool) -> TaskProgram:
         names = tuple(task.name for task in tasks)
-        if (names, accumulates) not in self._training:
-            program = build_task_program(self.config, tasks, True, self.backend, accumulates)
+        key = (names, accumulates, self._heads_only)
+        if key not in self._training:
+            program = build_task_program(self.config, tasks, True, self.backend, accumulates, self._heads_only)
             if self.backend.dtype != paddle.float32 and not program.products[1]:
                 raise RuntimeError(f"{'+'.join(names)}: no product of the program is in {self.backend.precision}")
             self._add_parameters(program)
             self.variables.add_filled(program.metrics_name, (len(tasks), 2), 0.0)
             self.variables.add_filled(program.weights_name, (len(tasks),), 0.0)
-            add_update_variables(self.variables, program.groups, self.adam)
-            self._training[names, accumulates] = program
-        return self._training[names, accumulates]
+            add_update_variables(self.variables, program.trained, self.adam)
+            self._training[key] = program
+        return self._training[key]
 
     def _update_program(self, tasks: tuple[Task, ...]) -> UpdateProgram:
-        names = tuple(task.name for task in tasks)
-        if names not in self._updates:
-            groups = self._training_program(tasks, accumulates=False).groups
-            self._updates[names] = build_update_program(groups, self.adam, self.ranks, self.backend, self._sums_dtype)
-        return self._updates[names]
+        key = (tuple(task.name for task in tasks), self._heads_only)
+        if key not in self._updates:
+            trained = self._training_program(tasks, accumulates=False).trained
+            self._updates[key] = build_update_program(trained, self.adam, self.ranks, self.backend, self._sums_dtype)
+        return self._updates[key]
 
     def _evaluation_program(self, task: Task) -> TaskProgram:
         if task.name not in self._evaluation:

@@ -1,6 +1,6 @@
 """The program of one combination of tasks: forward pass, losses and, in training, gradients into shared buffers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class TaskProgram:
     metrics_name: str
     weights_name: str
     groups: tuple[ParameterGroup, ...]
+    trained: tuple[ParameterGroup, ...]  # those with gradients
     masks: tuple[Mask, ...]  # of dropout
     products: tuple[int, int]  # matrix products of the forward pass, and those of them in low precision
 
@@ -80,14 +81,19 @@ class TaskProgram:
 
 
 def build_task_program(
-    config: ErnieConfig, tasks: Sequence[Task], training: bool, backend: Backend, accumulates: bool = False
+    config: ErnieConfig,
+    tasks: Sequence[Task],
+    training: bool,
+    backend: Backend,
+    accumulates: bool = False,
+    heads_only: bool = False,
 ) -> TaskProgram:
     """Build the program of a primary task, which selects the task embedding, and its auxiliary tasks.
 
     The primary task is the first of `tasks`. In training the loss is the sum over tasks of the variable `weights_name`
     [tasks] times the summed loss; a weight of 1 / (labels of the whole step) makes it the mean over all micro-batches.
     Gradients, times `loss_scale` [1], are written to `<parameter>@GRAD`, or added to it if the program `accumulates`.
-    The metrics skip losses that are not finite.
+    With `heads_only`, there is no backward pass through the encoder. The metrics skip losses that are not finite.
     """
     combination = "+".join(task.name for task in tasks)
     metrics_name, weights_name = f"metrics@{combination}", f"{LOSS_WEIGHTS}@{combination}"
@@ -99,28 +105,23 @@ def build_task_program(
         dropout = Dropout(training, backend.feeds_masks, recompute)
         network = Network(config, tasks[0].task_id, encoder_inputs(inputs, backend.flash), dropout, backend)
         encoder = operator_ids()
-        groups = list(group_parameters("encoder", network.parameters.values()))
-        head_outputs = []
-        for task in tasks:
-            output, head_groups = _add_head(task, network, inputs)
-            head_outputs.append(output)
-            groups += head_groups
+        encoder_groups = group_parameters("encoder", network.parameters.values())
+        heads = [_add_head(task, network, inputs) for task in tasks]
+        outputs, head_groups = [output for output, _ in heads], tuple(group for _, own in heads for group in own)
+        groups = encoder_groups + head_groups
+        trained = head_groups if heads_only else groups
         products = count_products(main)
-        scores = None if training else tasks[0].objective.prediction_scores(head_outputs[0].logits)
-        metrics = paddle.stack(
-            [paddle.stack([head_output.loss_sum, head_output.correct]) for head_output in head_outputs]
-        )
+        scores = None if training else tasks[0].objective.prediction_scores(outputs[0].logits)
+        metrics = paddle.stack([paddle.stack([output.loss_sum, output.correct]) for output in outputs])
         if training:
-            weights = persistent_variable(weights_name, (len(tasks),))
-            weight = weights * persistent_variable(LOSS_SCALE, (1,))
-            loss = paddle.sum(paddle.stack([head_output.loss_sum for head_output in head_outputs]) * weight)
+            weights = persistent_variable(weights_name, (len(tasks),)) * persistent_variable(LOSS_SCALE, (1,))
+            loss = paddle.sum(paddle.stack([output.loss_sum for output in outputs]) * weights)
             forward = operator_ids()
-            write_gradients(loss, backend.gradient_targets(main, groups, network.values), accumulates)
-            accumulated = persistent_variable(metrics_name, (len(tasks), 2))
-            finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
-            paddle.assign(accumulated + finite, output=accumulated)
+            targets = backend.gradient_targets(main, trained, network.values)
+            write_gradients(loss, targets, accumulates, [network.outputs] if heads_only else [])
+            accumulate_finite(metrics, metrics_name)
             backend.finish(main, encoder)
-            if recompute:
+            if recompute and not heads_only:
                 recompute_layers(main, forward, network.layers, dropout.kept)
     read = frozenset(name for name, value in inputs.items() if value.all_used_ops())
     remove_unread(main, [value for name, value in inputs.items() if name not in read])
@@ -134,7 +135,8 @@ def build_task_program(
         metrics,
         metrics_name,
         weights_name,
-        tuple(groups),
+        groups,
+        trained,
         tuple(dropout.masks),
         products,
     )
@@ -177,9 +179,16 @@ def _add_head(task: Task, network: Network, inputs: dict[str, Any]) -> tuple[Hea
     return output, [group for owner, specs in by_owner.items() for group in group_parameters(owner, specs)]
 
 
-def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool) -> None:
-    """Write the gradients of a loss to the buffers of the targets, or add them."""
-    found = paddle.static.append_backward(loss, list(targets.values()))
+def accumulate_finite(metrics: Any, name: str) -> None:
+    """Add the metrics [tasks, 2] that are finite to the variable of a name."""
+    accumulated = persistent_variable(name, tuple(metrics.shape))
+    finite = paddle.where(paddle.isfinite(metrics), metrics, paddle.zeros_like(metrics))
+    paddle.assign(accumulated + finite, output=accumulated)
+
+
+def write_gradients(loss: Any, targets: Mapping[str, Any], accumulates: bool, constants: Iterable[Any] = ()) -> None:
+    """Write the gradients of a loss to the buffers of the targets, or add them. None are computed of `constants`."""
+    found = paddle.static.append_backward(loss, list(targets.values()), no_grad_set=set(constants))
     gradients = {value.id: gradient for value, gradient in found if gradient is not None}
     for name, target in targets.items():
         buffer = persistent_variable(name + GRADIENT_SUFFIX, tuple(target.shape))

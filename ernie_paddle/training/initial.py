@@ -26,11 +26,13 @@ class Initial:
 
     With `matching`, heads with the same classes are loaded and others are initialised. With `kept`, all are loaded, and
     another shape is an error. With `new`, all are initialised. `reason` is the sentence shown for each of these heads.
+    Heads whose names begin with one of `carried` stay in the model as they are if no task of this run has them.
     """
 
     model: Path
     heads: Heads = "matching"
     reason: str = ""
+    carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,16 @@ def initialise(trainer: Trainer, initial: Initial, console: Console) -> LoadRepo
     encoder = [name for name in report.missing if name.startswith(ENCODER_PREFIXES)]
     if encoder:
         raise UserError(f"{path}: {len(encoder)} encoder tensors are missing, the first is {encoder[0]}")
-    trainer.session.set_parameters({name: model.parameters[name] for name in report.matched})
-    initialised = ", ".join([*report.missing, *report.reinitialised]) or "none"
+    carried = [name for name in report.unexpected if name.startswith(initial.carried)]
+    trainer.session.set_parameters({name: model.parameters[name] for name in [*report.matched, *carried]})
+    groups = {
+        "newly initialised": [*report.missing, *report.reinitialised],
+        "kept without training": carried,
+        "unused": [name for name in report.unexpected if name not in carried],
+    }
     console.print(
-        f"{folder}: {len(report.matched)} tensors loaded; newly initialised: {initialised}; "
-        f"unused: {', '.join(report.unexpected) or 'none'}",
+        f"{folder}: {len(report.matched)} tensors loaded; "
+        + "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in groups.items()),
         soft_wrap=True,
     )
     for note in notes:

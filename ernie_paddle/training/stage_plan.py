@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ernie_paddle.errors import UserError
 from ernie_paddle.task import Task
 
 
@@ -69,6 +70,14 @@ class StagePlan:
     def introduced(self, stage: int) -> tuple[str, ...]:
         """Return the tasks that have steps in the stage or an earlier one."""
         return tuple(task for i, task in enumerate(self.tasks) if any(row[i] for row in self.matrix[: stage + 1]))
+
+
+def check_heads_first(heads_first: int, plan: StagePlan) -> None:
+    """Raise a `UserError` if there are fewer stages than those in which the heads alone are trained."""
+    if heads_first > (own := plan.own.stages):
+        raise UserError(
+            f"train.heads_first {heads_first}: is more than the {own} stages (in fine-tuning, epochs) to run"
+        )
 
 
 def interleave(quotas: Sequence[int]) -> Iterator[int]:

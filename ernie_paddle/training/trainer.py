@@ -28,7 +28,7 @@ from ernie_paddle.text.vocabulary import Vocabulary
 from ernie_paddle.training.evaluation import Best, Score, baseline_scores, score_name
 from ernie_paddle.training.learning_rate import check_peaks, learning_rate
 from ernie_paddle.training.loss_scale import PATIENCE, LossScale
-from ernie_paddle.training.stage_plan import AuxiliaryLosses, PlannedStep, StagePlan, planned_steps
+from ernie_paddle.training.stage_plan import AuxiliaryLosses, PlannedStep, StagePlan, check_heads_first, planned_steps
 from ernie_paddle.training.steps import PreparedStep, StepPreparer, TaskData
 
 STEPS_AHEAD = 1  # whose micro-batches are sent to the device before their turn
@@ -104,9 +104,10 @@ class Trainer:
         `ranks` share the micro-batches of a step. All ranks must make the same calls.
 
         Raises:
-            UserError: a sample is longer than a micro-batch, or `train` has peaks for another number of stages.
+            UserError: a sample is longer than a micro-batch, or `train` is for another number of stages.
         """
         check_peaks(train.learning_rate, plan)
+        check_heads_first(train.heads_first, plan)
         self.ranks = ranks or Ranks()
         self.config, self.vocabulary, self.tasks, self.data = config, vocabulary, tasks, data
         self.plan, self.train, self.impl = plan, train, impl
@@ -267,6 +268,7 @@ class Trainer:
         label_counts = totals[: len(tasks)]
         samples, tokens, padded_tokens, stops = totals[len(tasks) :].tolist()
         loss_weights = (np.array(weights) / np.maximum(label_counts, 1)).astype(np.float32)
+        self.session.train_heads_only(step.planned.stage < self.plan.earlier + self.train.heads_first)
         for i, micro_batch in step.micro_batches.items():
             dropout_key = keyed_hash(self.train.seed, "dropout", number, i)
             self.session.add_gradients(tasks, micro_batch.feed, loss_weights, dropout_key)

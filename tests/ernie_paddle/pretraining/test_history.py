@@ -19,8 +19,8 @@ from ernie_paddle.data.schema import Column
 from ernie_paddle.data.spans import SPANS
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json
-from ernie_paddle.model.saved import BEST, check_apart
-from ernie_paddle.pretraining.history import History, find_history, still_there
+from ernie_paddle.model.saved import BEST, MODEL_FILE, check_apart, checkpoints, load_model
+from ernie_paddle.pretraining.history import ORIGIN_FILE, History, RunOrigin, find_history, still_there
 from ernie_paddle.pretraining.run import pretrain
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.settings import TrainSettings
@@ -398,6 +398,40 @@ def test_a_run_is_not_continued_in_its_own_folder_or_with_the_parameters_of_anot
     code, stderr = run("pretrain", plan, "--continue-from", earlier, "--init", earlier, "--out", tmp_path / "out")
     assert_user_error(code, stderr, "--init and --continue-from: give one")
     assert not (tmp_path / "out").exists() and sorted(path.name for path in earlier.rglob("*")) == kept
+
+
+@pytest.mark.parametrize("option", ["--continue-from", "--init"])
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_with_the_same_again(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path, option: str
+) -> None:
+    whole, killed, plan = tmp_path / "whole", tmp_path / "killed", continued()
+    assert run("pretrain", plan, option, earlier, "--out", whole)[0] == 0
+    killed.mkdir()
+    shutil.copy(whole / ORIGIN_FILE, killed)
+    code, stderr = run("pretrain", plan, "--out", killed, "--resume", "auto")
+    named = (earlier / "step_9" if option == "--continue-from" else earlier).resolve()
+    assert code == 0 and f"its run had begun with {option} {named}, and begins with it again" in stderr, stderr
+    last = checkpoints(whole)[-1].name
+    assert (killed / last / MODEL_FILE).read_bytes() == (whole / last / MODEL_FILE).read_bytes()
+    RunOrigin().save(killed)
+    assert RunOrigin.load(killed) == RunOrigin() and not (killed / ORIGIN_FILE).exists(), "of a new run in the folder"
+
+
+def test_heads_come_first_in_the_stages_of_a_run_that_continues_another(
+    run: Run, earlier: Path, continued: Callable[..., Path], tmp_path: Path
+) -> None:
+    plan, out = continued(train={**TRAIN, "heads_first": 1}), tmp_path / "out"
+    assert run("pretrain", plan, "--continue-from", earlier, "--out", out)[0] == 0
+    before, after = load_model(earlier).parameters, load_model(out).parameters
+    heads = {name for name in before if before[name].tobytes() != after[name].tobytes()}
+    assert heads == {name for name in before if name.startswith(("mask_lm_", "pooled_fc", "sentence_reordering_fc"))}
+    same_of_both(
+        run,
+        continued(train={**TRAIN, "heads_first": 2}),
+        earlier,
+        out / "no",
+        "train.heads_first 2: is more than the 1",
+    )
 
 
 def test_only_the_run_that_was_continued_is_named_when_it_is_resumed(earlier: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ernie_paddle.keyed_random import generator
 from ernie_paddle.programs.task_program import build_task_program
 from ernie_paddle.programs.update_program import accumulators
 from ernie_paddle.programs.variables import GRADIENT_SUFFIX
-from ernie_paddle.settings import AdamSettings
+from ernie_paddle.settings import AdamSettings, ImplSettings
 from ernie_paddle.task import HeadNetwork, Labels, Task, TokenClassificationObjective
 
 ADAM = AdamSettings(beta1=0.9, beta2=0.98, epsilon=1e-3, weight_decay=0.1, clip_norm=0.5)
@@ -83,6 +83,39 @@ def test_heads_of_absent_tasks_do_not_move(make_backend: MakeBackend) -> None:
     session.update((distance,), 0.01)
     assert all((session.variables.get(name) == before[name]).all() for name in names)
     assert (session.variables.get("encoder_layer_0_ffn_fc_0.w_0") != encoder).any()
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_heads_alone_are_trained_with_the_same_gradients_and_without_a_backward_pass_through_the_encoder(
+    recompute: bool, make_backend: MakeBackend
+) -> None:
+    """Clipping is left out: the norm is that of the heads alone."""
+    names = ("knowledge_masking", "sentence_distance")
+    adam, backend = ADAM.model_copy(update={"clip_norm": None}), make_backend(impl=ImplSettings(recompute=recompute))
+    session, tasks = session_for(adam, *names, backend=backend)
+    session.parameter_shapes(tasks)
+    begin = session.parameters()
+    feed, weights = feed_for(session, tasks, 0), ones(2)
+    session.add_gradients(tasks, feed, weights, 1)
+    of_all = {name: session.variables.get(name + GRADIENT_SUFFIX) for name in begin}
+    session.discard_step()
+    session.train_heads_only(True)
+    session.add_gradients(tasks, feed, weights, 1)
+    heads = {name for name in begin if name.startswith(("mask_lm_", "pooled_fc", "sentence_distance_fc"))}
+    for name in heads:
+        np.testing.assert_allclose(session.variables.get(name + GRADIENT_SUFFIX), of_all[name], rtol=1e-4, atol=1e-6)
+    assert session.update(tasks, 0.01)
+    moved = {name for name, value in session.parameters().items() if value.tobytes() != begin[name].tobytes()}
+    assert moved == heads
+    expected = np.sqrt(sum((of_all[name].astype(np.float64) ** 2).sum() for name in heads))
+    np.testing.assert_allclose(session.gradient_norm(), expected, rtol=1e-4)
+    session.train_heads_only(False)
+    session.add_gradients(tasks, feed, weights, 2)
+    assert session.update(tasks, 0.01)
+    assert all((value != begin[name]).any() for name, value in session.parameters().items())
+    programs = [build_task_program(session.config, tasks, True, backend, heads_only=alone) for alone in (True, False)]
+    of_heads, of_both = ([operator.name() for operator in program.main.global_block().ops] for program in programs)
+    assert of_heads.count("pd_op.matmul_grad") == 4 < of_both.count("pd_op.matmul_grad")
 
 
 def test_two_micro_batches_of_unequal_labels_equal_one_batch_of_both(make_backend: MakeBackend) -> None:

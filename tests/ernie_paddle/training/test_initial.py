@@ -44,6 +44,20 @@ def test_only_parameters_are_taken(toy_trainer: Callable[..., Trainer], trained:
     assert trainer.session.optimizer_state() == {}
 
 
+def test_heads_that_are_carried_stay_as_they_are_in_the_model(
+    toy_trainer: Callable[..., Trainer], trained: Path, tmp_path: Path
+) -> None:
+    trainer = toy_trainer(plan=DISTANCE)
+    report = initialise(trainer, Initial(trained, carried=("mask_lm_trans_",)), Console(quiet=True))
+    for _ in trainer.steps():
+        pass
+    save(trainer, tmp_path / "run", {})
+    given, found = (saved.load_model(path).parameters for path in (trained, tmp_path / "run"))
+    carried = {name for name in report.unexpected if name.startswith("mask_lm_trans_")}
+    assert len(carried) == 4 and all(found[name].tobytes() == given[name].tobytes() for name in carried)
+    assert "mask_lm_out_fc.b_0" in given.keys() - found.keys()
+
+
 def test_tensors_are_sorted_by_what_becomes_of_them() -> None:
     found = {"a": np.zeros(2), "b": np.zeros((2, 3)), "d": np.zeros(1)}
     report = compare({"a": (2,), "b": (3, 2), "c": (1,)}, found)
