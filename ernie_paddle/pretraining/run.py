@@ -89,10 +89,10 @@ def pretrain(
         prepare = partial(take_over, history=history, identity=identity, out=out, console=console)
     with run_folder(out, trainer.ranks), ranks_together(out, trainer):
         print_warnings(console, settings.train.without_effect(trainer.plan))
+        start(trainer, identity, resumed, prepare)
         if trainer.ranks.is_main_process and not resumed:
             continued = history.checkpoint if history else None
             RunOrigin(init=origin.init and origin.init.resolve(), continue_from=continued).save(out)
-        start(trainer, identity, resumed, prepare)
         run_stages(trainer, out, identity, score, points)
 
 
