@@ -4,10 +4,14 @@ import json
 import re
 from typing import Any
 
+from compare_strategies import CONFIG
 from comparison_report import PAPER
 from comparison_tables import tables
+from experiment import ExperimentSettings
 from pages import ROOT, Page
 from run_results import read_results
+
+from ernie_paddle.config import load_settings
 
 PAGE = Page.read(ROOT / "docs/experiments.md")
 FOLDER = ROOT / "docs/experiments"
@@ -28,7 +32,9 @@ def cells_below(line: str) -> list[list[str]]:
 
 def test_tables_of_results_are_those_of_the_json_files() -> None:
     shown = re.findall(r"^### [^\n]+\n\n(?:\|[^\n]*\n)+", PAGE.prose + "\n", re.MULTILINE)
-    experiments = [path for path in FOLDER.glob("*.json") if "languages" in read_json(path.name)]
+    experiments = [
+        path for path in FOLDER.rglob("*.json") if "settings" in json.loads(path.read_text(encoding="utf-8"))
+    ]
     known = {table.markdown() for path in experiments for own in read_results(path) for table in tables(own)}
     assert shown and {table.strip() for table in shown} <= known
     assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
@@ -73,14 +79,13 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
     assert {figure for figure in figures if len(figure) > 2} - known == set()
 
 
-def test_the_command_of_the_first_run_is_that_of_its_results() -> None:
+def test_the_command_of_the_results_is_that_of_the_json_files() -> None:
     settings = read_json("strategies.json")["settings"]
-    (command,) = [command for command in PAGE.commands if "--budget" in command]
-    given = dict(re.findall(r"--(languages|seeds|budget) (\S+)", command))
-    assert given["languages"].split(",") == list(settings["languages"])
-    assert given["seeds"] == ",".join(map(str, settings["seeds"])) and int(given["budget"]) == settings["budget"]
-    assert f"finetuning_seeds={settings['finetuning_seeds']}" in command
-    (recipes,) = [language["recipes"] for language in settings["languages"].values()]
-    assert f"languages.zh.recipes=[{','.join(recipes)}]" in command
+    (command,) = [command for command in PAGE.commands if re.search(r"compare_strategies.sh --seeds [\d,]+$", command)]
+    assert command.split()[-1] == ",".join(map(str, settings["seeds"]))
+    shipped = load_settings(ExperimentSettings, ROOT / CONFIG, [f"seeds={settings['seeds']}"]).model_dump(mode="json")
+    assert settings == shipped
     runs = [run for own in read_results(FOLDER / "strategies.json") for of in own.runs.values() for run in of]
-    assert {sum(run["task_steps"].values()) for run in runs if "steps" in run} == {settings["budget"]}
+    pretrained = [run for run in runs if "steps" in run]
+    assert {run["seed"] for run in pretrained} == set(settings["seeds"])
+    assert all(sum(run["task_steps"].values()) == run["steps"] for run in pretrained)
