@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from compare_strategies import CONFIG
@@ -18,8 +19,8 @@ FOLDER = ROOT / "docs/experiments"
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
 
 
-def read_json(name: str) -> Any:
-    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def cells_below(line: str) -> list[list[str]]:
@@ -32,9 +33,7 @@ def cells_below(line: str) -> list[list[str]]:
 
 def test_tables_of_results_are_those_of_the_json_files() -> None:
     shown = re.findall(r"^### [^\n]+\n\n(?:\|[^\n]*\n)+", PAGE.prose + "\n", re.MULTILINE)
-    experiments = [
-        path for path in FOLDER.rglob("*.json") if "settings" in json.loads(path.read_text(encoding="utf-8"))
-    ]
+    experiments = [path for path in FOLDER.rglob("*.json") if "settings" in read_json(path)]
     known = {table.markdown() for path in experiments for own in read_results(path) for table in tables(own)}
     assert shown and {table.strip() for table in shown} <= known
     assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
@@ -43,11 +42,11 @@ def test_tables_of_results_are_those_of_the_json_files() -> None:
 
 
 def test_the_papers_values_and_the_sizes_of_the_text_are_those_of_the_json_files() -> None:
-    paper = json.loads(PAPER.read_text(encoding="utf-8"))
+    paper = read_json(PAPER)
     assert cells_below("The paper's values")[2:] == [
         [name, *map(str, values)] for name, values in paper["accuracy"].items()
     ]
-    manuals = read_json("manuals.json")["manuals"]
+    manuals = read_json(FOLDER / "manuals.json")["manuals"]
     rows = cells_below("[manuals](guides/corpora.md#more-text-manuals)")[2:]
     assert rows[: len(manuals)] == [
         [manual["language"], manual["manual"], manual["package"], f"{manual['pages']:,}", f"{manual['characters']:,}"]
@@ -72,7 +71,7 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
             known.update({f"{value:,}", str(value)})
 
     for path in (PAPER, *FOLDER.rglob("*.json")):
-        collect(json.loads(path.read_text(encoding="utf-8")))
+        collect(read_json(path))
     prose = re.sub(r"^\|.*$|`[^`]*`|\]\([^)]*\)", " ", PAGE.prose, flags=re.MULTILINE)
     figures = {figure.rstrip(",") for figure in NUMBER.findall(prose)}
     assert "50,000" in figures
@@ -80,7 +79,7 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
 
 
 def test_the_command_of_the_results_is_that_of_the_json_files() -> None:
-    settings = read_json("strategies.json")["settings"]
+    settings = read_json(FOLDER / "strategies.json")["settings"]
     (command,) = [command for command in PAGE.commands if re.search(r"compare_strategies.sh --seeds [\d,]+$", command)]
     assert command.split()[-1] == ",".join(map(str, settings["seeds"]))
     shipped = load_settings(ExperimentSettings, ROOT / CONFIG, [f"seeds={settings['seeds']}"]).model_dump(mode="json")

@@ -54,9 +54,10 @@ class FinetuneSettings(Settings):
     submission: dict[str, FileName] = Field(default_factory=dict)
     """Names of the leaderboard's files, by set."""
 
-    def identity(self) -> dict[str, Any]:
-        """Return everything that decides the result, as JSON."""
-        return self.model_dump(mode="json", exclude={"impl", "paper", "paper_source", "submission"})
+    def identity(self, exclude_defaults: bool = False) -> dict[str, Any]:
+        """Return everything that decides the result, as JSON; on request without what is at its default."""
+        unread = {"impl", "paper", "paper_source", "submission"}
+        return self.model_dump(mode="json", exclude=unread, exclude_defaults=exclude_defaults)
 
 
 def load_recipe(path: Path | str, size: str = SIZES[0], overrides: Sequence[str] = ()) -> FinetuneSettings:

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from comparison_report import write_report
 from comparison_tables import write_tables
@@ -30,7 +29,6 @@ from ernie_paddle.config import add_overrides, load_settings
 from ernie_paddle.console import open_console, print_table
 from ernie_paddle.errors import UserError
 from ernie_paddle.files import read_json, read_text
-from ernie_paddle.finetuning.settings import FinetuneSettings
 from ernie_paddle.locks import locked_folder
 from ernie_paddle.outputs import output_folder
 from ernie_paddle.pretraining.settings import PretrainSettings
@@ -101,13 +99,17 @@ def prepare_jobs(experiment: Experiment, out: Path) -> list[Job]:
 
 
 def pretrain_job(experiment: Experiment, run: PretrainRun, out: Path) -> Job:
-    """Return the job of a pre-training run. It resumes if it was interrupted."""
+    """Return the job of a pre-training run. It resumes if it was interrupted.
+
+    Its settings are those that are not at their defaults, so that a key of a later version changes nothing.
+    """
     language, name = experiment.settings.languages[run.language], f"{PRETRAIN}/{run.name}"
     overrides = experiment.overrides(run)
     command = ["pretrain", str(language.plan), "--out", str(out / name), "--resume", "auto"]
     command += ["--init", str(language.init)] if language.init else []
     command += ["--set", *overrides]
-    settings = given(load_settings(PretrainSettings, language.plan, overrides))
+    plan = load_settings(PretrainSettings, language.plan, overrides)
+    settings = plan.model_dump(mode="json", exclude={"impl"}, exclude_defaults=True)
     steps = experiment.steps(run.language, run.variant)
     return Job(name, tuple(command), _record(out, name), settings, size=steps)
 
@@ -124,12 +126,8 @@ def finetune_job(experiment: Experiment, run: FinetuneRun, out: Path) -> Job:
     command += ["--seeds", seeds, "--resume", "auto", *(["--from-scratch"] if run.start == FROM_SCRATCH else [])]
     command += ["--set", f"signature.task_id={run.task_id}"] if run.task_id is not None else []
     needs = () if initial else (pretrained,)
-    return Job(name, tuple(command), _record(out, name), given(experiment.recipes[run.recipe]), needs)
-
-
-def given(settings: PretrainSettings | FinetuneSettings) -> dict[str, Any]:
-    """Return the settings that decide a result and are not at their defaults: keys of later versions change nothing."""
-    return settings.model_dump(mode="json", exclude={"impl"}, exclude_defaults=True)
+    settings = experiment.recipes[run.recipe].identity(exclude_defaults=True)
+    return Job(name, tuple(command), _record(out, name), settings, needs)
 
 
 def _record(out: Path, name: str) -> Path:

@@ -151,31 +151,26 @@ def downstream_scores(runs: Iterable[JsonDict], recipe: str, task_id: int | None
 
 def _difference_rows(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str], base: str) -> Rows:
     """Return the differences of downstream scores to those of the variant `base`, paired by the pre-training seed."""
-    scores = {
-        name: {
-            recipe: {run["seed"]: own[0] for run in runs if (own := downstream_scores([run], recipe))}
-            for recipe in recipes
-        }
-        for name, runs in variants.items()
-    }
     rows: Rows = {}
     for name in variants:
         if name != base:
-            by_recipe = {
-                recipe: {
-                    seed: score - scores[base][recipe][seed]
-                    for seed, score in scores[name][recipe].items()
-                    if seed in scores[base][recipe]
-                }
-                for recipe in recipes
-            }
-            seeds = [
-                seed for seed in next(iter(by_recipe.values()), {}) if all(seed in own for own in by_recipe.values())
+            columns = [
+                _paired(_by_seed(variants[name], recipe), _by_seed(variants[base], recipe)) for recipe in recipes
             ]
-            means = [fmean(own[seed] for own in by_recipe.values()) for seed in seeds]
-            cells = [mean_and_interval(own.values()) for own in by_recipe.values()]
-            rows[name] = [*cells, mean_and_interval(means)] if len(recipes) > 1 else cells
+            if len(recipes) > 1:
+                common = [seed for seed in columns[0] if all(seed in column for column in columns)]
+                columns.append({seed: fmean(column[seed] for column in columns) for seed in common})
+            rows[name] = [mean_and_interval(column.values()) for column in columns]
     return rows
+
+
+def _by_seed(runs: Iterable[JsonDict], recipe: str) -> dict[int, float]:
+    return {run["seed"]: own[0] for run in runs if (own := downstream_scores([run], recipe))}
+
+
+def _paired(scores: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
+    """Return the differences to other scores by seed, where both are known."""
+    return {seed: score - others[seed] for seed, score in scores.items() if seed in others}
 
 
 def mean_and_interval(differences: Iterable[float]) -> str:

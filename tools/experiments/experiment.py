@@ -22,6 +22,7 @@ MASKED_LM, PRETRAINED, FROM_SCRATCH, INITIAL = "masked_lm", "pretrained", "from_
 PARTS = {"quarter": 4, "half": 2}  # of the budget, by name
 CONTINUAL: Strategy = "continual_multi_task"
 STRATEGIES: tuple[Strategy, ...] = ("sequential", "multi_task", CONTINUAL)
+CURVES = (CONTINUAL, "multi_task", MASKED_LM)  # what is trained with parts of the budget, too
 
 
 class LanguageSettings(Settings):
@@ -77,10 +78,10 @@ def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()
     Raises:
         UserError: `order` has no other order, or one of other tasks.
     """
-    everything, first = tuple(tasks), tasks[0]
-    continual, masked_lm = Variant(CONTINUAL, CONTINUAL, everything), Variant(MASKED_LM, "multi_task", (first,))
+    first, whole = tasks[0], with_whole_budget(tasks)
+    continual, masked_lm = whole[CONTINUAL], whole[MASKED_LM]
     if group == "strategies":
-        return [*(Variant(strategy, strategy, everything) for strategy in STRATEGIES), masked_lm]
+        return list(whole.values())
     if group == "budget":
         return [variant for curve in learning_curves(tasks).values() for variant in curve]
     if group == "auxiliary_losses":
@@ -97,19 +98,21 @@ def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()
     return [continual]
 
 
+def with_whole_budget(tasks: Sequence[str]) -> dict[str, Variant]:
+    """Return the strategies with all tasks, and masked LM alone, by name."""
+    strategies = (Variant(strategy, strategy, tuple(tasks)) for strategy in STRATEGIES)
+    return {variant.name: variant for variant in (*strategies, Variant(MASKED_LM, "multi_task", (tasks[0],)))}
+
+
 def learning_curves(tasks: Sequence[str]) -> dict[str, list[Variant]]:
     """Return what the group `budget` compares: by name, a variant with parts of the budget, and with all of it."""
-    whole = [
-        Variant(CONTINUAL, CONTINUAL, tuple(tasks)),
-        Variant("multi_task", "multi_task", tuple(tasks)),
-        Variant(MASKED_LM, "multi_task", (tasks[0],)),
-    ]
+    whole = with_whole_budget(tasks)
     return {
-        variant.name: [
-            *(replace(variant, name=f"{variant.name}_{part}", divisor=divisor) for part, divisor in PARTS.items()),
-            variant,
+        name: [
+            *(replace(whole[name], name=f"{name}_{part}", divisor=divisor) for part, divisor in PARTS.items()),
+            whole[name],
         ]
-        for variant in whole
+        for name in CURVES
     }
 
 
