@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison_report import PAPER, downstream_plot, held_out_plot, learning_curve_plot, write_report
+from comparison_plots import downstream_plot, held_out_plot, learning_curve_plot, write_plots
+from comparison_report import PAPER, write_report
 from comparison_tables import ResultTable, mean_and_interval, tables
 from experiment import CONTINUAL, FROM_SCRATCH, INITIAL, MASKED_LM
 from run_results import LanguageResults, by_language, read_results, write_result_file
@@ -259,6 +260,33 @@ def test_the_report_has_every_table_and_stands_alone(tmp_path: Path, results: La
     for name, values in read_json(PAPER, "paper")["accuracy"].items():
         assert f"<td>{name}</td>" + "".join(f"<td>{value}</td>" for value in values) in page
     assert page.count("9 of 9 pre-training runs are finished") == 1
+
+
+def test_plots_are_written_again_when_their_results_change(tmp_path: Path) -> None:
+    experiment, runs = fake_results(random.Random(1))
+    path = tmp_path / "fake.json"
+    write_result_file(path, experiment)
+
+    def write(changed: dict[str, Any]) -> dict[str, bytes]:
+        for number, run in enumerate(runs):
+            write_result_file(tmp_path / f"zh/{number:02}.json", run | (changed if run["variant"] == CONTINUAL else {}))
+        write_plots(path)
+        return {plot.name: plot.read_bytes() for plot in sorted((tmp_path / "plots").iterdir())}
+
+    first = write({})
+    assert sorted(first) == [
+        "zh_budget_learning_curves.svg",
+        *(
+            f"zh_{group}_{name}.svg"
+            for group in ("one_added", "strategies")
+            for name in ("downstream_scores", "held-out_scores")
+        ),
+    ]
+    assert write({}) == first
+    changed = write({"evaluations": []})
+    assert {name for name in first if first[name] != changed[name]} == {
+        f"zh_strategies_{name}.svg" for name in ("downstream_scores", "held-out_scores")
+    }
 
 
 def test_results_are_json_with_a_line_for_each_entry_and_only_changes_are_written(tmp_path: Path) -> None:

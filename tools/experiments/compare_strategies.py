@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from comparison_plots import write_plots
 from comparison_report import write_report
 from comparison_tables import write_tables
 from estimates import Estimates
@@ -153,7 +154,9 @@ def all_jobs(experiment: Experiment, out: Path) -> list[Job]:
 
 
 def run(experiment: Experiment, out: Path) -> None:
-    """Run what has not run yet, and write results and tables after each job; the report at the end or after a failure.
+    """Run what has not run yet, and write results and tables after each job.
+
+    Report and plots are written at the end or after a failure.
 
     Raises:
         UserError: a job failed.
@@ -171,9 +174,10 @@ def run(experiment: Experiment, out: Path) -> None:
         results = write_results(experiment, out)
         write_tables(results, out)
         write_report(results, out)
+        write_plots(results)
     print(read_text(out / f"{experiment.name}.md", "tables"), end="")
     console.print(
-        f"{out}: {experiment.name}.html and {experiment.name}.md have these tables; the figures are in {RESULTS}/",
+        f"{out}: {experiment.name}.html and {experiment.name}.md have these tables; {RESULTS}/ has figures and plots",
         soft_wrap=True,
     )
 
