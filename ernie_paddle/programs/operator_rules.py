@@ -13,6 +13,7 @@ import paddle
 from paddle.nn import functional as F
 
 LEAST_SHARE = 1e-12  # less than 1 / classes
+BY_ROW = {f"pd_op.{name}" for name in ("add", "cast", "gelu", "layer_norm", "matmul", "multiply", "relu", "scale")}
 
 # From inputs by name and the operator to its results, of which None stands for one without use; None: no rule applies
 Rule = Callable[[dict[str, Any], Any], "list[Any] | None"]
@@ -23,7 +24,12 @@ def apply_rules(main: Any, encoder: Set[int]) -> None:
 
     `encoder` are the ids of the encoder's operators. Those of heads may be a plug-in's, of any kind.
     """
-    rules: dict[str, Rule] = {**RULES, "pd_op.add_grad": partial(_add_grad, encoder)}
+    ones = Ones(encoder)
+    rules: dict[str, Rule] = {
+        **RULES,
+        "pd_op.add_grad": partial(_add_grad, encoder, ones),
+        "pd_op.layer_norm_grad": partial(_layer_norm_grad, ones),
+    }
     block = main.global_block()
     for operator in block.ops:
         rule = rules.get(operator.name())
@@ -40,7 +46,33 @@ def apply_rules(main: Any, encoder: Set[int]) -> None:
     paddle.pir.reset_insertion_point_to_end()
 
 
-def _add_grad(encoder: Set[int], inputs: dict[str, Any], operator: Any) -> list[Any] | None:
+class Ones:
+    """Sums over the rows of gradients by products with columns of ones, which is faster than a sum on CPU.
+
+    Values of the encoder that have the same rows, those of one gather or look-up, share a column.
+    """
+
+    def __init__(self, encoder: Set[int]):
+        self._encoder = encoder
+        self._columns: dict[tuple[int, Any], Any] = {}
+
+    def sums(self, gradient: Any, x: Any) -> Any:
+        """Return the sums over rows, [1, size], of the gradient [rows, size] of a value x [rows, size]."""
+        key = self._source(x).id, gradient.dtype
+        if key not in self._columns:
+            self._columns[key] = paddle.ones_like(gradient[:, :1])
+        return paddle.matmul(self._columns[key], gradient, transpose_x=True)
+
+    def _source(self, x: Any) -> Any:
+        """Return the first of the values from which x is computed row by row, or else x."""
+        operator = x.get_defining_op()
+        while operator.id() in self._encoder and operator.name() in BY_ROW:
+            x = operator.operands_source()[0]
+            operator = x.get_defining_op()
+        return x
+
+
+def _add_grad(encoder: Set[int], ones: Ones, inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     """Pass the gradient of a sum on; that of a bias [size] added to [rows, size] is a product with ones."""
     x, y, gradient = inputs["x"], inputs["y"], inputs["out_grad"]
     # The encoder adds no single row to several. Elsewhere, a size that is open until the program runs may be 1.
@@ -50,11 +82,11 @@ def _add_grad(encoder: Set[int], inputs: dict[str, Any], operator: Any) -> list[
         if x.shape == gradient.shape and not operator.result(1).all_used_ops():
             return [gradient, None]
     if len(x.shape) == 2 and y.shape == x.shape[1:] and -1 not in y.shape:
-        return [gradient, paddle.reshape(_column_sums(gradient), y.shape)]
+        return [gradient, paddle.reshape(ones.sums(gradient, x), y.shape)]
     return None
 
 
-def _layer_norm_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
+def _layer_norm_grad(ones: Ones, inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     """Compose the gradients of LayerNorm over [rows, size] from products and oneDNN's elementwise operators."""
     x, scale, gradient = inputs["x"], inputs["scale"], inputs["out_grad"]
     if len(x.shape) != 2 or scale.get_defining_op() is None or scale.dtype != x.dtype:  # None: it has no scale
@@ -66,7 +98,8 @@ def _layer_norm_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     of_scale = gradient * normalized
     mean, projection = paddle.matmul(gradient, column), paddle.matmul(of_scale, column)
     of_x = (gradient * scale - normalized * projection - mean) * deviation
-    return [of_x, paddle.reshape(_column_sums(of_scale), [size]), paddle.reshape(_column_sums(gradient), [size])]
+    sums = [paddle.reshape(ones.sums(value, x), [size]) for value in (of_scale, gradient)]
+    return [of_x, *sums]
 
 
 def _matmul_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
@@ -103,13 +136,7 @@ def _cross_entropy(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     return [shares, paddle.where(ignored, paddle.zeros_like(losses), losses)]
 
 
-def _column_sums(x: Any) -> Any:
-    """Return the sums over rows of x [rows, size] as [1, size], by a product, which is faster than a sum on CPU."""
-    return paddle.matmul(paddle.ones_like(x[:, :1]), x, transpose_x=True)
-
-
 RULES: dict[str, Rule] = {
-    "pd_op.layer_norm_grad": _layer_norm_grad,
     "pd_op.matmul_grad": _matmul_grad,
     "pd_op.transpose_grad": _transpose_grad,
     "pd_op.cross_entropy_with_softmax": _cross_entropy,

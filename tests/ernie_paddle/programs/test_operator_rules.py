@@ -1,5 +1,6 @@
 """Rules that replace operators on CPU: Paddle's own results, and none where they would not be right."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from programs_support import cpu, session_of, task_of
 
 from ernie_paddle.programs.building import new_program
 from ernie_paddle.programs.operator_rules import RULES, apply_rules
-from ernie_paddle.programs.task_program import build_task_program
+from ernie_paddle.programs.task_program import TaskProgram, build_task_program
 
 Build = Callable[..., Any]
 Shapes = list[tuple[int, ...]]
@@ -163,7 +164,22 @@ def test_scores_that_are_not_finite_give_no_finite_loss_or_gradient_in_their_row
 
 def test_no_gradient_of_the_encoder_keeps_an_operator_that_has_a_rule() -> None:
     """Residual sums have open sizes; without a rule, oneDNN would copy their gradients."""
+    names = {operator.name() for operator in masked_lm_program().main.global_block().ops}
+    without_rule = {"pd_op.add_grad", "pd_op.layer_norm_grad", *RULES.keys() - {"pd_op.matmul_grad"}}
+    assert not names & without_rule
+
+
+def test_gradients_of_the_same_rows_share_a_column_of_ones() -> None:
+    program = masked_lm_program()
+    ones = [op.result(0) for op in program.main.global_block().ops if op.name() == "pd_op.full_like"]
+    users = [[user.name() for user in value.all_used_ops()] for value in ones]
+    products = [names for names in users if "pd_op.matmul" in names]
+    biases = [name for name in program.parameters if re.search(r"(\.b_0|_scale|_bias)$", name)]
+    assert sum(map(len, products)) > len(biases), "gradients of biases, LayerNorm's parameters and the task embedding"
+    assert max(map(len, products)) > len(biases) / 2
+    assert len(products) < len(biases) / 2
+
+
+def masked_lm_program() -> TaskProgram:
     session = session_of(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1, use_task_id=True)
-    program = build_task_program(session.config, [task_of("knowledge_masking")], True, session.backend)
-    names = {operator.name() for operator in program.main.global_block().ops}
-    assert not names & {"pd_op.add_grad", *RULES.keys() - {"pd_op.matmul_grad"}}
+    return build_task_program(session.config, [task_of("knowledge_masking")], True, session.backend)
