@@ -250,12 +250,12 @@ def test_runs_start_from_the_models_that_the_config_names(tmp_path: Path) -> Non
             if phase == "finetune":
                 model = options[options.index("--model") + 1]
                 assert ("--from-scratch" in options) == (variant == FROM_SCRATCH)
-                if variant in (FROM_SCRATCH, INITIAL) and init:
+                if variant == INITIAL:
                     assert model == str(init) and not [need for need in own.needs if need.startswith("pretrain")]
                 else:
                     assert f"pretrain/{model.removeprefix(f'{tmp_path}/pretrain/')}" in own.needs
     starts = {run.start for run in shipped("weights").finetune_runs()}
-    assert starts == {PRETRAINED, FROM_SCRATCH, INITIAL}
+    assert starts == {PRETRAINED, INITIAL}
 
 
 def test_what_another_experiment_has_prepared_is_not_prepared_again(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_an_experiment_that_was_stopped_goes_on_and_ends_in_tables(toy_experimen
     assert printed == (out / "toy.md").read_text()
     (results,) = read_results(out / "results/toy.json")
     assert "\n\n".join(table.markdown() for table in tables(results)) + "\n" == printed
-    assert set(results.runs) == {MASKED_LM, f"{MASKED_LM}_and_{TASKS[1]}", FROM_SCRATCH, INITIAL}
+    assert set(results.runs) == {MASKED_LM, f"{MASKED_LM}_and_{TASKS[1]}", INITIAL}
     runs = [run for own in results.runs.values() for run in own]
     assert {run["steps"] for run in runs if "steps" in run} == {32}
     records = read_log(stopped / "log.jsonl")

@@ -13,7 +13,7 @@ from comparison_tables import write_tables
 from estimates import Estimates
 from experiment import (
     FROM_SCRATCH,
-    PRETRAINED,
+    INITIAL,
     Experiment,
     ExperimentSettings,
     FinetuneRun,
@@ -118,11 +118,11 @@ def pretrain_job(experiment: Experiment, run: PretrainRun, out: Path) -> Job:
 def finetune_job(experiment: Experiment, run: FinetuneRun, out: Path) -> Job:
     """Return the job of the fine-tuning runs of a recipe from one model. It resumes if it was interrupted.
 
-    From scratch, the sizes and the vocabulary are those of the initial model, or of a pre-trained one if there is none.
+    From scratch, the sizes and the vocabulary are those of a pre-trained model.
     """
     name, pretrained = f"{FINETUNE}/{run.name}", f"{PRETRAIN}/{run.pretrained.name}"
     seeds = ",".join(map(str, experiment.settings.finetuning_seeds))
-    initial = experiment.settings.languages[run.pretrained.language].init if run.start != PRETRAINED else None
+    initial = experiment.settings.languages[run.pretrained.language].init if run.start == INITIAL else None
     command = ["finetune", str(run.recipe), "--model", str(initial or out / pretrained), "--out", str(out / name)]
     command += ["--seeds", seeds, "--resume", "auto", *(["--from-scratch"] if run.start == FROM_SCRATCH else [])]
     command += ["--set", f"signature.task_id={run.task_id}"] if run.task_id is not None else []

@@ -12,7 +12,7 @@ from ernie_paddle.html_page import html_figure, html_heading, html_paragraph, ht
 
 PAPER = Path(__file__).with_name("paper.json")
 READING = (
-    "± is the standard deviation over the seeds of pre-training, in the rows from_scratch and initial over those of "
+    "± is the standard deviation over the seeds of pre-training, in the row from_scratch or initial over those of "
     "fine-tuning. Differences are paired by the seed of pre-training; an interval that contains 0 shows no difference.",
     "In the plots, a line is the mean over the seeds and its band their range. Dots and bars of downstream scores are "
     "single models and their mean. Dotted lines are the ends of a strategy's stages.",

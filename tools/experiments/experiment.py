@@ -134,8 +134,9 @@ class PretrainRun:
 class FinetuneRun:
     """Fine-tuning runs of one recipe with several seeds.
 
-    They start from the model of a pre-training run, or with its sizes from scratch, or from the model with which all
-    pre-training began. The recipe's own row of the task embedding is used where `task_id` is None.
+    They start from the model of a pre-training run. For comparison, they start from the model with which all
+    pre-training began, or if there is none, from scratch. The recipe's own row of the task embedding is used where
+    `task_id` is None.
     """
 
     pretrained: PretrainRun
@@ -210,7 +211,7 @@ class Experiment:
         return list(dict.fromkeys(runs))
 
     def finetune_runs(self) -> list[FinetuneRun]:
-        """Return the fine-tuning runs from every pre-trained model, from the initial models and from scratch."""
+        """Return the fine-tuning runs from every pre-trained model, and from initial models or from scratch."""
         runs = list[FinetuneRun]()
         for run in self.pretrain_runs():
             recipes = self.settings.languages[run.language].recipes
@@ -220,16 +221,11 @@ class Experiment:
                 runs += (self.with_task_id(run, recipe, task_id) for recipe in recipes for task_id in ids)
         first = {run.language: run for run in reversed(self.pretrain_runs())}
         without = (
-            FinetuneRun(run, recipe, start=start)
+            FinetuneRun(run, recipe, start=INITIAL if self.settings.languages[language].init else FROM_SCRATCH)
             for language, run in first.items()
-            for start in self.starts(language)
             for recipe in self.settings.languages[language].recipes
         )
         return list(dict.fromkeys([*runs, *without]))
-
-    def starts(self, language: str) -> list[Start]:
-        """Return what fine-tuning starts from without pre-training on the tasks of a language."""
-        return [FROM_SCRATCH, INITIAL] if self.settings.languages[language].init else [FROM_SCRATCH]
 
     def with_task_id(self, run: PretrainRun, recipe: Path, task_id: int) -> FinetuneRun:
         """Return the fine-tuning runs with a row of the task embedding."""

@@ -68,11 +68,14 @@ class DataSettings(Settings):
     drop_labels: tuple[str, ...] = ()
     """Labels in the files whose rows are skipped."""
     train_rows: int | None = Field(default=None, ge=1)
-    """Examples of the training set that are used, from its start; `null`: all."""
+    """Examples of the training set that are used; `null`: all."""
     dev_rows: int | None = Field(default=None, ge=1)
     """Examples of each dev set that are scored, likewise."""
     test_rows: int | None = Field(default=None, ge=1)
     """Examples of each test set that are scored, likewise."""
+    row_choice: Literal["first", "spread"] = "first"
+    """Which examples a number of them means: the first ones of a set, or ones spread evenly over it, for sets that are
+    sorted by label or source."""
     reading: Reading = TsvFormat()
     """How the files are read; see Data formats."""
     origin: Origin = Origin()
@@ -173,7 +176,12 @@ def _examples(data: DataSettings, name: str, sources: Sequence[Source], report: 
 def _read_set(data: DataSettings, split: Split, opened: OpenSet) -> LoadedSet:
     examples = [example for example in opened.examples if not isinstance(example, BadRow)]
     _check_ids(examples)
-    return LoadedSet(opened.name, tuple(examples[: data.rows(split)]), opened.report)
+    rows = min(data.rows(split) or len(examples), len(examples))
+    if data.row_choice == "spread":
+        chosen = [examples[number * len(examples) // rows] for number in range(rows)]
+    else:
+        chosen = examples[:rows]
+    return LoadedSet(opened.name, tuple(chosen), opened.report)
 
 
 def _check_ids(examples: list[Example]) -> None:

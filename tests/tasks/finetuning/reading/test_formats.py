@@ -1,6 +1,7 @@
 """What the formats read from correct files, and from files that they can correct."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,18 @@ def test_rows_with_dropped_labels_are_skipped_and_counted_and_others_renamed(tmp
     assert loaded.report.rows == 3
     with pytest.raises(UserError, match=r"label '\?' is not among"):
         read(tmp_path, content, {"format": format}, LABELS, label_map={"ja": "yes"})
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 10, 99])
+def test_a_number_of_rows_is_the_first_ones_or_spread_over_the_file(tmp_path: Path, rows: int) -> None:
+    content = "text_a\tlabel\n" + "".join(f"text {number}\t{LABELS[number >= 8]}\n" for number in range(10))
+
+    def numbers(**keys: Any) -> list[int]:
+        found = read(tmp_path, content, {"format": "tsv"}, LABELS, train_rows=rows, **keys)
+        return [int(example.text_a.split()[1]) for example in found.examples]
+
+    assert numbers() == list(range(min(rows, 10)))
+    spread = numbers(row_choice="spread")
+    assert len(set(spread)) == min(rows, 10) and spread[0] == 0
+    gaps = {after - before for before, after in pairwise([*spread, 10])}
+    assert max(gaps) - min(gaps) <= 1
