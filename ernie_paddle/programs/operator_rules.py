@@ -57,11 +57,11 @@ class Ones:
         self._columns: dict[tuple[int, Any], Any] = {}
 
     def sums(self, gradient: Any, x: Any) -> Any:
-        """Return the sums over rows, [1, size], of the gradient [rows, size] of a value x [rows, size]."""
+        """Return the sums over rows, [size], of the gradient [rows, size] of a value x [rows, size]."""
         key = self._source(x).id, gradient.dtype
         if key not in self._columns:
-            self._columns[key] = paddle.ones_like(gradient[:, :1])
-        return paddle.matmul(self._columns[key], gradient, transpose_x=True)
+            self._columns[key] = paddle.ones_like(gradient[:, 0])
+        return paddle.matmul(self._columns[key], gradient)
 
     def _source(self, x: Any) -> Any:
         """Return the first of the values from which x is computed row by row, or else x."""
@@ -82,7 +82,7 @@ def _add_grad(encoder: Set[int], ones: Ones, inputs: dict[str, Any], operator: A
         if x.shape == gradient.shape and not operator.result(1).all_used_ops():
             return [gradient, None]
     if len(x.shape) == 2 and y.shape == x.shape[1:] and -1 not in y.shape:
-        return [gradient, paddle.reshape(ones.sums(gradient, x), y.shape)]
+        return [gradient, ones.sums(gradient, x)]
     return None
 
 
@@ -98,8 +98,7 @@ def _layer_norm_grad(ones: Ones, inputs: dict[str, Any], operator: Any) -> list[
     of_scale = gradient * normalized
     mean, projection = paddle.matmul(gradient, column), paddle.matmul(of_scale, column)
     of_x = (gradient * scale - normalized * projection - mean) * deviation
-    sums = [paddle.reshape(ones.sums(value, x), [size]) for value in (of_scale, gradient)]
-    return [of_x, *sums]
+    return [of_x, ones.sums(of_scale, x), ones.sums(gradient, x)]
 
 
 def _matmul_grad(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
