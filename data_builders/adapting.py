@@ -124,8 +124,7 @@ def adapt(
     tree = apply_overrides(adaptation.plan_config(built, out), overrides)
     plan = _written(PretrainSettings, tree, out / PLAN_CONFIG)
     console.print(steps_table(plan, adaptation, built))
-    if not settings.replay:
-        print_warnings(console, ["without --replay, what the model forgets is not seen"])
+    print_warnings(console, _risks(adaptation))
     pretrain(
         plan,
         out / RUN,
@@ -138,6 +137,17 @@ def adapt(
     adapted = adapted_model(out, stages.end_of(stages.earlier + plan.train.heads_first - 1), settings)
     print_warnings(console, _doubts(plan.train, adapted))
     return adapted
+
+
+def _risks(adaptation: Adaptation) -> Iterator[str]:
+    """Yield warnings of what the model may lose unseen."""
+    if not adaptation.settings.replay:
+        yield "without --replay, what the model forgets is not seen"
+    if MASKED_LM_BIAS not in adaptation.start.model.parameters:
+        yield (
+            "the model has no masked-LM head: if it was made for sentence vectors, adapted vectors may match sentences "
+            "less well; compare both models on a task of yours"
+        )
 
 
 def _doubts(train: TrainSection, adapted: AdaptedModel) -> Iterator[str]:

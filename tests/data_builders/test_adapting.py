@@ -245,6 +245,7 @@ def test_by_default_the_text_trains_masking_alone_and_other_heads_stay(
                      "--epochs", "0.5", "--set", *FAST)  # fmt: skip
     assert code == 0, said
     assert "warning: without --replay, what the model forgets is not seen" in said
+    assert "no masked-LM head" not in said
     assert "no samples of the text" not in said
     assert [*yaml.safe_load((out / "corpora.yaml").read_text())["tasks"]] == ["knowledge_masking"]
     before, after = parameters_of(trained.run), parameters_of(out / "run")
@@ -317,6 +318,7 @@ def test_a_new_head_that_learnt_no_more_than_frequencies_is_named(trained: Train
     (line,) = [line for line in said.splitlines() if line.startswith("warning: knowledge_masking: its loss, ")]
     last = evaluations(tmp_path / "out")[-1]["tasks"]["knowledge_masking"]
     assert f"is above {last['unigram_loss']:.3f}" in line and last["loss"] > last["unigram_loss"]
+    assert "warning: the model has no masked-LM head: if it was made for sentence vectors" in said
 
 
 def test_any_new_head_comes_before_the_encoder(trained: Trained, tmp_path: Path) -> None:
