@@ -2,17 +2,17 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
-from compare_strategies import CONFIG
+import pytest
+from compare_strategies import chosen_settings, parse_arguments
+from comparison_plots import PLOTS, figures, plot_name, shown_checksum
 from comparison_report import PAPER
 from comparison_tables import tables
-from experiment import ExperimentSettings
 from pages import ROOT, Page
 from run_results import read_results
-
-from ernie_paddle.config import load_settings
 
 PAGE = Page.read(ROOT / "docs/experiments.md")
 FOLDER = ROOT / "docs/experiments"
@@ -39,6 +39,22 @@ def test_tables_of_results_are_those_of_the_json_files() -> None:
     assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
         table.partition("\n")[0].removeprefix("### ") for table in shown
     }
+
+
+def test_plots_show_the_json_files() -> None:
+    shown = re.findall(r"!\[[^\]]+\]\(experiments/([^)]+)\)", PAGE.prose)
+    checksums = {
+        path.parent / PLOTS / plot_name(own.language, group, name): shown_checksum(own, group)
+        for path in FOLDER.rglob("*.json")
+        if "settings" in read_json(path)
+        for own in read_results(path)
+        for group in own.described["groups"]
+        for name, _ in figures(own, group)
+    }
+    assert shown
+    for plot in shown:
+        assert checksums[FOLDER / plot] in (FOLDER / plot).read_text(encoding="utf-8"), plot
+    assert {FOLDER / plot for plot in shown} == set(FOLDER.rglob("*.svg"))
 
 
 def test_the_papers_values_and_the_sizes_of_the_text_are_those_of_the_json_files() -> None:
@@ -78,13 +94,19 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
     assert {figure for figure in figures if len(figure) > 2} - known == set()
 
 
-def test_the_command_of_the_results_is_that_of_the_json_files() -> None:
-    settings = read_json(FOLDER / "strategies.json")["settings"]
-    (command,) = [command for command in PAGE.commands if re.search(r"compare_strategies.sh --seeds [\d,]+$", command)]
-    assert command.split()[-1] == ",".join(map(str, settings["seeds"]))
-    shipped = load_settings(ExperimentSettings, ROOT / CONFIG, [f"seeds={settings['seeds']}"]).model_dump(mode="json")
-    assert settings == shipped
-    runs = [run for own in read_results(FOLDER / "strategies.json") for of in own.runs.values() for run in of]
-    pretrained = [run for run in runs if "steps" in run]
-    assert {run["seed"] for run in pretrained} == set(settings["seeds"])
-    assert all(sum(run["task_steps"].values()) == run["steps"] for run in pretrained)
+def test_results_are_those_of_a_command_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # configs are relative to it
+    found = {}
+    for command in PAGE.commands:
+        if "tools/compare_strategies.sh" in command and "--dry-run" not in command:
+            args = parse_arguments(shlex.split(command)[2:])
+            found.setdefault(args.config.stem, []).append(chosen_settings(args).model_dump(mode="json"))
+    published = [path for path in FOLDER.glob("*.json") if "settings" in read_json(path)]
+    assert published
+    for path in published:
+        settings = read_json(path)["settings"]
+        assert settings in found[path.stem], path
+        runs = [run for own in read_results(path) for of in own.runs.values() for run in of]
+        pretrained = [run for run in runs if "steps" in run]
+        assert {run["seed"] for run in pretrained} == set(settings["seeds"])
+        assert all(sum(run["task_steps"].values()) == run["steps"] for run in pretrained)

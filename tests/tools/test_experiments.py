@@ -90,7 +90,8 @@ def test_runs_have_the_steps_of_the_budget_or_a_part_of_it_and_differ_in_the_pla
         assert plan.total == budget // {"quarter": 4, "half": 2}.get(variant.rpartition("_")[2], 1)
         columns = [sum(row[i] for row in plan.matrix) for i in range(len(plan.tasks))]
         assert max(columns) - min(columns) <= 1
-        assert settings.plan.auxiliary_tasks == (None if variant == "auxiliary_losses" else [])
+        in_every_step = variant == "auxiliary_losses" or variant.startswith(("without_", f"{MASKED_LM}_and_"))
+        assert settings.plan.auxiliary_tasks == (None if in_every_step else [])
         base = experiment.plans[language]
         assert settings.model == base.model and settings.data == base.data
         assert settings.train == base.train.model_copy(update={"seed": int(seed.removeprefix("seed="))})
@@ -120,7 +121,7 @@ def test_strategies_are_those_of_the_paper() -> None:
 def test_each_task_is_left_out_once_and_added_once() -> None:
     for group in ("leave_one_out", "one_added"):
         base, *others = variants(group, TASKS)
-        assert all(variant.tasks[0] == TASKS[0] for variant in others)
+        assert all(variant.tasks[0] == TASKS[0] and variant.auxiliary for variant in others)
         changed = [set(base.tasks) ^ set(variant.tasks) for variant in others]
         assert [next(iter(tasks)) for tasks in changed] == TASKS[1:] and all(len(tasks) == 1 for tasks in changed)
 
@@ -249,7 +250,7 @@ def test_runs_start_from_the_models_that_the_config_names(tmp_path: Path) -> Non
                 assert ("--init" in options) == (init is not None)
             if phase == "finetune":
                 model = options[options.index("--model") + 1]
-                assert ("--from-scratch" in options) == (variant == FROM_SCRATCH)
+                assert ("--from-scratch" in options) == (FROM_SCRATCH in own.name.split("/"))
                 if variant == INITIAL:
                     assert model == str(init) and not [need for need in own.needs if need.startswith("pretrain")]
                 else:
@@ -264,12 +265,28 @@ def test_what_another_experiment_has_prepared_is_not_prepared_again(tmp_path: Pa
     english.settings = english.settings.model_copy(update={"languages": {"en": only}})
     for own in prepare_jobs(english, tmp_path):
         write_json(own.record, {"command": list(own.command), "settings": {}, "seconds": 1.0})
-    left = [own for own in prepare_jobs(both, tmp_path) if own.seconds is None]
+    jobs = prepare_jobs(both, tmp_path)
+    left = [own for own in jobs if own.seconds is None]
     assert [" ".join(own.command) for own in left] == [
         command for command in both.settings.languages["zh"].prepare if command not in only.prepare
     ]
+    for number, own in enumerate(jobs):
+        assert own.needs == tuple(other.name for other in jobs[:number]), "also of one whose neighbour has run before"
     modules = {own.module for own in prepare_jobs(shipped("weights"), tmp_path) if own.command[0] == "install"}
     assert modules == {"pip"}
+
+
+def test_experiments_share_the_runs_that_they_have_in_common(tmp_path: Path) -> None:
+    """Runs of the same name have the same command, whatever is compared, and from whichever seed on."""
+    experiments = [shipped(name) for name in EXPERIMENTS] + [shipped("strategies", f"seeds={s}") for s in ([2], [3, 1])]
+    commands: dict[str, set[tuple[str, ...]]] = {}
+    for experiment in experiments:
+        for own in all_jobs(experiment, tmp_path):
+            if own.phase != "prepare":
+                commands.setdefault(own.name, set()).add(own.command)
+    assert {name: len(own) for name, own in commands.items() if len(own) > 1} == {}
+    for name in ("budget", "tasks"):
+        assert {run.start for run in shipped(name).finetune_runs()} == {PRETRAINED}
 
 
 def test_jobs_take_as_long_as_finished_ones_of_their_kind_and_size(tmp_path: Path) -> None:

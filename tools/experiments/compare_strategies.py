@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -41,11 +42,11 @@ RECORDS = "jobs"  # folder of the records of finished jobs
 
 
 def main() -> None:
-    args = _arguments()
+    args = parse_arguments()
     try:
         with stop_on_signals():
             registry = load_plugins()
-            experiment = Experiment(args.config.stem, _settings(args), registry)
+            experiment = Experiment(args.config.stem, chosen_settings(args), registry)
             if args.dry_run:
                 dry_run(experiment, args.out, registry)
             else:
@@ -58,7 +59,8 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the words of a command, or those of the command line."""
     parser = Parser(prog="compare_strategies.sh", description=__doc__)
     parser.add_argument("--config", type=Path, default=CONFIG, help=f"config of the experiment (default: {CONFIG})")
     parser.add_argument("--languages", help="languages of the config to run, as zh,en (default: all)")
@@ -67,10 +69,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=output_folder, default=Path("runs/experiments"), help="folder of the runs")
     parser.add_argument("--dry-run", action="store_true", help="only show the runs, and how long they would take")
     add_overrides(parser, "finetuning_seeds=[1]")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def _settings(args: argparse.Namespace) -> ExperimentSettings:
+def chosen_settings(args: argparse.Namespace) -> ExperimentSettings:
+    """Read the config that the arguments name, with their other values.
+
+    Raises:
+        UserError: it is missing or has mistakes, or a language is not in it.
+    """
     given = {"seeds": args.seeds and f"[{args.seeds}]", "budget": args.budget}
     overrides = [f"{key}={value}" for key, value in given.items() if value is not None]
     settings = load_settings(ExperimentSettings, args.config, [*overrides, *args.set])
@@ -84,7 +91,7 @@ def _settings(args: argparse.Namespace) -> ExperimentSettings:
 
 
 def prepare_jobs(experiment: Experiment, out: Path) -> list[Job]:
-    """Return the jobs that make vocabularies and samples, each after the one before it.
+    """Return the jobs that make vocabularies and samples, each after those before it.
 
     A command that another experiment in `out` has run is not repeated.
     """
@@ -94,8 +101,8 @@ def prepare_jobs(experiment: Experiment, out: Path) -> list[Job]:
     for text, own_name in prepare_commands(experiment.settings).items():
         name, words = f"{PREPARE}/{own_name}", tuple(shlex.split(text))
         module, command = ("pip", words[1:]) if words[0] == "pip" else ("ernie_paddle", words)
-        needs = (jobs[-1].name,) if jobs else ()
-        jobs.append(Job(name, command, run_before.get(command, _record(out, name)), needs=needs, module=module))
+        record = run_before.get(command, _record(out, name))
+        jobs.append(Job(name, command, record, needs=tuple(job.name for job in jobs), module=module))
     return jobs
 
 

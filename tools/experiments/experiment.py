@@ -1,6 +1,6 @@
 """The config of an experiment, and the pre-training and fine-tuning runs that it stands for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,9 @@ from ernie_paddle.pretraining.plan import Strategy
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import Registry
 
-Group = Literal["strategies", "budget", "auxiliary_losses", "leave_one_out", "one_added", "order", "task_ids"]
+Group = Literal[
+    "strategies", "budget", "auxiliary_losses", "all_added", "one_added", "leave_one_out", "order", "task_ids"
+]
 Start = Literal["pretrained", "from_scratch", "initial"]
 MASKED_LM, PRETRAINED, FROM_SCRATCH, INITIAL = "masked_lm", "pretrained", "from_scratch", "initial"
 PARTS = {"quarter": 4, "half": 2}  # of the budget, by name
@@ -80,17 +82,21 @@ def variants(group: Group, tasks: Sequence[str], other_order: Sequence[str] = ()
     """
     first, whole = tasks[0], with_whole_budget(tasks)
     continual, masked_lm = whole[CONTINUAL], whole[MASKED_LM]
+    auxiliary = replace(continual, name="auxiliary_losses", auxiliary=True)  # masked LM in every step
     if group == "strategies":
         return list(whole.values())
     if group == "budget":
         return [variant for curve in learning_curves(tasks).values() for variant in curve]
     if group == "auxiliary_losses":
-        return [continual, replace(continual, name=group, auxiliary=True)]
-    if group == "leave_one_out":
-        rest = {task: tuple(other for other in tasks if other != task) for task in tasks[1:]}
-        return [continual, *(Variant(f"without_{task}", CONTINUAL, others) for task, others in rest.items())]
+        return [continual, auxiliary]
+    if group == "all_added":
+        return [masked_lm, auxiliary]
     if group == "one_added":
-        return [masked_lm, *(Variant(f"{MASKED_LM}_and_{task}", CONTINUAL, (first, task)) for task in tasks[1:])]
+        pairs = {f"{MASKED_LM}_and_{task}": (first, task) for task in tasks[1:]}
+        return [masked_lm, *(replace(auxiliary, name=name, tasks=pair) for name, pair in pairs.items())]
+    if group == "leave_one_out":
+        rest = {f"without_{left}": tuple(task for task in tasks if task != left) for left in tasks[1:]}
+        return [auxiliary, *(replace(auxiliary, name=name, tasks=others) for name, others in rest.items())]
     if group == "order":
         if sorted(other_order) != sorted(tasks):
             raise UserError(f"other_order: expected the plan's tasks in another order: {', '.join(tasks)}")
@@ -147,8 +153,14 @@ class FinetuneRun:
     @property
     def name(self) -> str:
         """The folder of the runs."""
-        source = self.pretrained.name if self.start == PRETRAINED else f"{self.pretrained.language}/{self.start}"
-        return f"{source}/{self.recipe.stem}" + ("" if self.task_id is None else f",task_id={self.task_id}")
+        sources = {
+            PRETRAINED: self.pretrained.name,
+            FROM_SCRATCH: f"{self.pretrained.name}/{FROM_SCRATCH}",  # which gives the sizes
+            INITIAL: f"{self.pretrained.language}/{INITIAL}",
+        }
+        return f"{sources[self.start]}/{self.recipe.stem}" + (
+            "" if self.task_id is None else f",task_id={self.task_id}"
+        )
 
 
 class Experiment:
@@ -211,7 +223,7 @@ class Experiment:
         return list(dict.fromkeys(runs))
 
     def finetune_runs(self) -> list[FinetuneRun]:
-        """Return the fine-tuning runs from every pre-trained model, and from initial models or from scratch."""
+        """Return the fine-tuning runs from every pre-trained model, and those without it beside strategies."""
         runs = list[FinetuneRun]()
         for run in self.pretrain_runs():
             recipes = self.settings.languages[run.language].recipes
@@ -219,13 +231,16 @@ class Experiment:
             if run.variant.name == CONTINUAL:
                 ids = self.task_ids[run.language].values()
                 runs += (self.with_task_id(run, recipe, task_id) for recipe in recipes for task_id in ids)
+        if "strategies" in self.settings.groups:
+            runs += self._without_pretraining()
+        return list(dict.fromkeys(runs))
+
+    def _without_pretraining(self) -> Iterator[FinetuneRun]:
+        """Yield what the strategies are compared with: fine-tuning the initial model of a language, or from scratch."""
         first = {run.language: run for run in reversed(self.pretrain_runs())}
-        without = (
-            FinetuneRun(run, recipe, start=INITIAL if self.settings.languages[language].init else FROM_SCRATCH)
-            for language, run in first.items()
-            for recipe in self.settings.languages[language].recipes
-        )
-        return list(dict.fromkeys([*runs, *without]))
+        for name, language in self.settings.languages.items():
+            for recipe in language.recipes:
+                yield FinetuneRun(first[name], recipe, start=INITIAL if language.init else FROM_SCRATCH)
 
     def with_task_id(self, run: PretrainRun, recipe: Path, task_id: int) -> FinetuneRun:
         """Return the fine-tuning runs with a row of the task embedding."""
