@@ -164,7 +164,8 @@ def test_scores_that_are_not_finite_give_no_finite_loss_or_gradient_in_their_row
 
 def test_no_gradient_of_the_encoder_keeps_an_operator_that_has_a_rule() -> None:
     """Residual sums have open sizes; without a rule, oneDNN would copy their gradients."""
-    names = {operator.name() for operator in masked_lm_program().main.global_block().ops}
+    program = masked_lm_program()  # its operators live no longer than it
+    names = {operator.name() for operator in program.main.global_block().ops}
     without_rule = {"pd_op.add_grad", "pd_op.layer_norm_grad", *RULES.keys() - {"pd_op.matmul_grad"}}
     assert not names & without_rule
 
