@@ -317,7 +317,7 @@ def toy_experiment(tmp_path: Path, toy_shards: Path, toy_pretrained: Path) -> Pa
         "languages": {
             "toy": {"plan": str(tmp_path / "plan.yaml"), "init": str(toy_pretrained), "recipes": [str(recipe)]}
         },
-        "groups": ["one_added"],
+        "groups": ["strategies"],
         "seeds": [1],
         "finetuning_seeds": [1],
     }
@@ -336,7 +336,7 @@ def started(config: Path, *options: str) -> subprocess.Popen[str]:
 def test_an_experiment_that_was_stopped_goes_on_and_ends_in_tables(toy_experiment: Path) -> None:
     out = toy_experiment.parent / "out"
     first = started(toy_experiment, "--seeds", "1")
-    stopped = out / f"pretrain/toy/{MASKED_LM}/seed=1"
+    stopped = out / "pretrain/toy/sequential/seed=1"
     while first.poll() is None and not list(stopped.glob("step_*")):
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
@@ -348,7 +348,7 @@ def test_an_experiment_that_was_stopped_goes_on_and_ends_in_tables(toy_experimen
     shown = started(toy_experiment, "--dry-run")
     printed, stderr = shown.communicate(timeout=120)
     assert shown.returncode == 0, stderr
-    assert f"toy/{MASKED_LM}/seed=1" in printed and "0:00:0" in printed
+    assert "toy/sequential/seed=1" in printed and "0:00:0" in printed
 
     second = started(toy_experiment)
     printed, stderr = second.communicate(timeout=300)
@@ -356,11 +356,11 @@ def test_an_experiment_that_was_stopped_goes_on_and_ends_in_tables(toy_experimen
     assert printed == (out / "toy.md").read_text()
     (results,) = read_results(out / "results/toy.json")
     assert "\n\n".join(table.markdown() for table in tables(results)) + "\n" == printed
-    assert set(results.runs) == {MASKED_LM, f"{MASKED_LM}_and_{TASKS[1]}", INITIAL}
+    assert set(results.runs) == {"sequential", "multi_task", CONTINUAL, MASKED_LM, INITIAL}
     runs = [run for own in results.runs.values() for run in own]
     assert {run["steps"] for run in runs if "steps" in run} == {32}
     records = read_log(stopped / "log.jsonl")
-    assert [record["step"] for record in records if record["event"] == "evaluation"] == [0, 32]
+    assert [record["step"] for record in records if record["event"] == "evaluation"] == [0, 16, 32]
     for run in runs:
         seed = "seed=1/" if "seed" in run else ""
         folder = out / f"finetune/toy/{run['variant']}/{seed}recipe/seed=1"
