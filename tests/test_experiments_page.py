@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from compare_strategies import chosen_settings, parse_arguments
-from comparison_plots import PLOTS, figures, plot_name, shown_checksum
+from comparison_plots import plot_path, plots, shown_checksum
 from comparison_report import PAPER
 from comparison_tables import tables
 from pages import ROOT, Page
@@ -23,6 +23,11 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def experiments() -> list[Path]:
+    """Return the files of whole experiments."""
+    return [path for path in FOLDER.rglob("*.json") if "settings" in read_json(path)]
+
+
 def cells_below(line: str) -> list[list[str]]:
     """Return the rows of the table after the line that begins like this."""
     _, _, rest = PAGE.prose.partition(f"\n{line}")
@@ -33,8 +38,7 @@ def cells_below(line: str) -> list[list[str]]:
 
 def test_tables_of_results_are_those_of_the_json_files() -> None:
     shown = re.findall(r"^### [^\n]+\n\n(?:\|[^\n]*\n)+", PAGE.prose + "\n", re.MULTILINE)
-    experiments = [path for path in FOLDER.rglob("*.json") if "settings" in read_json(path)]
-    known = {table.markdown() for path in experiments for own in read_results(path) for table in tables(own)}
+    known = {table.markdown() for path in experiments() for own in read_results(path) for table in tables(own)}
     assert shown and {table.strip() for table in shown} <= known
     assert set(re.findall(r"^### (.+)$", PAGE.prose, re.MULTILINE)) == {
         table.partition("\n")[0].removeprefix("### ") for table in shown
@@ -44,12 +48,11 @@ def test_tables_of_results_are_those_of_the_json_files() -> None:
 def test_plots_show_the_json_files() -> None:
     shown = re.findall(r"!\[[^\]]+\]\(experiments/([^)]+)\)", PAGE.prose)
     checksums = {
-        path.parent / PLOTS / plot_name(own.language, group, name): shown_checksum(own, group)
-        for path in FOLDER.rglob("*.json")
-        if "settings" in read_json(path)
+        plot_path(path, own.language, group, name): shown_checksum(own, group)
+        for path in experiments()
         for own in read_results(path)
         for group in own.described["groups"]
-        for name, _ in figures(own, group)
+        for name, _ in plots(own, group)
     }
     assert shown
     for plot in shown:
@@ -101,7 +104,7 @@ def test_results_are_those_of_a_command_of_the_page(monkeypatch: pytest.MonkeyPa
         if "tools/compare_strategies.sh" in command and "--dry-run" not in command:
             args = parse_arguments(shlex.split(command)[2:])
             found.setdefault(args.config.stem, []).append(chosen_settings(args).model_dump(mode="json"))
-    published = [path for path in FOLDER.glob("*.json") if "settings" in read_json(path)]
+    published = [path for path in experiments() if path.parent == FOLDER]
     assert published
     for path in published:
         settings = read_json(path)["settings"]

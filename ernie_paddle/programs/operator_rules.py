@@ -24,12 +24,7 @@ def apply_rules(main: Any, encoder: Set[int]) -> None:
 
     `encoder` are the ids of the encoder's operators. Those of heads may be a plug-in's, of any kind.
     """
-    ones = Ones(encoder)
-    rules: dict[str, Rule] = {
-        **RULES,
-        "pd_op.add_grad": partial(_add_grad, encoder, ones),
-        "pd_op.layer_norm_grad": partial(_layer_norm_grad, ones),
-    }
+    rules = rules_by_operator(encoder)
     block = main.global_block()
     for operator in block.ops:
         rule = rules.get(operator.name())
@@ -44,6 +39,18 @@ def apply_rules(main: Any, encoder: Set[int]) -> None:
                     result.replace_all_uses_with(replacement)
             block.remove_op(operator)
     paddle.pir.reset_insertion_point_to_end()
+
+
+def rules_by_operator(encoder: Set[int]) -> dict[str, Rule]:
+    """Return the rules of one program by the name of the operator that they replace."""
+    ones = Ones(encoder)
+    return {
+        "pd_op.add_grad": partial(_add_grad, encoder, ones),
+        "pd_op.layer_norm_grad": partial(_layer_norm_grad, ones),
+        "pd_op.matmul_grad": _matmul_grad,
+        "pd_op.transpose_grad": _transpose_grad,
+        "pd_op.cross_entropy_with_softmax": _cross_entropy,
+    }
 
 
 class Ones:
@@ -133,10 +140,3 @@ def _cross_entropy(inputs: dict[str, Any], operator: Any) -> list[Any] | None:
     greatest = paddle.where(greatest < LEAST_SHARE, paddle.full_like(greatest, math.nan), greatest)
     losses = paddle.max(logits, axis=1, keepdim=True) - own - paddle.log(greatest)
     return [shares, paddle.where(ignored, paddle.zeros_like(losses), losses)]
-
-
-RULES: dict[str, Rule] = {
-    "pd_op.matmul_grad": _matmul_grad,
-    "pd_op.transpose_grad": _transpose_grad,
-    "pd_op.cross_entropy_with_softmax": _cross_entropy,
-}

@@ -1,7 +1,8 @@
 """The plots of an experiment, from its JSON files alone."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -28,16 +29,16 @@ def write_plots(path: Path) -> None:
     for results in read_results(path):
         for group in results.described["groups"]:
             checksum = shown_checksum(results, group)
-            for name, figure in figures(results, group):
-                own = path.parent / PLOTS / plot_name(results.language, group, name)
+            for name, draw in plots(results, group):
+                own = plot_path(path, results.language, group, name)
                 if not own.is_file() or checksum not in own.read_text(encoding="utf-8"):
                     with matplotlib.rc_context(SVG_SETTINGS), atomic_write(own, "wb") as file:
-                        figure.savefig(file, format="svg", metadata={"Date": None, "Description": checksum})
+                        draw().savefig(file, format="svg", metadata={"Date": None, "Description": checksum})
 
 
-def plot_name(language: str, group: str, name: str) -> str:
-    """Return the file name of a plot."""
-    return f"{language}_{group}_{name.replace(' ', '_')}.svg"
+def plot_path(path: Path, language: str, group: str, name: str) -> Path:
+    """Return the file of a plot. `path` is the experiment's file of results."""
+    return path.parent / PLOTS / f"{language}_{group}_{name.replace(' ', '_')}.svg"
 
 
 def shown_checksum(results: LanguageResults, group: str) -> str:
@@ -46,15 +47,15 @@ def shown_checksum(results: LanguageResults, group: str) -> str:
     return hashlib.sha256(as_json(shown).encode()).hexdigest()
 
 
-def figures(results: LanguageResults, group: str) -> Iterator[tuple[str, Figure]]:
-    """Yield the plots of a group with what they show; none of task embeddings, of which the table says all."""
+def plots(results: LanguageResults, group: str) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Yield what each plot of a group shows, and what draws it; none of task embeddings: their table says all."""
     recipes, runs = results.described["recipes"], results.of_group(group)
     if group == "budget":
-        yield "learning curves", learning_curve_plot(results)
+        yield "learning curves", partial(learning_curve_plot, results)
     elif group != "task_ids":
         if recipes:
-            yield "downstream scores", downstream_plot(with_unpretrained(results, group), recipes)
-        yield "held-out scores", held_out_plot(runs, results.described["tasks"])
+            yield "downstream scores", partial(downstream_plot, with_unpretrained(results, group), recipes)
+        yield "held-out scores", partial(held_out_plot, runs, results.described["tasks"])
 
 
 def downstream_plot(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str]) -> Figure:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from comparison_plots import figures
+from comparison_plots import plots
 from comparison_tables import tables
 from run_results import LanguageResults, read_results
 
@@ -35,7 +35,7 @@ def _language_parts(results: LanguageResults) -> Iterator[str]:
         expected = len(own) * len(results.seeds)
         yield html_heading(f"{results.language}, {group}", 3)
         yield html_paragraph(f"{sum(map(len, own.values()))} of {expected} pre-training runs are finished.")
-        yield from (html_figure(f"{group}: {name}", figure) for name, figure in figures(results, group))
+        yield from (html_figure(f"{group}: {name}", draw()) for name, draw in plots(results, group))
         if group == "strategies":
             yield paper_table()
         for table in (table for table in shown if table.group == group):

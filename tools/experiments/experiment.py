@@ -158,9 +158,8 @@ class FinetuneRun:
             FROM_SCRATCH: f"{self.pretrained.name}/{FROM_SCRATCH}",  # which gives the sizes
             INITIAL: f"{self.pretrained.language}/{INITIAL}",
         }
-        return f"{sources[self.start]}/{self.recipe.stem}" + (
-            "" if self.task_id is None else f",task_id={self.task_id}"
-        )
+        row = "" if self.task_id is None else f",task_id={self.task_id}"
+        return f"{sources[self.start]}/{self.recipe.stem}{row}"
 
 
 class Experiment:
