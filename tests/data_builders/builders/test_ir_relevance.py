@@ -1,16 +1,15 @@
-"""IR relevance against a recount from real documents and a slow BM25, and against the rows of a log."""
+"""IR relevance against a recount from real documents and a slow BM25."""
 
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from ir_relevance_support import MAX_LENGTH, ROOM, Ids, composed, samples_of, triples
 from real_text_support import RealText
 from traced_corpora import VOCABULARY, Written, block_of, write_corpus
 
@@ -29,27 +28,13 @@ from data_builders.builders.title_ranking import TitleRanking, ordinary_words
 from data_builders.composing import ComposeWorkItem, WorkItem
 from data_builders.corpora_config import BuildSettings
 from data_builders.documents import Document
-from data_builders.readers.pairs import CLICKED, SHOWN
 from data_builders.workers import Processes
 from ernie_paddle.config import check_settings
-from ernie_paddle.data.shards import SPLITS, SampleTable
-from ernie_paddle.errors import UserError
+from ernie_paddle.data.shards import SPLITS
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.testing import toy_vocabulary
 
-Ids = tuple[int, ...]
 HARD_RANKS = 5
-ROOM = 40  # tokens of a query, and of a title
-
-
-def triples(folder: Path, split: str) -> Iterator[tuple[int, Ids, Ids]]:
-    """Return the label, the query and the title of each sample."""
-    table = SampleTable.open(folder, split)
-    for row in range(len(table)):
-        block = table.take(np.array([row]))
-        ids, segment = block.columns["input_ids"], block.columns["sentence_ids"]
-        query, title = (tuple(ids[segment == n].tolist()) for n in range(2))
-        yield int(block.sample_columns["label"][0]), query[1:-1], title[:-1]
 
 
 def words_of(columns: TokenColumns) -> list[tuple[int, int, Ids]]:
@@ -140,28 +125,7 @@ def test_the_similar_title_is_among_the_best_of_a_slow_bm25(
 # ---- from made-up documents, all of it recounted ----
 
 WORDS = range(100, 160)
-MAX_LENGTH, QUERY_ROOM, TITLE_ROOM = 21, 13, 5
-
-
-def composed(
-    folder: Path, documents: list[Written], options: IrRelevanceOptions, counts: Counter[str] | None = None
-) -> list[tuple[int, Ids, Ids]]:
-    """Return label, query and title of training samples, from a corpus of one work item with few held-out documents."""
-    write_corpus(folder / "made", documents, per_work_item=len(documents))
-    builder = IrRelevanceBuilder(MAX_LENGTH, options, VOCABULARY)
-    builder.fit(counts or Counter())
-    return samples_of(ComposeWorkItem(builder, (), (folder / "made",), ("en",), VOCABULARY, 1, 1e-9), WorkItem(0, 0))
-
-
-def samples_of(composing: ComposeWorkItem, item: WorkItem) -> list[tuple[int, Ids, Ids]]:
-    """Return the label, the query and the title of a work item's training samples."""
-    block, found, end = composing(item).blocks["train"], [], 0
-    for length, label in zip(block.lengths.tolist(), block.sample_columns["label"].tolist(), strict=True):
-        ids, end = block.columns["input_ids"][end : end + length].tolist(), end + length
-        boundary = ids.index(VOCABULARY.sep_id)
-        assert length <= MAX_LENGTH
-        found.append((label, tuple(ids[1:boundary]), tuple(ids[boundary + 1 : -1])))
-    return found
+QUERY_ROOM, TITLE_ROOM = 13, 5
 
 
 def without(title: Ids, query: Ids) -> Ids:
@@ -293,128 +257,6 @@ def test_random_titles_are_of_the_corpus_or_of_the_language(tmp_path: Path) -> N
         assert titles == [{0}, {0}, expected]
 
 
-# ---- from a log ----
-
-
-def test_the_more_frequent_rows_of_a_log_are_subsampled_to_the_number_of_the_others(tmp_path: Path) -> None:
-    """The numbers agree within four standard errors of a binomial distribution."""
-    for kind, other in ((CLICKED, SHOWN), (SHOWN, CLICKED)):
-        labels = [kind if i % 4 else other for i in range(2400)]
-        rows = [Written([[100 + i, 5], [3000 + i, 6]], label=label, second=i) for i, label in enumerate(labels)]
-        counts = Counter(
-            label for label, _, _ in composed(tmp_path / kind, rows, IrRelevanceOptions(), Counter(labels))
-        )
-        kept, thinned = (counts[1], counts[0]) if kind == CLICKED else (counts[0], counts[1])
-        assert kept == 600 and counts[0] == counts[2]
-        assert abs(thinned - 600) < 4 * (1800 / 3 * 2 / 3) ** 0.5
-
-
-@pytest.mark.parametrize("missing", [CLICKED, SHOWN])
-def test_a_log_needs_rows_of_both_kinds(missing: str) -> None:
-    builder = IrRelevanceBuilder(MAX_LENGTH, IrRelevanceOptions(), VOCABULARY)
-    with pytest.raises(UserError, match=f"the log has no row '{missing}'"):
-        builder.fit(Counter({CLICKED: 5, SHOWN: 5} | {missing: 0}))
-
-
-def test_what_is_the_same_after_its_cut_is_the_same_query_and_title(tmp_path: Path) -> None:
-    """There are four queries and two titles for each, in rows that differ only after the cut."""
-    rows = []
-    for i in range(200):
-        query = [*range(100 + 20 * (i % 4), 120 + 20 * (i % 4)), 1000 + i]
-        title = [*range(200 + 20 * (i % 8), 220 + 20 * (i % 8)), 2000 + i]
-        rows.append(Written([query, title], label=SHOWN if i % 9 == 0 else CLICKED, group=i, second=i))
-    found = composed(tmp_path, rows, IrRelevanceOptions(), Counter({CLICKED: 1, SHOWN: 1}))
-    room = (MAX_LENGTH - 3) // 2
-    own = [(query, title) for label, query, title in found if label == 0]
-    far = [(query, title) for label, query, title in found if label == 2]
-    assert len(own) == len(far) == len([row for row in rows if row.label == CLICKED])
-    assert {len(query) for query, _ in own} == {len(title) for _, title in own} == {room}
-    asked = {tuple(row.sentences[1][:room]): set[Ids]() for row in rows}
-    for row in rows:
-        asked[tuple(row.sentences[1][:room])].add(tuple(row.sentences[0][:room]))
-    for (query, title), (same, other) in zip(own, far, strict=True):
-        assert query == same and other != title and asked[other] - {query}
-
-
-def build_log(real_text: RealText, folder: Path, rows: list[tuple[str, str, str]]) -> Path:
-    log = folder / "log.tsv"
-    log.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
-    settings: dict[str, Any] = {
-        **real_text.settings,
-        "corpora": {"log": {"path": str(log), "format": "query_titles", "language": "zh"}},
-        "tasks": {"ir_relevance": {"corpora": ["log"]}},
-    }
-    build(check_settings(BuildSettings, settings, "settings"), folder / "shards", Processes(1), load_plugins())
-    return folder / "shards" / "ir_relevance"
-
-
-def rows_of(real_text: RealText) -> list[tuple[str, str, str]]:
-    """Return a log of real titles: three in four queries have a clicked title, all have two shown titles."""
-    titles = [document.title or "" for document in real_text.sources["zh"].documents()][:80]
-    rows = []
-    for i, title in enumerate(titles):
-        query = f"{title[1:5]}第{i}"
-        rows += [(query, titles[i - 1], "shown"), (query, titles[i - 2], "shown")]
-        rows += [(query, title, "clicked")] if i % 4 else []
-    return rows
-
-
-def test_rows_of_a_log_become_samples_of_their_class(real_text: RealText, tmp_path: Path) -> None:
-    tokenizer = real_text.vocabulary.tokenizer
-    encoded = {
-        text: tuple(tokenizer.encode(text, add_special_tokens=False).ids)
-        for row in rows_of(real_text)
-        for text in row[:2]
-    }
-    rows = {(encoded[query][:ROOM], encoded[title][:ROOM]): label for query, title, label in rows_of(real_text)}
-    folder = build_log(real_text, tmp_path, rows_of(real_text))
-    counts: Counter[int] = Counter()
-    queries: dict[str, set[Ids]] = {}
-    titles: dict[str, set[Ids]] = {}
-    for split in SPLITS:
-        found = list(triples(folder, split))
-        queries[split] = {query for _, query, _ in found}
-        titles[split] = {title for label, _, title in found if label == 2}
-        for label, query, title in found:
-            counts[label] += 1
-            assert rows.get((query, title)) == (CLICKED, SHOWN, None)[label]
-    assert not queries["train"] & queries["validation"], "a query is in one split with all its titles"
-    for split, other in (SPLITS, SPLITS[::-1]):
-        near = {title for query, title in rows if query not in queries[other]}
-        assert titles[split] and titles[split] <= near, "random titles are those of the same split"
-    assert counts[0] == counts[2] > 40 and counts[1] > 0
-
-
-def test_a_title_that_was_shown_or_clicked_for_a_query_is_never_its_random_one(
-    real_text: RealText, tmp_path: Path
-) -> None:
-    """A log with few titles, half of which were shown for each query, in repeated and contradictory rows."""
-    titles = [document.title or "" for document in real_text.sources["zh"].documents()][:24]
-    rows = [("\ufffd", titles[0], "clicked"), (titles[0], "\ufffd", "shown")]  # nothing to be read
-    for i in range(160):
-        query = f"{titles[i % 24][1:5]}第{i % 120}"
-        choice = [titles[(7 * i + k * k) % 24] for k in range(12)]
-        rows += [(query, title, "shown") for title in choice]
-        rows += [(query.replace("第", " 第 "), title, "clicked") for title in choice[i % 3 : 5]]
-    said: dict[Ids, dict[Ids, set[str]]] = defaultdict(lambda: defaultdict(set))
-    tokenizer = real_text.vocabulary.tokenizer
-    for row in rows:
-        query, title = (tuple(tokenizer.encode(text, add_special_tokens=False).ids[:ROOM]) for text in row[:2])
-        said[query][title].add(row[2])
-    folder = build_log(real_text, tmp_path, rows)
-    counts: Counter[int] = Counter()
-    queries = {}
-    for split in SPLITS:
-        found = list(triples(folder, split))
-        queries[split] = {query for _, query, _ in found}
-        for label, query, title in found:
-            counts[label] += 1
-            expected = {0: {"clicked"}, 1: {"shown"}, 2: set()}[label]
-            assert said[query][title] - ({"shown"} if label == 0 else set()) == expected, (label, query, title)
-    assert counts[0] == counts[2] > 100 and counts[1] > 100
-    assert not queries["train"] & queries["validation"], "queries that differ in blanks alone are one"
-
-
 def test_equal_titles_of_several_documents_count_as_one_title(real_text: RealText, tmp_path: Path) -> None:
     """Each title is that of three documents, once in full-width letters; some titles differ only after the cut."""
     documents = list(real_text.sources["zh"].documents())[:90]
@@ -439,13 +281,3 @@ def test_equal_titles_of_several_documents_count_as_one_title(real_text: RealTex
             assert len({own[2], hard[2], far[2]}) == 3
             groups += 1
     assert groups > 40
-
-
-def test_pairs_of_another_task_are_refused(real_text: RealText, tmp_path: Path) -> None:
-    settings = {
-        **real_text.settings,
-        "corpora": {"log": {"path": str(tmp_path / "log.tsv"), "format": "query_titles", "language": "zh"}},
-        "tasks": {"discourse_relation": {"corpora": ["log"]}},
-    }
-    with pytest.raises(UserError, match="'log' holds pairs of the format 'query_titles', the task takes 'discourse_"):
-        build(check_settings(BuildSettings, settings, "s"), tmp_path / "out", Processes(1), load_plugins())
