@@ -17,6 +17,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 ensure_environment cpu,demo
 cd "$ROOT"
 
+# Threads that wait sleep. Spinning, they would make training several times slower beside other busy processes.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
+
 OUT=runs/quickstart
 CORPORA=$OUT/corpora
 OUTPUTS=(corpora vocab.txt shards pretrain names_pretrained names_scratch export predictions.jsonl report.html)

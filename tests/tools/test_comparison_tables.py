@@ -19,6 +19,7 @@ from ernie_paddle.files import read_json
 
 SEEDS, RECIPES, TASKS = [1, 2, 3], ["x", "y"], ["a", "b", "c"]
 OWN_TASKS = {"sequential": TASKS, CONTINUAL: TASKS, MASKED_LM: ["a"], f"{MASKED_LM}_half": ["a"]}
+OWN_TASKS |= {"without_b": ["a", "c"], "without_c": ["a", "b"]}
 TASK_IDS = {"a": 0, "b": 4}
 
 
@@ -153,6 +154,15 @@ def test_held_out_tables_begin_with_the_scores_before_training_and_the_baseline(
         run["evaluations"] = run.get("evaluations", [])[1:]
     (without,) = by_language(experiment, runs)
     assert all(("before", "a") not in found for found in dict(map(read_table, tables(without))).values())
+
+
+def test_the_baseline_of_a_task_is_known_from_any_variant_that_has_it() -> None:
+    experiment, runs = fake_results(random.Random(1))
+    experiment["languages"]["zh"]["groups"] = {"leave_one_out": ["without_b", "without_c"]}
+    (own,) = by_language(experiment, runs)
+    losses = dict(map(read_table, tables(own)))["zh, leave_one_out: held-out loss at the end"]
+    assert [losses["unigram loss", task] for task in TASKS] == ["2.000"] * len(TASKS)
+    assert (losses["without_b", "b"], losses["without_c", "c"]) == ("-", "-")
 
 
 def test_changes_are_those_since_the_end_of_a_tasks_own_stage(cells: dict[str, dict[tuple[str, str], str]]) -> None:

@@ -227,23 +227,22 @@ def _held_out_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[s
     """
     factor, digits = (100, 1) if value == "accuracy" else (1, 3)
 
-    def cells(evaluations: Sequence[JsonDict], key: str) -> list[str]:
-        return [
-            mean_and_spread((factor * score for score in _scores_of(evaluations, task, key)), digits) for task in tasks
-        ]
+    def cell(evaluations: Sequence[JsonDict], task: str, key: str) -> str:
+        return mean_and_spread((factor * score for score in _scores_of(evaluations, task, key)), digits)
 
     ends = {name: [run["evaluations"][-1] for run in runs if run["evaluations"]] for name, runs in variants.items()}
     first = {name: [run["evaluations"][0] for run in runs if run["evaluations"]] for name, runs in variants.items()}
     begins = {name: [record for record in own if record["step"] == 0] for name, own in first.items()}
-    before, last = _of_most_tasks(begins), _of_most_tasks(ends)
-    rows = {"before": cells(before, value)} if before else {}
-    rows[baseline.replace("_", " ")] = cells(last[:1], baseline)
-    return rows | {name: cells(own, value) for name, own in ends.items()}
+    rows: Rows = {}
+    if any(begins.values()):
+        rows["before"] = [cell(_with_task(begins, task), task, value) for task in tasks]
+    rows[baseline.replace("_", " ")] = [cell(_with_task(ends, task)[:1], task, baseline) for task in tasks]
+    return rows | {name: [cell(own, task, value) for task in tasks] for name, own in ends.items()}
 
 
-def _of_most_tasks(evaluations: Mapping[str, list[JsonDict]]) -> list[JsonDict]:
-    """Return the records of the variant that has scores of the most tasks."""
-    return max(evaluations.values(), key=lambda own: len(own[0]["tasks"]) if own else 0, default=[])
+def _with_task(evaluations: Mapping[str, list[JsonDict]], task: str) -> list[JsonDict]:
+    """Return the records of the first variant that has scores of a task."""
+    return next((own for own in evaluations.values() if own and task in own[0]["tasks"]), [])
 
 
 def _change_rows(variants: Mapping[str, Sequence[JsonDict]], tasks: Sequence[str]) -> Rows:
