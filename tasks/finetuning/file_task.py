@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from ernie_paddle.config import check_settings
 from ernie_paddle.errors import UserError
 from ernie_paddle.finetuning_task import ExampleSet, ExampleStream, FinetuningTask, Signature
+from ernie_paddle.task import shortened
 from tasks.finetuning.reading.data import DataSettings, LoadedSet, Split, open_sets, read_sets
 from tasks.finetuning.reading.source import Format
 
@@ -49,9 +50,12 @@ def _format_name(format_class: type[Format]) -> str:
 
 
 def _notes(loaded: LoadedSet, settings: DataSettings, split: Split) -> list[str]:
-    """Return notes on what was skipped or corrected in a set, and on a number of rows that exceeds its examples."""
+    """Return notes on what was skipped or corrected in a set, and on a number of rows that does not suit it."""
     notes = loaded.report.notes()
     rows = settings.rows(split)
     if rows and rows > len(loaded.examples):
         notes.append(f"data.{split}_rows is {rows:,}, but there are only these")
+    if loaded.missing_labels:
+        advice = "; data.row_choice: spread takes rows from all parts" if settings.row_choice == "first" else ""
+        notes.append(f"data.{split}_rows leaves out whole labels: {shortened(loaded.missing_labels)}{advice}")
     return notes

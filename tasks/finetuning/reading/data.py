@@ -1,6 +1,6 @@
 """The `data` section of a recipe, and the reading of its sets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from ernie_paddle.errors import UserError
 from ernie_paddle.inputs import BadRow
 from tasks.finetuning.reading.c3 import C3Format
 from tasks.finetuning.reading.chid import ChidFormat
-from tasks.finetuning.reading.examples import Example
+from tasks.finetuning.reading.examples import Example, TextExample
 from tasks.finetuning.reading.json_lines import JsonLinesFormat
 from tasks.finetuning.reading.locate import Origin, located
 from tasks.finetuning.reading.report import Report
@@ -119,11 +119,15 @@ class OpenSet:
 
 @dataclass(frozen=True)
 class LoadedSet:
-    """The examples of a set of files in their order, at least one, and the report on reading them."""
+    """The examples of a set of files in their order, at least one, and the report on reading them.
+
+    `missing_labels` are those of the files that none of the chosen examples has.
+    """
 
     name: str
     examples: tuple[Example, ...]
     report: Report
+    missing_labels: tuple[str, ...] = ()
 
 
 def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) -> list[LoadedSet]:
@@ -181,7 +185,13 @@ def _read_set(data: DataSettings, split: Split, opened: OpenSet) -> LoadedSet:
         chosen = [examples[number * len(examples) // rows] for number in range(rows)]
     else:
         chosen = examples[:rows]
-    return LoadedSet(opened.name, tuple(chosen), opened.report)
+    missing = sorted(_labels(examples) - _labels(chosen))
+    return LoadedSet(opened.name, tuple(chosen), opened.report, tuple(missing))
+
+
+def _labels(examples: Iterable[Example]) -> set[str]:
+    labels = (example.label for example in examples if isinstance(example, TextExample))
+    return {label for label in labels if isinstance(label, str)}
 
 
 def _check_ids(examples: list[Example]) -> None:

@@ -79,7 +79,22 @@ def test_more_rows_than_there_are_is_said(split: Split, rows: int, said: bool, t
     data = {"folder": str(tmp_path), split: "few.tsv", f"{split}_rows": rows}
     (found,) = Classification().read(data, split, signature("classification", 7, ("x", "y")))
     assert len(found.examples) == min(rows, 2)
-    assert [note.startswith(f"data.{split}_rows is 3") for note in found.notes] == [True] * said
+    said_notes = [note for note in found.notes if note.startswith(f"data.{split}_rows is")]
+    assert len(said_notes) == said
+
+
+@pytest.mark.parametrize("choice", ["first", "spread"])
+@pytest.mark.parametrize("rows", [1, 4, 6, 8, 9])
+def test_labels_that_a_number_of_rows_leaves_out_are_named(choice: str, rows: int, tmp_path: Path) -> None:
+    labels = [*"xxxxyyzz"]  # a file that is sorted by label
+    (tmp_path / "sorted.tsv").write_text("text_a\tlabel\n" + "".join(f"甲\t{label}\n" for label in labels))
+    data = {"folder": str(tmp_path), "train": "sorted.tsv", "train_rows": rows, "row_choice": choice}
+    (found,) = Classification().read(data, "train", signature("classification", 7, ("w", "x", "y", "z")))
+    missing = sorted(set(labels) - {example.label for example in found.examples})
+    said_notes = [note for note in found.notes if "leaves out" in note]
+    advice = "; data.row_choice: spread takes rows from all parts" if choice == "first" else ""
+    assert said_notes == ([f"data.train_rows leaves out whole labels: {', '.join(missing)}{advice}"] if missing else [])
+    assert bool(missing) == (rows < 7 if choice == "first" else rows == 1)
 
 
 NOTHING = Span("", 0)
