@@ -206,6 +206,12 @@ def test_every_block_of_shell_says_whether_it_is_run() -> None:
             assert said or block.language != "bash", f"{block.place}: write <!-- run --> or <!-- not run: why --> above"
 
 
+def test_tables_end_with_an_empty_line() -> None:
+    """Otherwise what follows becomes a row."""
+    for page in SHOWN.values():
+        assert re.findall(r"^\|.*\n([^|\s].*)", page.prose, re.MULTILINE) == [], page.name
+
+
 # ---- what pages name exists ----
 
 CODE = ("ernie_paddle", "tasks", "data_builders", "configs", "tests", "tools")

@@ -66,7 +66,7 @@ def fake_results(rng: random.Random) -> tuple[dict[str, Any], list[dict[str, Any
         "task_ids": TASK_IDS,
         "model": "tiny",
     }
-    return {"settings": {"seeds": SEEDS}, "languages": {"zh": described}}, runs
+    return {"settings": {"seeds": SEEDS, "finetuning_seeds": SEEDS}, "languages": {"zh": described}}, runs
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,14 @@ def test_held_out_tables_begin_with_the_scores_before_training_and_the_baseline(
         run["evaluations"] = run.get("evaluations", [])[1:]
     (without,) = by_language(experiment, runs)
     assert all(("before", "a") not in found for found in dict(map(read_table, tables(without))).values())
+
+
+def test_scores_with_other_seeds_of_fine_tuning_are_left_out() -> None:
+    experiment, runs = fake_results(random.Random(1))
+    (own,) = by_language(experiment, runs)
+    added = [{**run, "downstream": [*records(random.Random(2), [9]), *run["downstream"]]} for run in runs]
+    (same,) = by_language(experiment, added)
+    assert same == own
 
 
 def test_the_baseline_of_a_task_is_known_from_any_variant_that_has_it() -> None:

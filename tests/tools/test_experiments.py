@@ -27,7 +27,7 @@ from experiment import (
 )
 from finetuning_support import write_recipe
 from job_queue import Job, run_jobs
-from run_results import read_results
+from run_results import downstream, read_results
 
 from ernie_paddle.config import check_settings, load_settings
 from ernie_paddle.errors import UserError
@@ -36,7 +36,7 @@ from ernie_paddle.pretraining.plan import stage_plan
 from ernie_paddle.pretraining.settings import PretrainSettings
 from ernie_paddle.registry import load_plugins
 from ernie_paddle.testing import toy_plan
-from ernie_paddle.training.log_file import read_log
+from ernie_paddle.training.log_file import read_log, write_result
 from ernie_paddle.training.stage_plan import StagePlan
 
 ROOT = Path(__file__).parents[2]
@@ -298,6 +298,29 @@ def test_jobs_take_as_long_as_finished_ones_of_their_kind_and_size(tmp_path: Pat
     whole = experiment.budget("zh")
     assert sorted({own.size for own in jobs}) == [whole // 4, whole // 2, whole]
     assert Estimates(experiment, load_plugins()).of_phase(jobs) == pytest.approx(50 * rest / ran.size / 2)
+
+
+# ---- results ----
+
+
+def test_the_scores_of_a_model_are_those_of_all_experiments_in_the_folder(tmp_path: Path) -> None:
+    own = {("names", 0): "names", ("names", 3): "names,task_id=3", ("reviews", 2): "reviews"}
+    expected = []
+    for number, ((recipe, task_id), name) in enumerate(own.items()):
+        for seed in (1, 2):
+            values = {"selection_metric": "f1", "values": {"f1": number / 10 + seed / 100}}
+            settings = {"signature": {"task_id": task_id}, "train": {"seed": seed}}
+            result = {"selected_on": "dev", "sets": {"dev": values, "test": values}, "run": {"settings": settings}}
+            run = tmp_path / name / f"seed={seed}"
+            run.mkdir(parents=True)
+            write_result(run, result)
+            f1 = values["values"]["f1"]
+            identity = {"recipe": recipe, "task_id": task_id, "seed": seed}
+            expected.append({**identity, "metric": "f1", "dev": f1, "test": f1})
+    (tmp_path / "from_scratch/names/seed=1").mkdir(parents=True)
+    write_result(tmp_path / "from_scratch/names/seed=1", {})  # of another model
+    (tmp_path / "names/seed=3").mkdir()  # not finished
+    assert downstream(tmp_path) == expected
 
 
 # ---- the command ----

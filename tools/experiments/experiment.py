@@ -151,15 +151,20 @@ class FinetuneRun:
     start: Start = PRETRAINED
 
     @property
-    def name(self) -> str:
-        """The folder of the runs."""
-        sources = {
+    def model(self) -> str:
+        """The folder of all fine-tuning runs from the same model."""
+        folders = {
             PRETRAINED: self.pretrained.name,
             FROM_SCRATCH: f"{self.pretrained.name}/{FROM_SCRATCH}",  # which gives the sizes
             INITIAL: f"{self.pretrained.language}/{INITIAL}",
         }
+        return folders[self.start]
+
+    @property
+    def name(self) -> str:
+        """The folder of the runs."""
         row = "" if self.task_id is None else f",task_id={self.task_id}"
-        return f"{sources[self.start]}/{self.recipe.stem}{row}"
+        return f"{self.model}/{self.recipe.stem}{row}"
 
 
 class Experiment:

@@ -4,12 +4,12 @@ The file of the whole says what was compared. Beside it, each language has a fol
 run, and files for fine-tuning from scratch and from the initial model.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiment import PRETRAINED, Experiment, FinetuneRun, PretrainRun, learning_curves
+from experiment import PRETRAINED, Experiment, PretrainRun, learning_curves
 
 from ernie_paddle import __version__
 from ernie_paddle.files import as_json, atomic_write, read_json
@@ -47,21 +47,16 @@ def write_results(experiment: Experiment, out: Path) -> Path:
     """Write the results of all finished runs to `out/results`, and return the file of the whole experiment."""
     path = out / RESULTS / f"{experiment.name}.json"
     write_result_file(path, describe(experiment))
-    by_model: dict[PretrainRun, list[FinetuneRun]] = {run: [] for run in experiment.pretrain_runs()}
-    others: dict[tuple[str, str], list[FinetuneRun]] = {}
-    for tuned in experiment.finetune_runs():
-        if tuned.start == PRETRAINED:
-            by_model[tuned.pretrained].append(tuned)
-        else:
-            others.setdefault((tuned.pretrained.language, tuned.start), []).append(tuned)
-    for run, own in by_model.items():
+    for run in experiment.pretrain_runs():
         if (out / PRETRAIN / run.name / LOG_FILE).is_file():
             result = pretraining(experiment, run, out)
             if result["steps"] == experiment.steps(run.language, run.variant):
                 name = f"{run.language}/{run.variant.name}_seed={run.seed}.json"
-                write_result_file(out / RESULTS / name, {**result, "downstream": downstream(experiment, own, out)})
-    for (language, start), own in others.items():
-        if scores := downstream(experiment, own, out):
+                record = {**result, "downstream": downstream(out / FINETUNE / run.name)}
+                write_result_file(out / RESULTS / name, record)
+    others = [tuned for tuned in experiment.finetune_runs() if tuned.start != PRETRAINED]
+    for language, start, model in {(tuned.pretrained.language, tuned.start, tuned.model) for tuned in others}:
+        if scores := downstream(out / FINETUNE / model):
             record = {"language": language, "variant": start, "downstream": scores}
             write_result_file(out / RESULTS / language / f"{start}.json", record)
     return path
@@ -141,16 +136,23 @@ def pretraining(experiment: Experiment, run: PretrainRun, out: Path) -> JsonDict
     }
 
 
-def downstream(experiment: Experiment, runs: Iterable[FinetuneRun], out: Path) -> list[JsonDict]:
-    """Return the scores of finished fine-tuning runs, a record for each seed. Values are shares."""
+def downstream(folder: Path) -> list[JsonDict]:
+    """Return the scores of the finished fine-tuning runs from one model, a record for each seed. Values are shares.
+
+    Those of other experiments in the same folder are among them. For each recipe, runs with its own row of the task
+    embedding come first.
+    """
     records = []
-    for run in runs:
-        for seed in experiment.settings.finetuning_seeds:
-            folder = out / FINETUNE / run.name / f"seed={seed}"
-            if (folder / RESULT_FILE).is_file():
-                task_id = experiment.recipes[run.recipe].signature.task_id if run.task_id is None else run.task_id
-                identity = {"recipe": run.recipe.stem, "task_id": task_id, "seed": seed}
-                records.append({**identity, **selected_scores(read_result(folder))})
+    for path in sorted(folder.glob(f"*/seed=*/{RESULT_FILE}")):
+        result = read_result(path.parent)
+        settings = result["run"]["settings"]
+        recipe, _, _ = path.parent.parent.name.partition(",")
+        identity = {
+            "recipe": recipe,
+            "task_id": settings["signature"]["task_id"],
+            "seed": settings["train"]["seed"],
+        }
+        records.append({**identity, **selected_scores(result)})
     return records
 
 
@@ -169,11 +171,16 @@ def read_results(path: Path) -> list[LanguageResults]:
 
 
 def by_language(experiment: JsonDict, runs: Sequence[JsonDict]) -> Iterator[LanguageResults]:
-    """Yield the results of each language of an experiment from its runs; those with other seeds are left out."""
-    seeds = experiment["settings"]["seeds"]
+    """Yield the results of each language of an experiment from its runs.
+
+    Runs with other seeds of pre-training are left out, as are scores with other seeds of fine-tuning.
+    """
+    settings = experiment["settings"]
+    seeds, of_finetuning = settings["seeds"], settings["finetuning_seeds"]
     for language, described in experiment["languages"].items():
         own: dict[str, list[JsonDict]] = {}
         for run in runs:
             if run["language"] == language and run.get("seed") in (None, *seeds):
-                own.setdefault(run["variant"], []).append(run)
+                tuned = [record for record in run["downstream"] if record["seed"] in of_finetuning]
+                own.setdefault(run["variant"], []).append({**run, "downstream": tuned})
         yield LanguageResults(language, described, own, seeds)
