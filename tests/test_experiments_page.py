@@ -79,6 +79,16 @@ def test_the_papers_values_and_the_sizes_of_the_text_are_those_of_the_json_files
     assert {row[0] for row in rows[len(manuals) :]} == {manual["language"] for manual in manuals}
 
 
+def test_the_sizes_of_test_sets_are_those_of_the_json_files() -> None:
+    known = {
+        record["recipe"]: f"{record['examples']:,}"
+        for path in FOLDER.glob("*/*.json")
+        for record in read_json(path)["downstream"]
+    }
+    shown = {name.strip("` "): row[-1] for row in cells_below("Downstream tasks")[2:] for name in row[0].split(",")}
+    assert shown == known
+
+
 def test_other_figures_of_the_page_are_in_the_json_files() -> None:
     known: set[str] = set()
 
@@ -89,7 +99,7 @@ def test_other_figures_of_the_page_are_in_the_json_files() -> None:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             known.update({f"{value:,}", str(value)})
 
-    for path in (PAPER, *FOLDER.rglob("*.json")):
+    for path in (PAPER, ROOT / "configs/models/experiment.json", *FOLDER.rglob("*.json")):
         collect(read_json(path))
     prose = re.sub(r"^\|.*$|`[^`]*`|\]\([^)]*\)", " ", PAGE.prose, flags=re.MULTILINE)
     figures = {figure.rstrip(",") for figure in NUMBER.findall(prose)}

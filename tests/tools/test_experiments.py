@@ -308,7 +308,7 @@ def test_the_scores_of_a_model_are_those_of_all_experiments_in_the_folder(tmp_pa
     expected = []
     for number, ((recipe, task_id), name) in enumerate(own.items()):
         for seed in (1, 2):
-            values = {"selection_metric": "f1", "values": {"f1": number / 10 + seed / 100}}
+            values = {"selection_metric": "f1", "values": {"f1": number / 10 + seed / 100}, "count": 7}
             settings = {"signature": {"task_id": task_id}, "train": {"seed": seed}}
             result = {"selected_on": "dev", "sets": {"dev": values, "test": values}, "run": {"settings": settings}}
             run = tmp_path / name / f"seed={seed}"
@@ -316,7 +316,7 @@ def test_the_scores_of_a_model_are_those_of_all_experiments_in_the_folder(tmp_pa
             write_result(run, result)
             f1 = values["values"]["f1"]
             identity = {"recipe": recipe, "task_id": task_id, "seed": seed}
-            expected.append({**identity, "metric": "f1", "dev": f1, "test": f1})
+            expected.append({**identity, "metric": "f1", "dev": f1, "test": f1, "examples": 7})
     (tmp_path / "from_scratch/names/seed=1").mkdir(parents=True)
     write_result(tmp_path / "from_scratch/names/seed=1", {})  # of another model
     (tmp_path / "names/seed=3").mkdir()  # not finished

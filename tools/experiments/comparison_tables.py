@@ -128,25 +128,34 @@ def _task_id_tables(results: LanguageResults, group: str) -> Parts:
     runs = [run for own in results.of_group(group).values() for run in own]
     recipes = results.described["recipes"]
     rows = {
-        f"{name} ({task_id})": [mean_and_spread(downstream_scores(runs, recipe, task_id), 1) for recipe in recipes]
+        f"{name} ({task_id})": [
+            mean_and_spread((score for run in runs for score in _scores(run, recipe, task_id)), 1) for recipe in recipes
+        ]
         for name, task_id in results.described["task_ids"].items()
     }
-    yield "downstream, per cent", recipes, rows
+    yield "downstream, per cent, over seeds of fine-tuning", recipes, rows
 
 
-def downstream_scores(runs: Iterable[JsonDict], recipe: str, task_id: int | None = None) -> list[float]:
+def downstream_scores(runs: Iterable[JsonDict], recipe: str) -> list[float]:
     """Return the test scores of a recipe in per cent: for each pre-trained model, the mean over the fine-tuning seeds.
 
-    Where nothing was pre-trained, these are the scores of each fine-tuning seed. Without `task_id`, the scores are
-    those with the recipe's own row of the task embedding, which runs first.
+    Where nothing was pre-trained, these are the scores of each fine-tuning seed.
     """
     found: list[float] = []
     for run in runs:
-        records = [record for record in run["downstream"] if record["recipe"] == recipe]
-        wanted = records[0]["task_id"] if records and task_id is None else task_id
-        scores = [100 * record["test"] for record in records if record["task_id"] == wanted]
+        scores = _scores(run, recipe)
         found += scores if run["variant"] in (FROM_SCRATCH, INITIAL) or not scores else [fmean(scores)]
     return found
+
+
+def _scores(run: JsonDict, recipe: str, task_id: int | None = None) -> list[float]:
+    """Return a model's test scores of a recipe in per cent, one for each fine-tuning seed.
+
+    Without `task_id`, the scores are those with the recipe's own row of the task embedding, which comes first.
+    """
+    records = [record for record in run["downstream"] if record["recipe"] == recipe]
+    wanted = records[0]["task_id"] if records and task_id is None else task_id
+    return [100 * record["test"] for record in records if record["task_id"] == wanted]
 
 
 def _difference_rows(variants: Mapping[str, Sequence[JsonDict]], recipes: Sequence[str], base: str) -> Rows:

@@ -157,10 +157,10 @@ def downstream(folder: Path) -> list[JsonDict]:
 
 
 def selected_scores(result: Mapping[str, Any]) -> JsonDict:
-    """Return the selection metric of a fine-tuning result, with its values on dev and test."""
+    """Return the selection metric of a fine-tuning result, its values on dev and test, and the size of the test set."""
     dev, test = selected_and_test(result)
-    metric = dev["selection_metric"]
-    return {"metric": metric, "dev": dev["values"][metric], "test": (test or dev)["values"][metric]}
+    metric, last = dev["selection_metric"], test or dev
+    return {"metric": metric, "dev": dev["values"][metric], "test": last["values"][metric], "examples": last["count"]}
 
 
 def read_results(path: Path) -> list[LanguageResults]:
