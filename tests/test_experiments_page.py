@@ -25,7 +25,7 @@ def read_json(path: Path) -> Any:
 
 def experiments() -> list[Path]:
     """Return the files of whole experiments."""
-    return [path for path in FOLDER.rglob("*.json") if "settings" in read_json(path)]
+    return [path for path in FOLDER.glob("*.json") if "settings" in read_json(path)]
 
 
 def cells_below(line: str) -> list[list[str]]:
@@ -114,9 +114,8 @@ def test_results_are_those_of_a_command_of_the_page(monkeypatch: pytest.MonkeyPa
         if "tools/compare_strategies.sh" in command and "--dry-run" not in command:
             args = parse_arguments(shlex.split(command)[2:])
             found.setdefault(args.config.stem, []).append(chosen_settings(args).model_dump(mode="json"))
-    published = [path for path in experiments() if path.parent == FOLDER]
-    assert published
-    for path in published:
+    assert experiments()
+    for path in experiments():
         settings = read_json(path)["settings"]
         assert settings in found[path.stem], path
         runs = [run for own in read_results(path) for of in own.runs.values() for run in of]
