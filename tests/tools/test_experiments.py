@@ -42,7 +42,7 @@ from ernie_paddle.training.stage_plan import StagePlan
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools/experiments/compare_strategies.py"
 GROUPS = [*get_args(Group)]
-EXPERIMENTS = ["strategies", "tasks", "budget", "rates", "weights"]
+EXPERIMENTS = ["strategies", "tasks", "budget", "rates", "titles", "weights"]
 TASKS = ["knowledge_masking", "capitalization", "sentence_reordering", "sentence_distance"]
 
 
