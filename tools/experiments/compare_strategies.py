@@ -132,7 +132,8 @@ def finetune_job(experiment: Experiment, run: FinetuneRun, out: Path) -> Job:
     initial = experiment.settings.languages[run.pretrained.language].init if run.start == INITIAL else None
     command = ["finetune", str(run.recipe), "--model", str(initial or out / pretrained), "--out", str(out / name)]
     command += ["--seeds", seeds, "--resume", "auto", *(["--from-scratch"] if run.start == FROM_SCRATCH else [])]
-    command += ["--set", f"signature.task_id={run.task_id}"] if run.task_id is not None else []
+    command += ["--set", "impl.keep_checkpoints=1"]  # beside the best: there are many runs
+    command += [f"signature.task_id={run.task_id}"] if run.task_id is not None else []
     needs = () if initial else (pretrained,)
     settings = experiment.recipes[run.recipe].identity(exclude_defaults=True)
     return Job(name, tuple(command), _record(out, name), settings, needs)
