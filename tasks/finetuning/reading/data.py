@@ -127,7 +127,7 @@ class LoadedSet:
     name: str
     examples: tuple[Example, ...]
     report: Report
-    missing_labels: tuple[str, ...] = ()
+    missing_labels: tuple[str, ...]
 
 
 def read_sets(data: DataSettings, split: Split, labels: Sequence[str] | None) -> list[LoadedSet]:
@@ -185,8 +185,8 @@ def _read_set(data: DataSettings, split: Split, opened: OpenSet) -> LoadedSet:
         chosen = [examples[number * len(examples) // rows] for number in range(rows)]
     else:
         chosen = examples[:rows]
-    missing = sorted(_labels(examples) - _labels(chosen))
-    return LoadedSet(opened.name, tuple(chosen), opened.report, tuple(missing))
+    missing = _labels(examples) - _labels(chosen) if rows < len(examples) else set()
+    return LoadedSet(opened.name, tuple(chosen), opened.report, tuple(sorted(missing)))
 
 
 def _labels(examples: Iterable[Example]) -> set[str]:
