@@ -122,3 +122,15 @@ def test_results_are_those_of_a_command_of_the_page(monkeypatch: pytest.MonkeyPa
         pretrained = [run for run in runs if "steps" in run]
         assert {run["seed"] for run in pretrained} == set(settings["seeds"])
         assert all(sum(run["task_steps"].values()) == run["steps"] for run in pretrained)
+
+
+def test_single_runs_are_those_of_a_command_of_the_page() -> None:
+    runs = [read_json(path) for path in sorted(FOLDER.glob("*/*.json"))]
+    known = {tuple(run["overrides"]): run["evaluations"][-1]["tasks"] for run in runs if "overrides" in run}
+    commands = [shlex.split(command) for command in PAGE.commands if command.startswith("ernie-paddle pretrain")]
+    shown = [known.pop(tuple(words[words.index("--set") + 1 :])) for words in commands]
+    assert known == {}
+    said = re.search(r"masked words are right in (\d+) per cent\s+instead of (\d+)", PAGE.prose)
+    assert said
+    accuracies = [round(100 * tasks["knowledge_masking"]["accuracy"]) for tasks in reversed(shown)]
+    assert [int(figure) for figure in said.groups()] == accuracies
